@@ -1,0 +1,88 @@
+"""What others read of the daemon while it works: its state, for ``status``, and the gallery."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from nst_batch.crew import CrewWorker
+from nst_batch.queue_state import STATE_NAME, Pace, state
+from nst_batch.report.gallery import Cache, collect, gallery_html
+from nst_batch.service import Notifier
+from nst_batch.spool import Ended, Moment, Spool, View
+
+STATE_SECONDS = 1.0
+GALLERY_SECONDS = 5.0
+GALLERY_NAME = "index.html"
+
+
+class QueueListener(Protocol):
+    """Who shows how many jobs there are."""
+
+    def note(self, text: str) -> None:
+        """Something a person may want to know."""
+
+    def queue(self, running: int, waiting: int, done: int, failed: int) -> None:
+        """How many jobs there are of each kind."""
+
+
+class Bulletin:
+    """Renewed as the daemon's loop goes round, not more often than anybody reads."""
+
+    def __init__(self, spool: Spool, outbox: Path, listener: QueueListener, notifier: Notifier) -> None:
+        self._spool = spool
+        self._outbox = outbox
+        self._listener = listener
+        self._notifier = notifier
+        self._done = self._failed = 0
+        self._state_due = 0.0
+        self._last_state = ""
+        self._cache = Cache()
+        self._gallery_due: float | None = None
+        self._waits: dict[str, str] = {}
+        self.pace = Pace()
+
+    def tell_waits(self, view: View) -> None:
+        """Say once of each sidecar for what it waits, and until when."""
+        waits = {pair.sidecar: pair for pair in view.waiting if pair.kind != "settling"}
+        for sidecar, pair in waits.items():
+            if self._waits.get(sidecar) != pair.why:
+                until = "" if pair.until is None else f", until {datetime.fromtimestamp(pair.until):%d %b %H:%M}"
+                self._listener.note(f"{sidecar} waits{until}: {pair.why}")
+        self._waits = {sidecar: pair.why for sidecar, pair in waits.items()}
+
+    def job_ended(self, ended: Ended, at: Moment) -> None:
+        """One more job has its end; the gallery will show it."""
+        if ended.state in ("failed", "cancelled"):
+            self._failed += 1
+        else:
+            self._done += 1
+        if self._gallery_due is None:
+            self._gallery_due = at.mono + GALLERY_SECONDS
+
+    def post(
+        self, view: View | None, workers: Iterable[CrewWorker], blocked: str | None, at: Moment, *, now: bool = False
+    ) -> None:
+        """Write what is due, or with ``now`` everything. Raises SpoolBlocked or InboxLost."""
+        if self._gallery_due is not None and (now or at.mono >= self._gallery_due):
+            # Whether or not it can be written: a full disk is told once, not at every turn.
+            self._gallery_due = None
+            page = gallery_html(collect(self._outbox, self._cache))
+            self._spool.write_page(GALLERY_NAME, page.encode())
+        if now or at.mono >= self._state_due:
+            self._state_due = at.mono + STATE_SECONDS
+            self._write_state(view, workers, blocked)
+
+    def _write_state(self, view: View | None, workers: Iterable[CrewWorker], blocked: str | None) -> None:
+        facts = state(view, self._spool.jobs(), workers, self.pace, blocked, os.getpid())
+        running, waiting = len(facts["running"]), len(facts["waiting"])
+        self._listener.queue(running, waiting, self._done, self._failed)
+        text = json.dumps(facts, ensure_ascii=False)
+        if text != self._last_state:
+            self._last_state = text
+            self._spool.note_state(STATE_NAME, text.encode())
+            self._notifier.status(blocked or f"{running} running, {waiting} waiting, {self._done} done")

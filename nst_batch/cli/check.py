@@ -1,0 +1,127 @@
+"""``nst-batch check``: is this right? Config, sidecars and images, without running anything."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nst_batch import images
+from nst_batch.cli.terminal import plural
+from nst_batch.config import Config, load_config
+from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, ProblemsError, UsageError
+from nst_batch.filetree import DiskTree
+from nst_batch.names import is_sidecar, is_temporary
+from nst_batch.resolver import FileResolver
+from nst_batch.sidecar import Expansion, JobRequest, expand, parse_sidecar
+
+if TYPE_CHECKING:
+    from nst_batch.cli.terminal import Commands
+
+EPILOG = """\
+Without a SIDECAR, every sidecar in the inbox is looked at. A sidecar outside the inbox finds its images beside itself
+and in the library. Ends with 1 where something is wrong with a sidecar or an image, 78 where with the config.
+"""
+
+
+def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+    """Add the command to the command line."""
+    command = commands.add_parser(
+        "check",
+        parents=[common],
+        help="is this right? config, sidecars, images, without running anything",
+        description="Reads the config, the sidecars and the headers of their images, and says what would be made.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("sidecar", nargs="*", type=Path, metavar="SIDECAR", help="a sidecar NAME.yaml")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check and report; everything is looked at before the command ends."""
+    config = load_config(arguments.config)
+    print(f"config    {config.source or 'none: built-in defaults'}: ok")
+    paths = arguments.sidecar or sorted(_sidecars_below(config.inbox))
+    if not paths:
+        print(f"sidecars  none in {config.inbox}")
+    wrong = sum(not _check_sidecar(path, config) for path in paths)
+    if wrong:
+        print(f"nst-batch: {plural(wrong, 'sidecar')} of {len(paths)} not right", file=sys.stderr)
+    return EXIT_JOB_FAILED if wrong else EXIT_OK
+
+
+def _sidecars_below(inbox: Path) -> Iterator[Path]:
+    for path in inbox.rglob("*"):
+        parts = path.relative_to(inbox).parts
+        if is_sidecar(path.name) and path.is_file() and not any(is_temporary(part) for part in parts):
+            yield path
+
+
+def _check_sidecar(path: Path, config: Config) -> bool:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UsageError("sidecar_missing", f"{path}: {error.strerror}", "give the path of a sidecar") from error
+    root, relative = _place(path, config)
+    try:
+        request = parse_sidecar(text, relative, config.sidecar_rules())
+        resolver = FileResolver(
+            DiskTree(root),
+            str(Path(relative).parent),
+            [DiskTree(folder) for folder in config.library],
+            most=config.limits.max_jobs,
+        )
+        expansion = expand(request, resolver)
+    except ProblemsError as error:
+        print(f"sidecar   {path}: wrong")
+        for problem in error.problems:
+            print(f"          {problem}")
+        return False
+    return _report(path, expansion, config, resolver)
+
+
+def _place(path: Path, config: Config) -> tuple[Path, str]:
+    """The folder that stands for the inbox, and the sidecar's path below it."""
+    path = path.resolve()
+    if path.is_relative_to(config.inbox.resolve()):
+        return config.inbox, path.relative_to(config.inbox.resolve()).as_posix()
+    return path.parent, path.name
+
+
+def _report(path: Path, expansion: Expansion, config: Config, resolver: FileResolver) -> bool:
+    lines, fine = [], not expansion.missing
+    for job in expansion.jobs:
+        line, job_is_fine = _job_line(job, config)
+        lines.append(line)
+        fine = fine and job_is_fine
+    print(f"sidecar   {path}: {'ok' if fine else 'wrong'}, {plural(len(expansion.jobs), 'job')}")
+    for line in lines:
+        print(f"          {line}")
+    for missing in expansion.missing:
+        near = resolver.suggest(missing.reference, missing.role)
+        hint = f"; did you mean {near}?" if near else ""
+        print(f"          line {missing.line}, {missing.role}: {missing.why}{hint}")
+    return fine
+
+
+def _job_line(job: JobRequest, config: Config) -> tuple[str, bool]:
+    limits = images.ImageLimits(max_megapixels=config.limits.max_megapixels, max_file_mb=config.limits.max_file_mb)
+    settings, refusal = job.settings, job.refusal
+    if refusal is not None:
+        return f"{job.title}: {refusal.code}: {refusal.message}; {refusal.advice}", False
+    try:
+        headers = {role: images.read_header(ref.path, limits) for role, ref in job.files()}
+        content = headers["content"]
+        height, width = images.working_size(content.width, content.height, settings.size, job.content.name)
+        images.check_format_size(settings.format, height, width)
+    except JobError as error:
+        return f"{job.title}: {error.code}: {error.message}; {error.advice}", False
+    styles = " + ".join(ref.name for ref, _ in job.styles)
+    return (
+        f"{job.title}: {job.content.name} ({content.width} × {content.height}) with {styles}, "
+        f"{width} × {height}, {settings.preset}, {settings.epochs} epochs of {settings.steps_per_epoch} steps",
+        True,
+    )

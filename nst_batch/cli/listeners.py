@@ -1,0 +1,112 @@
+"""How a running daemon shows itself: tqdm's bars on a terminal, a line an event and an epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+from nst_batch.cli.terminal import duration, plural
+from nst_batch.crew import Phased, Stepped
+from nst_batch.spool import Ended, HandOut
+
+
+def end_line(ended: Ended) -> str:
+    """One line about a job's end, with where its result is."""
+    if ended.state in ("done", "stopped"):
+        return f"{ended.name}: {ended.state}, in {ended.folder}"
+    if ended.state == "cancelled":
+        return f"{ended.name}: cancelled, its inputs are in {ended.folder}"
+    advice = f"; {ended.advice}" if ended.advice else ""
+    return f"{ended.name}: failed ({ended.code}): {ended.message}{advice}; its inputs are in {ended.folder}"
+
+
+class Lines:
+    """A line an event and an epoch, for a journal or a log file."""
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        print(text, file=sys.stderr, flush=True)
+
+    def queue(self, running: int, waiting: int, done: int, failed: int) -> None:
+        """The queue is told by its jobs' own lines."""
+
+    def started(self, handout: HandOut) -> None:
+        """Say which job begins."""
+        again = f", attempt {handout.attempt}" if handout.attempt > 1 else ""
+        self.note(f"{handout.job.name}: started{again}")
+
+    def stepped(self, event: Stepped) -> None:
+        """A line an epoch."""
+        if event.epoch_end:
+            at = event.progress
+            self.note(
+                f"{event.handout.job.name}: epoch {at['epoch']}/{at['epochs']}, loss {at['total']:.5g}, "
+                f"{duration(at['left'])} left"
+            )
+
+    def phased(self, event: Phased) -> None:
+        """Only what is about the worker itself."""
+        if event.handout is None:
+            self.note(event.phase)
+
+    def ended(self, ended: Ended) -> None:
+        """Say how a job ended and where it is."""
+        self.note(end_line(ended))
+
+
+class Bars:
+    """One bar for the queue, one for each running job with its loss and time left."""
+
+    def __init__(self) -> None:
+        self._queue: tqdm[Any] = tqdm(total=0, position=0, bar_format="{desc}", leave=False)
+        self._jobs: dict[str, tqdm[Any]] = {}
+
+    def note(self, text: str) -> None:
+        """Print a line above the bars."""
+        tqdm.write(text, file=sys.stderr)
+
+    def queue(self, running: int, waiting: int, done: int, failed: int) -> None:
+        """Renew the queue's line."""
+        parts = [f"{running} running", f"{waiting} waiting", f"{done} done"]
+        if failed:
+            parts.append(f"{failed} failed")
+        self._queue.set_description_str(f"{plural(running + waiting, 'job')} to do: " + ", ".join(parts))
+
+    def started(self, handout: HandOut) -> None:
+        """Open the job's bar."""
+        position = len(self._jobs) + 1
+        form = "{desc}: {percentage:3.0f}%|{bar}| step {n_fmt}/{total_fmt} {postfix}"
+        self._jobs[handout.job.id] = tqdm(
+            total=1, desc=handout.job.name, position=position, leave=False, bar_format=form
+        )
+
+    def stepped(self, event: Stepped) -> None:
+        """Move the job's bar."""
+        bar = self._jobs.get(event.handout.job.id)
+        if bar is not None:
+            at = event.progress
+            bar.total, bar.n = at["steps"], at["step"]
+            bar.set_postfix_str(
+                f"epoch {at['epoch']}/{at['epochs']}, loss {at['total']:.4g}, {duration(at['left'])} left"
+            )
+
+    def phased(self, event: Phased) -> None:
+        """Show what the job is at."""
+        if event.handout is None:
+            self.note(event.phase)
+        elif (bar := self._jobs.get(event.handout.job.id)) is not None:
+            bar.set_postfix_str(event.phase)
+
+    def ended(self, ended: Ended) -> None:
+        """Close the job's bar and say where the result is."""
+        bar = self._jobs.pop(ended.id, None)
+        if bar is not None:
+            bar.close()
+        self.note(end_line(ended))
+
+    def close(self) -> None:
+        """Leave the terminal tidy."""
+        for bar in (*self._jobs.values(), self._queue):
+            bar.close()

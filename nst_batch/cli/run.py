@@ -1,0 +1,74 @@
+"""``nst-batch run``: the daemon, and what it shows meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from nst_batch.cli.listeners import Bars, Lines
+from nst_batch.config import load_config
+from nst_batch.daemon import Daemon, Listener, Once
+from nst_batch.errors import UsageError
+from nst_batch.service import Notifier
+from nst_batch.transfer.locate import locate_weights
+
+if TYPE_CHECKING:
+    from nst_batch.cli.terminal import Commands
+
+WEIGHTS_SECONDS = 900.0
+
+EPILOG = """\
+Drop a content image, a style image and NAME.yaml into the inbox; the result appears in the outbox.
+While it runs:  nst-batch status | stop JOB | cancel JOB | pause | resume
+SIGTERM or Ctrl-C: running jobs are put back with a checkpoint and go on at the next start; a second one ends at once.
+"""
+
+
+def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+    """Add the command to the command line."""
+    command = commands.add_parser(
+        "run",
+        parents=[common],
+        help="the daemon: paint whatever is dropped into the inbox",
+        description="Watches the inbox and paints every complete pair into the outbox, until told to end.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--once", action="store_true", help="empty the inbox, then end")
+    command.add_argument(
+        "--incomplete",
+        choices=("wait", "fail", "leave"),
+        help="with --once, what to do about sidecars whose images are missing: wait for them (the default), "
+        "fail them now, or leave them where they are",
+    )
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the daemon; returns its exit code."""
+    if arguments.incomplete and not arguments.once:
+        raise UsageError("usage", "--incomplete goes with --once", "nst-batch run --once --incomplete leave")
+    config = load_config(arguments.config)
+    notifier = Notifier.from_environment()
+    # It may be fetched, which takes a slow connection longer than systemd waits.
+    notifier.extend_timeout(WEIGHTS_SECONDS)
+    # Said now rather than by a worker in a minute; a damaged file is still the worker's to find.
+    locate_weights(config.weights)
+    once = Once(arguments.incomplete or "wait") if arguments.once else None
+    listener: Listener = Bars() if sys.stderr.isatty() else Lines()
+    listener.note(f"inbox {config.inbox}, outbox {config.outbox}")
+    daemon = Daemon(
+        config,
+        listener,
+        once=once,
+        notifier=notifier,
+        reread=lambda: load_config(arguments.config),
+        # A closed terminal ends what was started in it; a service reads its config again.
+        hangup="stop" if sys.stdin.isatty() and not notifier.active else "reload",
+    )
+    try:
+        return daemon.run()
+    finally:
+        if isinstance(listener, Bars):
+            listener.close()

@@ -1,0 +1,41 @@
+"""``nst-batch schema``: JSON Schema of sidecars and of config.yaml, for editors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from nst_batch.config import config_schema, sidecar_schema
+from nst_batch.errors import EXIT_OK
+
+if TYPE_CHECKING:
+    from nst_batch.cli.terminal import Commands
+
+EPILOG = """\
+With the YAML language server (VS Code, Neovim, Emacs), after `nst-batch schema sidecar > sidecar.schema.json`
+put this first line into a sidecar and the editor completes keys and marks mistakes:
+
+    # yaml-language-server: $schema=sidecar.schema.json
+"""
+
+
+def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+    """Add the command to the command line."""
+    command = commands.add_parser(
+        "schema",
+        parents=[common],
+        help="JSON Schema of a sidecar or of config.yaml",
+        description="Prints the JSON Schema of a sidecar or of config.yaml.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("what", choices=("sidecar", "config"))
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the schema."""
+    schema = sidecar_schema() if arguments.what == "sidecar" else config_schema()
+    print(json.dumps(schema, indent=2))
+    return EXIT_OK

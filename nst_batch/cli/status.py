@@ -1,0 +1,122 @@
+"""``nst-batch status``: what runs, what waits and why, what is done, and when the queue will be empty."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nst_batch.cli.terminal import duration, plural
+from nst_batch.config import Config, load_config
+from nst_batch.errors import EXIT_OK
+from nst_batch.queue_state import STATE_NAME, Pace, state
+from nst_batch.report.gallery import collect
+from nst_batch.spool import Moment, holder, look_from_outside
+
+if TYPE_CHECKING:
+    from nst_batch.cli.terminal import Commands
+
+RECENT = 10
+
+
+def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+    """Add the command to the command line."""
+    command = commands.add_parser(
+        "status",
+        parents=[common],
+        help="what runs (epoch, loss, time left), what waits and why, what is done or failed",
+        description="Shows the queue, from the folders alone where no daemon runs.",
+    )
+    command.add_argument("--json", action="store_true", help="everything as one JSON object")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the status."""
+    facts = gather(load_config(arguments.config))
+    if arguments.json:
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(lines(facts)))
+    return EXIT_OK
+
+
+def gather(config: Config) -> dict[str, Any]:
+    """Everything ``status`` shows. With a daemon at work its own view, else a look at the folders."""
+    held_by = holder(config.inbox)
+    facts = _told_by_daemon(config.inbox) if held_by else None
+    if facts is None:
+        view, jobs = look_from_outside(config, Moment.now())
+        facts = state(view, jobs, (), Pace(), None, 0)
+    finished = collect(config.outbox).entries
+    return {
+        "daemon": held_by,
+        "inbox": str(config.inbox),
+        "outbox": str(config.outbox),
+        **{key: value for key, value in facts.items() if key != "pid"},
+        "done": [_entry(e) for e in finished if e.state in ("done", "stopped")],
+        "failed": [_entry(e) for e in finished if e.state in ("failed", "cancelled")],
+    }
+
+
+def _told_by_daemon(inbox: Path) -> dict[str, Any] | None:
+    try:
+        facts: dict[str, Any] = json.loads((inbox / ".nst_batch" / STATE_NAME).read_bytes())
+    except (OSError, ValueError):
+        # It has only just started.
+        return None
+    return facts
+
+
+def _entry(entry: Any) -> dict[str, Any]:
+    return {
+        "title": entry.title,
+        "id": entry.id,
+        "state": entry.state,
+        "folder": entry.folder,
+        "reason": entry.reason,
+        "advice": entry.advice,
+    }
+
+
+def lines(facts: dict[str, Any]) -> Iterator[str]:
+    """The status for a person."""
+    yield f"daemon   {'running (' + facts['daemon'] + ')' if facts['daemon'] else 'not running: nst-batch run'}"
+    if facts["paused"]:
+        yield "paused   no new job starts; nst-batch resume"
+    if facts["blocked"]:
+        yield f"waits    {facts['blocked']}"
+    for job in facts["running"]:
+        yield f"running  {_running_line(job)}"
+    for job in facts["waiting"]:
+        until = f", until {_clock(job['until'])}" if job["until"] else ""
+        yield f"waiting  {job['name']}: {job['why']}{until}"
+    done, failed = facts["done"], facts["failed"]
+    yield f"done     {plural(len(done), 'job')} in {facts['outbox']}"
+    yield from (f"         {job['title']} ({job['state']})" for job in done[:RECENT])
+    if failed:
+        yield f"failed   {plural(len(failed), 'job')}; nst-batch retry JOB puts one back"
+        yield from (f"         {job['title']}: {job['reason']}; {job['advice']}" for job in failed[:RECENT])
+    if facts["running"] or facts["waiting"]:
+        empty_at = facts["empty_at"]
+        when = f"about {_clock(empty_at)}" if empty_at else "not known before the first job is done"
+        yield f"empty    {when}"
+
+
+def _running_line(job: dict[str, Any]) -> str:
+    if job["seconds_left"] is None:
+        return f"{job['name']} on {job['device']}: starting"
+    return (
+        f"{job['name']} on {job['device']}: epoch {job['epoch']}/{job['epochs']}, step {job['step']}/{job['steps']}, "
+        f"loss {job['loss']:.5g}, {duration(job['seconds_left'])} left"
+    )
+
+
+def _clock(moment: float) -> str:
+    at = datetime.fromtimestamp(moment).astimezone()
+    same_day = at.date() == datetime.fromtimestamp(time.time()).astimezone().date()
+    return at.strftime("%H:%M" if same_day else "%a %d %b, %H:%M")

@@ -1,0 +1,239 @@
+"""The crew: one worker a device, kept alive, renewed, and its news turned into events for the daemon.
+
+A worker is started when there is work for it and kept warm after. It is replaced when it dies, when a job
+makes no step for ``stall_timeout``, and after a number of jobs or when its memory has grown, because traced
+graphs are never freed while their process lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nst_batch.config import Config
+from nst_batch.messages import Message
+from nst_batch.spool import Death, HandOut
+from nst_batch.worker import WorkerOptions
+from nst_batch.workers import WORKER_COMMAND, Device, Worker
+
+RENEW_AFTER_JOBS = 200
+RENEW_AFTER_GROWTH_MB = 4096.0
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A running job got on; ``epoch_end`` at the end of an epoch."""
+
+    handout: HandOut
+    progress: Message
+    epoch_end: bool
+
+
+@dataclass(frozen=True)
+class Phased:
+    """A running job is at something before its first step, or a worker has become ready (no job)."""
+
+    handout: HandOut | None
+    phase: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A worker left an outcome in the job's folder."""
+
+    handout: HandOut
+
+
+@dataclass(frozen=True)
+class Yielded:
+    """A worker gave a job back unfinished because it was asked to."""
+
+    handout: HandOut
+
+
+@dataclass(frozen=True)
+class Died:
+    """A worker ended while at work on a job, without an outcome."""
+
+    handout: HandOut
+    death: Death
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A worker cannot work at all: weights or device. No other worker would do better."""
+
+    code: str
+    message: str
+    advice: str
+
+
+Event = Stepped | Phased | Settled | Yielded | Died | Fault
+CrewWorker = Worker[HandOut]
+
+
+class Crew:
+    """Every worker of the daemon; ``command`` is what starts one."""
+
+    def __init__(
+        self,
+        config: Config,
+        devices: tuple[Device, ...],
+        parent: int,
+        command: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
+        self._config = config
+        self._command = command
+        self._parent = parent
+        self._devices = devices
+        self._logs = Path(config.inbox) / ".nst_batch"
+        self._workers: dict[str, CrewWorker] = {}
+        self._first_memory: dict[str, float] = {}
+        self._start_failures = 0
+        self._to_tell: list[Event] = []
+
+    @property
+    def workers(self) -> tuple[CrewWorker, ...]:
+        """The workers that live."""
+        return tuple(self._workers.values())
+
+    @property
+    def busy(self) -> tuple[CrewWorker, ...]:
+        """The workers with a job."""
+        return tuple(worker for worker in self._workers.values() if worker.job is not None)
+
+    def at_work_on(self, job_id: str) -> CrewWorker | None:
+        """The worker that has this job."""
+        return next((w for w in self.busy if w.job is not None and w.job.job.id == job_id), None)
+
+    def ready_for_work(self, now: float) -> Iterator[CrewWorker]:
+        """Idle workers, starting those that are missing; a starting one is idle later."""
+        for device in self._devices:
+            worker = self._workers.get(device.name)
+            if worker is None:
+                self._start(device, now)
+            elif worker.idle:
+                yield worker
+
+    def give(self, worker: CrewWorker, handout: HandOut, now: float) -> None:
+        """Hand a job to an idle worker."""
+        message = {
+            "do": "job",
+            "claim": str(handout.job.claim_folder),
+            "folder": str(handout.folder),
+            "running": str(handout.running),
+        }
+        worker.give(handout, message, now)
+
+    def news(self, now: float) -> Iterator[Event]:
+        """What has happened since the last call, deaths and stalls included."""
+        told, self._to_tell = self._to_tell, []
+        yield from told
+        for name, worker in list(self._workers.items()):
+            for message in worker.read(now):
+                yield from self._event(worker, message)
+            if worker.closed or worker.process.poll() is not None:
+                yield from self._buried(name, worker, now)
+            elif worker.job is not None and now - worker.last_beat > self._config.jobs.stall_timeout:
+                yield from self._stalled(name, worker)
+            elif worker.idle and self._is_spent(name, worker):
+                worker.end()
+
+    def end(self) -> None:
+        """Ask every worker to give back its job and end."""
+        for worker in self._workers.values():
+            worker.end()
+
+    def kill(self) -> tuple[HandOut, ...]:
+        """End every worker at once; returns the jobs they had."""
+        had = tuple(worker.job for worker in self._workers.values() if worker.job is not None)
+        for worker in self._workers.values():
+            worker.kill()
+            worker.reap()
+        self._workers.clear()
+        return had
+
+    def _start(self, device: Device, now: float) -> None:
+        limits = self._config.limits
+        options = WorkerOptions(
+            parent=self._parent,
+            weights=str(self._config.weights),
+            device=device.name,
+            max_megapixels=limits.max_megapixels,
+            max_file_mb=limits.max_file_mb,
+            checkpoint_seconds=self._config.jobs.checkpoint_seconds,
+        )
+        log = self._logs / f"worker-{device.name.replace(':', '-')}.log"
+        self._workers[device.name] = Worker(device, options, log, now, self._command)
+        self._first_memory.pop(device.name, None)
+        self._to_tell.append(Phased(None, f"starting a worker on {device.name}: TensorFlow takes a while to load"))
+
+    def _event(self, worker: CrewWorker, message: Message) -> Iterator[Event]:
+        handout = worker.job
+        match message["say"]:
+            case "ready":
+                self._start_failures = 0
+                yield Phased(None, f"worker ready on {message['device']}, weights: {message['weights']}")
+            case "fault":
+                yield Fault(message["code"], message["message"], message["advice"])
+            case "phase" if handout is not None:
+                yield Phased(handout, message["phase"])
+            case "step" | "epoch" if handout is not None:
+                yield Stepped(handout, message, message["say"] == "epoch")
+            case "finished" if handout is not None:
+                worker.job = None
+                self._first_memory.setdefault(worker.device.name, worker.memory_mb)
+                yield Settled(handout)
+            case "yielded" if handout is not None:
+                worker.job = None
+                yield Yielded(handout)
+
+    def _buried(self, name: str, worker: CrewWorker, now: float) -> Iterator[Event]:
+        # Its last words may have come between the read and its end.
+        for message in worker.read(now):
+            yield from self._event(worker, message)
+        end = worker.reap()
+        del self._workers[name]
+        handout = worker.job
+        if handout is not None:
+            text = f"the worker on {name} {end}"
+            yield Died(handout, _death("worker_died", text, end.stderr, by_signal=end.kind == "signal"))
+        elif not worker.ready and worker.fault is None and not worker.ending:
+            self._start_failures += 1
+            if self._start_failures >= self._config.jobs.attempts:
+                yield Fault(
+                    "worker_start",
+                    f"the worker on {name} {end} before it was ready, {self._start_failures} times: "
+                    f"{_last_line(end.stderr)}",
+                    "run nst-batch doctor; the worker's own messages are in inbox/.nst_batch/worker-*.log",
+                )
+
+    def _stalled(self, name: str, worker: CrewWorker) -> Iterator[Event]:
+        handout = worker.job
+        assert handout is not None
+        worker.kill()
+        end = worker.reap()
+        del self._workers[name]
+        minutes = self._config.jobs.stall_timeout / 60
+        text = f"no step for {minutes:g} minutes on {name}; the worker was ended"
+        yield Died(handout, _death("worker_stalled", text, end.stderr, by_signal=False))
+
+    def _is_spent(self, name: str, worker: CrewWorker) -> bool:
+        grown = worker.memory_mb - self._first_memory.get(name, worker.memory_mb)
+        return worker.jobs_done >= RENEW_AFTER_JOBS or grown > RENEW_AFTER_GROWTH_MB
+
+
+def _death(code: str, text: str, stderr: str, *, by_signal: bool) -> Death:
+    last = _last_line(stderr)
+    return Death(
+        code=code,
+        message=f"{text}: {last}" if last else text,
+        advice="see the end of this file for the worker's last words; nst-batch retry puts the job back",
+        by_signal=by_signal,
+        retry=True,
+    )
+
+
+def _last_line(text: str) -> str:
+    return text.splitlines()[-1].strip() if text.strip() else ""

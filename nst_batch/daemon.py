@@ -1,0 +1,359 @@
+"""The daemon's loop: wake, look, claim, hand out, publish.
+
+The folders are the state (:mod:`nst_batch.spool`), the crew does the work (:mod:`nst_batch.crew`); this loop
+only carries things from one to the other, and can end at any line without losing anything. It prints nothing:
+it tells a :class:`Listener`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from nst_batch.bulletin import Bulletin
+from nst_batch.config import Config
+from nst_batch.crew import Crew, Died, Event, Fault, Phased, Settled, Stepped, Yielded
+from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, NstError, SetupError
+from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, JobSpec, Outcome, manifest
+from nst_batch.service import Notifier, Signals, Waker, watchdog_interval
+from nst_batch.spool import (
+    Death,
+    Ended,
+    Ending,
+    FileSystem,
+    HandOut,
+    InboxLost,
+    Job,
+    Moment,
+    Spool,
+    SpoolBlocked,
+    View,
+    Watcher,
+)
+from nst_batch.workers import WORKER_COMMAND, choose_devices, installed_gpus
+
+Incomplete = Literal["wait", "fail", "leave"]
+
+BUSY_TICK_SECONDS = 1.0
+LOOK_PAUSE_SECONDS = 0.5  # however many events come, the inbox is not listed more often
+BLOCKED_RETRY_SECONDS = 10.0
+YIELD_SECONDS = 25.0  # a worker asked to give back its job has this long; systemd allows more
+
+
+class Listener(Protocol):
+    """Who is told what happens: a terminal's bars, or a line an event."""
+
+    def note(self, text: str) -> None:
+        """Something a person may want to know."""
+
+    def queue(self, running: int, waiting: int, done: int, failed: int) -> None:
+        """How many jobs there are of each kind."""
+
+    def started(self, handout: HandOut) -> None:
+        """A job was handed to a worker."""
+
+    def stepped(self, event: Stepped) -> None:
+        """A job got on."""
+
+    def phased(self, event: Phased) -> None:
+        """A job is at something that is not a step."""
+
+    def ended(self, ended: Ended) -> None:
+        """A job has its end: published, failed or cancelled."""
+
+
+@dataclass(frozen=True)
+class Once:
+    """``run --once``: what to do with pairs that are not complete."""
+
+    incomplete: Incomplete = "wait"
+
+
+class Daemon:
+    """One daemon on one inbox."""
+
+    def __init__(
+        self,
+        config: Config,
+        listener: Listener,
+        *,
+        once: Once | None = None,
+        notifier: Notifier | None = None,
+        reread: Callable[[], Config] | None = None,
+        hangup: Literal["reload", "stop"] = "reload",
+        files: FileSystem | None = None,
+        worker: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
+        self._config = config
+        self._listener = listener
+        self._once = once
+        self._notifier = notifier or Notifier(None)
+        self._reread = reread
+        self._hangup = hangup
+        self._spool = Spool(config, manifest_of_ending, files)
+        self._crew = Crew(config, choose_devices(config.device, installed_gpus()), os.getpid(), worker)
+        self._bulletin = Bulletin(self._spool, config.outbox, listener, self._notifier)
+        self._woken = threading.Event()
+        self._view: View | None = None
+        self._blocked: str | None = None
+        self._next_look = 0.0
+        self._told: set[tuple[str, str]] = set()  # (job, action) already passed on to a worker
+        self._failed = 0
+
+    def run(self) -> int:
+        """Work until told to end, or with ``once`` until the inbox is empty; returns the exit code."""
+        with self._spool, contextlib.ExitStack() as stack:
+            waker = Waker()
+            stack.callback(waker.close)
+
+            def wake() -> None:
+                self._woken.set()
+                waker.wake()
+
+            signals = stack.enter_context(Signals(hangup=self._hangup, waker=waker))
+            watcher = Watcher(self._config.inbox, wake, self._config.watch.polling)
+            watcher.start()
+            stack.callback(watcher.stop)
+            stack.callback(self._crew.kill)
+            recovery = self._spool.recover(Moment.now())
+            for text in recovery.notes:
+                self._listener.note(text)
+            for ended in recovery.ended:
+                self._tell_end(ended)
+            self._notifier.ready()
+            try:
+                return self._loop(signals, watcher)
+            finally:
+                self._notifier.stopping("putting running jobs back")
+                self._put_back_all(signals)
+                self._post(Moment.now(), now=True)
+
+    # -- the loop -----------------------------------------------------------------------------------
+
+    def _loop(self, signals: Signals, watcher: Watcher) -> int:
+        while not signals.stop_asked:
+            at = Moment.now()
+            for event in self._crew.news(at.mono):
+                self._take_in(event, at)
+            if at.mono >= self._next_look:
+                watcher.check()
+                self._look(at)
+                self._woken.clear()
+            self._post(at)
+            self._notifier.watchdog()
+            code = self._end_of_once()
+            if code is not None:
+                return code
+            signals.wait(self._wait_seconds(), *self._crew.workers)
+            if self._woken.is_set():
+                self._look_at(Moment.now().mono + LOOK_PAUSE_SECONDS)
+            if signals.take_reload():
+                self._reload()
+        return EXIT_OK
+
+    def _wait_seconds(self) -> float:
+        wait = max(0.0, self._next_look - Moment.now().mono)
+        if self._crew.workers:
+            wait = min(wait, BUSY_TICK_SECONDS)
+        beat = watchdog_interval()
+        return wait if beat is None else min(wait, beat)
+
+    def _look_at(self, moment: float) -> None:
+        """Look again no later than at ``moment`` (monotonic)."""
+        self._next_look = min(self._next_look, moment)
+
+    def _look(self, at: Moment) -> None:
+        """One look at the inbox, and what follows from it."""
+        self._next_look = at.mono + BLOCKED_RETRY_SECONDS
+        try:
+            view = self._view = self._spool.look(at)
+            self._next_look = view.next_look
+            for text in view.notes:
+                self._listener.note(text)
+            if view.inbox_lost:
+                self._block(view.inbox_lost)
+                return
+            if self._once and self._once.incomplete == "fail":
+                self._spool.expire(at)
+            self._bulletin.tell_waits(view)
+            self._obey(view)
+            for ended in self._spool.sweep(at):
+                self._tell_end(ended)
+            self._settle_leftovers(at)
+            self._hand_out(view, at)
+        except (SpoolBlocked, InboxLost) as error:
+            self._block(error.message)
+            self._next_look = at.mono + BLOCKED_RETRY_SECONDS
+        else:
+            self._unblock()
+
+    def _settle_leftovers(self, at: Moment) -> None:
+        """Jobs that no worker has any more, whose end or return a full disk or an earlier daemon's end prevented."""
+        for job in self._spool.jobs():
+            if job.orphaned or self._crew.at_work_on(job.id) is not None:
+                continue
+            if job.outcome is not None:
+                self._settle(job, at)
+            elif job.given:
+                self._follow(job, self._spool.put_back(job, at).ending, at)
+
+    def _hand_out(self, view: View, at: Moment) -> None:
+        runnable = [job for job in self._spool.jobs() if self._crew.at_work_on(job.id) is None]
+        if view.paused or not (view.ready or runnable):
+            return
+        reason = self._spool.room()
+        if reason:
+            raise SpoolBlocked("disk_full", reason)
+        for worker in self._crew.ready_for_work(at.mono):
+            job = self._spool.take(at)
+            if job is None:
+                return
+            handout = self._spool.hand_out(job, at)
+            self._crew.give(worker, handout, at.mono)
+            self._listener.started(handout)
+
+    def _obey(self, view: View) -> None:
+        """Pass stop and cancel on to workers; those of jobs that do not run are the spool's."""
+        for control in view.controls:
+            if control.job is None or (control.job.id, control.action) in self._told:
+                continue
+            worker = self._crew.at_work_on(control.job.id)
+            if worker is not None:
+                self._told.add((control.job.id, control.action))
+                worker.tell({"do": control.action})
+
+    # -- what the workers tell ----------------------------------------------------------------------
+
+    def _take_in(self, event: Event, at: Moment) -> None:
+        match event:
+            case Stepped():
+                self._listener.stepped(event)
+                return
+            case Phased(handout):
+                self._listener.phased(event)
+                if handout is not None:
+                    return
+            case Fault(code, message, advice):
+                raise SetupError(code, message, advice)
+            case Settled(handout):
+                with self._or_block():
+                    self._settle(self._spool.job(handout.job.id), at)
+            case Yielded(handout):
+                with self._or_block():
+                    self._follow(handout.job, self._spool.put_back(handout.job, at).ending, at)
+            case Died(handout, death):
+                with self._or_block():
+                    self._bury(self._spool.job(handout.job.id), death, at)
+        self._look_at(at.mono)
+
+    @contextlib.contextmanager
+    def _or_block(self) -> Iterator[None]:
+        """Where the disk does not let us go on, pause: the folders still say what is to be done."""
+        try:
+            yield
+        except (SpoolBlocked, InboxLost) as error:
+            self._block(error.message)
+
+    def _settle(self, job: Job, at: Moment) -> None:
+        """Publish, fail or try again by the outcome that lies in the job's folder."""
+        outcome = Outcome.model_validate_json((job.folder / OUTCOME_NAME).read_bytes())
+        text = manifest(job.spec, outcome, attempts=job.attempts.runs)
+        if outcome.state in ("done", "stopped"):
+            self._bulletin.pace.add(outcome.seconds)
+            ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
+            self._tell_end(self._spool.finish(job, at, ending, {MANIFEST_NAME: text.encode()}))
+        elif outcome.state == "failed" and outcome.retry:
+            self._bury(job, Death(outcome.code, outcome.message, outcome.advice, by_signal=False, retry=True), at)
+        else:
+            assert outcome.state in ("failed", "cancelled")
+            ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
+            self._tell_end(self._spool.fail(job, ending, at, {MANIFEST_NAME: text.encode()}))
+
+    def _bury(self, job: Job, death: Death, at: Moment) -> None:
+        """A run ended without a result: try again later, or fail."""
+        if job.outcome is not None and not death.retry:
+            self._settle(job, at)
+            return
+        verdict = self._spool.died(job, death, at)
+        if verdict.retry_at is not None:
+            self._listener.note(f"{job.name}: {death.message}; tried again in {verdict.retry_at - at.wall:.0f} s")
+            self._look_at(at.mono + verdict.retry_at - at.wall)
+        self._follow(job, verdict.ending, at)
+
+    def _follow(self, job: Job, ending: Ending | None, at: Moment) -> None:
+        if ending is not None:
+            self._tell_end(self._spool.fail(job, ending, at))
+
+    def _tell_end(self, ended: Ended) -> None:
+        self._told -= {(ended.id, "stop"), (ended.id, "cancel")}
+        self._failed += ended.state == "failed"
+        self._bulletin.job_ended(ended, Moment.now())
+        self._listener.ended(ended)
+
+    def _post(self, at: Moment, *, now: bool = False) -> None:
+        with self._or_block():
+            self._bulletin.post(self._view, self._crew.workers, self._blocked, at, now=now)
+
+    # -- pausing, ending ----------------------------------------------------------------------------
+
+    def _block(self, reason: str) -> None:
+        if self._blocked != reason:
+            self._listener.note(f"the queue waits: {reason}")
+        self._blocked = reason
+
+    def _unblock(self) -> None:
+        if self._blocked is not None:
+            self._listener.note("the queue goes on")
+        self._blocked = None
+
+    def _end_of_once(self) -> int | None:
+        """With ``--once``: the exit code when there is nothing left to wait for, else None."""
+        view = self._view
+        if self._once is None or view is None or self._crew.busy:
+            return None
+        if self._blocked or view.paused:
+            self._listener.note(f"ended before the inbox was empty: {self._blocked or 'paused'}")
+            return EXIT_NOT_NOW
+        # What still settles is always waited for; what may not be read or taken never gets better by itself.
+        kinds = {"wait": {"settling", "missing", "unreadable"}, "fail": {"settling", "missing"}, "leave": {"settling"}}
+        waits = [pair for pair in view.waiting if pair.kind in kinds[self._once.incomplete]]
+        if view.ready or view.broken or waits or self._spool.jobs():
+            return None
+        return EXIT_JOB_FAILED if self._failed else EXIT_OK
+
+    def _put_back_all(self, signals: Signals) -> None:
+        """Ask the workers for their jobs back; whoever does not answer in time is ended."""
+        self._crew.end()
+        deadline = Moment.now().mono + YIELD_SECONDS
+        while self._crew.busy and Moment.now().mono < deadline and not signals.at_once:
+            self._notifier.watchdog()
+            signals.wait(BUSY_TICK_SECONDS, *self._crew.workers)
+            at = Moment.now()
+            for event in self._crew.news(at.mono):
+                # Whatever a worker has become, this daemon is going: only its job's place matters now.
+                if not isinstance(event, Fault):
+                    self._take_in(event, at)
+        for handout in self._crew.kill():
+            with self._or_block():
+                self._spool.put_back(handout.job, Moment.now())
+
+    def _reload(self) -> None:
+        if self._reread is None:
+            return
+        try:
+            self._spool.reload(self._reread())
+        except NstError as error:
+            self._listener.note(f"config not read again, the old one stays: {error.message}")
+        else:
+            self._listener.note("config read again; it counts for what is claimed from now on")
+        self._notifier.ready()
+
+
+def manifest_of_ending(spec: JobSpec | None, ending: Ending, *, attempts: int, fallback: dict[str, object]) -> bytes:
+    """job.json of a job that ends without a worker's outcome."""
+    outcome = Outcome(state=ending.state, code=ending.code, message=ending.message, advice=ending.advice)
+    return manifest(spec, outcome, attempts=attempts, fallback=fallback).encode()

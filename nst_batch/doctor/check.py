@@ -1,0 +1,87 @@
+"""What a check says, and what the checks ask of the machine."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+State = Literal["ok", "warn", "bad"]
+_ORDER: tuple[State, ...] = ("ok", "warn", "bad")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding. ``warn``: it works, but you may want to know; ``bad``: it keeps jobs from being done."""
+
+    name: str
+    state: State
+    what: str
+    advice: str = ""
+
+
+def worst(checks: Iterable[Check]) -> State:
+    """The gravest state among ``checks``; ``ok`` for none."""
+    return max((check.state for check in checks), key=_ORDER.index, default="ok")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended: its exit status (negative: the signal), and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Machine:
+    """The machine as the checks see it; tests put another in its place."""
+
+    environ: Mapping[str, str] = os.environ
+
+    def read(self, path: str) -> str:
+        """The text of a file below /proc or /sys, empty where there is none."""
+        try:
+            return Path(path).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    def run(self, command: Sequence[str], seconds: float) -> Answer | None:
+        """Run a command to its end; None where it cannot be started or takes longer than ``seconds``."""
+        # TensorFlow's remarks at import would drown what is asked of it.
+        environ = {**self.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                timeout=seconds,
+                env=environ,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return Answer(done.returncode, *(text.decode("utf-8", "replace") for text in (done.stdout, done.stderr)))
+
+    def python(self, script: str, seconds: float) -> Answer | None:
+        """Run a script in a fresh interpreter like this one."""
+        return self.run([sys.executable, "-c", script], seconds)
+
+    def has_command(self, name: str) -> bool:
+        """Whether a command of this name can be found."""
+        return shutil.which(name) is not None
+
+    def inotify_error(self) -> str:
+        """Why no further inotify instance can be had; empty where one can."""
+        library = ctypes.CDLL(None, use_errno=True)
+        descriptor = int(library.inotify_init1(os.O_CLOEXEC))
+        if descriptor < 0:
+            return os.strerror(ctypes.get_errno())
+        os.close(descriptor)
+        return ""

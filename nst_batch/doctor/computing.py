@@ -1,0 +1,189 @@
+"""Checks of what computes: processor, memory, GPU, TensorFlow, OpenCV, and the network's weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from nst_batch.config import Config
+from nst_batch.doctor.check import Answer, Check, Machine
+from nst_batch.errors import SetupError
+from nst_batch.transfer.locate import ENVIRONMENT, KERAS_NAME, KERAS_URL, keras_cache, locate_weights
+
+GIB = 1 << 30
+LEAST_MEMORY = 2 * GIB  # TensorFlow, VGG19 and a 512 px picture with its gradients
+IMPORT_SECONDS = 180.0  # TensorFlow from a cold network disk takes its time
+_BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
+_PACKAGES = {
+    "libGL.so.1": "libgl1",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+}
+_DEVICES_SCRIPT = """
+import json, tensorflow as tf
+gpus = tf.config.list_physical_devices("GPU")
+details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+names = [str(item.get("device_name", "GPU")) for item in details]
+print("\\n" + json.dumps({"version": tf.__version__, "cuda": tf.test.is_built_with_cuda(), "gpus": names}))
+"""
+_OPENCV_SCRIPT = "import cv2; print(cv2.__version__)"
+_INSTALL = "install nst_batch with all it needs into a virtual environment: pip install . in its folder"
+
+
+def python_version() -> Check:
+    """The interpreter at work, and whether it has an environment of its own."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    what = f"{version} in {sys.prefix}"
+    if sys.prefix == sys.base_prefix:
+        advice = "give it an environment of its own: python3 -m venv (Debian: apt-get install python3-venv)"
+        return Check("Python", "warn", f"{what}, not a virtual environment", advice)
+    return Check("Python", "ok", what)
+
+
+def processor(machine: Machine) -> Check:
+    """Cores, and whether they multiply in bfloat16."""
+    flags = set(re.findall(r"\w+", _line(machine.read("/proc/cpuinfo"), "flags")))
+    cores = len(os.sched_getaffinity(0))
+    found = [flag for flag in _BFLOAT16_FLAGS if flag in flags]
+    kind = f"bfloat16 ({', '.join(found)})" if found else "no bfloat16: jobs run in float32, at about half the rate"
+    return Check("processor", "ok", f"{cores} core{'' if cores == 1 else 's'}, {kind}")
+
+
+def memory(machine: Machine) -> Check:
+    """What is free for a worker, within the limit of this process's control group."""
+    meminfo = machine.read("/proc/meminfo")
+    total, free = (_kib(meminfo, key) for key in ("MemTotal", "MemAvailable"))
+    limit, used = (_number(machine.read(f"/sys/fs/cgroup/memory.{name}")) for name in ("max", "current"))
+    if limit and (not total or limit < total):
+        total, free = limit, min(free or limit, max(0, limit - used))
+    if not total:
+        return Check("memory", "warn", "this system does not tell how much it has")
+    what = f"{free / GIB:.1f} GiB free of {total / GIB:.1f} GiB"
+    if free < LEAST_MEMORY:
+        advice = f"512 px want about {LEAST_MEMORY / GIB:.0f} GiB: end other programs, or ask for a smaller size"
+        return Check("memory", "warn", what, advice)
+    return Check("memory", "ok", what)
+
+
+def tensorflow(config: Config, machine: Machine) -> tuple[Check, ...]:
+    """TensorFlow in a fresh process, the GPUs it sees, and whether that is what the config asks for."""
+    answer = machine.python(_DEVICES_SCRIPT, IMPORT_SECONDS)
+    found = _last_json(answer)
+    if found is None:
+        return (_broken_tensorflow(answer),)
+    cards = _cards(machine)
+    kind = "with" if found.get("cuda") else "without"
+    version = Check("TensorFlow", "ok", f"{found.get('version')}, built {kind} CUDA")
+    return (version, _device(config, [str(name) for name in found.get("gpus", ())], cards))
+
+
+def _device(config: Config, gpus: list[str], cards: list[str]) -> Check:
+    seen = ", ".join(f"{number}: {name}" for number, name in enumerate(gpus))
+    if config.device == "cpu":
+        return Check("device", "ok", "the CPU, as config.yaml asks")
+    wanted = config.device if isinstance(config.device, tuple) else ()
+    missing = [number for number in wanted if number >= len(gpus)]
+    install = "install the gpu extra (pip install '.[gpu]')"
+    if missing:
+        numbers = ", ".join(map(str, missing))
+        what = f"GPU {numbers} asked for, but TensorFlow sees {seen or 'none'}"
+        return Check("device", "bad", what, f"correct device: in config.yaml, or {install} and NVIDIA's driver")
+    if gpus:
+        return Check("device", "ok", f"GPU {seen}")
+    if cards:
+        what = f"the driver shows {', '.join(cards)}, but TensorFlow does not see it"
+        return Check("device", "bad" if config.device == "gpu" else "warn", what, install)
+    if config.device == "gpu":
+        return Check("device", "bad", "device: gpu, but there is none", "set device: auto, or install NVIDIA's driver")
+    return Check("device", "ok", "the CPU; no GPU here")
+
+
+def _cards(machine: Machine) -> list[str]:
+    """What NVIDIA's driver knows, each with its memory."""
+    if not machine.has_command("nvidia-smi"):
+        return []
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    answer = machine.run(command, 20.0)
+    return [line.strip() for line in answer.out.splitlines() if line.strip()] if answer and not answer.status else []
+
+
+def _broken_tensorflow(answer: Answer | None) -> Check:
+    if answer is None:
+        what = f"did not load within {IMPORT_SECONDS:.0f} s"
+        return Check("TensorFlow", "bad", what, "look at the disk that the environment lies on, then try again")
+    if answer.status == -4:
+        what = "its import ended with an illegal instruction: this processor lacks AVX"
+        return Check("TensorFlow", "bad", what, "use a machine with AVX, or build TensorFlow for this one")
+    return Check("TensorFlow", "bad", f"cannot be imported: {_last_line(answer)}", _INSTALL)
+
+
+def opencv(machine: Machine) -> Check:
+    """OpenCV in a fresh process; on bare servers it lacks libraries of the system."""
+    answer = machine.python(_OPENCV_SCRIPT, IMPORT_SECONDS)
+    if answer is not None and answer.status == 0:
+        return Check("OpenCV", "ok", answer.out.strip())
+    reason = "did not load in time" if answer is None else f"cannot be imported: {_last_line(answer)}"
+    missing = re.search(r"([\w.+-]+\.so[.\d]*): cannot open shared object file", answer.err if answer else "")
+    if missing is None:
+        return Check("OpenCV", "bad", reason, _INSTALL)
+    library = missing[1]
+    packages = _PACKAGES.get(library)
+    advice = f"apt-get install {packages}" if packages else f"install the system's package that has {library}"
+    return Check("OpenCV", "bad", f"the system library {library} is missing", advice)
+
+
+def weights(config: Config, machine: Machine) -> Check:
+    """Which weights a run would use; nothing is fetched for it."""
+    if config.weights == "untrained":
+        what = "untrained: a filter bank that hatches rather than paints"
+        return Check("weights", "warn", what, "weights: auto in config.yaml is for real pictures")
+    cached = keras_cache(machine.environ) / KERAS_NAME
+    if config.weights == "auto" and not machine.environ.get(ENVIRONMENT) and not cached.exists():
+        return _weights_to_fetch(cached)
+    try:
+        found = locate_weights(config.weights, environ=machine.environ)
+    except SetupError as error:
+        return Check("weights", "bad", error.message, error.advice)
+    return Check("weights", "ok", f"{found.path} ({found.source}, sha256 {found.sha256[:12]}…)")
+
+
+def _weights_to_fetch(cached: Path) -> Check:
+    there = next(folder for folder in cached.parents if folder.exists())
+    put = f"put {KERAS_NAME} (from {KERAS_URL}) at {cached}, or set {ENVIRONMENT} to a copy of it"
+    if not os.access(there, os.W_OK | os.X_OK):
+        return Check("weights", "bad", f"none, and {there} cannot be written, so none can be fetched", put)
+    what = "not here yet: the first run fetches 80 MB into the Keras cache"
+    return Check("weights", "warn", what, f"without a connection {put}")
+
+
+def _last_json(answer: Answer | None) -> dict[str, Any] | None:
+    if answer is None or answer.status != 0:
+        return None
+    try:
+        found = json.loads(answer.out.strip().rpartition("\n")[2])
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _last_line(answer: Answer) -> str:
+    lines = [line.strip() for line in (answer.err + "\n" + answer.out).splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"\w*(Error|Exception)\b", line)]
+    return (errors or lines or [f"exit status {answer.status}"])[-1][:300]
+
+
+def _line(text: str, key: str) -> str:
+    return next((line for line in text.splitlines() if line.startswith(key)), "")
+
+
+def _kib(meminfo: str, key: str) -> int:
+    found = re.search(rf"^{key}:\s+(\d+) kB", meminfo, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def _number(text: str) -> int:
+    return int(text) if text.strip().isdigit() else 0

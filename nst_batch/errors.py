@@ -1,0 +1,85 @@
+"""What can go wrong, each with a stable code, what happened, and what to do about it.
+
+Failures are values: a function that cannot do its work raises one of these, it is caught once, where
+something can be done about it, and is said once. ``code`` is stable and stands in job.json as ``reason``;
+``advice`` is a sentence for the person who finds it in the morning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EXIT_OK = 0
+EXIT_JOB_FAILED = 1
+EXIT_USAGE = 2
+EXIT_NOT_NOW = 75
+EXIT_CONFIG = 78
+
+
+class NstError(Exception):
+    """Base of every error this program raises on purpose.
+
+    ``str(error)`` is one plain line: what and where. ``advice`` is a second one: what to do.
+    """
+
+    exit_code = EXIT_JOB_FAILED
+
+    def __init__(self, code: str, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.advice = advice
+
+
+class UsageError(NstError):
+    """The command line asks for something that cannot be (exit 2)."""
+
+    exit_code = EXIT_USAGE
+
+
+class NotNowError(NstError):
+    """Right, but not now: another daemon has the inbox, the queue is paused, the disk is full (exit 75)."""
+
+    exit_code = EXIT_NOT_NOW
+
+
+class SetupError(NstError):
+    """The configuration or the weights are wrong or missing (exit 78)."""
+
+    exit_code = EXIT_CONFIG
+
+
+class JobError(NstError):
+    """One job cannot be done; the daemon goes on. ``retry`` says whether trying again may help."""
+
+    def __init__(self, code: str, message: str, advice: str = "", *, retry: bool = False) -> None:
+        super().__init__(code, message, advice)
+        self.retry = retry
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong in a YAML file: where it stands, what it is, and the fix where one is known."""
+
+    line: int  # counted from 1; 0 where the file as a whole is meant
+    key: str  # dotted path of the key, "" for the file as a whole
+    what: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        """``line 3, epocs: unknown key; did you mean 'epochs'?``."""
+        place = f"line {self.line}" if self.line else ""
+        head = ", ".join(part for part in (place, self.key) if part)
+        return f"{head}: {self.what}" + (f"; {self.fix}" if self.fix else "")
+
+
+class ProblemsError(NstError):
+    """A sidecar or config file with one or more :class:`Problem`; all of them are reported at once."""
+
+    exit_code = EXIT_CONFIG
+
+    def __init__(self, code: str, source: str, problems: tuple[Problem, ...]) -> None:
+        lines = "\n".join(f"{source}: {problem}" for problem in problems)
+        super().__init__(code, lines, f"correct {source} and try again")
+        self.source = source
+        self.problems = problems

@@ -1,0 +1,112 @@
+"""Names below a folder, as they are found without following a link: on the disk or in a listing of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Protocol
+
+Kind = Literal["file", "folder", "link", "other"]
+
+
+class Tree(Protocol):
+    """Names below a root, as they are found without following a link. Paths are relative, with / between."""
+
+    @property
+    def root(self) -> Path: ...
+
+    def kind(self, path: str) -> str | None:
+        """What lies at ``path``, whose folders are known to be folders; None for nothing."""
+
+    def names(self, folder: str) -> Mapping[str, str]:
+        """Each name in ``folder`` ("" for the root) with its kind; empty where it is no folder."""
+
+
+class DiskTree:
+    """The disk itself; a folder is listed once in the life of the object."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._names: dict[str, dict[str, str]] = {}
+
+    def kind(self, path: str) -> str | None:
+        """See :class:`Tree`. PermissionError where a folder on the way may not be searched."""
+        try:
+            return _kind_of(os.lstat(self.root / path).st_mode)
+        except PermissionError:
+            raise
+        except OSError:  # nothing there, or a name that cannot be: too long, below a file
+            return None
+
+    def names(self, folder: str) -> Mapping[str, str]:
+        """See :class:`Tree`. Names that are not UTF-8 are left out: no sidecar or job.json can hold them."""
+        if folder not in self._names:
+            self._names[folder] = self._list(folder)
+        return self._names[folder]
+
+    def _list(self, folder: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        try:
+            with os.scandir(self.root / folder) as entries:
+                for entry in entries:
+                    if entry.name.isascii() or _is_text(entry.name):
+                        found[entry.name] = _kind_of_entry(entry)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        return found
+
+
+class HasKind(Protocol):
+    """An entry of a listing."""
+
+    @property
+    def kind(self) -> str: ...
+
+
+class ListingTree:
+    """A listing of everything below a root, links not followed: path to an entry with its ``kind``."""
+
+    def __init__(self, root: Path, entries: Mapping[str, HasKind]) -> None:
+        self.root = root
+        self._entries = entries
+        self._names: dict[str, dict[str, str]] | None = None
+
+    def kind(self, path: str) -> str | None:
+        """See :class:`Tree`."""
+        entry = self._entries.get(path)
+        return entry.kind if entry else None
+
+    def names(self, folder: str) -> Mapping[str, str]:
+        """See :class:`Tree`. The first call sorts the whole listing by folder."""
+        if self._names is None:
+            self._names = {}
+            for path, entry in self._entries.items():
+                above, _, name = path.rpartition("/")
+                self._names.setdefault(above, {})[name] = entry.kind
+        return self._names.get(folder, {})
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _kind_of(mode: int) -> Kind:
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "link" if stat.S_ISLNK(mode) else "other"
+
+
+def _kind_of_entry(entry: os.DirEntry[str]) -> Kind:
+    if entry.is_symlink():
+        return "link"
+    if entry.is_dir(follow_symlinks=False):
+        return "folder"
+    return "file" if entry.is_file(follow_symlinks=False) else "other"

@@ -1,0 +1,65 @@
+"""Colours under transparent pixels, and pictures without their alpha.
+
+What stands under a transparent pixel is arbitrary, mostly black or white. The network would paint that as a
+shape, and where alpha comes back on the result a dark or light rim would show. So the colours around go on
+under it: the nearest ones close by, the mean of the picture far away.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from nst_batch.images.icc import Floats
+
+_LEAST_WEIGHT = 1e-6
+_CONFIDENT = 4.0  # a quarter of a coarse pixel opaque is enough to take its colour as it is
+
+
+def fill_transparent(rgb: Floats, alpha: Floats) -> Floats:
+    """``rgb`` (H × W × 3) with the colours of opaque pixels carried on under transparent ones.
+
+    Result = alpha · rgb + (1 − alpha) · fill, the fill by pull and push over a pyramid of halves (after
+    Gortler et al., The Lumigraph, 1996, section 3.4.2). Opaque pixels keep their very values; a picture that
+    is transparent everywhere is returned as it is.
+    """
+    if not alpha.max(initial=0.0) > 0:
+        return rgb
+    fill = _filled_by_halves(rgb, alpha)
+    # alpha · rgb + (1 − alpha) · fill as rgb + (1 − alpha) · (fill − rgb), in the one array: a picture of 50
+    # megapixels takes 600 MB each time it is copied. Where alpha is 1 this gives rgb to the last bit.
+    fill -= rgb
+    fill *= (1 - alpha)[..., None]
+    fill += rgb
+    return np.clip(fill, 0.0, 1.0, out=fill)
+
+
+def _filled_by_halves(rgb: Floats, alpha: Floats) -> Floats:
+    """Colours everywhere, at the size of ``rgb``, from its opaque pixels; fine beside them, coarse far away."""
+    height, width = ((side + 1) // 2 for side in alpha.shape)
+    colors, weights = [_shrink(rgb * alpha[..., None], height, width)], [_shrink(alpha, height, width)]
+    while max(weights[-1].shape) > 1:
+        height, width = ((side + 1) // 2 for side in weights[-1].shape)
+        colors.append(_shrink(colors[-1], height, width))
+        weights.append(_shrink(weights[-1], height, width))
+    fill = np.asarray(colors[-1] / np.maximum(weights[-1], _LEAST_WEIGHT)[..., None], np.float32)
+    for color, weight in zip(colors[-2::-1], weights[-2::-1], strict=True):
+        trust = np.minimum(1.0, _CONFIDENT * weight)[..., None]
+        own = color / np.maximum(weight, _LEAST_WEIGHT)[..., None]
+        fill = np.asarray(trust * own + (1 - trust) * _enlarge(fill, *weight.shape), np.float32)
+    return _enlarge(fill, *alpha.shape)
+
+
+def flatten(rgb: Floats, alpha: Floats | None) -> Floats:
+    """The picture on white, for formats without alpha; values in [0, 1]."""
+    if alpha is None:
+        return rgb
+    return np.asarray(np.clip(1 + (rgb - 1) * alpha[..., None], 0.0, 1.0), np.float32)
+
+
+def _shrink(array: Floats, height: int, width: int) -> Floats:
+    return np.asarray(cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _enlarge(array: Floats, height: int, width: int) -> Floats:
+    return np.asarray(cv2.resize(array, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)

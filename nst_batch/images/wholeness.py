@@ -1,0 +1,166 @@
+"""Whether an image file ends where its format says that it should.
+
+A half-copied file and a damaged one call for different advice, and decoders often take the first without a
+word: libjpeg paints the missing part grey. These checks read structure only, never pixels.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_BOX_BRANDS = (b"ftyp", b"jP  ")
+_PIXEL_BOXES = (b"mdat", b"jp2c")
+# Markers without a length: TEM, RST0-7, SOI, EOI.
+_JPEG_BARE = frozenset([0x01, *range(0xD0, 0xDA)])
+# Formats whose decoders may take a cut file silently, so that it is looked for even after they succeed.
+MUST_BE_WHOLE = frozenset(["JPEG", "MPO", "PNG", "JPEG2000"])
+_TIFF_STRIPS = {273: 279, 324: 325}  # offsets -> byte counts: strips, tiles
+_TIFF_WIDTHS = {3: "H", 4: "I"}
+_MAX_TIFF_ENTRIES = 4096
+
+
+class PngChunk(NamedTuple):
+    """One chunk of a PNG file: its kind, where its data begins, and how long it is."""
+
+    kind: bytes
+    start: int
+    length: int
+
+
+def png_chunks(data: bytes) -> Iterator[PngChunk]:
+    """The chunks of a PNG file, as far as they lie within ``data``."""
+    position = len(PNG_SIGNATURE)
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        if position + 12 + length > len(data):
+            return
+        yield PngChunk(kind, position + 8, length)
+        position += 12 + length
+
+
+def png_is_damaged(data: bytes) -> bool:
+    """Whether a chunk that the picture depends on has a wrong checksum (decoders skip that of the pixels)."""
+    for kind, start, length in png_chunks(data):
+        critical = not kind[0] & 0x20
+        if critical and zlib.crc32(data[start - 4 : start + length]) != _u32(data, start + length):
+            return True
+        if kind == b"IEND":
+            break
+    return False
+
+
+def is_cut(data: bytes) -> bool:
+    """Whether ``data`` looks like the beginning of an image file, the rest of which is missing."""
+    if not any(data[:512]):  # empty, or room that a download reserved and never filled
+        return True
+    for signature, check in _CHECKS:
+        if data.startswith(signature):
+            return check(data)
+    return data[4:8] in _BOX_BRANDS and _boxes_are_cut(data)
+
+
+def _u32(data: bytes, position: int) -> int:
+    return int.from_bytes(data[position : position + 4], "big")
+
+
+def _jpeg_is_cut(data: bytes) -> bool:
+    """No end-of-image marker after the first scan begins (a thumbnail has one of its own, before it)."""
+    position = 2
+    while position + 4 <= len(data):
+        if data[position] != 0xFF:
+            return False  # not a marker where one belongs: damaged rather than cut
+        marker = data[position + 1]
+        if marker == 0xDA:
+            return data.rfind(b"\xff\xd9") < position
+        if marker == 0xFF:
+            position += 1
+        elif marker in _JPEG_BARE:
+            position += 2
+        else:
+            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return True
+
+
+def _tiff_is_cut(data: bytes) -> bool:
+    """The first directory, or a strip or tile that it names, lies beyond the end."""
+    order = "<" if data[:2] == b"II" else ">"
+    if len(data) < 8:
+        return True
+    (at,) = struct.unpack_from(order + "I", data, 4)
+    if at + 2 > len(data):
+        return True
+    (count,) = struct.unpack_from(order + "H", data, at)
+    if at + 2 + 12 * count > len(data):
+        return True
+    entries = dict(_tiff_entry(data, order, at + 2 + 12 * index) for index in range(min(count, _MAX_TIFF_ENTRIES)))
+    for offsets, counts in _TIFF_STRIPS.items():
+        pairs = zip(entries.get(offsets, ()), entries.get(counts, ()), strict=False)
+        if any(start + length > len(data) for start, length in pairs):
+            return True
+    return False
+
+
+def _tiff_entry(data: bytes, order: str, at: int) -> tuple[int, tuple[int, ...]]:
+    """Tag and whole numbers of a directory entry; none where they are of another kind or lie outside."""
+    tag, kind, count = struct.unpack_from(order + "HHI", data, at)
+    if kind not in _TIFF_WIDTHS or not count:
+        return tag, ()
+    size = struct.calcsize(_TIFF_WIDTHS[kind]) * count
+    start = at + 8 if size <= 4 else struct.unpack_from(order + "I", data, at + 8)[0]
+    if start + size > len(data):
+        return tag, ()
+    return tag, struct.unpack_from(f"{order}{count}{_TIFF_WIDTHS[kind]}", data, start)
+
+
+def _boxes_are_cut(data: bytes) -> bool:
+    """A box of an ISO media file (AVIF, JPEG 2000) runs beyond the end, or the pixels are missing."""
+    position = 0
+    pixels = False
+    while position + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        head = 8
+        pixels = pixels or kind in _PIXEL_BOXES
+        if length == 1 and position + 16 <= len(data):
+            length, head = struct.unpack_from(">Q", data, position + 8)[0], 16
+        if length == 0:  # to the end of the file: only a code stream can then tell
+            return bool(kind == b"jp2c") and _code_stream_is_cut(data)
+        if length < head:
+            return False
+        position += length
+    return position > len(data) or not pixels
+
+
+def _png_is_cut(data: bytes) -> bool:
+    return all(chunk.kind != b"IEND" for chunk in png_chunks(data))
+
+
+def _riff_is_cut(data: bytes) -> bool:
+    return len(data) < 12 or 8 + int(struct.unpack_from("<I", data, 4)[0]) > len(data)
+
+
+def _bmp_is_cut(data: bytes) -> bool:
+    return len(data) < 6 or int(struct.unpack_from("<I", data, 2)[0]) > len(data)
+
+
+def _gif_is_cut(data: bytes) -> bool:
+    return not data.rstrip(b"\0").endswith(b";")
+
+
+def _code_stream_is_cut(data: bytes) -> bool:
+    return not data.rstrip(b"\0").endswith(b"\xff\xd9")
+
+
+_CHECKS: tuple[tuple[bytes, Callable[[bytes], bool]], ...] = (
+    (b"\xff\xd8", _jpeg_is_cut),
+    (PNG_SIGNATURE[:4], _png_is_cut),
+    (b"RIFF", _riff_is_cut),
+    (b"GIF8", _gif_is_cut),
+    (b"BM", _bmp_is_cut),
+    (b"II*\0", _tiff_is_cut),
+    (b"MM\0*", _tiff_is_cut),
+    (b"\xff\x4f\xff\x51", _code_stream_is_cut),
+)

@@ -1,0 +1,75 @@
+"""A window that shows a picture as it grows, or a plain error where there is no display.
+
+The Qt inside opencv-python ends the whole process (SIGABRT) when it cannot reach the display. So another
+process tries first.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import lru_cache
+
+import cv2
+
+from nst_batch.errors import UsageError
+from nst_batch.images.encoding import quantize
+from nst_batch.images.icc import Floats
+from nst_batch.images.resizing import resize_array
+
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+_PROBE = "import cv2; cv2.namedWindow('nst_batch', cv2.WINDOW_NORMAL); cv2.destroyAllWindows()"
+_PROBE_SECONDS = 60
+_MAX_SIDE = 1024  # pixels
+_ADVICE = "run it in a desktop session (ssh -X where it is remote), or leave out --show"
+
+
+def show(window: str, rgb: Floats) -> None:
+    """The picture (H × W × 3, [0, 1]) in the window of that title, which is opened where it is not yet.
+
+    One of more than 1,024 pixels is shown at that size, so that it fits a screen. Returns at once, but lets
+    the window draw itself. Raises UsageError no_display where none can be opened.
+    """
+    check_display()
+    # Qt warns on the terminal about fonts that a window with a picture in it does not need.
+    os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
+    long_side = max(rgb.shape)
+    if long_side > _MAX_SIDE:
+        height, width = (max(1, side * _MAX_SIDE // long_side) for side in rgb.shape[:2])
+        rgb = resize_array(rgb, (height, width))
+    cv2.imshow(window, quantize(rgb)[..., ::-1])
+    cv2.waitKey(1)
+
+
+def close() -> None:
+    """Closes every window that ``show`` opened."""
+    if any(os.environ.get(name) for name in _DISPLAYS):
+        cv2.destroyAllWindows()
+
+
+def check_display() -> None:
+    """Raises UsageError no_display where a window cannot be opened; tried once a display."""
+    names = tuple(os.environ.get(name, "") for name in _DISPLAYS)
+    if not any(names):
+        message = "--show needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set"
+        raise UsageError("no_display", message, _ADVICE)
+    reason = _probe(names)
+    if reason:
+        named = " ".join(f"{k}={v}" for k, v in zip(_DISPLAYS, names, strict=True) if v)
+        raise UsageError("no_display", f"--show cannot open a window on {named}: {reason}", _ADVICE)
+
+
+@lru_cache(maxsize=8)
+def _probe(displays: tuple[str, ...]) -> str:
+    """Why a window cannot be opened on the DISPLAY and WAYLAND_DISPLAY given; empty where it can."""
+    environment = {**os.environ, **dict(zip(_DISPLAYS, displays, strict=True))}
+    command = [sys.executable, "-c", _PROBE]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=_PROBE_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {_PROBE_SECONDS} s"
+    if done.returncode == 0:
+        return ""
+    lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+    return lines[0][:200] if lines else f"the attempt ended with {done.returncode}"

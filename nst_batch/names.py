@@ -1,0 +1,195 @@
+"""Names: what a title may be, which names are equal, which are taken, which files are somebody's leftovers.
+
+A title is one file name. Equality ignores case and the ways Unicode has of writing the same letter, because
+results are looked at from file systems that do so too.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Collection
+
+from nst_batch.errors import UsageError
+
+MAX_TITLE_BYTES = 200
+FORBIDDEN = '/\\:*?"<>|'
+RESERVED = ("running", "failed", "index.html")  # at the outbox's root
+DEFAULT_TEMPLATE = "{content}-{style}"
+IMAGE_SUFFIXES = frozenset(
+    [
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".mpo",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".gif",
+        ".avif",
+        ".jp2",
+        ".j2k",
+        ".ppm",
+        ".pgm",
+        ".pnm",
+        ".qoi",
+        ".sgi",
+        ".pcx",
+        ".tga",
+    ]
+)
+SIDECAR_SUFFIXES = frozenset((".yaml", ".yml"))
+
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")
+_FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_DIGITS = re.compile(r"([0-9]+)")
+_TEMPORARY_SUFFIXES = (".part", ".filepart", ".crdownload", ".tmp", "~")
+_TEMPORARY_PREFIXES = (".", "~$", "~syncthing~")
+_TEMPORARY_NAMES = frozenset(("@eadir", "thumbs.db", "desktop.ini"))
+
+
+def normal(name: str) -> str:
+    """``name`` in Unicode's composed form (NFC), the one that titles are kept in."""
+    return unicodedata.normalize("NFC", name)
+
+
+def fold(name: str) -> str:
+    """Two names are the same when this is equal: case and composition are ignored."""
+    return normal(normal(name).casefold())
+
+
+def title_fault(title: str) -> str | None:
+    """What keeps ``title`` from being one file name, or None. Reads: "the title 'a/b' " + fault."""
+    found = sorted(set(FORBIDDEN) & set(title))
+    length = len(normal(title).encode("utf-8", "surrogatepass"))
+    faults = (
+        (not title, "is empty"),
+        (bool(found), f"holds {' '.join(found)}, which a file name may not"),
+        (any(unicodedata.category(char) in _CONTROL for char in title), "holds a control character"),
+        (title.startswith("."), "begins with a dot"),
+        (title.endswith("."), "ends with a dot"),
+        (title.endswith(" "), "ends with a space"),
+        (length > MAX_TITLE_BYTES, f"has {length} bytes, more than {MAX_TITLE_BYTES}"),
+    )
+    return next((words for wrong, words in faults if wrong), None)
+
+
+def check_title(title: str) -> str:
+    """``title`` in NFC; UsageError where it is not one file name."""
+    fault = title_fault(title)
+    if fault:
+        raise UsageError("title_invalid", f"the title {title!r} {fault}", "give one that is a file name")
+    return normal(title)
+
+
+def template_fault(template: str) -> str | None:
+    """What keeps ``template`` from being filled in, or None."""
+    for match in _FIELD.finditer(template):
+        if match.group(1) in ("content", "style"):
+            continue
+        if match.group() not in ("{{", "}}"):
+            known = "only {content} and {style} are known; a brace itself is written twice"
+            return f"holds {match.group()[:40]} where {known}"
+    return None
+
+
+def fill_template(template: str, *, content: str, style: str) -> str:
+    """``template`` with ``{content}`` and ``{style}`` filled in, ``{{`` and ``}}`` being braces; in NFC.
+
+    Raises ValueError on any other field.
+    """
+    fault = template_fault(template)
+    if fault:
+        raise ValueError(f"the title {template!r} {fault}")
+    words = {"{content}": content, "{style}": style, "{{": "{", "}}": "}"}
+    return normal(_FIELD.sub(lambda match: words[match.group()], template))
+
+
+def is_template(title: str) -> bool:
+    """Whether ``title`` names the content or the style."""
+    return any(match.group(1) is not None for match in _FIELD.finditer(title))
+
+
+def unique_name(name: str, taken: Collection[str] | Callable[[str], bool]) -> str:
+    """``name``, or with ``-2``, ``-3`` … the first that is not taken.
+
+    ``taken`` is names in any case, or a function that says whether a name is. The number comes on top of the
+    200 bytes of a title, so that the title always stands whole before it; a file name may have 255.
+    """
+    if callable(taken):
+        is_taken = taken
+    else:
+        folded = {fold(other) for other in taken}
+
+        def is_taken(candidate: str) -> bool:
+            return fold(candidate) in folded
+
+    candidate, number = name, 2
+    while is_taken(candidate):
+        candidate, number = f"{name}-{number}", number + 1
+    return candidate
+
+
+def output_fault(output: str) -> str | None:
+    """What keeps ``output`` from being a folder below the outbox ("" and "." are the outbox), or None."""
+    if output.startswith("/"):
+        return "is absolute; it is a folder below the outbox"
+    if len(output.encode("utf-8", "surrogatepass")) > 1000:
+        return "is longer than 1,000 bytes"
+    parts = output_parts(output)
+    if ".." in parts:
+        return "leaves the outbox by '..'"
+    if parts and fold(parts[0]) in RESERVED:
+        return f"begins with {normal(parts[0])}, which the outbox keeps for itself"
+    for part in parts:
+        fault = title_fault(part)
+        if fault:
+            return f"has a part that {fault}"
+    return None
+
+
+def output_parts(output: str) -> tuple[str, ...]:
+    """The folders of ``output``, outermost first, in NFC."""
+    return tuple(normal(part) for part in output.split("/") if part not in ("", "."))
+
+
+def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
+    """Sorts as people count: img2 before img10, case ignored; the name itself settles ties."""
+    pieces = tuple(
+        (0, int(piece), "") if piece.isascii() and piece.isdigit() else (1, 0, piece)
+        for piece in _DIGITS.split(fold(name).replace("/", "\0"))
+        if piece
+    )
+    return pieces, name
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file or folder of this name is a copy under way, hidden or a system's own: never an input."""
+    lower = name.lower()
+    return lower.startswith(_TEMPORARY_PREFIXES) or lower.endswith(_TEMPORARY_SUFFIXES) or lower in _TEMPORARY_NAMES
+
+
+def suffix(name: str) -> str:
+    """The last suffix in lower case with its dot, or ""."""
+    dot = name.rfind(".")
+    return name[dot:].lower() if dot > 0 else ""
+
+
+def stem(name: str) -> str:
+    """The last part of a path without its suffix."""
+    last = name.rsplit("/", 1)[-1]
+    dot = last.rfind(".")
+    return last[:dot] if dot > 0 else last
+
+
+def is_image(name: str) -> bool:
+    """Whether a glob may match a file of this name."""
+    return suffix(name) in IMAGE_SUFFIXES and not is_temporary(name)
+
+
+def is_sidecar(name: str) -> bool:
+    """Whether a file of this name is a sidecar."""
+    return suffix(name) in SIDECAR_SUFFIXES and not is_temporary(name)

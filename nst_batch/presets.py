@@ -1,0 +1,72 @@
+"""The recipes: what each preset sets. A new one is one entry of :data:`PRESETS`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+VGG19_LAYERS = tuple(
+    f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), start=1) for conv in range(1, convs + 1)
+)
+CONTENT_LAYERS: Mapping[str, float] = MappingProxyType({"block5_conv2": 1.0})
+STYLE_LAYERS: Mapping[str, float] = MappingProxyType({f"block{block}_conv1": 1.0 for block in range(1, 6)})
+_PRESET_ONLY = frozenset(("beta_1", "beta_2", "epsilon", "statistic", "loss_scale"))
+LEARNING_RATES = {"adam": 0.02, "lbfgs": 1.0}  # where the optimiser is not the preset's own
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One recipe: what it sets of the keys a person may write, and what only a preset sets."""
+
+    epochs: int
+    steps_per_epoch: int
+    content_weight: float
+    style_weight: float
+    tv_weight: float
+    optimizer: Literal["adam", "lbfgs"] = "adam"
+    learning_rate: float = LEARNING_RATES["adam"]
+    scales: int = 1
+    content_layers: Mapping[str, float] = field(default_factory=lambda: CONTENT_LAYERS)
+    style_layers: Mapping[str, float] = field(default_factory=lambda: STYLE_LAYERS)
+    beta_1: float = 0.99
+    beta_2: float = 0.999
+    epsilon: float = 0.1
+    statistic: str = "gram"
+    # Multiplies all three weights. Adam's ε of 0.1 is an absolute number, so the size of the loss matters to it; a
+    # person's weights stay small numbers that mean the same in every preset.
+    loss_scale: float = 1.0
+
+    def keys(self) -> dict[str, Any]:
+        """The values this preset gives to keys that a person may write as well."""
+        return {name: value for name, value in vars(self).items() if name not in _PRESET_ONLY}
+
+
+# The seed recipe with the numbers of TensorFlow's style-transfer tutorial where it gives none. All weights multiply
+# relative losses (transfer/objective.py) and were chosen by looking; docs/decisions.md says at what.
+CLASSIC = Preset(
+    epochs=10, steps_per_epoch=100, content_weight=0.01, style_weight=1.0, tv_weight=0.01, loss_scale=10_000.0
+)
+# A quick look: coarse to fine, an Adam that hurries, every style layer counted by its relative error.
+DRAFT = Preset(
+    epochs=3,
+    steps_per_epoch=50,
+    content_weight=0.15,
+    style_weight=1.0,
+    tv_weight=0.02,
+    scales=3,
+    content_layers=MappingProxyType({"block4_conv2": 1.0}),
+    beta_1=0.9,
+    beta_2=0.99,
+    epsilon=1e-8,
+    statistic="gram_relative",
+)
+PRESETS: Mapping[str, Preset] = MappingProxyType({"classic": CLASSIC, "draft": DRAFT})
+PRESET_NAMES = ("classic", "draft", "fine")
+DEFAULT_PRESET = "classic"
+
+
+def preset_of(name: str) -> Preset:
+    """The preset of this name; KeyError where there is none."""
+    return PRESETS[name]

@@ -1,0 +1,58 @@
+"""Text for people inside XML and HTML: escaping, numbers, sizes, times."""
+
+from __future__ import annotations
+
+import html
+import math
+import unicodedata
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def escape(text: str) -> str:
+    """``text`` for XML and HTML, in content and in attributes; what XML cannot hold becomes U+FFFD."""
+    return html.escape("".join(char if _allowed(char) else "\N{REPLACEMENT CHARACTER}" for char in text))
+
+
+def _allowed(char: str) -> bool:
+    # https://www.w3.org/TR/xml/#charsets, less the C1 controls, which no title needs.
+    code = ord(char)
+    if code < 0x20:
+        return char in "\t\n\r"
+    return not (0x7F <= code <= 0x9F or 0xD800 <= code <= 0xDFFF or code in (0xFFFE, 0xFFFF))
+
+
+def shorten(text: str, columns: int) -> str:
+    """``text`` cut to about ``columns`` columns of a terminal, an ellipsis in place of what is missing."""
+    used = 0
+    for index, char in enumerate(text):
+        used += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        if used > columns:
+            return text[:index].rstrip() + "…"
+    return text
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number as people write it: ``0.25``, ``1,250``, ``3.2·10⁷``."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e4:
+        decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+        text = f"{value:,.{decimals}f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
+    return {"1": power, "-1": f"−{power}"}.get(mantissa, f"{mantissa}·{power}")
+
+
+def duration(seconds: float) -> str:
+    """``42 s``, ``3 min 20 s``, ``1 h 05 min``."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,212 @@
+"""What a service is to its machine: systemd's notify protocol, and signals that only set flags.
+
+The protocol is sd_notify(3): datagrams of ``KEY=value`` lines to the unix socket that ``NOTIFY_SOCKET``
+names. Without that variable, as in a terminal, every message is a no-op.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from types import FrameType, TracebackType
+from typing import Any, Literal, Protocol, Self
+
+SEND_SECONDS = 1.0  # a service manager that takes longer is not worth stopping the work for
+STATUS_BYTES = 500  # what `systemctl status` can show of a line
+
+
+class Notifier:
+    """Sends state to the service manager; every method returns whether the message went out, none raises."""
+
+    def __init__(self, address: str | None) -> None:
+        self._address = address or ""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """The notifier for this process's own service manager, if it has one."""
+        return cls(environ.get("NOTIFY_SOCKET"))
+
+    @property
+    def active(self) -> bool:
+        """Whether there is anyone to tell: an absolute path, or ``@name`` for an abstract socket."""
+        return self._address[:1] in ("/", "@") and len(self._address) > 1
+
+    def ready(self, status: str = "") -> bool:
+        """Start-up, or the reload that :meth:`reloading` announced, is done."""
+        return self._send("READY=1", *_status(status))
+
+    def status(self, text: str) -> bool:
+        """One line for ``systemctl status``: the job, its epoch, the queue."""
+        return self._send(*_status(text or "-"))
+
+    def watchdog(self) -> bool:
+        """Work is getting on. To be called on real progress only, never from a thread of its own."""
+        return self._send("WATCHDOG=1")
+
+    def extend_timeout(self, seconds: float) -> bool:
+        """The current start, stop or run time limit shall not strike within the next ``seconds``."""
+        return self._send(f"EXTEND_TIMEOUT_USEC={_microseconds(seconds)}")
+
+    def reloading(self) -> bool:
+        """The configuration is being read again; :meth:`ready` has to follow."""
+        return self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+    def stopping(self, status: str = "") -> bool:
+        """The end has begun: checkpoint, put the job back, leave."""
+        return self._send("STOPPING=1", *_status(status))
+
+    def errno(self, number: int, status: str = "") -> bool:
+        """Why the start failed, as an errno."""
+        return self._send(f"ERRNO={number}", *_status(status))
+
+    def _send(self, *lines: str) -> bool:
+        if not self.active:
+            return False
+        # A leading @ stands for the zero byte of an abstract socket's name.
+        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        message = "\n".join(lines).encode("utf-8", "replace")
+        try:
+            # Opened anew each time: a service manager that was restarted has a new socket at the same name.
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.settimeout(SEND_SECONDS)
+                sender.sendto(message, address)
+        except (OSError, ValueError):  # ValueError: a path longer than a socket's may be
+            return False
+        return True
+
+
+def _status(text: str) -> tuple[str, ...]:
+    line = " ".join(text.split()).encode("utf-8", "replace")[:STATUS_BYTES].decode("utf-8", "ignore")
+    return (f"STATUS={line}",) if line else ()
+
+
+def _microseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1_000_000))
+
+
+def watchdog_interval(environ: Mapping[str, str] = os.environ, pid: int | None = None) -> float | None:
+    """Seconds between two :meth:`Notifier.watchdog`: half of what ``WATCHDOG_USEC`` allows.
+
+    None where no watchdog is set, or where ``WATCHDOG_PID`` names another process than ``pid`` (this one).
+    """
+    watched = environ.get("WATCHDOG_PID")
+    try:
+        if watched is not None and int(watched) != (os.getpid() if pid is None else pid):
+            return None
+        limit = int(environ.get("WATCHDOG_USEC", "0"))
+    except ValueError:
+        return None
+    return limit / 2_000_000 if limit > 0 else None
+
+
+class HasFileno(Protocol):
+    """Anything that select() takes."""
+
+    def fileno(self) -> int:
+        """The file descriptor."""
+        ...
+
+
+class Waker:
+    """A pipe to itself: :meth:`wake`, from a thread or a signal handler, ends a select() on it."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def fileno(self) -> int:
+        """The end to select on; readable once woken, until :meth:`drain`."""
+        return self._reader
+
+    def wake(self) -> None:
+        """Make the next, or the current, select() return. After :meth:`close` it does nothing."""
+        if self._writer < 0:
+            return
+        with contextlib.suppress(BlockingIOError):  # a full pipe is awake already
+            os.write(self._writer, b"!")
+
+    def drain(self) -> bool:
+        """Forget all calls of :meth:`wake` so far; whether there were any."""
+        woken = False
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._reader, 4096):
+                woken = True
+        return woken
+
+    def close(self) -> None:
+        """Give the descriptors back. Safe to call twice."""
+        reader, writer, self._reader, self._writer = self._reader, self._writer, -1, -1
+        if reader >= 0:
+            os.close(writer)
+            os.close(reader)
+
+
+class Signals:
+    """SIGTERM, SIGINT and SIGHUP as flags, for as long as the ``with`` block lasts. Main thread only.
+
+    The first SIGTERM or SIGINT sets ``stop_asked``: checkpoint, put the job back, end. A second one sets
+    ``at_once``. SIGHUP asks for a reload where a service manager sends it; ``hangup="stop"`` is for a
+    terminal, where it means that the terminal is gone. A handler sets a flag and wakes the loop, no more.
+    """
+
+    def __init__(self, *, hangup: Literal["reload", "stop"] = "reload", waker: Waker | None = None) -> None:
+        self._own_waker = waker is None
+        self.waker = Waker() if waker is None else waker
+        self._hangup = hangup
+        self._before: dict[signal.Signals, Any] = {}
+        self._reload = False
+        self.stop_asked = False
+        self.at_once = False
+
+    def __enter__(self) -> Self:
+        """Install the handlers."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put the former handlers back."""
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._before.clear()
+        if self._own_waker:
+            self.waker.close()
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and self._hangup == "reload":
+            self._reload = True
+        elif self.stop_asked:
+            self.at_once = True
+        else:
+            self.stop_asked = True
+        self.waker.wake()
+
+    def fileno(self) -> int:
+        """The waker's: readable as soon as a signal came."""
+        return self.waker.fileno()
+
+    def take_reload(self) -> bool:
+        """Whether a reload was asked for since the last call."""
+        asked, self._reload = self._reload, False
+        return asked
+
+    def wait(self, timeout: float | None, *others: HasFileno | int) -> list[HasFileno | int]:
+        """Sleep until a signal, a :meth:`Waker.wake`, one of ``others`` readable, or ``timeout`` seconds.
+
+        Returns those of ``others`` that are readable. A signal from before the call ends it at once.
+        """
+        # poll() rather than select(): the latter fails from descriptor 1024 on.
+        poller = select.poll()
+        numbers = {other if isinstance(other, int) else other.fileno(): other for other in others}
+        for descriptor in (self.fileno(), *numbers):
+            poller.register(descriptor, select.POLLIN)
+        limit = None if timeout is None else max(0, round(timeout * 1000 + 0.5))
+        ready = poller.poll(limit)
+        self.waker.drain()
+        return [numbers[descriptor] for descriptor, _ in ready if descriptor in numbers]

@@ -1,0 +1,59 @@
+"""The durable queue: the folder is the queue, and files move here and nowhere else.
+
+| module | what |
+|---|---|
+| `fs` | the file-system boundary: durable writes, renames, copies; named steps |
+| `listing`, `scan`, `reading`, `wanted` | what lies in the inbox; what is still, complete, waiting, broken |
+| `watch` | a wake-up, nothing else |
+| `attach`, `lock` | one daemon an inbox; a lost inbox is noticed |
+| `claim`, `records`, `book` | the way in, what is written down, the claims in memory |
+| `attempts` | how often a job may be tried |
+| `publish`, `clear` | the way out; what leaves the inbox after it |
+| `recover` | at start: finish or undo whatever was under way |
+| `control`, `retry` | control files; a failed job goes back |
+| `desk`, `view`, `spool` | the inbox side, what a look comes to, and the whole as the daemon uses it |
+"""
+
+from nst_batch.spool.attempts import Attempts, Death, Verdict
+from nst_batch.spool.commands import look_from_outside, pause, read_claims, resume, retry_job, write_control
+from nst_batch.spool.control import Control
+from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.layout import Ended, HandOut, Job, Places
+from nst_batch.spool.lock import holder
+from nst_batch.spool.pair import Broken, Ready, Waiting
+from nst_batch.spool.recover import Recovery
+from nst_batch.spool.spool import Spool
+from nst_batch.spool.trouble import InboxLost, SpoolBlocked
+from nst_batch.spool.view import View
+from nst_batch.spool.wanted import Ending, Moment
+from nst_batch.spool.watch import Watcher
+
+__all__ = [
+    "Attempts",
+    "Broken",
+    "Control",
+    "Death",
+    "Ended",
+    "Ending",
+    "FileSystem",
+    "HandOut",
+    "InboxLost",
+    "Job",
+    "Moment",
+    "Places",
+    "Ready",
+    "Recovery",
+    "Spool",
+    "SpoolBlocked",
+    "Verdict",
+    "View",
+    "Waiting",
+    "Watcher",
+    "holder",
+    "look_from_outside",
+    "pause",
+    "read_claims",
+    "resume",
+    "retry_job",
+    "write_control",
+]

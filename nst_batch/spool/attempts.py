@@ -1,0 +1,131 @@
+"""How often a job may be tried. Pure: counts in, counts out.
+
+A run is counted durably before it begins, or a job that kills its worker would be tried for ever. It is taken
+back when the daemon itself was stopped or died, which is not the job's fault; ten of those without a new
+checkpoint between them are taken for its fault all the same. A new checkpoint sets the counts to nought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+from nst_batch.spool.wanted import Ending
+
+MAX_INTERRUPTIONS = 10
+MAX_SIGNAL_DEATHS = 2
+
+
+class Attempts(BaseModel):
+    """The counts of one job, as they lie in attempts.json."""
+
+    model_config = ConfigDict(frozen=True)
+
+    runs: int = 0
+    interruptions: int = 0
+    signal_deaths: int = 0
+    not_before: float = 0.0  # wall clock; 0 where nothing is waited for
+    given: bool = False  # a worker has it, or had when the daemon died
+    checkpoint: str = ""  # tells the newest checkpoint when the run began
+    ending: Ending | None = None  # decided, and to be carried out however often the daemon dies before it is
+
+
+@dataclass(frozen=True)
+class Death:
+    """How a run ended that brought no result. ``retry`` is False for what another run cannot better."""
+
+    code: str
+    message: str
+    advice: str = ""
+    by_signal: bool = False
+    retry: bool = True
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of the job: tried again at ``retry_at`` (wall clock), or ended."""
+
+    retry_at: float | None = None
+    ending: Ending | None = None
+
+
+@dataclass(frozen=True)
+class JobLimits:
+    """The figures of config.yaml's ``jobs`` that count here."""
+
+    attempts: int
+    backoff_seconds: tuple[float, ...]
+
+
+def given(before: Attempts, checkpoint: str) -> Attempts:
+    """A worker is about to be given the job: one more run."""
+    return before.model_copy(
+        update={"runs": before.runs + 1, "given": True, "not_before": 0.0, "checkpoint": checkpoint}
+    )
+
+
+def _progressed(before: Attempts, checkpoint: str) -> Attempts:
+    """Counts at nought where the run that ends has left a new checkpoint."""
+    if not checkpoint or checkpoint == before.checkpoint:
+        return before
+    return before.model_copy(update={"runs": 0, "interruptions": 0, "signal_deaths": 0, "checkpoint": checkpoint})
+
+
+def interrupted(before: Attempts, checkpoint: str) -> tuple[Attempts, Verdict]:
+    """The daemon was stopped or died while the job ran: the run is taken back."""
+    counts = _progressed(before, checkpoint)
+    counts = counts.model_copy(
+        update={"runs": max(0, counts.runs - 1), "interruptions": counts.interruptions + 1, "given": False}
+    )
+    if counts.interruptions < MAX_INTERRUPTIONS:
+        return counts, Verdict(retry_at=0.0)
+    return _ended(counts, interruptions_ending(counts))
+
+
+def interruptions_ending(counts: Attempts) -> Ending:
+    """The end of a job at which the daemon was interrupted too often."""
+    return Ending(
+        "failed",
+        "interrupted_too_often",
+        f"the daemon ended {counts.interruptions} times while this job ran, and it got no further in between",
+        "if the machine was restarted that often, nst-batch retry puts the job back; else it may be the cause",
+    )
+
+
+def died(before: Attempts, death: Death, checkpoint: str, limits: JobLimits, wall: float) -> tuple[Attempts, Verdict]:
+    """A run ended without a result: another one after a pause, or the end."""
+    counts = _progressed(before, checkpoint)
+    counts = counts.model_copy(
+        update={"given": False, "signal_deaths": counts.signal_deaths + (1 if death.by_signal else 0)}
+    )
+    if not death.retry:
+        return _ended(counts, Ending("failed", death.code, death.message, death.advice))
+    if counts.signal_deaths >= MAX_SIGNAL_DEATHS:
+        return _ended(counts, _with_note(death, "twice in a row without getting further"))
+    if counts.runs >= limits.attempts:
+        return _ended(counts, _with_note(death, f"tried {counts.runs} times"))
+    retry_at = wall + back_off(counts.runs, limits.backoff_seconds)
+    return counts.model_copy(update={"not_before": retry_at}), Verdict(retry_at=retry_at)
+
+
+def is_due(counts: Attempts, wall: float, backoff_seconds: Sequence[float]) -> bool:
+    """Whether the pause after a failed run is over; one longer than any pause means that the clock was set back."""
+    left = counts.not_before - wall
+    return left <= 0 or left > max(backoff_seconds, default=0.0) + 1.0
+
+
+def back_off(runs: int, backoff_seconds: Sequence[float]) -> float:
+    """Seconds to wait after the ``runs``-th run; the last figure repeats."""
+    if not backoff_seconds:
+        return 0.0
+    return float(backoff_seconds[min(max(runs, 1), len(backoff_seconds)) - 1])
+
+
+def _ended(counts: Attempts, ending: Ending) -> tuple[Attempts, Verdict]:
+    return counts.model_copy(update={"ending": ending}), Verdict(ending=ending)
+
+
+def _with_note(death: Death, note: str) -> Ending:
+    return Ending("failed", death.code, f"{death.message} ({note})", death.advice)

@@ -1,0 +1,177 @@
+"""The live claims in memory, as read from their folders.
+
+The spool alone changes a claim while it holds the inbox's lock, so the folders are read once and followed from
+then on; whenever the disk has refused something they are read again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from nst_batch.job import OUTCOME_NAME, JobSpec
+from nst_batch.spool.attempts import Attempts
+from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.layout import Job, Places
+from nst_batch.spool.records import (
+    ATTEMPTS_NAME,
+    CHECKPOINT_PREFIX,
+    CLAIM_NAME,
+    COPIED_NAME,
+    DONE_SUFFIX,
+    JOBS_FOLDER,
+    LOCK_NAME,
+    SIDECAR_FOLDER,
+    ClaimRecord,
+    Done,
+    JobRecord,
+)
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass
+class Claim:
+    """One claim: its record, and how far each of its jobs has come."""
+
+    record: ClaimRecord
+    folder: Path
+    copied: bool = False
+    done: dict[int, Done] = field(default_factory=dict)  # by index
+    attempts: dict[int, Attempts] = field(default_factory=dict)
+    orphaned: set[int] = field(default_factory=set)
+    given: set[int] = field(default_factory=set)  # handed out by this daemon
+    left: set[int] = field(default_factory=set)  # sources that need no more clearing
+    to_clear: bool = True  # a job has ended since the inbox was last cleared of its images
+
+    @cached_property
+    def by_index(self) -> dict[int, JobRecord]:
+        """Its jobs by their number."""
+        return {job.index: job for job in self.record.jobs}
+
+    @cached_property
+    def by_id(self) -> dict[str, JobRecord]:
+        """Its jobs by their id."""
+        return {self.record.job_id(job): job for job in self.record.jobs}
+
+    @cached_property
+    def specs(self) -> dict[int, JobSpec | None]:
+        """What workers need, by number."""
+        return {job.index: self.record.spec(job) for job in self.record.jobs}
+
+    @property
+    def sidecar(self) -> Path:
+        """Where the sidecar lies once the claim stands."""
+        return self.folder / SIDECAR_FOLDER / self.record.sidecar_name
+
+    def job_folder(self, job: JobRecord) -> Path:
+        """The folder of one of its jobs."""
+        return self.folder / JOBS_FOLDER / f"{job.index:04d}"
+
+    def live(self) -> Iterator[JobRecord]:
+        """The jobs that have no end yet."""
+        return (job for job in self.record.jobs if job.index not in self.done)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every job has its end."""
+        return len(self.done) == len(self.record.jobs)
+
+    def needs(self) -> set[str]:
+        """The inbox paths of images that its unfinished jobs use."""
+        used = {item.source for job in self.live() for item in job.inputs if item.source is not None}
+        return {self.record.sources[index].path for index in used if not self.record.sources[index].library}
+
+
+def read_model(kind: type[Model], path: Path) -> Model | None:
+    """A record as it lies on disk; None where there is none, or nothing of use."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValidationError, json.JSONDecodeError):
+        return None
+
+
+def read_claim(folder: Path) -> Claim | None:
+    """A claim from its folder; None where its record is missing or not to be read."""
+    record = read_model(ClaimRecord, folder / CLAIM_NAME)
+    if record is None:
+        return None
+    claim = Claim(record, folder, (folder / COPIED_NAME).exists())
+    for job in record.jobs:
+        done = read_model(Done, claim.job_folder(job).with_suffix(DONE_SUFFIX))
+        if done is not None:
+            claim.done[job.index] = done
+            continue
+        attempts = read_model(Attempts, claim.job_folder(job) / ATTEMPTS_NAME)
+        if attempts is not None:
+            claim.attempts[job.index] = attempts
+    return claim
+
+
+def claim_folders(places: Places) -> list[Path]:
+    """Every claim's folder, in order of arrival."""
+    try:
+        return sorted(path for path in places.claims.iterdir() if path.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+def job_view(claim: Claim, job: JobRecord, places: Places) -> Job:
+    """One live job as the rest of the program sees it."""
+    record = claim.record
+    folder = claim.job_folder(job)
+    attempts = claim.attempts.get(job.index, Attempts())
+    outcome = folder / OUTCOME_NAME
+    # Only a job that a worker has, or had, can have an outcome: no disk access for the thousands that wait.
+    has_outcome = (attempts.given or job.index in claim.given) and outcome.exists()
+    return Job(
+        id=record.job_id(job),
+        name=job.name,
+        title=job.title,
+        output=job.output,
+        priority=record.priority,
+        claim=record.id,
+        index=job.index,
+        arrival=record.received_at,
+        claim_folder=claim.folder,
+        folder=folder,
+        running=places.running / job.name,
+        spec=claim.specs[job.index],
+        attempts=attempts,
+        trouble=job.trouble or attempts.ending,
+        outcome=outcome if has_outcome else None,
+        orphaned=job.index in claim.orphaned,
+        given=job.index in claim.given,
+    )
+
+
+def checkpoint_stamp(folder: Path) -> str:
+    """What tells the newest checkpoint in a job's folder; "" where there is none."""
+    newest = max(
+        (
+            (status.st_mtime_ns, status.st_ino, status.st_size)
+            for path in folder.glob(f"{CHECKPOINT_PREFIX}*")
+            for status in (path.stat(),)
+        ),
+        default=None,
+    )
+    return "" if newest is None else "-".join(map(str, newest))
+
+
+def write_attempts(fs: FileSystem, claim: Claim, job: JobRecord, attempts: Attempts) -> None:
+    """Put the counts of a job down durably."""
+    folder = claim.job_folder(job)
+    fs.make_folder(folder)
+    fs.write_durable(folder / ATTEMPTS_NAME, attempts.model_dump_json().encode())
+    claim.attempts[job.index] = attempts
+
+
+def lock_path(claim: Claim, job: JobRecord) -> Path:
+    """The file that the job's worker holds locked."""
+    return claim.job_folder(job) / LOCK_NAME

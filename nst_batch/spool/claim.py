@@ -1,0 +1,273 @@
+"""Taking a sidecar and its images into the daemon's own folder.
+
+The order: the intent is written durably; the sidecar is renamed in, which is the one commit point; then the
+images are copied beside it. Killed before the rename, the intent is dropped; killed after it, copying goes on.
+Where an image has changed or gone since it was seen, the sidecar is put back as if nothing had happened, and
+the next look decides anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from nst_batch import names
+from nst_batch.spool.book import Claim
+from nst_batch.spool.fs import ChangedError, FileSystem, Identity, NotRegularError
+from nst_batch.spool.layout import STORED_NAME_BYTES, Places, claim_id, shorten, unique_file
+from nst_batch.spool.listing import Entry
+from nst_batch.spool.pair import Broken, Ready
+from nst_batch.spool.records import (
+    CLAIM_NAME,
+    COPIED_NAME,
+    INPUTS_FOLDER,
+    JOBS_FOLDER,
+    SIDECAR_FOLDER,
+    ClaimRecord,
+    InputRecord,
+    JobRecord,
+    SourceRecord,
+    digest_of,
+    sidecar_digest,
+)
+from nst_batch.spool.trouble import blocked_by
+from nst_batch.spool.wanted import Ending, Source, WantedInput, WantedJob
+
+After = Literal["archive", "keep", "delete"]
+_ADVICE = {
+    "image_missing": "put the image beside the sidecar or correct its name, then nst-batch retry",
+    "image_unreadable": "let the daemon's user read the image, then nst-batch retry",
+}
+
+
+class ClaimLostError(Exception):
+    """What was to be claimed is not as it was seen; the next look decides anew."""
+
+
+def record_of(pair: Ready | Broken, entries: Mapping[str, Entry], after: After) -> ClaimRecord:
+    """The intent to claim a pair. ``entries`` are those it was found ready by.
+
+    Raises :class:`ClaimLostError` where an image in a library has gone.
+    """
+    return _record_of_broken(pair, after) if isinstance(pair, Broken) else _record_of_ready(pair, entries, after)
+
+
+def _record_of_broken(broken: Broken, after: After) -> ClaimRecord:
+    """A sidecar that cannot be understood becomes one failed job that holds the sidecar alone."""
+    error = broken.error
+    trouble = Ending("failed", error.code, error.message, error.advice)
+    job = JobRecord(index=1, name=broken.name, title=broken.title, output="", settings=None, trouble=trouble)
+    return _record(broken.sidecar, broken.entry, broken.text, after, (job,))
+
+
+def _record_of_ready(ready: Ready, entries: Mapping[str, Entry], after: After) -> ClaimRecord:
+    """A complete pair, or one whose time is up."""
+    wanted = ready.wanted
+    found = sorted(wanted.sources(), key=lambda source: (source.library, source.path))
+    kept = [source for source in found if source.path not in ready.unreadable]
+    sources = tuple(_source(n, source, entries) for n, source in enumerate(kept, 1))
+    index = {source: n for n, source in enumerate(kept)}
+    sidecar_name = ready.sidecar.rpartition("/")[2]
+    named = zip(ready.names, wanted.all_jobs(), strict=True)
+    jobs = tuple(_job(n, name, job, index, sources, sidecar_name) for n, (name, job) in enumerate(named, 1))
+    return _record(ready.sidecar, ready.entry, ready.text, after, jobs, sources, wanted.sidecar, wanted.priority)
+
+
+def _record(
+    path: str,
+    entry: Entry,
+    text: bytes,
+    after: After,
+    jobs: tuple[JobRecord, ...],
+    sources: tuple[SourceRecord, ...] = (),
+    sidecar: dict[str, object] | None = None,
+    priority: int = 0,
+) -> ClaimRecord:
+    arrival = datetime.fromtimestamp(entry.ctime_ns / 1e9, UTC).astimezone()
+    return ClaimRecord(
+        id=claim_id(entry.ctime_ns, secrets.token_hex(2)),
+        origin=path,
+        arrival_ns=entry.ctime_ns,
+        received_at=arrival.isoformat(timespec="milliseconds"),
+        after=after,
+        sidecar_name=path.rpartition("/")[2],
+        sidecar_digest=digest_of(text),
+        sidecar=sidecar or {},
+        priority=priority,
+        sources=sources,
+        jobs=jobs,
+    )
+
+
+def _source(number: int, source: Source, entries: Mapping[str, Entry]) -> SourceRecord:
+    entry = _library_entry(Path(source.path)) if source.library else entries[source.path]
+    if entry.kind not in ("file", "link"):
+        raise ClaimLostError(f"{source.path} is no file by now")
+    base = shorten(source.path.rpartition("/")[2], STORED_NAME_BYTES)
+    return SourceRecord(
+        path=source.path,
+        library=source.library,
+        kind="file" if entry.kind == "file" else "link",
+        ino=entry.identity.ino,
+        size=entry.identity.size,
+        mtime_ns=entry.identity.mtime_ns,
+        stored=f"{INPUTS_FOLDER}/{number:04d}-{base}",
+    )
+
+
+def _library_entry(path: Path) -> Entry:
+    try:
+        status = path.lstat()
+    except OSError as error:
+        raise ClaimLostError(f"{path}: {error.strerror}") from error
+    mode = status.st_mode
+    kind = "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
+    return Entry("link" if stat.S_ISLNK(mode) else kind, Identity.of(status), status.st_ctime_ns)
+
+
+def _job(
+    number: int,
+    name: str,
+    job: WantedJob,
+    index: dict[Source, int],
+    sources: tuple[SourceRecord, ...],
+    sidecar_name: str,
+) -> JobRecord:
+    taken = {names.fold(sidecar_name)}
+    given: dict[int, str] = {}
+    inputs, trouble = [], None
+    for item in job.inputs:
+        where = None if item.source is None else index.get(item.source)
+        trouble = trouble or item.refusal or _trouble(item, where)
+        if where is None:
+            file_name = unique_file(item.ref.rpartition("/")[2], taken)
+        else:
+            if where not in given:
+                given[where] = unique_file(sources[where].base_name, taken)
+            file_name = given[where]
+        inputs.append(InputRecord(role=item.role, name=file_name, ref=item.ref, weight=item.weight, source=where))
+    return JobRecord(
+        index=number,
+        name=name,
+        title=job.title,
+        output=job.output,
+        settings=job.settings,
+        inputs=tuple(inputs),
+        trouble=trouble,
+    )
+
+
+def _trouble(item: WantedInput, where: int | None) -> Ending | None:
+    """Why a job with this image is known to fail before it is ever run."""
+    if where is not None:
+        return None
+    if item.source is None:
+        code, message = "image_missing", f"the image {item.ref} is not there"
+    else:
+        code, message = "image_unreadable", f"no permission to read {item.source.path}"
+    return Ending("failed", code, message, _ADVICE[code])
+
+
+def _same_kind(source: SourceRecord, path: Path) -> None:
+    if (source.kind == "link") != path.is_symlink():
+        raise ChangedError(f"{path} changed since it was seen")
+
+
+class Claimer:
+    """Makes, completes and undoes claims."""
+
+    def __init__(self, fs: FileSystem, places: Places, sidecar_limit: int) -> None:
+        self._fs = fs
+        self._places = places
+        self._sidecar_limit = sidecar_limit
+
+    def commit(self, record: ClaimRecord) -> Claim:
+        """Write the intent, rename the sidecar in; the images are not copied yet.
+
+        Raises :class:`ClaimLostError` where the sidecar has gone or is another one by now; it is put back then.
+        """
+        folder = self._places.claims / record.id
+        claim = Claim(record, folder)
+        try:
+            self._write_intent(folder, record)
+            self._fs.step("claim.intent")
+            self._fs.move_file(self._places.inbox / record.origin, claim.sidecar)
+        except OSError as error:
+            if not os.path.lexists(claim.sidecar):
+                with contextlib.suppress(OSError):
+                    self._fs.rmtree(folder)
+            if isinstance(error, FileNotFoundError):
+                raise ClaimLostError(f"{record.origin} has gone") from error
+            raise
+        self._fs.step("claim.renamed")
+        if not self.is_as_seen(claim):
+            self.undo(claim)
+            raise ClaimLostError(f"{record.origin} changed since it was read")
+        return claim
+
+    def _write_intent(self, folder: Path, record: ClaimRecord) -> None:
+        self._fs.make_folder(self._places.claims)
+        self._fs.mkdir(folder)
+        for name in (SIDECAR_FOLDER, INPUTS_FOLDER, JOBS_FOLDER):
+            self._fs.mkdir(folder / name)
+        self._fs.write_durable(folder / CLAIM_NAME, record.model_dump_json().encode())
+        self._fs.fsync_dir(self._places.claims)
+
+    def is_as_seen(self, claim: Claim) -> bool:
+        """Whether the sidecar that was renamed in is the one that was read."""
+        return sidecar_digest(claim.sidecar, self._sidecar_limit) == claim.record.sidecar_digest
+
+    def copy_inputs(self, claim: Claim) -> None:
+        """Copy what is not copied yet. Raises :class:`ClaimLostError`, the claim undone, where an image changed."""
+        if claim.copied:
+            return
+        for source in claim.record.sources:
+            if os.path.lexists(claim.folder / source.stored):
+                continue
+            origin = Path(source.path) if source.library else self._places.inbox / source.path
+            expected = source.identity if source.kind == "file" else None
+            try:
+                _same_kind(source, origin)
+                self._fs.copy_file(origin, claim.folder / source.stored, expected)
+            except (OSError, ChangedError, NotRegularError) as error:
+                if isinstance(error, OSError) and self._is_ours(error, origin):
+                    raise
+                self.undo(claim)
+                raise ClaimLostError(str(error)) from error
+            self._fs.step("claim.input")
+        self._fs.fsync_dir(claim.folder / INPUTS_FOLDER)
+        self._fs.write_durable(claim.folder / COPIED_NAME, b"")
+        claim.copied = True
+        self._fs.step("claim.copied")
+
+    def _is_ours(self, error: OSError, origin: Path) -> bool:
+        """Whether our own disk refuses, and not the image."""
+        if isinstance(error, PermissionError):
+            return os.access(origin, os.R_OK)
+        return blocked_by(error) is not None
+
+    def undo(self, claim: Claim) -> None:
+        """Put the sidecar back to where it was and drop the claim."""
+        if os.path.lexists(claim.sidecar):
+            self.put_back(claim.sidecar, claim.record.origin)
+            self._fs.step("undo.returned")
+        self._fs.discard(claim.folder, self._places.trash)
+
+    def put_back(self, path: Path, origin: str) -> Path:
+        """Move a file into the inbox, to where it was or, if something stands there by now, beside it."""
+        wanted = self._places.inbox / origin
+        self._fs.make_folder(wanted.parent)
+        taken: set[str] = set()
+        while True:
+            target = wanted.with_name(unique_file(wanted.name, taken))
+            try:
+                self._fs.move_file(path, target)
+            except FileExistsError:
+                continue
+            return target

@@ -1,0 +1,103 @@
+"""After a job's end: its images leave the inbox, then its claim goes away.
+
+An image leaves only if it is still the file that was copied, no sidecar in the inbox names it, and no
+unfinished job of any claim uses it. It is renamed into the claim first and looked at there, so that one that
+was replaced at the last moment is put back instead of lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from nst_batch.spool.book import Claim
+from nst_batch.spool.claim import Claimer
+from nst_batch.spool.fs import FileSystem, Identity
+from nst_batch.spool.layout import Places
+from nst_batch.spool.records import LEAVING_FOLDER, SourceRecord
+
+RETRY_PREFIX = "retry-"
+
+
+class Clearer:
+    """Takes the images of ended jobs out of the inbox."""
+
+    def __init__(self, fs: FileSystem, places: Places, claimer: Claimer) -> None:
+        self._fs = fs
+        self._places = places
+        self._claimer = claimer
+
+    def clear(self, claim: Claim, named: Collection[str]) -> None:
+        """Take out what no job of this claim and nobody in ``named`` (inbox paths) needs any more."""
+        self.finish_leaving(claim)
+        if claim.record.after != "keep":
+            needed = claim.needs()
+            folders = set()
+            for index, source in enumerate(claim.record.sources):
+                if index in claim.left or source.library or source.path in needed or source.path in named:
+                    continue
+                self._take_out(claim, index, source)
+                claim.left.add(index)
+                folders.add((self._places.inbox / source.path).parent)
+            # Before the claim goes away, or a power cut may bring back images that nobody would take out again.
+            for folder in folders:
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    self._fs.fsync_dir(folder)
+        claim.to_clear = False
+
+    def close(self, claim: Claim) -> None:
+        """Every job has its end and every image has been seen to: the claim goes away."""
+        folder = claim.record.origin.rpartition("/")[0]
+        if folder.startswith(RETRY_PREFIX) and "/" not in folder:
+            self._fs.rmdir(self._places.inbox / folder)
+        self._fs.discard(claim.folder, self._places.trash)
+        self._fs.step("claim.closed")
+
+    def _take_out(self, claim: Claim, index: int, source: SourceRecord) -> None:
+        path = self._places.inbox / source.path
+        if not _is(path, source):
+            return
+        folder = claim.folder / LEAVING_FOLDER
+        self._fs.make_folder(folder)
+        leaving = folder / f"{index:04d}"
+        try:
+            self._fs.rename(path, leaving)
+        except FileNotFoundError:
+            return
+        except PermissionError:
+            return  # somebody's folder that we may only read: the image stays, its copy is in the result
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # A sub-folder on another file system: no way to look at it after it was taken.
+            self._fs.remove(path)
+            return
+        self._fs.step("clear.leaving")
+        self._let_go(leaving, source)
+
+    def _let_go(self, leaving: Path, source: SourceRecord) -> None:
+        if _is(leaving, source):
+            self._fs.remove(leaving)
+        else:
+            self._claimer.put_back(leaving, source.path)
+        self._fs.step("clear.left")
+
+    def finish_leaving(self, claim: Claim) -> None:
+        """Finish what a killed daemon was about to take out."""
+        folder = claim.folder / LEAVING_FOLDER
+        try:
+            waiting = os.listdir(folder)  # noqa: PTH208 - names alone
+        except FileNotFoundError:
+            return
+        for name in waiting:
+            self._let_go(folder / name, claim.record.sources[int(name)])
+
+
+def _is(path: Path, source: SourceRecord) -> bool:
+    try:
+        return Identity.of(path.lstat()) == source.identity
+    except (FileNotFoundError, NotADirectoryError):
+        return False

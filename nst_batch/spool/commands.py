@@ -1,0 +1,94 @@
+"""What commands do without the daemon's lock: read the claims, write control files, put a failed job back."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from nst_batch.config import Config
+from nst_batch.spool.book import claim_folders, job_view, lock_path, read_claim
+from nst_batch.spool.control import PAUSE_NAME, Action
+from nst_batch.spool.control import write_control as put_control
+from nst_batch.spool.desk import Desk
+from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.layout import Job, Places
+from nst_batch.spool.lock import is_held
+from nst_batch.spool.retry import failed_names, find_failed
+from nst_batch.spool.retry import retry_job as put_back_failed
+from nst_batch.spool.trouble import InboxLost, guard
+from nst_batch.spool.view import View
+from nst_batch.spool.wanted import Moment
+
+
+def places_of(config: Config) -> Places:
+    """The folders that a config means."""
+    return Places(config.inbox, config.outbox)
+
+
+def read_claims(config: Config) -> tuple[Job, ...]:
+    """Every live claimed job as it stands in the folders; ``given`` where a worker is at it right now."""
+    places = places_of(config)
+    jobs = []
+    for folder in claim_folders(places):
+        claim = read_claim(folder)
+        if claim is None or not claim.sidecar.exists():
+            continue
+        for job in claim.live():
+            view = job_view(claim, job, places)
+            at_work = view.attempts.given and is_held(lock_path(claim, job))
+            jobs.append(dataclasses.replace(view, given=at_work))
+    return tuple(jobs)
+
+
+def look_from_outside(config: Config, at: Moment) -> tuple[View, tuple[Job, ...]]:
+    """What a daemon would find: one look, for people. Files that are still being written count as still."""
+    places = places_of(config)
+    jobs = read_claims(config)
+    watch = config.watch.model_copy(update={"settle_seconds": 0.0})
+    desk = Desk(config.model_copy(update={"watch": watch}), FileSystem(), places)
+    desk.restore_waits(at)
+    taken = [*(job.name for job in jobs), *failed_names(places)]
+    try:
+        return desk.look(at, jobs, taken), jobs
+    except InboxLost as error:
+        return desk.lost(at, error.message), jobs
+
+
+def failed_jobs(config: Config) -> tuple[Path, ...]:
+    """The folders of failed and cancelled jobs."""
+    places = places_of(config)
+    return tuple(places.failed / name for name in sorted(failed_names(places)))
+
+
+def failed_job(config: Config, name: str) -> Path | None:
+    """The folder of one failed job, by JOB or id."""
+    return find_failed(places_of(config), name)
+
+
+def retry_job(config: Config, name: str, fs: FileSystem | None = None) -> Path:
+    """Put a failed job back; the folder in the inbox. UsageError where there is none of that name."""
+    with guard():
+        return put_back_failed(fs or FileSystem(), places_of(config), name)
+
+
+def write_control(config: Config, name: str, action: Action) -> Path:
+    """Put ``JOB.stop`` or ``JOB.cancel`` into the inbox."""
+    with guard():
+        return put_control(FileSystem(), config.inbox, name, action)
+
+
+def pause(config: Config) -> Path:
+    """Put ``PAUSE`` into the inbox."""
+    path = config.inbox / PAUSE_NAME
+    with guard():
+        FileSystem().replace(path, b"", sync=True)
+    return path
+
+
+def resume(config: Config) -> bool:
+    """Take ``PAUSE`` away; whether it was there."""
+    path = config.inbox / PAUSE_NAME
+    with guard():
+        there = path.exists()
+        FileSystem().remove(path)
+    return there

@@ -1,0 +1,199 @@
+"""The inbox side of the spool: listings, the scanner, control files, and what is said once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+
+from nst_batch import names
+from nst_batch.config import Config
+from nst_batch.spool import control
+from nst_batch.spool.control import PAUSE_NAME, Control
+from nst_batch.spool.fs import FileSystem, Identity
+from nst_batch.spool.layout import Job, Places
+from nst_batch.spool.listing import Entry, Lister, Listing
+from nst_batch.spool.pair import Broken, Ready, Scan
+from nst_batch.spool.reading import SidecarReading
+from nst_batch.spool.records import read_sidecar
+from nst_batch.spool.scan import Scanner
+from nst_batch.spool.view import View
+from nst_batch.spool.wanted import Moment
+from nst_batch.spool.watch import POLLED_RESCAN_SECONDS, needs_polling
+
+WAITS_NAME = "waiting.json"
+WAITS_SECONDS = 60.0
+LOST_LOOK_SECONDS = 5.0
+FEW = 5
+
+
+class Desk:
+    """Looks at the inbox and remembers what it saw."""
+
+    def __init__(self, config: Config, fs: FileSystem, places: Places) -> None:
+        self._fs = fs
+        self._places = places
+        self._lister = Lister(places.inbox, names.is_temporary)
+        self._listing = Listing({})
+        self._scan = Scan()
+        self._said: dict[str, set[str]] = {}  # by kind of note
+        self._notes: list[str] = []
+        self._controls: tuple[Control, ...] = ()
+        self._waits_due = 0.0
+        self._waits_saved = True
+        self._gone: set[str] = set()  # sidecars claimed since the last look
+        self.reconfigure(config)
+
+    def reconfigure(self, config: Config) -> None:
+        """Take another config; everything in the inbox is understood anew, by the new rules."""
+        limit = int(config.limits.max_sidecar_kb * 1024)
+        inbox = self._places.inbox
+        self._rescan = config.watch.rescan_seconds
+        if needs_polling(inbox, config.watch.polling):
+            self._rescan = min(self._rescan, POLLED_RESCAN_SECONDS)
+        self._scanner = Scanner(
+            SidecarReading(config),
+            read=lambda path: read_sidecar(inbox / path, limit),
+            readable=lambda path: os.access(inbox / path, os.R_OK),
+            takable=lambda folder: os.access(inbox / folder, os.W_OK | os.X_OK),
+            settle_seconds=config.watch.settle_seconds,
+            incomplete_after=config.watch.incomplete_after,
+        )
+
+    # --- looking ----------------------------------------------------------------------------------------
+
+    def look(self, at: Moment, jobs: Sequence[Job], taken: Collection[str]) -> View:
+        """One look; raises InboxLost where the inbox cannot be listed."""
+        self._listing = self._lister.look()
+        self._gone.clear()
+        self._scan = self._scanner.look(self._listing, taken, at)
+        self._remark()
+        self._match_controls(jobs)
+        if at.mono >= self._waits_due:
+            self.save_waits(at)
+        notes, self._notes = tuple(self._notes), []
+        scan = self._scan
+        return View(
+            at=at,
+            next_look=max(at.mono, min(at.mono + self._rescan, scan.next_change)),
+            ready=scan.ready,
+            waiting=scan.waiting,
+            broken=scan.broken,
+            controls=self._controls,
+            paused=PAUSE_NAME in self._listing.entries,
+            notes=notes,
+            idle=not (scan.ready or scan.waiting or scan.broken or jobs),
+        )
+
+    def lost(self, at: Moment, reason: str) -> View:
+        """The view of an inbox that is not there."""
+        self._scan, self._controls = Scan(), ()
+        notes, self._notes = tuple(self._notes), []
+        return View(at=at, next_look=at.mono + LOST_LOOK_SECONDS, inbox_lost=reason, notes=notes)
+
+    def named(self, at: Moment, taken: Collection[str]) -> set[str] | None:
+        """The images that sidecars in the inbox name right now; None while one of them cannot be read yet."""
+        self._listing = self._lister.look()
+        self._gone.clear()
+        self._scan = self._scanner.look(self._listing, taken, at)
+        return self._scanner.named() if self._scan.settled else None
+
+    def expire(self, at: Moment) -> None:
+        """What waits for images waits no longer."""
+        self._scanner.expire(at)
+        self._scan = self._scanner.look_again(self._listing, at)
+
+    def say(self, text: str) -> None:
+        """Have something told with the next view."""
+        self._notes.append(text)
+
+    # --- what is there ----------------------------------------------------------------------------------
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """The last listing."""
+        return self._listing.entries
+
+    @property
+    def ready(self) -> tuple[Ready, ...]:
+        """Pairs that can be claimed, in order."""
+        return tuple(pair for pair in self._scan.ready if pair.sidecar not in self._gone)
+
+    @property
+    def broken(self) -> tuple[Broken, ...]:
+        """Sidecars that cannot be understood."""
+        return tuple(pair for pair in self._scan.broken if pair.sidecar not in self._gone)
+
+    def hopeless(self) -> tuple[Ready | Broken, ...]:
+        """What can be claimed without a worker, because none could do it."""
+        return (*self.broken, *(pair for pair in self.ready if pair.hopeless))
+
+    def pair(self, sidecar: str) -> Ready | Broken | None:
+        """What can be claimed of a sidecar right now, though it be incomplete; None while it is not known."""
+        known: list[Ready | Broken] = [*self.ready, *self.broken]
+        for pair in known:
+            if pair.sidecar == sidecar:
+                return pair
+        return None if sidecar in self._gone else self._scanner.as_it_is(sidecar)
+
+    def forget(self, sidecar: str) -> None:
+        """A sidecar is about to be claimed."""
+        self._gone.add(sidecar)
+        self._scanner.forget(sidecar)
+
+    def take_controls(self) -> tuple[Control, ...]:
+        """The control files of the last look, to be acted on once."""
+        controls, self._controls = self._controls, ()
+        return controls
+
+    def _match_controls(self, jobs: Sequence[Job]) -> None:
+        roots = [path for path in self._listing.entries if "/" not in path and control.split(path)]
+        waiting: dict[str, str] = {}
+        if roots:
+            for item in self._scan.ready + self._scan.waiting:
+                waiting.update((names.fold(name), item.sidecar) for name in item.names)
+            waiting.update((names.fold(item.name), item.sidecar) for item in self._scan.broken)
+        self._controls, others = control.match(sorted(roots), self._places.inbox, jobs, waiting)
+        self._say_once(
+            "control",
+            others,
+            "{} fits no job, neither by its name nor by its id; it is left",
+            "control files fit no job",
+        )
+
+    def _remark(self) -> None:
+        listing = self._listing
+        self._say_once("ignored", listing.ignored, "{} is ignored: a temporary or hidden name", "names are ignored")
+        self._say_once("unreadable", listing.unreadable, "{}: no permission to look into it", "folders are unreadable")
+
+    def _say_once(self, kind: str, found: Collection[str], one: str, many: str) -> None:
+        said = self._said.get(kind, set())
+        new = sorted(set(found) - said)
+        self._said[kind] = set(found)
+        if len(new) > FEW:
+            self.say(f"{len(new)} {many}: {', '.join(new[:FEW])} …")
+        else:
+            for path in new:
+                self.say(one.format(path))
+
+    # --- waiting times over a restart -------------------------------------------------------------------
+
+    def save_waits(self, at: Moment) -> None:
+        """Put down how long incomplete pairs have waited."""
+        self._waits_due = at.mono + WAITS_SECONDS
+        waits = self._scanner.waits(at)
+        if waits or not self._waits_saved:
+            data = {path: [*identity, waited] for path, (identity, waited) in waits.items()}
+            self._fs.replace(self._places.own / WAITS_NAME, json.dumps(data).encode())
+        self._waits_saved = not waits
+
+    def restore_waits(self, at: Moment) -> None:
+        """Take over what an earlier daemon put down; a damaged file only means that they wait anew."""
+        self._waits_due = at.mono + WAITS_SECONDS
+        try:
+            data = json.loads((self._places.own / WAITS_NAME).read_bytes())
+            waits = {path: (Identity(*entry[:3]), float(entry[3])) for path, entry in data.items()}
+        except (OSError, ValueError, TypeError, AttributeError, IndexError):
+            return
+        self._waits_saved = not waits
+        self._scanner.restored = waits

@@ -1,0 +1,109 @@
+"""The claims in memory, which jobs this daemon has handed out, and the ends that are still to be told."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from nst_batch.spool import attempts as counts
+from nst_batch.spool.book import Claim, job_view
+from nst_batch.spool.layout import Ended, Job, Places
+from nst_batch.spool.records import JobRecord
+from nst_batch.spool.recover import Recoverer, Recovery
+from nst_batch.spool.retry import failed_names
+from nst_batch.spool.trouble import InboxLost
+from nst_batch.spool.wanted import Moment
+
+
+class Ledger:
+    """What is under way. ``stale`` says that the folders may hold something else."""
+
+    def __init__(self, places: Places, recoverer: Recoverer) -> None:
+        self._places = places
+        self._recoverer = recoverer
+        self.claims: dict[str, Claim] = {}
+        self.stale = False
+        self._out: set[str] = set()  # ids of jobs that this daemon has handed out
+        self._untold: list[Ended] = []  # a disk that refuses may come between an end and its telling
+
+    def read(self) -> Recovery:
+        """Read the folders, finishing or undoing what was under way."""
+        self.stale = True
+        claims, recovery = self._recoverer.recover(frozenset(self._out))
+        self.claims = {claim.record.id: claim for claim in claims}
+        self._out.difference_update(end.id for end in recovery.ended)
+        self.stale = False
+        return recovery
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Every live job."""
+        return tuple(job_view(claim, job, self._places) for claim in self.claims.values() for job in claim.live())
+
+    def find(self, job_id: str) -> tuple[Claim, JobRecord]:
+        """A live job; InboxLost where it is not there any more."""
+        claim = self.claims.get(job_id.rpartition(".")[0])
+        record = claim.by_id.get(job_id) if claim is not None else None
+        if claim is None or record is None or record.index in claim.done:
+            raise InboxLost("job_gone", f"the job {job_id} is not in the inbox any more", "it was taken away there")
+        return claim, record
+
+    def has(self, job_id: str) -> bool:
+        """Whether the job is live."""
+        with contextlib.suppress(InboxLost):
+            return self.find(job_id) is not None
+        return False
+
+    def next_job(self, at: Moment, pauses: tuple[float, ...]) -> Job | None:
+        """The claimed job that is to run next."""
+        runnable = (
+            job
+            for claim in self.claims.values()
+            if claim.copied
+            for job in (job_view(claim, record, self._places) for record in claim.live())
+            if not (job.given or job.orphaned or job.trouble or job.outcome)
+            and counts.is_due(job.attempts, at.wall, pauses)
+        )
+        return min(runnable, key=self.order, default=None)
+
+    def order(self, job: Job) -> tuple[int, int, str, int]:
+        """Sorts by priority, arrival and number."""
+        record = self.claims[job.claim].record
+        return (-job.priority, record.arrival_ns, record.origin, job.index)
+
+    def taken(self) -> list[str]:
+        """The JOB names that are not free: of live claimed, running and failed jobs."""
+        taken = [job.name for claim in self.claims.values() for job in claim.live()]
+        with contextlib.suppress(FileNotFoundError):
+            taken += os.listdir(self._places.running)  # noqa: PTH208 - names alone
+        return taken + list(failed_names(self._places))
+
+    def gone(self) -> None:
+        """Forget claims whose folders have been undone."""
+        self.claims = {key: claim for key, claim in self.claims.items() if claim.folder.exists()}
+
+    def given(self, claim: Claim, record: JobRecord) -> None:
+        """A worker has the job."""
+        claim.given.add(record.index)
+        self._out.add(claim.record.job_id(record))
+
+    def returned(self, claim: Claim, record: JobRecord) -> None:
+        """No worker has the job any more."""
+        claim.given.discard(record.index)
+        self._out.discard(claim.record.job_id(record))
+
+    def needed_by_others(self, claim: Claim) -> set[str]:
+        """The images that unfinished jobs of other claims use."""
+        return set().union(*(other.needs() for other in self.claims.values() if other is not claim))
+
+    def to_clear(self) -> list[Claim]:
+        """Claims with images that may have to leave the inbox."""
+        return [claim for claim in self.claims.values() if claim.to_clear and claim.done]
+
+    def ended(self, *ends: Ended) -> None:
+        """A job has its end; it is told with the next :meth:`tell`."""
+        self._untold += ends
+
+    def tell(self) -> tuple[Ended, ...]:
+        """The ends that have not been told."""
+        ends, self._untold = tuple(self._untold), []
+        return ends

@@ -1,0 +1,111 @@
+"""One walk over the inbox: what lies there, with what tells one state of a file from another.
+
+Listings are the truth, events are only hints. Nothing is followed: a link is listed as a link. The daemon's
+own folder and the names that editors, browsers, Samba and rsync use for unfinished files are left out.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from nst_batch.spool.fs import Identity
+from nst_batch.spool.trouble import InboxLost
+
+OWN_FOLDER = ".nst_batch"
+
+
+class Entry(NamedTuple):
+    """One file of the inbox. ``kind`` is ``file``, ``folder``, ``link`` or ``other`` (a device, a pipe)."""
+
+    kind: str
+    identity: Identity
+    ctime_ns: int
+
+
+Entries = dict[str, Entry]  # by path relative to the inbox, with / between
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lay in the inbox at one look."""
+
+    entries: Mapping[str, Entry]
+    ignored: frozenset[str] = frozenset()
+    unreadable: frozenset[str] = frozenset()  # folders that could not be listed
+
+    def root_names(self) -> tuple[str, ...]:
+        """The names at the inbox's root, in order."""
+        return tuple(sorted(path for path in self.entries if "/" not in path))
+
+
+@dataclass
+class Lister:
+    """Lists one inbox again and again; what was let through once is not asked about again."""
+
+    root: Path
+    is_temporary: Callable[[str], bool]
+    _known: set[str] = field(default_factory=set)
+
+    def look(self) -> Listing:
+        """One listing of everything; InboxLost where the root cannot be listed."""
+        entries: Entries = {}
+        ignored: set[str] = set()
+        unreadable: set[str] = set()
+        folders = [""]
+        while folders:
+            prefix = folders.pop()
+            try:
+                self._one_folder(prefix, entries, ignored, folders)
+            except FileNotFoundError as error:
+                if not prefix:
+                    raise InboxLost("inbox_lost", f"{self.root} is gone", "bring it back or mount it") from error
+                entries.pop(prefix[:-1], None)
+            except OSError as error:
+                if not prefix:
+                    raise InboxLost(
+                        "inbox_lost", f"{self.root} cannot be read: {error.strerror}", "mount it or set its rights"
+                    ) from error
+                if error.errno != errno.ENOTDIR:
+                    unreadable.add(prefix[:-1])
+        self._known = set(entries)
+        return Listing(entries, frozenset(ignored), frozenset(unreadable))
+
+    def _one_folder(self, prefix: str, entries: Entries, ignored: set[str], folders: list[str]) -> None:
+        known, hidden = self._known, OWN_FOLDER
+        with os.scandir(self.root / prefix if prefix else self.root) as names:
+            for item in names:
+                path = prefix + item.name
+                if path not in known and self._left_out(item.name):
+                    if path != hidden:
+                        ignored.add(path)
+                    continue
+                try:
+                    status = item.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                mode = status.st_mode
+                if stat.S_ISREG(mode):
+                    kind = "file"
+                elif stat.S_ISDIR(mode):
+                    kind = "folder"
+                    folders.append(path + "/")
+                else:
+                    kind = "link" if stat.S_ISLNK(mode) else "other"
+                identity = Identity(status.st_ino, status.st_size, status.st_mtime_ns)
+                entries[path] = Entry(kind, identity, status.st_ctime_ns)
+
+    def _left_out(self, name: str) -> bool:
+        if name.startswith(".") or self.is_temporary(name):
+            return True
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            # A name that is not UTF-8 cannot stand in a sidecar, a log or job.json.
+            return True
+        return False

@@ -1,0 +1,116 @@
+"""Locks that die with their process: one daemon an inbox, one worker a job.
+
+``flock`` belongs to the open file and is kept by whoever inherits it, so every descriptor here is closed on
+exec and nothing that forks without exec may hold one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from nst_batch.errors import NotNowError
+from nst_batch.spool.listing import OWN_FOLDER
+
+LOCK_NAME = "lock"
+MAX_TEXT = 500
+
+
+class Lock:
+    """A held lock; :meth:`release` or the end of the process gives it back."""
+
+    def __init__(self, fd: int, path: Path) -> None:
+        self._fd: int | None = fd
+        self._path = path
+
+    def is_on(self, path: Path) -> bool:
+        """Whether the file at ``path`` is still the one that is locked."""
+        if self._fd is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._fd), path.stat())
+        except OSError:
+            return False
+
+    def release(self) -> None:
+        """Give the lock back; a second time does nothing."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+
+def try_lock(path: Path, text: str = "") -> Lock | None:
+    """The lock on ``path``, made where it is not there; None while somebody else holds it.
+
+    ``text`` says who holds it, for people.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if text:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, text.encode(), 0)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    except BaseException:
+        os.close(fd)
+        raise
+    return Lock(fd, path)
+
+
+@contextlib.contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold the lock on ``path``, made where it is not there; waits for whoever has it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock on ``path``."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def holder(inbox: Path) -> str | None:
+    """Who holds the inbox: ``process 12 on host since …``; None where nobody does."""
+    path = inbox / OWN_FOLDER / LOCK_NAME
+    if not is_held(path):
+        return None
+    with contextlib.suppress(OSError):
+        text = path.read_bytes()[:MAX_TEXT].decode(errors="replace").strip()
+        if text:
+            return text
+    return "another process"
+
+
+def lock_inbox(inbox: Path, wall: float) -> Lock:
+    """The one daemon's lock on an inbox; NotNowError says who has it already."""
+    since = datetime.fromtimestamp(wall).astimezone().isoformat(timespec="seconds")
+    text = f"process {os.getpid()} on {socket.gethostname()} since {since}\n"
+    lock = try_lock(inbox / OWN_FOLDER / LOCK_NAME, text)
+    if lock is None:
+        raise NotNowError(
+            "inbox_taken",
+            f"{inbox} is worked on already, by {holder(inbox) or 'another process'}",
+            "end that one first, or give this one an inbox of its own",
+        )
+    return lock

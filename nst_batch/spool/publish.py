@@ -1,0 +1,279 @@
+"""The way out: a job's running folder becomes its result by one rename.
+
+The target is written down durably before the rename, which refuses an existing one. So wherever it ends, the
+next start knows: the record is there and the running folder gone means published. A failed or cancelled job
+goes the same way, to ``failed/``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from nst_batch import names
+from nst_batch.job import ERROR_NAME, LOSS_NAME
+from nst_batch.spool.book import Claim, read_model
+from nst_batch.spool.control import consume
+from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.layout import NEW_PREFIX, RUNNING_MARKER, Ended, Places
+from nst_batch.spool.records import DONE_SUFFIX, PUBLISH_NAME, Done, JobRecord, Publish
+from nst_batch.spool.wanted import Ending
+
+INPUT_FOLDER = "input"
+_ASIDE = re.compile(r"\.[0-9a-f]{12}\.tmp")
+
+
+class Publisher:
+    """Makes running folders and takes them to where they belong."""
+
+    def __init__(self, fs: FileSystem, places: Places, inbox_id: str = "") -> None:
+        self._fs = fs
+        self._places = places
+        self.inbox_id = inbox_id  # another inbox may share the outbox; its running folders are not ours
+
+    # --- running ----------------------------------------------------------------------------------------
+
+    def prepare(self, claim: Claim, job: JobRecord, *, keep: bool) -> Path:
+        """The running folder of a job, with its inputs; with ``keep`` one that is there already stays.
+
+        It is built aside and renamed, so that one of this name is always whole.
+        """
+        running = self._places.running / job.name
+        ours = self.owner(running) == (self.inbox_id, claim.record.job_id(job))
+        if ours and keep:
+            return running
+        if ours:
+            self._fs.discard(running, self._places.out_trash)
+        self._fs.make_folder(self._places.running)
+        aside = self._places.running / f"{self.new_prefix}{secrets.token_hex(6)}"
+        self._fs.mkdir(aside)
+        self._fill_input(claim, job, aside, images=claim.record.after != "delete")
+        self._fs.write_new(aside / RUNNING_MARKER, f"{self.inbox_id} {claim.record.job_id(job)}".encode())
+        # On the disk before any checkpoint or outcome can be: after a power cut a kept folder is believed.
+        self._fs.fsync_tree(aside)
+        self._fs.step("running.built")
+        self._make_way(running)
+        self._fs.rename_noreplace(aside, running)
+        self._fs.fsync_dir(self._places.running)
+        self._fs.step("running.made")
+        return running
+
+    @property
+    def new_prefix(self) -> str:
+        """How the names of folders that are being built begin."""
+        return f"{NEW_PREFIX}{self.inbox_id}-"
+
+    def owner(self, running: Path) -> tuple[str, str] | None:
+        """The inbox and the job whose running folder this is; None where it is nobody's or not there."""
+        try:
+            inbox_id, _, job_id = (running / RUNNING_MARKER).read_text().partition(" ")
+        except (OSError, UnicodeDecodeError):
+            return None
+        return inbox_id, job_id
+
+    def _make_way(self, running: Path) -> None:
+        """Move aside whatever somebody else has put where a running folder must be; it is not ours to remove."""
+        if os.path.lexists(running):
+            there = os.listdir(running.parent)  # noqa: PTH208 - names alone
+            self._fs.rename_noreplace(running, running.with_name(names.unique_name(running.name, there)))
+
+    def _fill_input(self, claim: Claim, job: JobRecord, folder: Path, *, images: bool) -> None:
+        """Put the sidecar and the images as they were given into ``folder/input``."""
+        target = folder / INPUT_FOLDER
+        self._fs.mkdir(target)
+        self._fs.copy_file(claim.sidecar, target / claim.record.sidecar_name, sync=False)
+        if not images:
+            return
+        stored = {item.name: item.source for item in job.inputs if item.source is not None}
+        for name, source in stored.items():
+            self._fs.copy_file(claim.folder / claim.record.sources[source].stored, target / name, sync=False)
+
+    # --- the ends ---------------------------------------------------------------------------------------
+
+    def finish(self, claim: Claim, job: JobRecord, ending: Ending, files: Mapping[str, bytes]) -> Ended:
+        """Publish a job that is done or stopped; ``files`` go into its folder first."""
+        running = self._places.running / job.name
+        for name, data in files.items():
+            self._fs.replace(running / name, data)
+        self._sweep_aside(running)
+        self._fs.fsync_tree(running)
+        self._fs.step("publish.synced")
+        return self.go(claim, job, ending)
+
+    def fail(self, claim: Claim, job: JobRecord, ending: Ending, files: Mapping[str, bytes]) -> Ended:
+        """Put a job that could not be done, or was cancelled, into ``failed/`` with its inputs.
+
+        Of what it made only the losses stay.
+        """
+        running = self.prepare(claim, job, keep=True)
+        for path in list(running.iterdir()):
+            if path.name in (LOSS_NAME, RUNNING_MARKER):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                self._fs.rmtree(path)
+            else:
+                self._fs.remove(path)
+        self._fs.step("fail.stripped")
+        self._fill_input(claim, job, running, images=True)
+        text = f"{ending.code}: {ending.message}\n" + (f"{ending.advice}\n" if ending.advice else "")
+        for name, data in {**files, ERROR_NAME: text.encode(errors="replace")}.items():
+            self._fs.replace(running / name, data)
+        self._fs.fsync_tree(running)
+        self._fs.step("fail.built")
+        return self.go(claim, job, ending)
+
+    def go(self, claim: Claim, job: JobRecord, ending: Ending) -> Ended:
+        """Record the target, rename, and settle. Everything in the running folder is durable by now."""
+        running = self._places.running / job.name
+        ended = ending.state in ("failed", "cancelled")
+        parent = self._places.failed if ended else self._output_folder(job.output)
+        self._fs.make_folder(parent)
+        self._fs.make_folder(claim.job_folder(job))
+        while True:
+            target = parent / self._free_name(parent, job.name if ended else job.title)
+            try:
+                self._take_there(claim, job, Publish(target=self._relative(target), ending=ending), running, target)
+            except FileExistsError:
+                continue  # somebody took the name in between
+            break
+        self._fs.fsync_dir(parent)
+        self._fs.fsync_dir(self._places.running)
+        return self._settle(claim, job, ending, target)
+
+    def _take_there(self, claim: Claim, job: JobRecord, record: Publish, running: Path, target: Path) -> None:
+        where = claim.job_folder(job) / PUBLISH_NAME
+        self._fs.write_durable(where, record.model_dump_json().encode())
+        self._fs.step("publish.recorded")
+        consume(self._fs, self._places.inbox, job.name, claim.record.job_id(job))
+        self._fs.remove(running / RUNNING_MARKER)
+        # Or a power cut may keep the rename and forget the removal: the mark would stand in a finished folder.
+        self._fs.fsync_dir(running)
+        self._fs.step("publish.unmarked")
+        try:
+            self._fs.rename_noreplace(running, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._copy_there(where, record, running, target.with_name(NEW_PREFIX + claim.record.job_id(job)), target)
+        self._fs.step("publish.renamed")
+
+    def _copy_there(self, where: Path, record: Publish, running: Path, via: Path, target: Path) -> None:
+        """As a rename, where the output folder lies on another file system: whole beside the target first."""
+        self._fs.rmtree(via)
+        self._copy_tree(running, via)
+        self._fs.fsync_tree(via)
+        via_record = record.model_copy(update={"via": self._relative(via)})
+        self._fs.write_durable(where, via_record.model_dump_json().encode())
+        self._fs.step("publish.copied")
+        self._fs.rename_noreplace(via, target)
+        self._fs.fsync_dir(target.parent)
+        self._fs.step("publish.moved")
+        self._fs.discard(running, self._places.out_trash)
+
+    def _copy_tree(self, source: Path, target: Path) -> None:
+        self._fs.mkdir(target)
+        for path in source.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                self._copy_tree(path, target / path.name)
+            else:
+                self._fs.copy_file(path, target / path.name, sync=False)
+
+    def _settle(self, claim: Claim, job: JobRecord, ending: Ending, target: Path) -> Ended:
+        folder = claim.job_folder(job)
+        done = Done(state=ending.state, target=self._relative(target))
+        self._fs.write_durable(folder.with_suffix(DONE_SUFFIX), done.model_dump_json().encode())
+        self._fs.step("publish.settled")
+        self.settled(claim, job, done)
+        return self.ended(claim, job, ending, target)
+
+    def settled(self, claim: Claim, job: JobRecord, done: Done) -> None:
+        """A job has its end on disk: forget it and remove its folder."""
+        claim.done[job.index] = done
+        claim.attempts.pop(job.index, None)
+        claim.orphaned.discard(job.index)
+        claim.given.discard(job.index)
+        claim.to_clear = True
+        self._fs.rmtree(claim.job_folder(job))
+        self._fs.step("publish.forgotten")
+
+    @staticmethod
+    def ended(claim: Claim, job: JobRecord, ending: Ending, target: Path) -> Ended:
+        """What the rest of the program is told of an end."""
+        return Ended(
+            claim.record.job_id(job),
+            job.name,
+            job.title,
+            ending.state,
+            ending.code,
+            ending.message,
+            ending.advice,
+            target,
+        )
+
+    # --- after a crash ----------------------------------------------------------------------------------
+
+    def resume(self, claim: Claim, job: JobRecord) -> Ended | None:
+        """Finish a publishing that was under way; None where none was."""
+        record = read_model(Publish, claim.job_folder(job) / PUBLISH_NAME)
+        if record is None:
+            return None
+        target = self._places.outbox / record.target
+        running = self._places.running / job.name
+        gone = not os.path.lexists(running)
+        if record.via:
+            # Copied beside the target: that copy gone means that it was renamed.
+            via = self._places.outbox / record.via
+            if os.path.lexists(via):
+                self._fs.rmtree(via)
+            else:
+                self._fs.discard(running, self._places.out_trash)
+                gone = True
+        if gone:
+            self._fs.fsync_dir(self._places.running)
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.fsync_dir(target.parent)
+            return self._settle(claim, job, record.ending, target)
+        # Where the file system can only reserve a name, an empty folder may be left of it.
+        with contextlib.suppress(OSError):
+            target.rmdir()
+        return self.go(claim, job, record.ending)
+
+    # --- names ------------------------------------------------------------------------------------------
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._places.outbox).as_posix()
+
+    def _free_name(self, parent: Path, wanted: str) -> str:
+        try:
+            taken = os.listdir(parent)  # noqa: PTH208 - names alone
+        except FileNotFoundError:
+            taken = []
+        if parent == self._places.outbox:
+            taken += names.RESERVED
+        return names.unique_name(wanted, taken)
+
+    def _output_folder(self, output: str) -> Path:
+        """The folder below the outbox; where a file stands in its way, one with a number beside it."""
+        folder = self._places.outbox
+        for part in names.output_parts(output):
+            path = folder / part
+            if os.path.lexists(path) and not path.is_dir():
+                path = folder / names.unique_name(part, lambda name, at=folder: _is_no_folder(at / name))  # type: ignore[misc]
+            folder = path
+        return folder
+
+    def _sweep_aside(self, running: Path) -> None:
+        """Remove what a killed writer left half-written."""
+        for folder, _folders, files in os.walk(running):
+            for name in files:
+                if _ASIDE.fullmatch(name):
+                    self._fs.remove(Path(folder, name))
+
+
+def _is_no_folder(path: Path) -> bool:
+    return os.path.lexists(path) and not path.is_dir()

@@ -1,0 +1,357 @@
+"""The spool as the daemon uses it: look, sweep, take, hand out, and the ends of jobs.
+
+Every call may raise SpoolBlocked (the disk refuses; pause and call again later) or InboxLost. After either the
+claims are read again from their folders, which are the state; what is kept in memory only saves reading.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Self
+
+from nst_batch import names
+from nst_batch.config import Config
+from nst_batch.errors import NstError
+from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, SPEC_NAME
+from nst_batch.spool import attempts as counts
+from nst_batch.spool.attach import Attachment, short_of_room
+from nst_batch.spool.attempts import Attempts, Death, JobLimits, Verdict
+from nst_batch.spool.book import Claim, checkpoint_stamp, job_view, write_attempts
+from nst_batch.spool.claim import Claimer, ClaimLostError, record_of
+from nst_batch.spool.clear import Clearer
+from nst_batch.spool.control import Control
+from nst_batch.spool.desk import Desk
+from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.layout import Ended, HandOut, Job, ManifestWriter, Places
+from nst_batch.spool.ledger import Ledger
+from nst_batch.spool.pair import Broken, Ready
+from nst_batch.spool.publish import Publisher
+from nst_batch.spool.records import JobRecord
+from nst_batch.spool.recover import Recoverer, Recovery
+from nst_batch.spool.retry import finish_retries, with_inputs
+from nst_batch.spool.trouble import InboxLost, SpoolBlocked, blocked_by
+from nst_batch.spool.view import View
+from nst_batch.spool.wanted import Ending, Moment
+
+
+class Spool:
+    """One inbox and its outbox, held by one daemon."""
+
+    def __init__(self, config: Config, manifest: ManifestWriter, fs: FileSystem | None = None) -> None:
+        self._config = config
+        self._manifest = manifest
+        self._fs = fs or FileSystem()
+        self._places = Places(config.inbox, config.outbox)
+        self._attachment = Attachment(self._fs, self._places)
+        limit = int(config.limits.max_sidecar_kb * 1024)
+        self._claimer = Claimer(self._fs, self._places, limit)
+        self._publisher = Publisher(self._fs, self._places)
+        self._clearer = Clearer(self._fs, self._places, self._claimer)
+        self._recoverer = Recoverer(self._fs, self._places, self._claimer, self._publisher)
+        self._desk = Desk(config, self._fs, self._places)
+        self._ledger = Ledger(self._places, self._recoverer)
+
+    # --- holding the inbox ------------------------------------------------------------------------------
+
+    def open(self, at: Moment | None = None) -> None:
+        """Make the folders, take the lock. NotNowError 75: taken or not mounted; SetupError 78."""
+        self._attach(at or Moment.now(), make=True)
+
+    def _attach(self, at: Moment, *, make: bool) -> None:
+        self._attachment.attach(at.wall, make=make)
+        self._publisher.inbox_id = self._attachment.inbox_id
+
+    def close(self, at: Moment | None = None) -> None:
+        """Let go of the inbox."""
+        with contextlib.suppress(OSError):
+            if self._attachment.lost() is None:
+                self._desk.save_waits(at or Moment.now())
+        self._attachment.release()
+
+    def __enter__(self) -> Self:
+        """Open it."""
+        self.open()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        """Close it."""
+        self.close()
+
+    def reload(self, config: Config) -> None:
+        """Another config, for what is claimed from now on; the folders stay as they are."""
+        folders = {"inbox": self._places.inbox, "outbox": self._places.outbox}
+        self._config = config.model_copy(update=folders)
+        self._desk.reconfigure(self._config)
+
+    def recover(self, at: Moment) -> Recovery:
+        """Finish or undo whatever was under way; to be called once after :meth:`open`."""
+        with self._held():
+            finish_retries(self._fs, self._places)
+            recovery = self._ledger.read()
+            self._desk.restore_waits(at)
+            return recovery
+
+    # --- looking ----------------------------------------------------------------------------------------
+
+    def look(self, at: Moment) -> View:
+        """One look at the inbox. A lost inbox is told by ``View.inbox_lost``, never as an empty one."""
+        reason = self._find_again(at)
+        if reason is not None:
+            return self._desk.lost(at, reason)
+        try:
+            with self._held():
+                return self._desk.look(at, self.jobs(), self._ledger.taken())
+        except InboxLost as error:
+            return self._desk.lost(at, error.message)
+
+    def expire(self, at: Moment) -> None:
+        """What waits for missing images now waits no longer: it can be claimed, and fails."""
+        self._desk.expire(at)
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Every live claimed job, in the order of claims."""
+        return self._ledger.jobs()
+
+    def job(self, job_id: str) -> Job:
+        """One live job as it stands now; InboxLost where its claim is gone."""
+        claim, job = self._ledger.find(job_id)
+        return job_view(claim, job, self._places)
+
+    def room(self) -> str | None:
+        """Why no job may start for want of disk space; None where there is enough."""
+        return short_of_room(self._places, self._config.limits.min_free_gb)
+
+    # --- what needs no worker ---------------------------------------------------------------------------
+
+    def sweep(self, at: Moment) -> tuple[Ended, ...]:
+        """Everything that can be settled without a worker: to be called after each look.
+
+        Broken and hopeless sidecars are claimed and fail, jobs known to fail do so, cancelled ones that no worker
+        has end, orphans that have let go are taken over, ended jobs' images leave the inbox.
+        """
+        with self._held():
+            for claim in list(self._ledger.claims.values()):
+                self._complete(claim)
+                self._ledger.ended(*self._recoverer.adopt_orphans(claim))
+            for pair in self._desk.hopeless():
+                self._claim(pair)
+            for control in self._desk.take_controls():
+                self._obey(control)
+            for job in self.jobs():
+                if job.trouble is not None and not (job.given or job.orphaned):
+                    self._ledger.ended(self._fail(job, job.trouble, {}))
+            self._clear(at)
+        return self._ledger.tell()
+
+    def _complete(self, claim: Claim) -> None:
+        try:
+            self._claimer.copy_inputs(claim)
+        except ClaimLostError:
+            self._ledger.claims.pop(claim.record.id, None)
+
+    def _obey(self, control: Control) -> None:
+        """Act on a control file, unless its job is a worker's: then the daemon does."""
+        job = control.job
+        if job is not None and (job.given or job.orphaned or not self._ledger.has(job.id)):
+            return  # a claim may have been undone since the look: the control file stays for the next one
+        if control.action == "stop":
+            self._desk.say(f"{control.path.name}: {control.name} has not started, so there is nothing to stop")
+            self._fs.remove(control.path)
+            return
+        if job is None:
+            pair = self._desk.pair(control.sidecar or "")
+            claim = self._claim(pair) if pair is not None else None
+            if claim is None:
+                return  # it is about to change; the control file stays for the next look
+            wanted = names.fold(control.name)
+            record = next((job for job in claim.record.jobs if names.fold(job.name) == wanted), None)
+            if record is None:
+                return
+            job = job_view(claim, record, self._places)
+        self._ledger.ended(self._fail(job, Ending.cancelled(), {}))
+
+    def _clear(self, at: Moment) -> None:
+        """Take the images of ended jobs out of the inbox, once it is known what waits there for them."""
+        if not self._ledger.to_clear():
+            return
+        named = self._desk.named(at, self._ledger.taken())
+        if named is None:
+            return  # a sidecar is still being written: it may name any of them
+        for claim in self._ledger.to_clear():
+            self._clearer.clear(claim, named | self._ledger.needed_by_others(claim))
+            if claim.finished:
+                self._clearer.close(claim)
+                del self._ledger.claims[claim.record.id]
+
+    def _clear_after(self, at: Moment) -> None:
+        """As :meth:`_clear`, after an end that must be told whatever the disk says; the next sweep goes on."""
+        try:
+            self._clear(at)
+        except OSError:
+            self._ledger.stale = True
+
+    # --- claiming and handing out -----------------------------------------------------------------------
+
+    def take(self, at: Moment) -> Job | None:
+        """The job that is to run next: by priority, arrival and number; a waiting pair is claimed for it."""
+        with self._held():
+            while True:
+                job = self._ledger.next_job(at, self._config.jobs.backoff_seconds)
+                pair = next(iter(self._desk.ready), None)
+                if pair is None or (job is not None and self._ledger.order(job)[:3] <= pair.order):
+                    return job
+                self._claim(pair)
+
+    def _claim(self, pair: Ready | Broken) -> Claim | None:
+        """Claim a pair; None where it has changed in the last moment."""
+        self._desk.forget(pair.sidecar)
+        try:
+            claim = self._claimer.commit(record_of(pair, self._desk.entries, self._config.after))
+            self._ledger.claims[claim.record.id] = claim
+            self._claimer.copy_inputs(claim)
+        except ClaimLostError:
+            self._ledger.gone()
+            return None
+        return claim
+
+    def hand_out(self, job: Job, at: Moment) -> HandOut:
+        """Make ready what a worker needs, then count the run, durably. The job is in a worker's hands then.
+
+        The count comes last, so that a disk that refuses one of the others costs the job nothing.
+        """
+        del at
+        with self._held():
+            claim, record = self._ledger.find(job.id)
+            folder = claim.job_folder(record)
+            stamp = checkpoint_stamp(folder)
+            attempts = counts.given(claim.attempts.get(record.index, Attempts()), stamp)
+            assert job.spec is not None
+            self._fs.make_folder(folder)
+            self._fs.remove(folder / OUTCOME_NAME)
+            self._fs.write_durable(folder / SPEC_NAME, job.spec.model_dump_json().encode())
+            running = self._publisher.prepare(claim, record, keep=bool(stamp))
+            self._fs.step("handout.made")
+            write_attempts(self._fs, claim, record, attempts)
+            self._ledger.given(claim, record)
+            self._fs.step("handout.counted")
+            return HandOut(self.job(job.id), folder, running, attempts.runs, bool(stamp))
+
+    def put_back(self, job: Job, at: Moment) -> Verdict:
+        """The daemon is stopping and the worker has ended: the run is taken back."""
+        del at
+        with self._held():
+            claim, record = self._ledger.find(job.id)
+            folder = claim.job_folder(record)
+            if (folder / OUTCOME_NAME).exists():
+                # It finished in the last moment: the next start settles it.
+                self._ledger.returned(claim, record)
+                return Verdict(retry_at=0.0)
+            before = claim.attempts.get(record.index, Attempts())
+            after, verdict = counts.interrupted(before, checkpoint_stamp(folder))
+            write_attempts(self._fs, claim, record, after)
+            self._ledger.returned(claim, record)
+            return verdict
+
+    def died(self, job: Job, death: Death, at: Moment) -> Verdict:
+        """A run ended without a result: when it is tried again, or the ending to :meth:`fail` it with."""
+        with self._held():
+            claim, record = self._ledger.find(job.id)
+            folder = claim.job_folder(record)
+            before = claim.attempts.get(record.index, Attempts())
+            limits = JobLimits(self._config.jobs.attempts, tuple(self._config.jobs.backoff_seconds))
+            after, verdict = counts.died(before, death, checkpoint_stamp(folder), limits, at.wall)
+            write_attempts(self._fs, claim, record, after)
+            self._fs.step("died.counted")
+            self._fs.remove(folder / OUTCOME_NAME)
+            self._ledger.returned(claim, record)
+            return verdict
+
+    # --- ends -------------------------------------------------------------------------------------------
+
+    def finish(self, job: Job, at: Moment, ending: Ending, files: Mapping[str, bytes] | None = None) -> Ended:
+        """Publish a job that is done or stopped; ``files`` are written into its folder first.
+
+        SpoolBlocked ``running_gone`` where somebody has removed its running folder: it will run again.
+        """
+        with self._held():
+            claim, record = self._ledger.find(job.id)
+            if not (self._places.running / record.name).is_dir():
+                self._run_again(claim, record)
+            ended = self._publisher.finish(claim, record, ending, files or {})
+            self._ledger.returned(claim, record)
+            self._clear_after(at)
+            return ended
+
+    def _run_again(self, claim: Claim, record: JobRecord) -> None:
+        folder = claim.job_folder(record)
+        for path in (folder / OUTCOME_NAME, *sorted(folder.glob("checkpoint*"))):
+            self._fs.remove(path)
+        write_attempts(self._fs, claim, record, Attempts())
+        self._ledger.returned(claim, record)
+        raise SpoolBlocked(
+            "running_gone",
+            f"{self._places.running / record.name} was removed before it could be published",
+            "nothing is to be done: the job runs again",
+        )
+
+    def fail(self, job: Job, ending: Ending, at: Moment, files: Mapping[str, bytes] | None = None) -> Ended:
+        """Put a job that failed or was cancelled into ``failed/`` with its inputs."""
+        with self._held():
+            ended = self._fail(job, ending, files or {})
+            self._clear_after(at)
+            return ended
+
+    def _fail(self, job: Job, ending: Ending, files: Mapping[str, bytes]) -> Ended:
+        claim, record = self._ledger.find(job.id)
+        if MANIFEST_NAME not in files:
+            fallback: dict[str, object] = {"title": job.title, "id": job.id, "received_at": job.arrival}
+            text = self._manifest(job.spec, ending, attempts=job.attempts.runs, fallback=fallback)
+            files = {MANIFEST_NAME: text, **files}
+        files = {**files, MANIFEST_NAME: with_inputs(files[MANIFEST_NAME], record)}
+        ended = self._publisher.fail(claim, record, ending, files)
+        self._ledger.returned(claim, record)
+        return ended
+
+    # --- what others read -------------------------------------------------------------------------------
+
+    def note_state(self, name: str, data: bytes) -> None:
+        """Replace a file in the daemon's own folder, for commands that only read."""
+        with self._held():
+            self._fs.replace(self._places.own / name, data)
+
+    def write_page(self, name: str, data: bytes) -> None:
+        """Replace a file at the outbox's root, such as the gallery."""
+        with self._held():
+            self._fs.replace(self._places.outbox / name, data)
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """The inbox is ours and the claims in memory are those in the folders, or the call is refused."""
+        reason = self._attachment.lost()
+        if reason is not None:
+            self._ledger.stale = True
+            raise InboxLost("inbox_lost", reason, "mount it or bring it back; the queue goes on by itself")
+        try:
+            if self._ledger.stale:
+                self._ledger.ended(*self._ledger.read().ended)
+            yield
+        except OSError as error:
+            self._ledger.stale = True
+            # What nobody foresaw, such as a folder removed under our feet, pauses too: it must not end the daemon.
+            where = error.filename or "the disk"
+            raise blocked_by(error) or SpoolBlocked("disk_error", f"{where}: {error.strerror}") from error
+
+    def _find_again(self, at: Moment) -> str | None:
+        """Take hold of an inbox that has come back; the reason where it has not."""
+        reason = self._attachment.lost()
+        if reason is None:
+            return None
+        self._ledger.stale = True
+        try:
+            self._attach(at, make=False)
+        except NstError as error:
+            return error.message
+        return None

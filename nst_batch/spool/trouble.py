@@ -1,0 +1,54 @@
+"""What stops the spool as a whole, as against what fails one job: a disk that refuses, an inbox that is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+
+from nst_batch.errors import NotNowError
+
+_BLOCKS = {
+    errno.ENOSPC: ("disk_full", "the disk is full", "make room; the queue goes on by itself"),
+    errno.EDQUOT: ("disk_full", "the disk quota is used up", "make room; the queue goes on by itself"),
+    errno.EROFS: ("disk_readonly", "the file system is read-only", "mount it writable; the queue goes on by itself"),
+    errno.EACCES: ("no_permission", "no permission", "let the daemon's user read and write there"),
+    errno.EPERM: ("no_permission", "not permitted", "let the daemon's user read and write there"),
+    errno.EIO: ("disk_error", "the disk reports an error", "look at the disk; the queue goes on by itself"),
+    errno.ESTALE: ("disk_error", "the network file system has gone stale", "mount it again"),
+    errno.ENOTCONN: ("disk_error", "the network file system is not connected", "mount it again"),
+    errno.ETIMEDOUT: ("disk_error", "the network file system does not answer", "look at its server"),
+    errno.EHOSTDOWN: ("disk_error", "the network file system's server is down", "look at its server"),
+    errno.EMFILE: ("no_descriptors", "too many open files", "raise the limit on open files"),
+    errno.ENFILE: ("no_descriptors", "too many open files on this machine", "raise the limit on open files"),
+}
+
+
+class SpoolBlocked(NotNowError):  # noqa: N818 - a state the queue is in, not only an error
+    """The disk refuses: the queue pauses, nothing is lost, and the same call may do later."""
+
+
+class InboxLost(NotNowError):  # noqa: N818 - as above
+    """The inbox is gone, unmounted or another one; it never reads as an empty one."""
+
+
+def blocked_by(error: OSError) -> SpoolBlocked | None:
+    """The pause that ``error`` asks for; None where it is not the disk's doing."""
+    known = _BLOCKS.get(error.errno or 0)
+    if known is None:
+        return None
+    code, what, advice = known
+    where = error.filename2 or error.filename
+    return SpoolBlocked(code, f"{where}: {what}" if where else what, advice)
+
+
+@contextlib.contextmanager
+def guard() -> Iterator[None]:
+    """Turn what the disk refuses into :class:`SpoolBlocked`; every other error passes."""
+    try:
+        yield
+    except OSError as error:
+        pause = blocked_by(error)
+        if pause is None:
+            raise
+        raise pause from error

@@ -1,0 +1,120 @@
+"""What a worker keeps from job to job: the device, the weights, and a network for each precision asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
+
+from nst_batch.images import ImageLimits
+from nst_batch.material import Material
+from nst_batch.presets import preset_of
+from nst_batch.settings import Settings
+from nst_batch.spool.fs import FileSystem
+from nst_batch.transfer.device import Device, choose_device, choose_precision, quiet_tensorflow
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, TransferSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nst_batch.transfer.network import Network
+    from nst_batch.transfer.neural_style import NeuralStyleModel
+    from nst_batch.transfer.weights import Weights
+
+
+class Studio:
+    """The warm part of a worker. ``spent`` asks for a fresh process after this job."""
+
+    def __init__(self, weights: Weights, device: Device, limits: ImageLimits, checkpoint_seconds: float) -> None:
+        self._weights = weights
+        self._device = device
+        self._networks: dict[Precision, Network] = {}
+        self.limits = limits
+        self.checkpoint_seconds = checkpoint_seconds
+        self.files = FileSystem()
+        self.spent = False
+
+    @classmethod
+    def open(cls, weights: str, device: str, limits: ImageLimits, checkpoint_seconds: float) -> Studio:
+        """Load the weights and claim the device (``cpu``, or anything else for the GPU this process may see).
+
+        Raises SetupError where either is not to be had.
+        """
+        quiet_tensorflow()
+        from nst_batch.transfer.weights import find_weights  # noqa: PLC0415 - TensorFlow must be told to be quiet first
+
+        # The pool gave this process one GPU (CUDA_VISIBLE_DEVICES): whatever its number, it is the only one.
+        claimed = choose_device("cpu" if device == "cpu" else "gpu")
+        return cls(find_weights(weights), claimed, limits, checkpoint_seconds)
+
+    @property
+    def device(self) -> str:
+        """The device's name, for people."""
+        return self._device.name
+
+    @property
+    def weights_source(self) -> str:
+        """Where the weights come from, as job.json has it."""
+        return self._weights.source
+
+    @property
+    def weights_sha256(self) -> str:
+        """The hash of the weights."""
+        return self._weights.sha256
+
+    def precision(self, asked: str) -> Precision:
+        """The precision that ``auto`` stands for here."""
+        return choose_precision(asked, self._device)
+
+    def model(self, settings: Settings, material: Material, precision: Precision) -> NeuralStyleModel:
+        """One generation over ``material``, ready to step."""
+        from nst_batch.transfer.neural_style import NeuralStyleModel  # noqa: PLC0415 - loads TensorFlow
+
+        return NeuralStyleModel(
+            material.content,
+            material.styles,
+            transfer_spec(settings, *material.size),
+            self._network(precision),
+            init_image=material.init,
+            style_keys=[_content_key(picture) for picture, _ in material.styles],
+        )
+
+    def _network(self, precision: Precision) -> Network:
+        if precision not in self._networks:
+            from nst_batch.transfer.network import Network  # noqa: PLC0415 - loads TensorFlow
+
+            self._networks[precision] = Network(self._weights, self._device, precision)
+        return self._networks[precision]
+
+
+def transfer_spec(settings: Settings, height: int, width: int) -> TransferSpec:
+    """The engine's spec for a job's settings; what only a preset sets comes from the preset."""
+    preset = preset_of(settings.preset)
+    optimizer: AdamSpec | LbfgsSpec = (
+        AdamSpec(settings.learning_rate, preset.beta_1, preset.beta_2, preset.epsilon)
+        if settings.optimizer == "adam"
+        else LbfgsSpec(settings.learning_rate)
+    )
+    return TransferSpec(
+        height=height,
+        width=width,
+        content_layers=settings.content_layers,
+        style_layers=settings.style_layers,
+        content_weight=settings.content_weight * preset.loss_scale,
+        style_weight=settings.style_weight * preset.loss_scale,
+        tv_weight=settings.tv_weight * preset.loss_scale,
+        optimizer=optimizer,
+        epochs=settings.epochs,
+        steps_per_epoch=settings.steps_per_epoch,
+        scales=settings.scales,
+        init="content" if settings.init == "content" else "noise" if settings.init == "noise" else "image",
+        seed=settings.seed,
+        stop_when_flat=settings.stop_when_flat,
+        statistic=preset.statistic,
+    )
+
+
+def _content_key(picture: NDArray[np.float32]) -> Hashable:
+    """A style's identity by its pixels, so that jobs with the same style share its statistics."""
+    return hashlib.blake2b(picture.tobytes(), digest_size=16).hexdigest()

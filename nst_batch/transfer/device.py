@@ -1,0 +1,139 @@
+"""The device a worker computes on, and the precision that suits it.
+
+A worker owns one device. What TensorFlow knows of devices is asked for through :class:`DeviceBoundary`, so
+that every choice can be tested without a GPU.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from nst_batch.errors import SetupError
+from nst_batch.transfer.spec import Precision
+
+BFLOAT16_CAPABILITY = (8, 0)  # the first NVIDIA GPUs with bfloat16 units
+_CPU_FLAGS = ("avx512_bf16", "amx_bf16")
+
+
+@dataclass(frozen=True)
+class Device:
+    """The device in use. ``steps_per_call`` steps are run by one call: launches are dear on a GPU."""
+
+    kind: Literal["cpu", "gpu"]
+    name: str  # for people: "NVIDIA H200 (GPU 0)", "CPU"
+    has_bfloat16: bool
+    steps_per_call: int
+
+
+class DeviceBoundary(Protocol):
+    """What is asked of TensorFlow and of the machine."""
+
+    def gpus(self) -> Sequence[Any]:
+        """The physical GPUs that TensorFlow sees."""
+
+    def details(self, gpu: Any) -> dict[str, Any]:
+        """``device_name`` and ``compute_capability`` of a GPU, where known."""
+
+    def use(self, gpu: Any | None) -> None:
+        """Hide every GPU but this one (all, for None), and let its memory grow with need."""
+
+    def cpu_flags(self) -> str:
+        """The processor's feature flags, separated by spaces."""
+
+
+class TensorFlowDevices:
+    """The real boundary. Importing TensorFlow is put off until it is asked."""
+
+    def gpus(self) -> Sequence[Any]:
+        return list(_tensorflow().config.list_physical_devices("GPU"))
+
+    def details(self, gpu: Any) -> dict[str, Any]:
+        return dict(_tensorflow().config.experimental.get_device_details(gpu))
+
+    def use(self, gpu: Any | None) -> None:
+        config = _tensorflow().config
+        config.set_visible_devices([] if gpu is None else [gpu], "GPU")
+        if gpu is not None:
+            config.experimental.set_memory_growth(gpu, True)
+
+    def cpu_flags(self) -> str:
+        try:
+            text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return next((line for line in text.splitlines() if line.startswith("flags")), "")
+
+
+def quiet_tensorflow() -> None:
+    """Keep TensorFlow's start-up remarks off standard error. To be called before TensorFlow is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+def choose_device(choice: str | int | Sequence[int] = "auto", *, boundary: DeviceBoundary | None = None) -> Device:
+    """Claim the device that ``choice`` means for this process: ``auto``, ``cpu``, ``gpu``, or a GPU's number.
+
+    Of several numbers the first is taken (one worker a GPU). Raises SetupError where it is not there.
+    """
+    at = boundary or TensorFlowDevices()
+    if choice == "cpu":
+        return _use_cpu(at)
+    gpus = at.gpus()
+    if choice in ("auto", "gpu"):
+        if gpus:
+            return _use_gpu(at, gpus, 0)
+        if choice == "auto":
+            return _use_cpu(at)
+        raise _no_gpu("device: gpu, but TensorFlow sees no GPU")
+    number = choice if isinstance(choice, int) else int(choice[0])
+    if not 0 <= number < len(gpus):
+        raise _no_gpu(f"device: GPU {number} is not there; TensorFlow sees {len(gpus)}")
+    return _use_gpu(at, gpus, number)
+
+
+def choose_precision(asked: str, device: Device) -> Precision:
+    """bfloat16 or float32; ``auto`` is bfloat16 where the device computes it fast."""
+    if asked == "auto":
+        return "bfloat16" if device.has_bfloat16 else "float32"
+    if asked not in ("bfloat16", "float32"):
+        raise SetupError("precision_unknown", f"precision {asked!r} is not known", "use auto, bfloat16 or float32")
+    return "bfloat16" if asked == "bfloat16" else "float32"
+
+
+def cpu_has_bfloat16(boundary: DeviceBoundary) -> bool:
+    """Whether the processor computes in bfloat16; TensorFlow is not asked."""
+    flags = boundary.cpu_flags().split()
+    return any(flag in flags for flag in _CPU_FLAGS)
+
+
+def _use_cpu(at: DeviceBoundary) -> Device:
+    at.use(None)
+    return Device("cpu", "CPU", cpu_has_bfloat16(at), steps_per_call=1)
+
+
+def _use_gpu(at: DeviceBoundary, gpus: Sequence[Any], number: int) -> Device:
+    gpu = gpus[number]
+    at.use(gpu)
+    details = at.details(gpu)
+    capability = tuple(details.get("compute_capability") or (0, 0))
+    name = f"{details.get('device_name', 'GPU')} (GPU {number})"
+    return Device("gpu", name, capability >= BFLOAT16_CAPABILITY, steps_per_call=5)
+
+
+def _no_gpu(what: str) -> SetupError:
+    return SetupError(
+        "device_missing",
+        what,
+        "install the gpu extra (pip install nst-batch[gpu]) and a driver, or set device: auto or cpu",
+    )
+
+
+def _tensorflow() -> Any:
+    quiet_tensorflow()
+    import tensorflow  # noqa: PLC0415 - loaded when first asked
+
+    return tensorflow

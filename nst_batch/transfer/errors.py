@@ -1,0 +1,44 @@
+"""What can go wrong in the engine. Importing this costs nothing."""
+
+from __future__ import annotations
+
+from nst_batch.errors import JobError, NstError
+
+
+class LossNotFiniteError(JobError):
+    """The loss became NaN or infinite; in bfloat16 a second try in float32 may help."""
+
+    def __init__(self, step: int, precision: str) -> None:
+        super().__init__(
+            "loss_not_finite",
+            f"the loss is not a finite number at step {step} ({precision})",
+            "lower the weights or the learning rate, or set precision: float32",
+            retry=precision != "float32",
+        )
+        self.step = step
+        self.precision = precision
+
+
+class OutOfMemoryError(NstError):
+    """The device has not the memory for a picture of this size.
+
+    Not a :class:`JobError`: the process should not be used again, and the job may fit into a fresh one.
+    """
+
+    def __init__(self, height: int, width: int, what: str) -> None:
+        super().__init__(
+            "out_of_memory",
+            f"no memory for a scale of {width}×{height} pixels: {what}",
+            "ask for a smaller size, or end other programs that hold memory",
+        )
+        self.height = height
+        self.width = width
+
+
+class DamagedCheckpointError(JobError):
+    """These bytes are not a whole, unharmed checkpoint."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            "checkpoint_damaged", f"the checkpoint is not usable: {what}", "the one before it will be used"
+        )

@@ -1,0 +1,77 @@
+"""The losses of Gatys, Ecker and Bethge (2015) and total variation, as pure functions on tensors.
+
+Features are (1, h, w, N) on the scale of Keras's ``preprocess_input``, float32 or bfloat16; every result is
+float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def content_loss(features: Any, target: Any) -> Any:
+    """L = ½ Σ (F − P)², eq. 1 of the paper; a scalar."""
+    difference = tf.cast(features, tf.float32) - tf.cast(target, tf.float32)
+    return 0.5 * tf.reduce_sum(tf.square(difference))
+
+
+def gram_matrix(features: Any) -> Any:
+    """G_ij = Σ_k F_ik F_jk over the positions k, eq. 3 of the paper: (1, h, w, N) -> (N, N) float32.
+
+    Products of bfloat16 features are summed in float32, and so is the result; the gradient for such features
+    is computed in their own precision, as the rest of their backward pass is.
+    """
+    filters = features.shape[-1]
+
+    def forward(matrix: Any) -> tuple[Any, Any]:
+        wide = tf.cast(matrix, tf.float32)
+
+        def backward(d_gram: Any) -> Any:
+            return tf.matmul(matrix, tf.cast(d_gram + tf.transpose(d_gram), matrix.dtype))
+
+        return tf.matmul(wide, wide, transpose_a=True), backward
+
+    return tf.custom_gradient(forward)(tf.reshape(features, [-1, filters]))
+
+
+def positions(features: Any) -> Any:
+    """M: the number of positions h·w of (1, h, w, N) features, as a float32 scalar."""
+    shape = tf.shape(features)
+    return tf.cast(shape[1] * shape[2], tf.float32)
+
+
+def style_layer_loss(gram: Any, gram_positions: Any, target: Any, target_positions: Any) -> Any:
+    """E = 1 / (4 N²) Σ (G/M − A/M_A)²; a scalar.
+
+    Where both have M positions this is the paper's eq. 4, 1 / (4 N² M²) Σ (G − A)². The style image may have
+    another number of them, so each Gram matrix (N, N) is divided by its own.
+    """
+    filters = tf.cast(tf.shape(gram)[0], tf.float32)
+    difference = gram / gram_positions - target / target_positions
+    return tf.reduce_sum(tf.square(difference)) / (4.0 * tf.square(filters))
+
+
+def total_variation(image: Any) -> Any:
+    """Σ |differences between neighbours|, across and down, of a (1, H, W, 3) picture in [0, 1]; a scalar.
+
+    The gradient is written out: that of the four slices costs eight times as much.
+    """
+
+    def forward(image: Any) -> tuple[Any, Any]:
+        down = image[:, 1:] - image[:, :-1]
+        across = image[:, :, 1:] - image[:, :, :-1]
+
+        def backward(upstream: Any) -> Any:
+            signs = ((tf.sign(down), 1), (tf.sign(across), 2))
+            return upstream * tf.add_n([_shifted(sign, axis, 1) - _shifted(sign, axis, 0) for sign, axis in signs])
+
+        return tf.reduce_sum(tf.abs(down)) + tf.reduce_sum(tf.abs(across)), backward
+
+    return tf.custom_gradient(forward)(image)
+
+
+def _shifted(signs: Any, axis: int, before: int) -> Any:
+    """The signs of differences along ``axis``, given the pictures' size by one row of zeros on one side."""
+    return tf.pad(signs, [[before, 1 - before] if each == axis else [0, 0] for each in range(4)])

@@ -1,0 +1,187 @@
+"""One frozen network on one device: its kernels, and the traced programs that use them.
+
+A warm worker keeps one of these from job to job. Programs are traced for any height and width, so their
+number depends on layer lists and optimisers alone, and is bounded; so are the cached style statistics.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from nst_batch.transfer.device import Device, choose_device, choose_precision
+from nst_batch.transfer.locate import UNTRAINED
+from nst_batch.transfer.objective import Layers, Targets, content_targets, loss_report, style_statistics
+from nst_batch.transfer.optimizers import Optimizer
+from nst_batch.transfer.spec import Precision
+from nst_batch.transfer.vgg19 import Pooling, StyleContentModel
+from nst_batch.transfer.weights import Weights
+
+PROGRAMS = 12  # traced programs kept; a job needs three
+STATISTICS = 32  # style images whose Gram matrices are kept: about 2.5 MB each
+_PICTURE = tf.TensorSpec([1, None, None, 3], tf.float32)
+
+
+class Bounded:
+    """A mapping that forgets what was used longest ago."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._items: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items.values())
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """The item of ``key``, made where it is not held."""
+        if key not in self._items:
+            self._items[key] = make()
+            if len(self._items) > self._size:
+                self._items.popitem(last=False)
+        self._items.move_to_end(key)
+        return self._items[key]
+
+
+class Network:
+    """The kernels in the compute precision, and the programs over them."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        device: Device,
+        precision: Precision = "float32",
+        pooling: Pooling | None = None,
+    ) -> None:
+        """``pooling`` None: as the network was trained (max), average for the untrained one."""
+        self.weights = weights
+        self.device = device
+        self.precision = precision
+        self.pooling: Pooling = pooling or ("average" if weights.source == UNTRAINED else "max")
+        self._kernels = {
+            layer: tuple(tf.constant(array, precision) for array in pair) for layer, pair in weights.kernels.items()
+        }
+        self._programs = Bounded(PROGRAMS)
+        self._statistics = Bounded(STATISTICS)
+
+    def content_features(self, image: Any, layers: Layers) -> dict[str, Any]:
+        """What the content layers say of ``image`` (1, H, W, 3)."""
+        return dict(self._program("content", layers, self._trace_content)(image))
+
+    def style_grams(self, image: Any, layers: Layers, key: Hashable | None = None) -> dict[str, Any]:
+        """The Gram matrices of a style image, divided by its positions; remembered where a key is given."""
+
+        def compute() -> dict[str, Any]:
+            return dict(self._program("style", layers, self._trace_style)(image))
+
+        if key is None:
+            return compute()
+        return dict(self._statistics.get((key, tuple(image.shape), layers.style), compute))
+
+    def losses(self, image: Any, layers: Layers, targets: Targets, weights: Any) -> Any:
+        """The loss report of a picture, without a step."""
+        program = self._program("losses", layers, self._trace_losses)
+        return program(image, targets.content, targets.grams, weights)
+
+    def advance(
+        self,
+        image: Any,
+        state: Any,
+        layers: Layers,
+        targets: Targets,
+        weights: Any,
+        *,
+        optimizer: Optimizer,
+        count: int = 1,
+    ) -> list[tuple[Any, Any, Any, Any]]:
+        """``count`` evaluations from ``image``; of each: loss report, accepted, next picture, next state."""
+
+        def trace(layers: Layers) -> Any:
+            return self._trace_advance(layers, optimizer, count, state)
+
+        program = self._program(("advance", optimizer.key, count), layers, trace)
+        return list(program(image, state, targets.content, targets.grams, weights))
+
+    def traces(self) -> int:
+        """How many graphs have been traced and are held; a warm worker's must not grow with jobs."""
+        return sum(program.experimental_get_tracing_count() for program in self._programs)
+
+    def _program(self, name: Hashable, layers: Layers, trace: Callable[[Layers], Any]) -> Any:
+        return self._programs.get((name, layers), lambda: trace(layers))
+
+    def _extractor(self, layers: Sequence[str]) -> StyleContentModel:
+        return StyleContentModel(self._kernels, layers, pooling=self.pooling, precision=self.precision)
+
+    def _trace_content(self, layers: Layers) -> Any:
+        extract = self._extractor(layers.content)
+        return tf.function(
+            lambda image: content_targets(extract(image), layers), autograph=False, input_signature=[_PICTURE]
+        )
+
+    def _trace_style(self, layers: Layers) -> Any:
+        extract = self._extractor(layers.style)
+        return tf.function(
+            lambda image: style_statistics(extract(image), layers), autograph=False, input_signature=[_PICTURE]
+        )
+
+    def _trace_losses(self, layers: Layers) -> Any:
+        extract = self._extractor(layers.all)
+
+        def losses(image: Any, content: Any, grams: Any, weights: Any) -> Any:
+            return loss_report(extract(image), image, layers, Targets(content, grams), weights)
+
+        return tf.function(losses, autograph=False, input_signature=[_PICTURE, *self._target_specs(layers)])
+
+    def _trace_advance(self, layers: Layers, optimizer: Optimizer, count: int, state: Any) -> Any:
+        extract = self._extractor(layers.all)
+
+        def advance(image: Any, state: Any, content: Any, grams: Any, weights: Any) -> Any:
+            results = []
+            for _ in range(count):
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch(image)
+                    report = loss_report(extract(image), image, layers, Targets(content, grams), weights)
+                    loss = report[-1]
+                gradient = tape.gradient(loss, image)
+                accepted, image, state = optimizer.step(state, image, loss, gradient)
+                results.append((report, accepted, image, state))
+            return results
+
+        signature = [_PICTURE, _any_size(state), *self._target_specs(layers)]
+        return tf.function(advance, autograph=False, input_signature=signature)
+
+    def _target_specs(self, layers: Layers) -> list[Any]:
+        width = {layer: int(self._kernels[layer][0].shape[-1]) for layer in layers.all}
+        content = {n: tf.TensorSpec([1, None, None, width[n]], self.precision) for n in layers.content}
+        grams = {n: tf.TensorSpec([width[n], width[n]], tf.float32) for n in layers.style}
+        vectors = tuple(tf.TensorSpec([length], tf.float32) for length in (len(layers.content), len(layers.style), 3))
+        return [content, grams, vectors]
+
+
+def load_network(
+    weights: Weights,
+    *,
+    precision: str = "auto",
+    pooling: Pooling | None = None,
+    device: Device | None = None,
+) -> Network:
+    """The network of ``weights`` on ``device`` (None: a GPU where there is one), its precision to suit it."""
+    at = device or choose_device()
+    return Network(weights, at, choose_precision(precision, at), pooling)
+
+
+def _any_size(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The specs of a state's tensors, pictures among them of any height and width."""
+
+    def spec(value: Any) -> Any:
+        shape = value.shape.as_list()
+        if len(shape) >= 3:
+            shape[-3:-1] = [None, None]
+        return tf.TensorSpec(shape, value.dtype)
+
+    return {name: spec(value) for name, value in state.items()}

@@ -1,0 +1,287 @@
+"""One generation: a content picture, styles and a spec in, a stream of steps out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
+from nst_batch.transfer.network import Network
+from nst_batch.transfer.objective import Balance, Layers, Targets, balance, blend
+from nst_batch.transfer.optimizers import make_optimizer
+from nst_batch.transfer.pyramid import Scale, plan_scales, resize
+from nst_batch.transfer.spec import TransferSpec
+
+Picture = NDArray[np.float32]
+
+MIN_STYLE = 32  # a style picture with a shorter side leaves the last block nothing to look at
+
+
+@dataclass(frozen=True)
+class Step:
+    """The losses of the picture after one step. ``total`` = Σ weights · (content, style, tv), exactly.
+
+    ``content`` = Σ w_l L_l and ``style`` = Σ w_l E_l, w_l summing to 1 over their layers. ``step`` and
+    ``epoch`` count from 1 over the whole job, ``scale`` from 1, the coarsest. ``seconds`` is optimisation so
+    far, over all sittings.
+    """
+
+    step: int
+    epoch: int
+    scale: int
+    height: int
+    width: int
+    total: float
+    content: float
+    style: float
+    tv: float
+    weights: Mapping[str, float]
+    content_layers: Mapping[str, float]
+    style_layers: Mapping[str, float]
+    seconds: float
+    epoch_end: bool
+
+
+@dataclass
+class _Progress:
+    """Where the generation stands; all of it goes into a checkpoint beside the tensors."""
+
+    step: int = 0  # emitted, over the job
+    epoch: int = 0  # finished, over the job
+    scale: int = 0  # index of the scale at work
+    done: int = 0  # steps of that scale
+    ended: bool = False  # that scale is flat and ends before its last step
+    epoch_start: float = math.nan  # the total at which the epoch at work began
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """What a scale's pictures are compared with."""
+
+    targets: Targets
+    balance: Balance
+    weights: Any  # Balance.tensors()
+
+
+class NeuralStyleModel:
+    """Owns one generation and emits its steps.
+
+    ``content`` is (H, W, 3) float32 RGB in [0, 1], at least as large as the result. ``styles`` are (picture,
+    weight) pairs; a style picture is looked at in its own size at the last scale, smaller at coarser ones.
+    ``style_keys`` (one a style, such as a content hash) let the network remember their statistics between
+    jobs. ``init_image`` is the start where ``spec.init`` is ``image``.
+    """
+
+    def __init__(
+        self,
+        content: Picture,
+        styles: Sequence[tuple[Picture, float]],
+        spec: TransferSpec,
+        network: Network,
+        *,
+        init_image: Picture | None = None,
+        style_keys: Sequence[Hashable | None] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.spec = spec
+        self.scales: tuple[Scale, ...] = plan_scales(spec.height, spec.width, spec.scales, spec.epochs)
+        self._network = network
+        self._content = _tensor(content)
+        self._styles = [(_tensor(picture), weight) for picture, weight in styles]
+        self._style_keys = tuple(style_keys or [None] * len(self._styles))
+        self._init_image = None if init_image is None else _tensor(init_image)
+        self._layers = Layers(tuple(spec.content_layers), tuple(spec.style_layers))
+        self._optimizer = make_optimizer(spec.optimizer)
+        self._clock = clock
+        self._at = _Progress()
+        self._image = self._start()
+        self._state = self._optimizer.init(self._image)
+
+    @property
+    def total_steps(self) -> int:
+        """The steps of the whole job, where no scale ends early."""
+        return self.spec.epochs * self.spec.steps_per_epoch
+
+    def image(self) -> Picture:
+        """The picture that the last emitted step speaks of, (H, W, 3) float32 in [0, 1], its scale's size."""
+        return np.asarray(self._image[0], np.float32)
+
+    def steps(self) -> Iterator[Step]:
+        """Run to the end, emitting each step. Raises :class:`LossNotFiniteError`.
+
+        Between two steps the caller may look at :meth:`image`, keep :meth:`state`, or stop for good.
+        """
+        while True:
+            scale = self.scales[self._at.scale]
+            if not self._at.ended and self._at.done < scale.epochs * self.spec.steps_per_epoch:
+                yield from self._run(scale)
+            if self._at.scale + 1 == len(self.scales):
+                return
+            self._enter(self._at.scale + 1)
+
+    def seconds_left(self) -> float:
+        """An estimate of the time to the end, from the steps so far; NaN before the first."""
+        per = self.spec.steps_per_epoch
+        cost = [scale.height * scale.width * scale.epochs * per for scale in self.scales]
+        here = self.scales[self._at.scale]
+        spent = sum(cost[: self._at.scale]) + here.height * here.width * self._at.done
+        if not spent:
+            return math.nan
+        left = sum(cost[self._at.scale :]) - here.height * here.width * self._at.done
+        return self._at.seconds * left / spent
+
+    def state(self) -> dict[str, NDArray[Any] | int | float | bool]:
+        """Everything that :meth:`restore` needs to go on from the last emitted step, bit by bit on a CPU."""
+        tensors = {f"optimizer/{name}": np.asarray(value) for name, value in self._state.items()}
+        return {**vars(self._at), "image": np.asarray(self._image), **tensors}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`state` of a model made of the same pictures, spec and network."""
+        self._at = _Progress(**{name: state[name] for name in vars(self._at)})
+        self._image = tf.constant(state["image"])
+        prefix = "optimizer/"
+        self._state = {
+            name.removeprefix(prefix): tf.constant(value) for name, value in state.items() if name.startswith(prefix)
+        }
+
+    def _run(self, scale: Scale) -> Iterator[Step]:
+        """The steps of one scale. The first evaluation is of the picture it starts (or goes on) from."""
+        sight = self._look(scale)
+        for number, (image, state, report, accepted) in enumerate(self._evaluations(scale, sight)):
+            if not accepted:
+                continue
+            total = sight.balance.total(report)
+            if not math.isfinite(total):
+                raise LossNotFiniteError(self._at.step + 1, self._network.precision)
+            if number == 0:
+                if math.isnan(self._at.epoch_start):
+                    self._at.epoch_start = total
+                continue
+            self._image, self._state = image, state
+            yield self._advance(scale, sight.balance, report, total)
+            if self._at.ended:
+                return
+
+    def _evaluations(self, scale: Scale, sight: _Sight) -> Iterator[tuple[Any, Any, NDArray[Any], bool]]:
+        """Pictures of the scale as the optimiser asks for them; each: state before it, losses, accepted."""
+        image, state = self._image, self._state
+        first, last = True, scale.epochs * self.spec.steps_per_epoch
+        while self._at.done < last:
+            wanted = last - self._at.done + first  # evaluations to the end of the scale
+            with self._timed(scale):
+                if wanted == 1 and self._optimizer.always_accepts:
+                    results = [(self._losses(image, sight), True, image, state)]
+                else:
+                    results = self._steps(image, state, sight, self._count(first))
+            for report, accepted, following, later in results:
+                yield image, state, np.asarray(report), bool(accepted)
+                image, state, first = following, later, False
+
+    def _count(self, first: bool) -> int:
+        """Evaluations in one call: several where the device gains by it, never across an epoch's end."""
+        if not self._optimizer.always_accepts:
+            return 1
+        per = self.spec.steps_per_epoch
+        room = per - self._at.done % per + first - 1
+        most = self._network.device.steps_per_call
+        return most if room >= most else 1
+
+    def _steps(self, image: Any, state: Any, sight: _Sight, count: int) -> list[tuple[Any, Any, Any, Any]]:
+        results = self._network.advance(
+            image, state, self._layers, sight.targets, sight.weights, optimizer=self._optimizer, count=count
+        )
+        results[-1][0].numpy()  # waits for the device, so that its time is counted
+        return results
+
+    def _losses(self, image: Any, sight: _Sight) -> NDArray[Any]:
+        report = self._network.losses(image, self._layers, sight.targets, sight.weights)
+        return np.asarray(report)
+
+    @contextmanager
+    def _timed(self, scale: Scale) -> Iterator[None]:
+        """Add the time inside to the seconds of optimisation; memory that runs out gets its name."""
+        begin = self._clock()
+        try:
+            yield
+        except tf.errors.ResourceExhaustedError as error:
+            raise OutOfMemoryError(scale.height, scale.width, str(error).partition("\n")[0]) from error
+        finally:
+            self._at.seconds += self._clock() - begin
+
+    def _advance(self, scale: Scale, joined: Balance, report: NDArray[Any], total: float) -> Step:
+        """Count one more step, decide whether its epoch was flat, and describe it."""
+        at = self._at
+        at.step += 1
+        at.done += 1
+        epoch_end = at.done % self.spec.steps_per_epoch == 0
+        epoch = at.epoch + 1
+        if epoch_end:
+            at.epoch = epoch
+            gain = 1.0 - total / at.epoch_start if at.epoch_start > 0.0 else 0.0
+            at.ended = self.spec.stop_when_flat > 0.0 and gain < self.spec.stop_when_flat
+            at.epoch_start = total
+        content, style, tv = joined.losses(report)
+        layers = [float(value) for value in report]
+        return Step(
+            step=at.step,
+            epoch=epoch,
+            scale=scale.number,
+            height=scale.height,
+            width=scale.width,
+            total=total,
+            content=content,
+            style=style,
+            tv=tv,
+            weights=joined.factors,
+            content_layers=dict(zip(joined.content_layers, layers, strict=False)),
+            style_layers=dict(zip(joined.style_layers, layers[len(joined.content_layers) :], strict=False)),
+            seconds=at.seconds,
+            epoch_end=epoch_end,
+        )
+
+    def _enter(self, index: int) -> None:
+        """Go up to the scale of that index, picture and optimiser state enlarged."""
+        scale = self.scales[index]
+        self._image = resize(self._image, scale.height, scale.width)
+        self._state = self._optimizer.resize(self._state, self._image)
+        at = self._at
+        at.scale, at.done, at.ended, at.epoch_start = index, 0, False, math.nan
+
+    def _look(self, scale: Scale) -> _Sight:
+        """The targets and balance of one scale."""
+        content = resize(self._content, scale.height, scale.width)
+        factor = max(scale.height, scale.width) / max(self.spec.height, self.spec.width)
+        grams = []
+        for (picture, _), key in zip(self._styles, self._style_keys, strict=True):
+            height, width = (max(MIN_STYLE, round(side * factor)) for side in picture.shape[1:3])
+            at_scale = resize(picture, height, width)
+            grams.append(self._network.style_grams(at_scale, self._layers, key))
+        blended = blend(grams, [weight for _, weight in self._styles])
+        targets = Targets(self._network.content_features(content, self._layers), blended)
+        joined = balance(self.spec, targets, scale.height * scale.width)
+        return _Sight(targets, joined, joined.tensors())
+
+    def _start(self) -> Any:
+        """The picture before the first step, at the first scale's size."""
+        scale = self.scales[0]
+        if self.spec.init == "noise":
+            noise = np.random.default_rng(self.spec.seed).random((1, scale.height, scale.width, 3), np.float32)
+            return tf.constant(noise)
+        source = {"content": self._content, "style": self._styles[0][0], "image": self._init_image}
+        picture = source[self.spec.init]
+        if picture is None:
+            raise ValueError("init: image, and no init_image given")
+        return resize(picture, scale.height, scale.width)
+
+
+def _tensor(picture: Picture) -> Any:
+    return tf.constant(np.asarray(picture, np.float32)[np.newaxis])

@@ -1,0 +1,226 @@
+"""Optimisers of a picture in [0, 1], as init / step / state.
+
+A state is a flat dict of tensors, hyperparameters included: a checkpoint can hold it, and one traced step
+serves every job. ``step`` is told the loss and gradient at the picture it last asked for, and answers
+whether it accepts that picture as an iterate, and which to evaluate next. All arithmetic is in float32
+TensorFlow operations, so it stays on the device.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
+
+State = dict[str, Any]
+Outcome = tuple[Any, Any, State]  # accepted (bool scalar), the next picture to evaluate, the state
+
+
+class Optimizer(Protocol):
+    """What the engine asks of an optimiser. Pictures are (1, H, W, 3) float32."""
+
+    always_accepts: bool  # every evaluated picture is an iterate: nothing is lost by running ahead
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for optimisers whose steps can share one trace."""
+
+    def init(self, image: Any) -> State:
+        """The state before the first evaluation, which is at ``image``."""
+
+    def step(self, state: State, image: Any, loss: Any, gradient: Any) -> Outcome:
+        """Told loss and gradient at ``image``: accepted or not, the next picture, the state."""
+
+    def resize(self, state: State, image: Any) -> State:
+        """The state carried to the next scale, which starts at ``image``."""
+
+
+class Adam:
+    """Adam (Kingma and Ba 2015, as in Keras: ε added to the root of the uncorrected v), clipped to [0, 1]."""
+
+    always_accepts = True
+    key = ("adam",)
+
+    def __init__(self, spec: AdamSpec) -> None:
+        self._hyper = (spec.learning_rate, spec.beta_1, spec.beta_2, spec.epsilon)
+
+    def init(self, image: Any) -> State:
+        zeros = tf.zeros_like(image)
+        return {
+            "hyper": tf.constant(self._hyper, tf.float32),
+            "count": tf.zeros([], tf.float32),
+            "mean": zeros,
+            "square": zeros,
+        }
+
+    def step(self, state: State, image: Any, loss: Any, gradient: Any) -> Outcome:  # noqa: ARG002 - Adam looks at the gradient alone
+        rate, beta_1, beta_2, epsilon = tf.unstack(state["hyper"])
+        count = state["count"] + 1.0
+        mean = state["mean"] + (gradient - state["mean"]) * (1.0 - beta_1)
+        square = state["square"] + (tf.square(gradient) - state["square"]) * (1.0 - beta_2)
+        rate *= tf.sqrt(1.0 - tf.pow(beta_2, count)) / (1.0 - tf.pow(beta_1, count))
+        moved = tf.clip_by_value(image - rate * mean / (tf.sqrt(square) + epsilon), 0.0, 1.0)
+        return tf.constant(True), moved, {**state, "count": count, "mean": mean, "square": square}
+
+    def resize(self, state: State, image: Any) -> State:
+        size = tf.shape(image)[1:3]
+        carried = {name: tf.image.resize(state[name], size) for name in ("mean", "square")}
+        return {**state, **carried}
+
+
+class Lbfgs:
+    """L-BFGS (Nocedal 1980; Liu and Nocedal 1989) projected on the box [0, 1], with Armijo backtracking.
+
+    Pixels that stand at a bound with the gradient pushing outward are held for the direction; the trial
+    picture is clipped, and shortened along the straight line to it (which stays in the box) while the loss
+    does not fall enough. After ``RESTART_AFTER`` refusals the history is dropped and the gradient's own
+    direction tried; after ``STAY_AFTER`` the picture stays as it is for one step, so that a line search that
+    fails for rounding never ends a job. The history is 2 ``history`` pictures.
+    """
+
+    always_accepts = False
+
+    SUFFICIENT = 1e-4  # Armijo's constant
+    ROUNDING = 1e-5  # a rise of this fraction of the loss is within bfloat16's rounding
+    CURVATURE = 1e-8  # pairs with a smaller cosine between s and y would spoil the inverse Hessian
+    FIRST_MOVE = 0.01  # mean change of a pixel in the first trial, at a learning rate of 1
+    RESTART_AFTER = 4
+    STAY_AFTER = 7
+
+    def __init__(self, spec: LbfgsSpec) -> None:
+        self._spec = spec
+        self._rows = range(spec.history)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return ("lbfgs", self._spec.history)
+
+    def init(self, image: Any) -> State:
+        zeros = tf.zeros_like(image)
+        state = {
+            "first_move": tf.constant(self._spec.learning_rate * self.FIRST_MOVE, tf.float32),
+            "begun": tf.constant(False),
+            "refusals": tf.constant(0, tf.int32),
+            "loss": tf.constant(0.0, tf.float32),
+            "image": image,
+            "gradient": zeros,
+            "rho": tf.zeros([self._spec.history], tf.float32),  # 1 / s·y; 0 where there is no pair yet
+        }
+        state |= {f"s{row:02d}": zeros for row in self._rows}
+        return state | {f"y{row:02d}": zeros for row in self._rows}
+
+    def resize(self, state: State, image: Any) -> State:  # noqa: ARG002 - curvature does not carry over to other targets
+        return self.init(image)
+
+    def step(self, state: State, image: Any, loss: Any, gradient: Any) -> Outcome:
+        slope = _dot(state["gradient"], image - state["image"])
+        bound = state["loss"] + self.SUFFICIENT * slope + self.ROUNDING * tf.abs(state["loss"])
+        stays = state["refusals"] >= self.STAY_AFTER
+        finite = tf.math.is_finite(loss) & tf.math.is_finite(_dot(gradient, gradient))
+        accepted = ~state["begun"] | stays | (finite & (loss <= bound))
+        following, later = tf.cond(
+            accepted,
+            lambda: self._accept(state, image, loss, gradient),
+            lambda: self._refuse(state, image, loss, slope),
+        )
+        return accepted, following, later
+
+    def _accept(self, state: State, image: Any, loss: Any, gradient: Any) -> tuple[Any, State]:
+        """``image`` is the new iterate; the next trial is a full quasi-Newton step from it."""
+        state = tf.cond(
+            state["refusals"] >= self.STAY_AFTER,
+            lambda: self._forget(state),
+            lambda: self._remember(state, image - state["image"], gradient - state["gradient"]),
+        )
+        free = _free(image, gradient)
+        newton = free * self._inverse_hessian(state, free * gradient)
+        slope = _dot(newton, gradient)
+        usable = tf.reduce_any(state["rho"] > 0.0) & (slope > 0.0) & tf.math.is_finite(slope)
+        move = tf.cond(usable, lambda: newton, lambda: self._steepest(state, free * gradient))
+        later = {
+            **state,
+            "begun": tf.constant(True),
+            "refusals": tf.constant(0, tf.int32),
+            "loss": loss,
+            "image": image,
+            "gradient": gradient,
+        }
+        return tf.clip_by_value(image - move, 0.0, 1.0), later
+
+    def _refuse(self, state: State, image: Any, loss: Any, slope: Any) -> tuple[Any, State]:
+        """The trial was no good: a shorter one, then the gradient's direction, then none at all."""
+        refusals = state["refusals"] + 1
+        base, gradient = state["image"], state["gradient"]
+        # The minimum of the parabola through the loss and slope at the base and the loss at the trial.
+        share = -0.5 * slope / (loss - state["loss"] - slope)
+        share = tf.where(tf.math.is_finite(share), tf.clip_by_value(share, 0.1, 0.5), 0.1)
+
+        def restart() -> tuple[Any, State]:
+            move = self._steepest(state, _free(base, gradient) * gradient)
+            return tf.clip_by_value(base - 0.1 * move, 0.0, 1.0), self._forget(state)
+
+        def shorten() -> tuple[Any, State]:
+            stay = refusals >= self.STAY_AFTER
+            return base + tf.where(stay, 0.0, share) * (image - base), state
+
+        following, later = tf.cond(tf.equal(refusals, self.RESTART_AFTER), restart, shorten)
+        return following, {**later, "refusals": refusals}
+
+    def _inverse_hessian(self, state: State, vector: Any) -> Any:
+        """H · vector by the two-loop recursion, newest pair last in the state."""
+        rho = tf.unstack(state["rho"])
+        alphas: dict[int, Any] = {}
+        for row in reversed(self._rows):
+            alphas[row] = rho[row] * _dot(state[f"s{row:02d}"], vector)
+            vector -= alphas[row] * state[f"y{row:02d}"]
+        newest = state[f"y{self._rows[-1]:02d}"]
+        vector *= tf.math.divide_no_nan(1.0, rho[-1] * _dot(newest, newest))
+        for row in self._rows:
+            beta = rho[row] * _dot(state[f"y{row:02d}"], vector)
+            vector += (alphas[row] - beta) * state[f"s{row:02d}"]
+        return vector
+
+    def _remember(self, state: State, move: Any, change: Any) -> State:
+        """The history with one more pair, the oldest forgotten; as it was where the curvature is no good."""
+        product = _dot(move, change)
+        enough = self.CURVATURE * tf.sqrt(_dot(move, move) * _dot(change, change))
+        return dict(
+            tf.cond(
+                state["begun"] & (product > enough),
+                lambda: self._shifted(state, move, change, 1.0 / product),
+                lambda: state,
+            )
+        )
+
+    def _shifted(self, state: State, move: Any, change: Any, rho: Any) -> State:
+        shifted = {**state, "rho": tf.concat([state["rho"][1:], [rho]], axis=0)}
+        for name, newest in (("s", move), ("y", change)):
+            rows = [*[state[f"{name}{row:02d}"] for row in self._rows][1:], newest]
+            shifted |= {f"{name}{row:02d}": value for row, value in zip(self._rows, rows, strict=True)}
+        return shifted
+
+    def _forget(self, state: State) -> State:
+        return {**state, "rho": tf.zeros_like(state["rho"])}
+
+    def _steepest(self, state: State, gradient: Any) -> Any:
+        """The gradient, scaled to the length of a first move."""
+        return gradient * tf.math.divide_no_nan(state["first_move"], tf.reduce_mean(tf.abs(gradient)))
+
+
+def _dot(a: Any, b: Any) -> Any:
+    return tf.reduce_sum(a * b)
+
+
+def _free(image: Any, gradient: Any) -> Any:
+    """1 where a pixel may move against the gradient, 0 where a bound holds it."""
+    held = ((image <= 0.0) & (gradient > 0.0)) | ((image >= 1.0) & (gradient < 0.0))
+    return tf.cast(~held, tf.float32)
+
+
+def make_optimizer(spec: AdamSpec | LbfgsSpec) -> Optimizer:
+    """The optimiser that ``spec`` describes."""
+    if isinstance(spec, AdamSpec):
+        return Adam(spec)
+    return Lbfgs(spec)

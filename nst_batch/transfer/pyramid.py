@@ -1,0 +1,51 @@
+"""The scales of one generation, coarse to fine: their sizes, the epochs each gets, and going between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+SCALE_STEP = 2.0  # each scale is this much larger than the one before it
+GRID = 16  # VGG19 halves its input four times before its last block: coarse sizes are multiples of 2⁴
+MIN_SIDE = 64  # a coarse scale with a shorter side shows the network nothing; the result's own size may be smaller
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One scale: its place from 1 (the coarsest), its size in pixels, its epochs."""
+
+    number: int
+    height: int
+    width: int
+    epochs: int
+
+
+def plan_scales(height: int, width: int, scales: int, epochs: int) -> tuple[Scale, ...]:
+    """The scales of a result of ``height`` × ``width``, coarse to fine; the last has exactly that size.
+
+    Sizes that would fall below ``MIN_SIDE`` or coincide are left out, and there are never more scales than
+    epochs. Epochs are shared evenly; what is left over goes to the coarse scales, where it costs least.
+    """
+    sizes = [(height, width)]
+    for level in range(1, min(scales, epochs)):
+        factor = SCALE_STEP**-level
+        size = (_on_grid(height * factor), _on_grid(width * factor))
+        if min(size) < MIN_SIDE or size == sizes[0] or size[0] > height or size[1] > width:
+            break
+        sizes.insert(0, size)
+    share, left = divmod(epochs, len(sizes))
+    return tuple(Scale(number, h, w, share + (number <= left)) for number, (h, w) in enumerate(sizes, start=1))
+
+
+def _on_grid(length: float) -> int:
+    return max(GRID, round(length / GRID) * GRID)
+
+
+def resize(picture: Any, height: int, width: int) -> Any:
+    """(1, H, W, 3) brought to another size, anti-aliased, kept in [0, 1]."""
+    if tuple(picture.shape[1:3]) == (height, width):
+        return picture
+    resized = tf.image.resize(picture, (height, width), method="bicubic", antialias=True)
+    return tf.clip_by_value(resized, 0.0, 1.0)

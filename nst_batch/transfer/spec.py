@@ -1,0 +1,52 @@
+"""What one generation is asked to do, as plain numbers. No paths, no files: those are the worker's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class AdamSpec:
+    """Adam (Kingma and Ba 2015). The TensorFlow tutorial's numbers are lr 0.02, β1 0.99, ε 0.1."""
+
+    learning_rate: float = 0.02
+    beta_1: float = 0.99
+    beta_2: float = 0.999
+    epsilon: float = 0.1
+
+
+@dataclass(frozen=True)
+class LbfgsSpec:
+    """L-BFGS projected on [0, 1]; ``learning_rate`` is the length of the first trial step after a restart."""
+
+    learning_rate: float = 1.0
+    history: int = 20
+
+
+@dataclass(frozen=True)
+class TransferSpec:
+    """One generation: sizes, layers, weights, optimiser, start.
+
+    ``height`` and ``width`` are those of the result, the last scale. ``epochs`` are over all scales; a scale
+    gets whole epochs. Layer weights are normalised to a sum of 1 by the engine.
+    """
+
+    height: int
+    width: int
+    content_layers: Mapping[str, float]
+    style_layers: Mapping[str, float]
+    content_weight: float
+    style_weight: float
+    tv_weight: float
+    optimizer: AdamSpec | LbfgsSpec = field(default_factory=AdamSpec)
+    epochs: int = 10
+    steps_per_epoch: int = 100
+    scales: int = 1
+    init: Literal["content", "noise", "style", "image"] = "content"
+    seed: int = 0
+    stop_when_flat: float = 0.0
+    statistic: str = "gram"

@@ -1,0 +1,197 @@
+"""The worker process: owns TensorFlow, OpenCV and one device, and stays warm from job to job.
+
+It is started by :mod:`nst_batch.workers` and told what to do as in :mod:`nst_batch.messages`. Everything a job
+needs lies in its folder, so a worker knows nothing of inboxes and queues. It dies with its daemon: by a
+parent-death signal, and by the end of its standard input where that signal is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from pydantic import BaseModel
+
+from nst_batch.errors import NstError
+from nst_batch.images import ImageLimits
+from nst_batch.messages import Message, to_line
+
+if TYPE_CHECKING:
+    from nst_batch.generation import Progress, Wish
+
+PR_SET_PDEATHSIG = 1
+STEP_MESSAGE_SECONDS = 0.25  # a fast GPU makes hundreds of steps a second; a person reads four
+ORPHANED_EXIT = 70
+
+
+class WorkerOptions(BaseModel):
+    """What a worker is started with, as one JSON argument."""
+
+    parent: int
+    weights: str
+    device: str  # cpu, gpu, or the number of a GPU
+    max_megapixels: float
+    max_file_mb: float
+    checkpoint_seconds: float
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when its daemon ends, and end now where it already has."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # The parent may have died between fork and prctl: then no signal ever comes.
+    if os.getppid() != parent:
+        os._exit(ORPHANED_EXIT)
+
+
+def claim_stdout() -> BinaryIO:
+    """The pipe to the daemon; libraries that print to standard output write to standard error from now on."""
+    pipe = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return pipe
+
+
+def offer_to_the_oom_killer() -> None:
+    """Out of memory, let the kernel choose this process rather than the daemon, which would lose no work but time."""
+    with contextlib.suppress(OSError):  # not every container lets a process say so
+        Path("/proc/self/oom_score_adj").write_text("500")
+
+
+class Wishes:
+    """What the daemon wants of the job at work; set by the reading thread, read at every step."""
+
+    def __init__(self) -> None:
+        self._jobs: list[Message] = []
+        self._wish: Wish = "go"
+        self._ended = False
+        self._changed = threading.Condition()
+
+    def tell(self, message: Message) -> None:
+        """Take in one message of the daemon."""
+        with self._changed:
+            match message["do"]:
+                case "job":
+                    self._jobs.append(message)
+                    self._wish = "go"
+                case "stop" | "cancel" | "yield" as wish:
+                    self._wish = wish
+                case "end":
+                    self._ended = True
+                    self._wish = "yield"
+            self._changed.notify_all()
+
+    def wish(self) -> Wish:
+        """What the running job should do now."""
+        return self._wish
+
+    def next_job(self) -> Message | None:
+        """Wait for a job; None when there is no more work."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._jobs) or self._ended)
+            return None if self._ended else self._jobs.pop(0)
+
+
+def listen(wishes: Wishes) -> None:
+    """Read the daemon's messages until it closes the pipe, which means that it is gone."""
+    import json  # noqa: PLC0415
+
+    for line in sys.stdin.buffer:
+        wishes.tell(json.loads(line))
+    # No finally, no at-exit: another daemon may already be recovering this job.
+    os._exit(ORPHANED_EXIT)
+
+
+class Reporter:
+    """Sends what a person or the daemon wants to know of a job at work."""
+
+    wants_pictures = False
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+        self._last_step = 0.0
+
+    def say(self, what: str, **fields: object) -> None:
+        """Send one message."""
+        with self._lock:
+            self._pipe.write(to_line({"say": what, **fields}))
+
+    def step(self, progress: Progress, *, epoch_end: bool) -> None:
+        """Tell of a step, not more often than a person reads; an epoch's end is always told."""
+        now = time.monotonic()
+        if epoch_end or now - self._last_step >= STEP_MESSAGE_SECONDS:
+            self._last_step = now
+            self.say("epoch" if epoch_end else "step", **progress._asdict())
+
+    def picture(self, rgb: object) -> None:
+        """Pictures go into the running folder, not through the pipe."""
+        raise NotImplementedError
+
+
+def memory_mb() -> float:
+    """The most memory this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def serve(options: WorkerOptions, pipe: BinaryIO) -> int:
+    """Work until told to end; the exit code is 0 unless the worker cannot work at all."""
+    reporter = Reporter(pipe)
+    wishes = Wishes()
+    # systemd and a terminal's Ctrl-C signal the whole group: the daemon decides what becomes of the job.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: wishes.tell({"do": "end"}))
+    threading.Thread(target=listen, args=(wishes,), daemon=True).start()
+    try:
+        # Imported here: TensorFlow takes seconds, and the parent-death signal must stand before that.
+        from nst_batch.generation import run_job  # noqa: PLC0415
+        from nst_batch.spool.lock import LOCK_NAME, hold  # noqa: PLC0415
+        from nst_batch.studio import Studio  # noqa: PLC0415
+
+        limits = ImageLimits(max_megapixels=options.max_megapixels, max_file_mb=options.max_file_mb)
+        studio = Studio.open(options.weights, options.device, limits, options.checkpoint_seconds)
+    except NstError as error:
+        reporter.say("fault", code=error.code, message=error.message, advice=error.advice)
+        return error.exit_code
+    reporter.say("ready", device=studio.device, weights=studio.weights_source)
+    while (message := wishes.next_job()) is not None:
+        folder = Path(message["folder"])
+        with hold(folder / LOCK_NAME):
+            state = run_job(studio, Path(message["claim"]), folder, Path(message["running"]), wishes, reporter)
+        if state == "yielded":
+            reporter.say("yielded")
+        else:
+            reporter.say("finished", state=state, memory_mb=memory_mb())
+        if studio.spent:
+            # After an out-of-memory the device's context can be unusable; a fresh process is not.
+            break
+    return 0
+
+
+def main() -> int:
+    """Entry point of ``python -m nst_batch.worker OPTIONS``."""
+    options = WorkerOptions.model_validate_json(sys.argv[1])
+    die_with_parent(options.parent)
+    offer_to_the_oom_killer()
+    return serve(options, claim_stdout())
+
+
+if __name__ == "__main__":
+    try:
+        code = main()
+    except BaseException:
+        # Said here and ended below: the reading thread would make Python's own way out a second crash.
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # TensorFlow's own clean-up at exit can hang on a GPU; nothing of ours is left to be written.
+    os._exit(code)

@@ -1,0 +1,203 @@
+"""The daemon's side of its workers: start them, feed them, listen to them, end and replace them.
+
+One worker owns one device. The daemon never imports what a worker needs, so that whatever kills a worker
+(a segfault, the out-of-memory killer, a hang that is ended here) kills nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from nst_batch.messages import LineReader, Message, to_line
+from nst_batch.worker import WorkerOptions
+
+STDERR_TAIL_BYTES = 4000
+WORKER_COMMAND = (sys.executable, "-m", "nst_batch.worker")
+
+Job = TypeVar("Job")
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a worker runs: ``cpu``, or the number of a GPU."""
+
+    name: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def installed_gpus(root: Path = Path("/dev")) -> tuple[int, ...]:
+    """The numbers of the NVIDIA GPUs this machine shows, by their device files; importing nothing."""
+    numbers = (path.name.removeprefix("nvidia") for path in root.glob("nvidia[0-9]*"))
+    return tuple(sorted(int(number) for number in numbers if number.isdigit()))
+
+
+def choose_devices(wanted: str | list[int] | tuple[int, ...], gpus: tuple[int, ...]) -> tuple[Device, ...]:
+    """One device a worker: every GPU asked for, else the CPU.
+
+    ``wanted`` is config.yaml's ``device``; a GPU that was asked for by number is tried even where its device
+    file does not show, so that the worker says what is wrong with it.
+    """
+    if wanted == "cpu":
+        return (cpu(),)
+    chosen = gpus if wanted in ("auto", "gpu") else tuple(int(number) for number in wanted)
+    if not chosen:
+        return (gpu(0),) if wanted == "gpu" else (cpu(),)
+    return tuple(gpu(number) for number in chosen)
+
+
+def cpu() -> Device:
+    """The processor; GPUs are hidden, so that TensorFlow does not open them."""
+    return Device("cpu", {"CUDA_VISIBLE_DEVICES": "-1"})
+
+
+def gpu(number: int) -> Device:
+    """One GPU, by its number; TensorFlow sees this one alone."""
+    return Device(f"gpu:{number}", {"CUDA_VISIBLE_DEVICES": str(number), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"})
+
+
+class Worker(Generic[Job]):
+    """One worker process and what it is doing. ``command`` is what starts it, but for its options."""
+
+    def __init__(
+        self,
+        device: Device,
+        options: WorkerOptions,
+        log: Path,
+        now: float,
+        command: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
+        self.device = device
+        self.job: Job | None = None
+        self.progress: Message = {}
+        self.ready = False
+        self.ending = False
+        self.last_beat = now  # monotonic; when it last showed that it gets on
+        self.jobs_done = 0
+        self.memory_mb = 0.0
+        self.fault: Message | None = None
+        self.details: Message = {}
+        self._log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [*command, options.model_dump_json()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **device.environment},
+                close_fds=True,
+                # Ctrl-C in a terminal reaches the whole group: the daemon decides what becomes of a job.
+                start_new_session=True,
+            )
+        assert self.process.stdout is not None
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self._reader = LineReader(self.process.stdout.fileno())
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+        assert self.process.stdout is not None
+        return self.process.stdout.fileno()
+
+    @property
+    def idle(self) -> bool:
+        """Ready and without a job."""
+        return self.ready and self.job is None and not self.ending
+
+    def give(self, job: Job, message: Message, now: float) -> None:
+        """Hand a job to an idle worker."""
+        self.job, self.progress, self.last_beat = job, {}, now
+        self.tell(message)
+
+    def tell(self, message: Message) -> None:
+        """Say something to the worker; a worker that has died is noticed by its pipe, not here."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(to_line(message))
+            self.process.stdin.flush()
+
+    def end(self) -> None:
+        """Ask it to finish: a running job is put back with a checkpoint."""
+        self.ending = True
+        self.tell({"do": "end"})
+
+    def read(self, now: float) -> list[Message]:
+        """What it has said; every message is a sign of life."""
+        messages = self._reader.read()
+        for message in messages:
+            self.last_beat = now
+            match message["say"]:
+                case "ready":
+                    self.ready = True
+                    self.details = message
+                case "step" | "epoch":
+                    self.progress = message
+                case "fault":
+                    self.fault = message
+                case "finished":
+                    self.jobs_done += 1
+                    self.memory_mb = message["memory_mb"]
+        return messages
+
+    @property
+    def closed(self) -> bool:
+        """It has closed its pipe: it is gone or going."""
+        return self._reader.at_end
+
+    def reap(self) -> Death:
+        """Wait for a worker that is gone or must go, and say how it ended."""
+        if self.process.poll() is None:
+            try:
+                self.process.wait(timeout=2.0)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        code = self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        return Death(code, self.stderr_tail())
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+
+    def stderr_tail(self) -> str:
+        """The end of what it wrote to standard error, for a report of its death."""
+        try:
+            with self._log.open("rb") as log:
+                log.seek(0, os.SEEK_END)
+                log.seek(max(0, log.tell() - STDERR_TAIL_BYTES))
+                return log.read().decode(errors="replace").strip()
+        except OSError as error:
+            return f"(its log {self._log} could not be read: {error.strerror})"
+
+
+@dataclass(frozen=True)
+class Death:
+    """How a worker ended: an exit code, or minus the number of a signal as subprocess has it."""
+
+    code: int
+    stderr: str
+
+    @property
+    def kind(self) -> Literal["exit", "signal"]:
+        """Whether a signal ended it."""
+        return "signal" if self.code < 0 else "exit"
+
+    def __str__(self) -> str:
+        """``was killed by SIGSEGV`` or ``ended with exit code 1``."""
+        if self.code < 0:
+            try:
+                name = signal.Signals(-self.code).name
+            except ValueError:
+                name = f"signal {-self.code}"
+            return f"was killed by {name}"
+        return f"ended with exit code {self.code}"

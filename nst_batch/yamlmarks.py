@@ -1,0 +1,287 @@
+"""YAML text to plain data, strictly, with the line of every key.
+
+PyYAML parses; what its events mean is decided here, because its own reading is not safe for files that
+anyone may drop: a double key is silently the last one, ``on`` is true, ``1:30`` is 90, ``1e3`` is text, deep
+nesting raises RecursionError and a few aliases hold gigabytes. Here an alias, an anchor, a tag, a second
+document, a key twice, a nesting beyond :data:`MAX_DEPTH` and a file over its limit are errors with a line.
+
+Plain scalars follow YAML 1.2 and no further: ``true`` and ``false`` are booleans, decimal numbers are
+numbers, nothing and ``null`` are None, all else is text. Keys are always text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from nst_batch.errors import Problem, ProblemsError
+
+MAX_DEPTH = 20
+MAX_PROBLEMS = 100  # of one file: a megabyte of complaints helps nobody
+
+Path = tuple[str | int, ...]
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,29})")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
+_WORDS: dict[str, Any] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+_ADVICE = (  # of PyYAML's and libyaml's words, what a person can do about them
+    ("mapping values are not allowed", "put a value that holds a colon in quotes, and check the indentation"),
+    ("cannot start any token", "put the value in quotes"),
+    ("scanning an alias", 'a glob is put in quotes: "*.jpg"'),
+    ("scanning a directive", "put a text that begins with % in quotes"),
+    (
+        "could not find expected ':'",
+        "write 'key: value', and check quotes and indentation of the lines around",
+    ),
+    ("expected key", "check the indentation, and put values with { } [ ] : # in quotes"),
+    ("block end", "check the indentation, and put values with { } [ ] : # in quotes"),
+    ("document start", "put values with { } [ ] : # in quotes"),
+    ("unexpected end of stream", "close the quotes"),
+    ("quoted scalar", "check the quotes; in \"…\" a backslash is written twice, in '…' once"),
+    ("flow mapping", "close the brace, or put the value in quotes"),
+    ("flow sequence", "close the bracket, or put the value in quotes"),
+)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A file's data and the line of each key. ``source`` is the name that messages use."""
+
+    data: dict[str, Any]
+    source: str = ""
+    lines: dict[Path, int] = field(default_factory=dict)
+
+    def line(self, path: Path) -> int:
+        """The line, from 1, of the key or item at ``path``, or of the nearest above it; 0 for none."""
+        for end in range(len(path), 0, -1):
+            if path[:end] in self.lines:
+                return self.lines[path[:end]]
+        return 0
+
+
+class _ReadingError(Exception):
+    """Reading cannot go on after this problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+def load(text: bytes | str, *, max_kb: float, source: str, kind: str = "sidecar") -> Marked:
+    """The data of ``text``, a mapping at the top (an empty file is an empty mapping).
+
+    Raises ProblemsError and nothing else, whatever the bytes: its code is ``<kind>_too_large`` or
+    ``<kind>_invalid``.
+    """
+    size = len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "surrogatepass"))
+    if size > max_kb * 1024:
+        problem = Problem(0, "", f"the file has {size:,} bytes; at most {max_kb:g} KiB are read")
+        raise ProblemsError(f"{kind}_too_large", source, (problem,))
+    reader = _Reader()
+    try:
+        plain = _decode(text)
+        data = reader.document(plain)
+    except _ReadingError as fatal:
+        reader.problems.append(fatal.problem)
+    if reader.problems:
+        raise problems_error(f"{kind}_invalid", source, reader.problems)
+    return Marked(data, source, reader.lines)
+
+
+def problems_error(code: str, source: str, problems: list[Problem]) -> ProblemsError:
+    """All of ``problems`` in the order of their lines, as one error; no more than MAX_PROBLEMS of them."""
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: problem.line)
+    if len(ordered) > MAX_PROBLEMS:
+        rest = Problem(0, "", f"more than {MAX_PROBLEMS} problems", "the others show once these are corrected")
+        ordered = [*ordered[:MAX_PROBLEMS], rest]
+    return ProblemsError(code, source, tuple(ordered))
+
+
+def shown(value: object) -> str:
+    """``value`` as a message shows it: short, on one line, as YAML would have it."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def key_text(path: Path) -> str:
+    """``path`` as a message shows it, its parts kept short."""
+    parts = (str(part) for part in path)
+    return ".".join(part if len(part) <= 60 else part[:57] + "..." for part in parts)
+
+
+def scalar(text: str) -> Any:
+    """What a plain (unquoted) scalar means; see the module's head."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text) and not _LEADING_ZERO.fullmatch(text) and len(text) <= 40:
+        return float(text)
+    return text
+
+
+def _decode(text: bytes | str) -> str:
+    """Text without a byte order mark, every character of it one that YAML allows."""
+    if isinstance(text, bytes):
+        if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise _ReadingError(Problem(1, "", "the file is UTF-16", "save it as UTF-8"))
+        try:
+            text = text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            what = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
+            raise _ReadingError(Problem(line, "", what, "save the file as UTF-8")) from None
+    text = text.removeprefix("\ufeff")
+    bad = _NOT_TEXT.search(text)
+    if bad:
+        line = len(_BREAK.findall(text, 0, bad.start())) + 1
+        what = f"the character U+{ord(bad.group()):04X} is not text"
+        raise _ReadingError(Problem(line, "", what, "is this a YAML file? remove the character"))
+    return text
+
+
+class _Reader:
+    """Turns the events of one document into data, collecting problems and lines on the way."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.lines: dict[Path, int] = {}
+        self._last = 0  # line of the last event, for errors that have none
+
+    def document(self, text: str) -> dict[str, Any]:
+        """The one document of ``text``; raises _ReadingError where reading cannot go on."""
+        events = self._events(text)
+        documents = 0
+        data: Any = None
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    line = _line(event)
+                    raise _ReadingError(Problem(line, "", "a second document", "one file holds one; remove the '---'"))
+            elif isinstance(event, yaml.NodeEvent):
+                line = _line(event)
+                data = self._node(event, events, ())
+        if data is not None and not isinstance(data, dict):
+            what = f"the file holds {shown(data)} where 'key: value' lines are meant"
+            raise _ReadingError(Problem(line, "", what))
+        return data if data is not None else {}
+
+    def _events(self, text: str) -> Iterator[Any]:
+        try:
+            for event in yaml.parse(text, Loader=_LOADER):
+                self._last = _line(event)
+                yield event
+        except yaml.MarkedYAMLError as error:
+            raise _ReadingError(_syntax_problem(error, text)) from None
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
+            # ValueError: the parser in Python makes characters of any escape, "\UFFFFFFFF" too.
+            what = str(error).splitlines()[0] if str(error) else "not YAML"
+            raise _ReadingError(Problem(self._last, "", what)) from None
+
+    def _node(self, event: Any, events: Iterator[Any], path: Path) -> Any:
+        line = _line(event)
+        key = key_text(path)
+        if isinstance(event, yaml.AliasEvent):
+            fix = 'a text that begins with * is put in quotes: "*.jpg"'
+            self.problems.append(Problem(line, key, f"the alias *{str(event.anchor)[:40]} is not allowed here", fix))
+            return None
+        if event.anchor is not None:
+            fix = "remove it, or put a text that begins with & in quotes"
+            self.problems.append(Problem(line, key, f"the anchor &{event.anchor[:40]} is not allowed here", fix))
+        if event.tag is not None:
+            fix = "remove it, or put a text that begins with ! in quotes"
+            self.problems.append(Problem(line, key, f"the tag {shown(event.tag)} is not allowed here", fix))
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, line, key)
+        if len(path) >= MAX_DEPTH:
+            raise _ReadingError(Problem(line, "", f"nested deeper than {MAX_DEPTH} levels"))
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(events, path)
+        return self._mapping(events, path)
+
+    def _scalar(self, event: Any, line: int, key: str) -> Any:
+        text: str = event.value
+        if _SURROGATE.search(text):
+            self.problems.append(Problem(line, key, "holds half of a character (a lone surrogate)"))
+            return ""
+        return scalar(text) if event.implicit[0] and not event.style else text
+
+    def _sequence(self, events: Iterator[Any], path: Path) -> list[Any]:
+        items: list[Any] = []
+        for event in events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                break
+            place = (*path, len(items))
+            self.lines[place] = _line(event)
+            items.append(self._node(event, events, place))
+        return items
+
+    def _mapping(self, events: Iterator[Any], path: Path) -> dict[str, Any]:
+        entries: dict[str, Any] = {}
+        for event in events:
+            if isinstance(event, yaml.MappingEndEvent):
+                break
+            key = self._key(event, path)
+            place = (*path, key)
+            twice = key in entries
+            if twice:
+                line = _line(event)
+                what = f"stands here a second time, first on line {self.lines[place]}"
+                self.problems.append(Problem(line, key_text(place), what, "keep one of them"))
+            else:
+                self.lines[place] = _line(event)
+            value = self._node(next(events), events, place)
+            if not twice:
+                entries[key] = value
+        return entries
+
+    def _key(self, event: Any, path: Path) -> str:
+        """The text of a mapping's key; ``_node`` has its say about aliases, anchors and tags."""
+        if isinstance(event, yaml.ScalarEvent):
+            self._node(event, iter(()), path)
+            return "" if _SURROGATE.search(event.value) else event.value
+        line = _line(event)
+        raise _ReadingError(Problem(line, "", "a key must be one word of text", "put values with { } [ ] * in quotes"))
+
+
+def _line(event: Any) -> int:
+    line: int = event.start_mark.line
+    return line + 1
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> Problem:
+    """The parser's complaint with its line, and advice where its words are known."""
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 0
+    words = " ".join(part for part in (error.context, error.problem) if part)
+    rows = _BREAK.split(text)
+    row = rows[line - 1] if 0 < line <= len(rows) else ""
+    if "\t" in row[: len(row) - len(row.lstrip())]:
+        return Problem(line, "", "a tab where only spaces may indent", "use spaces")
+    fix = next((advice for known, advice in _ADVICE if known in words), "")
+    return Problem(line, "", f"not YAML: {words}", fix)

@@ -1,0 +1,54 @@
+"""What many tests need: a file of weights, and houses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import House
+
+
+@pytest.fixture(scope="session")
+def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file in the layout of Keras's `notop` weights, its kernels random: read in a moment, where the untrained
+    network takes seconds to draw. What a picture looks like is not what these tests are about.
+    """
+    import h5py
+    import numpy as np
+
+    from nst_batch.presets import VGG19_LAYERS
+    from nst_batch.transfer.weights import layer_shape
+
+    path = tmp_path_factory.mktemp("weights") / "random_notop.h5"
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        for layer in VGG19_LAYERS:
+            shape = layer_shape(layer)
+            # He and others 2015: keeps the activations' size from layer to layer.
+            kernel = rng.standard_normal(shape, np.float32) * np.float32((2 / (9 * shape[2])) ** 0.5)
+            group = file.create_group(layer).create_group(layer)
+            group.create_dataset("kernel:0", data=kernel)
+            group.create_dataset("bias:0", data=np.zeros(shape[-1], np.float32))
+    return path
+
+
+@pytest.fixture
+def make_house(tmp_path: Path, weights_file: Path) -> Iterator[Callable[..., House]]:
+    """Makes houses; their daemons end with the test."""
+    houses: list[House] = []
+
+    def make(name: str = "house", **config: Any) -> House:
+        houses.append(House(tmp_path / name, weights_file, **config))
+        return houses[-1]
+
+    yield make
+    for house in houses:
+        house.end()
+
+
+@pytest.fixture
+def house(make_house: Callable[..., House]) -> House:
+    """One house."""
+    return make_house()

@@ -1,0 +1,253 @@
+"""A house whose daemon gets killed: what is dropped, what must come of it, and an eye on the outbox meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from house import House, draw
+from quick_worker import first_hash, next_hash, picture
+
+LAUNCHER = Path(__file__).with_name("launch_daemon.py")
+EPOCHS, STEPS = 3, 12
+ALLOWED_FAILURES = {"worker_died", "interrupted_too_often"}
+
+
+class PartialResultError(AssertionError):
+    """A result was seen that was not whole."""
+
+
+class KillHouse(House):
+    """``quick``: the hash engine at the worker's place; else the real worker."""
+
+    def __init__(self, root: Path, *, quick: bool = True, weights: Path = Path("untrained"), **config: Any) -> None:
+        self.quick = quick
+        engine = {"epochs": EPOCHS, "steps_per_epoch": STEPS if quick else 2, "size": 48, "precision": "float32"}
+        super().__init__(
+            root,
+            weights,
+            **{
+                "defaults": {**engine, "save_epoch": True},
+                "watch": {"settle_seconds": 0.1, "rescan_seconds": 0.5, "incomplete_after": "1h"},
+                "jobs": {"attempts": 3, "backoff_seconds": [0.05], "stall_timeout": 5 if quick else 120},
+                **config,
+            },
+        )
+        self.given: dict[str, dict[str, bytes]] = {}  # by title: the files that were dropped for it
+        self.broken: set[str] = set()
+        self.dropped = 0
+
+    # --- people ------------------------------------------------------------------------------------------
+
+    def drop(self, prefix: str = "job", **keys: Any) -> str:
+        """Put one pair there; returns its title."""
+        self.dropped += 1
+        title = f"{prefix}{self.dropped:04d}"
+        names = [f"{title}-content.png", f"{title}-style.png"]
+        for number, name in enumerate(names):
+            if self.quick:
+                (self.inbox / name).write_bytes(f"{title} {number}".encode() * 50)
+            else:
+                draw(self.inbox / name, hue=37 * self.dropped + 90 * number)
+        self.sidecar(title, content=names[0], style=names[1], **keys)
+        self.given[title] = {name: (self.inbox / name).read_bytes() for name in (*names, f"{title}.yaml")}
+        return title
+
+    def drop_broken(self) -> str:
+        """Put a sidecar there that nobody can understand."""
+        self.dropped += 1
+        title = f"broken{self.dropped:04d}"
+        path = self.sidecar(title, content="a.png", style="b.png", sise=1)
+        self.given[title] = {path.name: path.read_bytes()}
+        self.broken.add(title)
+        return title
+
+    # --- processes ---------------------------------------------------------------------------------------
+
+    def launch(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the daemon by way of the launcher."""
+        command = [sys.executable, str(LAUNCHER), "--config", str(self.config), *arguments]
+        if self.quick:
+            command.append("--quick")
+        with (self.root / "daemon-0.log").open("a") as log:
+            process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, cwd=self.root
+            )
+        self._processes = [old for old in self._processes if old.poll() is None] + [process]
+        return process
+
+    def worker_pids(self, daemon: subprocess.Popen[str]) -> list[int]:
+        """The workers of this very daemon."""
+        try:
+            text = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text()
+        except FileNotFoundError:
+            return []
+        return [int(pid) for pid in text.split()]
+
+    def kill_workers(self, daemon: subprocess.Popen[str]) -> int:
+        """SIGKILL to every worker of this daemon; how many there were."""
+        killed = 0
+        for pid in self.worker_pids(daemon):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            killed += 1
+        return killed
+
+    def at_work(self) -> bool:
+        """Whether any job has a running folder."""
+        try:
+            return any(not path.name.startswith(".") for path in (self.outbox / "running").iterdir())
+        except FileNotFoundError:
+            return False
+
+    def empty(self, seconds: float = 120.0) -> int:
+        """Run everything to its end, undisturbed; the exit code."""
+        process = self.launch("--once")
+        try:
+            return process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"the inbox is not empty after {seconds} s\n{self.logs()[-3000:]}") from error
+
+    # --- the books ---------------------------------------------------------------------------------------
+
+    def ended_folders(self) -> list[Path]:
+        """Finished and failed folders, as a person finds them."""
+        found = []
+        for folder, folders, _files in os.walk(self.outbox, followlinks=True):
+            path = Path(folder)
+            inside = path.relative_to(self.outbox).parts
+            if not inside:
+                folders[:] = [name for name in folders if name != "running" and not name.startswith(".")]
+            elif inside[-1] not in ("failed", "deep", "far"):
+                found.append(path)
+                folders.clear()
+            else:
+                folders[:] = [name for name in folders if not name.startswith(".")]
+        return found
+
+    def check_whole(self, folder: Path) -> str:
+        """One ended job has all its files with the right content; returns its state."""
+        try:
+            body = json.loads((folder / "job.json").read_bytes())
+            title, state = body["title"], body["state"]
+            assert not [path for path in folder.rglob(".*") if path.name != ".retry"]
+            if state == "done":
+                self._check_done(folder, title)
+            else:
+                assert (folder / "error.txt").stat().st_size > 0
+            self._check_input(folder, title)
+        except (AssertionError, OSError, ValueError, KeyError) as error:
+            raise PartialResultError(f"{folder}: {error}; {sorted(map(str, folder.rglob('*')))}") from error
+        return str(state)
+
+    def _check_done(self, folder: Path, title: str) -> None:
+        log = json.loads((folder / "loss.json").read_bytes())["log"]
+        steps = EPOCHS * (STEPS if self.quick else 2)
+        assert [entry["step"] for entry in log] == list(range(1, steps + 1))
+        epochs = sorted(path.name for path in (folder / "epochs").iterdir())
+        assert epochs == [f"{title}_epoch_{n:04d}.png" for n in range(1, EPOCHS + 1)]
+        found = (folder / f"{title}.png").read_bytes()
+        if self.quick:
+            assert found == self.expected(title), "not the undisturbed picture"
+        else:
+            assert found.startswith(b"\x89PNG")
+            assert found.endswith(b"IEND\xaeB`\x82")
+
+    def expected(self, title: str) -> bytes:
+        """The picture of an undisturbed run."""
+        state = first_hash([data for name, data in self.given[title].items() if name.endswith(".png")])
+        for _ in range(EPOCHS * STEPS):
+            state = next_hash(state)
+        return picture(state)
+
+    def _check_input(self, folder: Path, title: str) -> None:
+        there = {path.name: path.read_bytes() for path in (folder / "input").iterdir()}
+        assert set(there) == set(self.given[title])
+        for name, data in self.given[title].items():
+            assert there[name] == data or name.endswith(".yaml"), name
+
+    def check_books(self, *, allowed: set[str] = ALLOWED_FAILURES) -> Counter[str]:
+        """Each job in exactly one place, once, whole, nothing left over; how many ended how."""
+        titles: Counter[str] = Counter()
+        ends: Counter[str] = Counter()
+        for folder in self.ended_folders():
+            state = self.check_whole(folder)
+            body = json.loads((folder / "job.json").read_bytes())
+            titles[body["title"]] += 1
+            reason = body.get("reason", "")
+            ends[reason or state] += 1
+            if body["title"] not in self.broken:
+                assert state in ("done", "cancelled") or reason in allowed, (folder, reason, body.get("message"))
+        lost = set(self.given) - set(titles)
+        twice = [title for title, count in titles.items() if count > 1]
+        assert (lost, twice) == (set(), []), f"lost {lost}, twice {twice}\n{self.logs()[-3000:]}"
+        left = [path.name for path in self.inbox.iterdir() if path.name != ".nst_batch"]
+        assert left == [], f"left in the inbox: {left}"
+        assert list((self.inbox / ".nst_batch/claims").iterdir()) == []
+        assert {path.name for path in (self.outbox / "running").iterdir()} <= {".trash"}
+        return ends
+
+
+class Eye:
+    """Looks at the outbox all the time: whatever appears must be whole at first sight and must stay."""
+
+    def __init__(self, house: KillHouse) -> None:
+        self._house = house
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.seen: dict[Path, int] = {}
+        self.partial: list[str] = []
+        self.looks = 0
+
+    def __enter__(self) -> Eye:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._end.wait(0.02):
+            self.look()
+
+    def look(self) -> None:
+        """One look; a failed job on its way back through ``retry`` may go meanwhile."""
+        self.looks += 1
+        for folder in self._house.ended_folders():
+            if folder in self.seen:
+                continue
+            try:
+                self._house.check_whole(folder)
+                self.seen[folder] = folder.stat().st_ino
+            except (PartialResultError, FileNotFoundError) as error:
+                if folder.exists() and not (folder / ".retry").exists():
+                    self.partial.append(str(error))
+
+    def check(self) -> None:
+        """Nothing in part was seen, and no result has gone or been replaced."""
+        assert self.partial == []
+        for folder, inode in self.seen.items():
+            if "failed" not in folder.parts:
+                assert folder.stat().st_ino == inode, folder
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether it came true in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False

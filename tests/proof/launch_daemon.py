@@ -1,0 +1,73 @@
+"""The real daemon as a process that can be killed at a named step of its spool.
+
+    python launch_daemon.py --config FILE [--once] [--quick] [--kill-at STEP:N] [--disturb] [--retry JOB]
+
+``--quick`` puts quick_worker.py at the worker's place. ``--kill-at`` ends the process by SIGKILL when it comes to
+the N-th occurrence of a step. ``--disturb`` changes an image in the moment between its claim and its copy.
+``--retry`` runs the retry command in place of the daemon.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from nst_batch.cli.listeners import Lines
+from nst_batch.config import Config, load_config
+from nst_batch.daemon import Daemon, Once
+from nst_batch.spool import FileSystem, retry_job
+from nst_batch.workers import WORKER_COMMAND
+
+QUICK = (sys.executable, str(Path(__file__).with_name("quick_worker.py")))
+
+
+class Steps:
+    """Counts the steps; does what was asked for at one of them."""
+
+    def __init__(self, config: Config, kill_at: str, *, disturb: bool) -> None:
+        self._name, _, number = kill_at.partition(":")
+        self._left = int(number or 1)
+        self._inbox = config.inbox
+        self._disturb = disturb
+
+    def __call__(self, name: str) -> None:
+        if self._disturb and name == "claim.renamed":
+            self._disturb = False
+            for path in self._inbox.glob("*-content.*"):
+                with path.open("ab") as file:
+                    file.write(b"\n")
+        if name == self._name:
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--once", action="store_true")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--kill-at", default="")
+    parser.add_argument("--disturb", action="store_true")
+    parser.add_argument("--retry", default="")
+    asked = parser.parse_args()
+    config = load_config(asked.config)
+    files = FileSystem(Steps(config, asked.kill_at, disturb=asked.disturb))
+    if asked.retry:
+        retry_job(config, asked.retry, files)
+        return 0
+    daemon = Daemon(
+        config,
+        Lines(),
+        once=Once() if asked.once else None,
+        files=files,
+        worker=QUICK if asked.quick else WORKER_COMMAND,
+    )
+    return daemon.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""A worker without TensorFlow: the real one's protocol, lock and death with the daemon, around a tiny engine.
+
+The engine's picture is a chain of hashes over the input files, one a step, so that a resumed job shows by its
+bytes whether it is the undisturbed one's. A job whose title begins with ``segfault``, ``exit``, ``hang`` or
+``memory`` comes to that end at its third step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import struct
+import sys
+import threading
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, load_spec, now_iso
+from nst_batch.spool.fs import FileSystem
+from nst_batch.worker import (
+    Reporter,
+    Wishes,
+    WorkerOptions,
+    claim_stdout,
+    die_with_parent,
+    listen,
+    locked,
+    memory_mb,
+)
+
+FATAL_STEP = 3
+STEP_SECONDS = float(os.environ.get("QUICK_STEP_SECONDS", "0.005"))
+
+
+def first_hash(inputs: list[bytes]) -> bytes:
+    return hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in inputs)).digest()
+
+
+def next_hash(before: bytes) -> bytes:
+    return hashlib.sha256(before).digest()
+
+
+def picture(state: bytes) -> bytes:
+    """A PNG of 32 grey pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 32, 1, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" + state)) + chunk(b"IEND", b"")
+    )
+
+
+def end_badly(title: str) -> None:
+    if title.startswith("segfault"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif title.startswith("exit"):
+        os._exit(1)
+    elif title.startswith("hang"):
+        time.sleep(1e6)
+
+
+class Sitting:
+    """One sitting at one job."""
+
+    def __init__(self, claim: Path, folder: Path, running: Path, wishes: Wishes, reporter: Reporter) -> None:
+        self.spec: JobSpec = load_spec(folder)
+        self.folder, self.running = folder, running
+        self.wishes, self.reporter = wishes, reporter
+        self.fs = FileSystem()
+        self.state = first_hash([(claim / item.path).read_bytes() for item in self.spec.inputs])
+        self.log: list[dict[str, Any]] = []
+
+    def run(self) -> str:
+        settings = self.spec.settings
+        per_epoch, steps = settings.steps_per_epoch, settings.epochs * settings.steps_per_epoch
+        self._resume()
+        for step in range(len(self.log) + 1, steps + 1):
+            time.sleep(STEP_SECONDS)
+            self.state = next_hash(self.state)
+            self.log.append({"step": step, "epoch": -(-step // per_epoch), "total": 1.0 / step})
+            self.reporter.say("step", step=step, steps=steps, epoch=1, epochs=1, total=1.0 / step, left=0.0)
+            if step == FATAL_STEP:
+                end_badly(self.spec.title)
+                if self.spec.title.startswith("memory"):
+                    return self._leave("failed", code="out_of_memory", message="it did not fit", retry=True)
+            wish = self.wishes.wish()
+            if wish == "cancel":
+                return self._leave("cancelled", code="cancelled", message="cancelled on request")
+            if step % per_epoch == 0:
+                self._epoch(step // per_epoch)
+            if wish == "yield":
+                self._checkpoint()
+                return "yielded"
+            if wish == "stop":
+                return self._finish("stopped")
+        return self._finish("done")
+
+    def _resume(self) -> None:
+        try:
+            found = json.loads((self.folder / "checkpoint").read_bytes())
+        except FileNotFoundError:
+            return
+        self.state, self.log = bytes.fromhex(found["state"]), found["log"]
+
+    def _checkpoint(self) -> None:
+        body = {"state": self.state.hex(), "log": self.log}
+        self.fs.write_durable(self.folder / "checkpoint", json.dumps(body).encode())
+
+    def _epoch(self, number: int) -> None:
+        if self.spec.settings.save_epoch:
+            self.fs.make_folder(self.running / "epochs")
+            name = f"epochs/{self.spec.title}_epoch_{number:04d}.png"
+            self.fs.write_durable(self.running / name, picture(self.state))
+        self._losses()
+        self._checkpoint()
+
+    def _losses(self) -> None:
+        body = {"title": self.spec.title, "log": self.log}
+        self.fs.write_durable(self.running / "loss.json", json.dumps(body).encode())
+
+    def _finish(self, state: str) -> str:
+        name = f"{self.spec.title}.png"
+        self.fs.write_durable(self.running / name, picture(self.state))
+        self._losses()
+        return self._leave(state, final=name)
+
+    def _leave(self, state: str, **fields: Any) -> str:
+        outcome = Outcome(state=state, finished_at=now_iso(), steps_done=len(self.log), seconds=0.1, **fields)
+        self.fs.write_durable(self.folder / OUTCOME_NAME, outcome.model_dump_json().encode())
+        return state
+
+
+def main() -> int:
+    options = WorkerOptions.model_validate_json(sys.argv[1])
+    die_with_parent(options.parent)
+    reporter, wishes = Reporter(claim_stdout()), Wishes()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: wishes.tell({"do": "end"}))
+    threading.Thread(target=listen, args=(wishes,), daemon=True).start()
+    reporter.say("ready", device="none", weights="none")
+    while (message := wishes.next_job()) is not None:
+        folder = Path(message["folder"])
+        with locked(folder):
+            sitting = Sitting(Path(message["claim"]), folder, Path(message["running"]), wishes, reporter)
+            state = sitting.run()
+        if state == "yielded":
+            reporter.say("yielded")
+        else:
+            reporter.say("finished", state=state, memory_mb=memory_mb())
+        if state == "failed":
+            break  # as after an out-of-memory
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)

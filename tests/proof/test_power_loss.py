@@ -1,0 +1,160 @@
+"""A power cut after any write, rename or fsync leaves a disk that the next start makes right."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from power_cut import Layout, Recorder, build, disks, sample, scratch
+from power_runs import check_after_cut, draw_plan, record
+
+SEEDS = (3, 5, 8, 13)
+DISKS_A_RUN = 120
+
+
+@pytest.fixture(autouse=True)
+def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on the disk is the model's to say here."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder that no disk is waited for."""
+    folder = scratch()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_disk_that_a_power_cut_leaves_recovers(memory: Path, seed: int) -> None:
+    """Each job in exactly one place, once, with all its files; no partial result is ever seen."""
+    luck = random.Random(seed)
+    plan = draw_plan(seed)
+    _world, recording = record(memory / "world", memory / "store", plan)
+    tried = 0
+    for cut, disk in sample(recording, luck, each=2):
+        try:
+            check_after_cut(recording, disk, plan)
+        except BaseException as error:
+            raise AssertionError(f"seed {seed}, power cut after event {cut}: {error}\n{plan}") from error
+        tried += 1
+        if tried == DISKS_A_RUN:
+            break
+    assert tried == DISKS_A_RUN
+
+
+def recorded(folder: Path) -> Recorder:
+    (folder / "root").mkdir(parents=True)
+    return Recorder(folder / "root", folder / "store")
+
+
+def possible(recorder: Recorder) -> set[Layout]:
+    """Every disk after the last event."""
+    recording = recorder.recording
+    end = len(recording.events)
+    return {disk for _cut, disk in disks(recording, [end], random.Random(0), 0)}
+
+
+def paths(disk: Layout) -> dict[str, str]:
+    return {path: damage for path, _node, damage in disk}
+
+
+def test_a_file_without_fsync_may_be_anything(memory: Path) -> None:
+    """Not there, whole, empty, cut or zeros; with both fsyncs it is there and whole."""
+    loose, sure = recorded(memory / "loose"), recorded(memory / "sure")
+    loose.write_new(loose.recording.root / "a", b"data", sync=False)
+    assert {paths(disk).get("a") for disk in possible(loose)} == {None, "whole", "empty", "half", "zeros"}
+    sure.write_durable(sure.recording.root / "a", b"data")
+    assert {paths(disk).get("a") for disk in possible(sure)} == {"whole"}
+
+
+def test_fsync_of_a_file_does_not_keep_its_name(memory: Path) -> None:
+    """Whole, or not there."""
+    recorder = recorded(memory)
+    recorder.write_new(recorder.recording.root / "a", b"data")
+    assert {paths(disk).get("a") for disk in possible(recorder)} == {None, "whole"}
+
+
+def test_a_rename_is_whole_or_not_there(memory: Path) -> None:
+    """Across folders too: at the old name or at the new one, never at both, never at neither."""
+    recorder = recorded(memory)
+    root = recorder.recording.root
+    for name in ("from", "to"):
+        recorder.mkdir(root / name)
+    recorder.write_durable(root / "from/a", b"data")
+    recorder.fsync_dir(root)
+    recorder.rename(root / "from/a", root / "to/b")
+    assert {frozenset(paths(disk)) for disk in possible(recorder)} == {
+        frozenset(("from", "to", "from/a")),
+        frozenset(("from", "to", "to/b")),
+    }
+
+
+def test_changes_of_different_folders_come_in_any_order(memory: Path) -> None:
+    """A later removal elsewhere may be on the disk before an earlier one; within a folder never."""
+    recorder = recorded(memory)
+    root = recorder.recording.root
+    for name in ("x", "y"):
+        recorder.mkdir(root / name)
+        for file in ("1", "2"):
+            recorder.write_durable(root / name / file, b"data")
+    recorder.fsync_dir(root)
+    for path in ("x/1", "y/1", "x/2"):
+        recorder.remove(root / path)
+    left = {frozenset(path for path in paths(disk) if "/" in path) for disk in possible(recorder)}
+    assert frozenset(("x/1", "x/2", "y/2")) in left
+    assert not any("x/1" in disk and "x/2" not in disk for disk in left)
+    assert len(left) == 6
+
+
+def test_a_folder_whose_name_is_lost_takes_its_files_along(memory: Path) -> None:
+    """However well those were fsynced."""
+    recorder = recorded(memory)
+    recorder.mkdir(recorder.recording.root / "new")
+    recorder.write_durable(recorder.recording.root / "new/a", b"data")
+    assert {frozenset(paths(disk)) for disk in possible(recorder)} == {frozenset(), frozenset(("new", "new/a"))}
+
+
+def test_a_spool_that_forgets_an_fsync_is_found_out(memory: Path) -> None:
+    """The model sees the fault it is there for: without fsyncs of folders, some disk loses or doubles a job."""
+
+    class Forgetful(Recorder):
+        def fsync_dir(self, path: Path) -> None:
+            """Does nothing."""
+
+    luck = random.Random(1)
+    plan = draw_plan(13)
+    _world, recording = record(memory / "world", memory / "store", plan, Forgetful)
+
+    def check_all() -> None:
+        for _cut, disk in sample(recording, luck, each=4):
+            check_after_cut(recording, disk, plan)
+
+    with pytest.raises(AssertionError):
+        check_all()
+
+
+def test_a_disk_is_built_as_it_was(memory: Path) -> None:
+    """Whole files are the very inodes, damaged ones are not; links and folders come back."""
+    recorder = recorded(memory)
+    root = recorder.recording.root
+    recorder.mkdir(root / "sub")
+    recorder.write_new(root / "sub/a", b"data", sync=False)
+    recorder.symlink("sub/a", root / "link")
+    before = (root / "sub/a").stat().st_ino
+    found = {}
+    for disk in possible(recorder):
+        build(recorder.recording, disk)
+        if len(paths(disk)) == 3:
+            found[paths(disk)["sub/a"]] = ((root / "sub/a").stat().st_ino == before, (root / "link").read_bytes())
+    assert found == {
+        "whole": (True, b"data"),
+        "empty": (False, b""),
+        "half": (False, b"da"),
+        "zeros": (False, bytes(4)),
+    }

@@ -1,0 +1,224 @@
+"""A small world for the spool's tests: real folders, a clock that is set by hand, a worker of three lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from nst_batch.config import Config, parse_config
+from nst_batch.spool import Ended, Ending, FileSystem, HandOut, Job, Moment, Spool, View
+from nst_batch.spool.lock import Lock
+
+NEVER = 1e12
+
+
+class KillSwitch(BaseException):
+    """Stands for kill -9: nothing in the program may catch it."""
+
+
+class StepLog:
+    """Notes the steps; kills at the ``at``-th of all."""
+
+    def __init__(self, at: int | None = None) -> None:
+        self.names: list[str] = []
+        self.at = at
+
+    def __call__(self, name: str) -> None:
+        self.names.append(name)
+        if self.at is not None and len(self.names) == self.at:
+            raise KillSwitch(name)
+
+
+def manifest(spec: Any, ending: Ending, *, attempts: int, fallback: dict[str, object]) -> bytes:
+    """A job.json as the daemon's, in short."""
+    body = {
+        "title": spec.title if spec else fallback["title"],
+        "id": spec.id if spec else fallback["id"],
+        "state": ending.state,
+        "reason": ending.code,
+        "sidecar": spec.sidecar if spec else None,
+        "inputs": [],
+        "attempts": attempts,
+    }
+    return json.dumps(body).encode()
+
+
+class World:
+    """One inbox and outbox, with a daemon that can be killed and started again."""
+
+    def __init__(self, root: Path, config: str = "", outbox: Path | None = None) -> None:
+        self.root = root
+        self.mono, self.wall = 1000.0, 1_700_000_000.0
+        text = "limits: {min_free_gb: 0}\n" + config
+        self.config: Config = parse_config(text, root / "config.yaml")
+        if outbox is not None:
+            self.config = self.config.model_copy(update={"outbox": outbox})
+        self.inbox, self.outbox = self.config.inbox, self.config.outbox
+        self.fs = FileSystem()
+        self.spool = self.new_spool()
+        self.notes: list[str] = []
+
+    def new_spool(self, fs: FileSystem | None = None) -> Spool:
+        self.fs = fs or FileSystem()
+        return Spool(self.config, manifest, self.fs)
+
+    # --- time -------------------------------------------------------------------------------------------
+
+    @property
+    def at(self) -> Moment:
+        return Moment(self.mono, self.wall)
+
+    def later(self, seconds: float) -> Moment:
+        self.mono += seconds
+        self.wall += seconds
+        return self.at
+
+    # --- people -----------------------------------------------------------------------------------------
+
+    def put(self, path: str, data: bytes | str = b"picture") -> Path:
+        target = self.inbox / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data.encode() if isinstance(data, str) else data)
+        return target
+
+    def pair(self, name: str, extra: str = "", content: str | None = None, style: str | None = None) -> Path:
+        content = content or f"{name}-content.jpg"
+        style = style or f"{name}-style.jpg"
+        folder = f"{name.rpartition('/')[0]}/" if "/" in name else ""
+        content, style = content.rpartition("/")[2], style.rpartition("/")[2]
+        self.put(folder + content, f"content of {name}")
+        self.put(folder + style, f"style of {name}")
+        return self.put(f"{name}.yaml", f"content: {content}\nstyle: {style}\n{extra}")
+
+    # --- the daemon -------------------------------------------------------------------------------------
+
+    def start(self, fs: FileSystem | None = None) -> list[Ended]:
+        """A daemon starts: the one before is gone, with its lock."""
+        self.stop()
+        self.spool = self.new_spool(fs)
+        self.spool.open(self.at)
+        recovery = self.spool.recover(self.at)
+        self.notes += recovery.notes
+        return list(recovery.ended)
+
+    def stop(self) -> None:
+        """The daemon's process ends; a killed one only loses its lock."""
+        self.spool._attachment.release()
+
+    def look(self, seconds: float = 0.0) -> View:
+        if seconds:
+            self.spool.look(self.at)
+            self.later(seconds)
+        view = self.spool.look(self.at)
+        self.notes += view.notes
+        return view
+
+    def settle(self) -> View:
+        """Look until what lies there has been still for long enough."""
+        return self.look(6.0)
+
+    def sweep(self) -> list[Ended]:
+        return list(self.spool.sweep(self.at))
+
+    def hand_out_next(self) -> HandOut | None:
+        job = self.spool.take(self.at)
+        return None if job is None else self.spool.hand_out(job, self.at)
+
+    def work(self, handout: HandOut) -> None:
+        """What a worker leaves behind."""
+        title = handout.job.title
+        (handout.running / f"{title}.png").write_bytes(b"result " + handout.job.id.encode())
+        (handout.running / "loss.json").write_text("{}")
+        (handout.folder / "outcome.json").write_text('{"state": "done"}')
+
+    def finish(self, handout: HandOut | Job) -> Ended:
+        job = handout.job if isinstance(handout, HandOut) else handout
+        text = json.dumps({"id": job.id, "title": job.title, "state": "done"}).encode()
+        return self.spool.finish(self.spool.job(job.id), self.at, Ending("done"), {"job.json": text})
+
+    def run_all(self) -> list[Ended]:
+        """Everything that can be done, as the daemon's loop would do it."""
+        ended: list[Ended] = []
+        for _ in range(50):
+            self.spool.look(self.at)
+            self.later(400.0)
+            view = self.spool.look(self.at)
+            ended += self.spool.sweep(self.at)
+            for job in self.spool.jobs():
+                if job.outcome is not None and not job.given:
+                    ended.append(self.finish(job))
+            while (handout := self.hand_out_next()) is not None:
+                self.work(handout)
+                ended.append(self.finish(handout))
+            ended += self.spool.sweep(self.at)
+            if not (view.ready or view.broken or view.controls or self.spool.jobs()):
+                break
+        return ended
+
+    # --- the books --------------------------------------------------------------------------------------
+
+    def finished(self) -> dict[str, Path]:
+        """Every finished folder by its path below the outbox."""
+        found = {}
+        for folder, folders, files in os.walk(self.outbox):
+            path = Path(folder)
+            if path == self.outbox:
+                folders[:] = [name for name in folders if name not in ("running", "failed")]
+            if "job.json" in files:
+                found[path.relative_to(self.outbox).as_posix()] = path
+                folders.clear()
+        return found
+
+    def failed(self) -> dict[str, Path]:
+        folder = self.outbox / "failed"
+        return {path.name: path for path in folder.iterdir()} if folder.exists() else {}
+
+    def claims(self) -> list[Path]:
+        folder = self.inbox / ".nst_batch/claims"
+        return sorted(folder.iterdir()) if folder.exists() else []
+
+    def inbox_files(self) -> set[str]:
+        """What people see in the inbox."""
+        return {
+            path.relative_to(self.inbox).as_posix()
+            for path in self.inbox.rglob("*")
+            if path.is_file() and ".nst_batch" not in path.parts
+        }
+
+    def counted(self) -> Counter[str]:
+        """How often each title has an end."""
+        titles = [json.loads((path / "job.json").read_bytes())["title"] for path in self.finished().values()]
+        titles += [json.loads((path / "job.json").read_bytes())["title"] for path in self.failed().values()]
+        return Counter(titles)
+
+    def results(self) -> dict[str, dict[str, bytes]]:
+        """Everything in each ended job's folder but what tells the run, by title."""
+        found = {}
+        for path in (*self.finished().values(), *self.failed().values()):
+            title = json.loads((path / "job.json").read_bytes())["title"]
+            files = [item for item in sorted(path.rglob("*")) if item.is_file() and item.name != "job.json"]
+            found[title] = {
+                item.relative_to(path).as_posix(): b"" if item.suffix == ".png" else item.read_bytes() for item in files
+            }
+        return found
+
+    def check_books(self, titles: set[str]) -> None:
+        """Each job in exactly one place, whole; nothing left over."""
+        assert self.counted() == Counter(dict.fromkeys(titles, 1))
+        for path in (*self.finished().values(), *self.failed().values()):
+            names = {item.name for item in path.iterdir()}
+            assert "job.json" in names
+            assert "input" in names
+            assert not any(name.startswith(".") for name in names), names
+            assert any(item.suffix in (".yaml", ".yml") for item in (path / "input").iterdir())
+        assert self.claims() == []
+        running = [path.name for path in (self.outbox / "running").iterdir() if path.name != ".trash"]
+        assert running == []
+
+
+def held(lock: Lock | None) -> Lock:
+    assert lock is not None
+    return lock

@@ -1,0 +1,148 @@
+"""The units: understood by systemd, closed to everything they do not need, and still able to use the GPU.
+
+``systemd-analyze`` answers without a running systemd. The trial on a real one, with the real daemon, runs where
+NST_BATCH_SYSTEMD_SANDBOX names a program that runs a script as root on a throw-away machine with systemd.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+UNIT = ROOT / "systemd" / "nst-batch.service"
+USER_UNIT = ROOT / "systemd" / "user" / "nst-batch.service"
+EXPOSURE = 2.0
+SANDBOX = os.environ.get("NST_BATCH_SYSTEMD_SANDBOX", "")
+
+pytestmark = pytest.mark.system
+needs_analyze = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed (Debian: apt-get install systemd)"
+)
+
+
+def analyze(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = ["systemd-analyze", "--no-pager", *arguments]
+    env = {**os.environ, **environ}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env)
+
+
+def settings(unit: Path) -> dict[str, list[str]]:
+    """Every key of the unit with its values in order."""
+    found: dict[str, list[str]] = {}
+    for line in unit.read_text().splitlines():
+        if match := re.match(r"(\w+)=(.*)", line):
+            found.setdefault(match[1], []).append(match[2])
+    return found
+
+
+@needs_analyze
+@pytest.mark.parametrize(("unit", "scope"), [(UNIT, "--system"), (USER_UNIT, "--user")], ids=["system", "user"])
+def test_systemd_understands_every_line(tmp_path: Path, unit: Path, scope: str) -> None:
+    """No unknown key, no bad value; only the program is another, for it is not installed here."""
+    text, count = re.subn(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", unit.read_text())
+    assert count == 1
+    (tmp_path / unit.name).write_text(text)
+    # A user's manager has its runtime folder from the login, which a build machine has not seen.
+    done = analyze(scope, "--man=no", "verify", str(tmp_path / unit.name), XDG_RUNTIME_DIR=str(tmp_path))
+    complaints = [line for line in done.stderr.splitlines() if unit.name in line]
+    assert complaints == []
+    assert done.returncode == 0, done.stderr
+
+
+@needs_analyze
+def test_verify_would_find_a_mistake(tmp_path: Path) -> None:
+    """The check above can fail: a key that systemd does not know is told."""
+    bad = UNIT.read_text().replace("WatchdogSec=60", "WatchdogSeconds=60")
+    (tmp_path / UNIT.name).write_text(re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", bad))
+    assert "WatchdogSeconds" in analyze("--man=no", "verify", str(tmp_path / UNIT.name)).stderr
+
+
+@needs_analyze
+def test_exposure_is_low() -> None:
+    """``systemd-analyze security`` rates the unit at 2.0 or below (of 10)."""
+    done = analyze("security", "--offline=true", f"--threshold={EXPOSURE * 10:.0f}", str(UNIT))
+    rating = re.search(r"Overall exposure level for nst-batch.service: ([\d.]+)", done.stdout)
+    assert rating is not None, done.stderr
+    assert float(rating[1]) <= EXPOSURE
+    assert done.returncode == 0
+
+
+def test_the_gpu_and_tensorflow_still_work() -> None:
+    """The devices of NVIDIA's driver are let in, and nothing is set that its libraries or oneDNN cannot bear."""
+    unit = settings(UNIT)
+    allowed = {value.split()[0] for value in unit["DeviceAllow"]}
+    assert unit["DevicePolicy"] == ["closed"]
+    assert {"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"} <= allowed
+    assert {"char-nvidia", "char-nvidia-frontend", "char-nvidia-uvm", "char-nvidia-caps"} <= allowed
+    assert not {"PrivateDevices", "MemoryDenyWriteExecute", "ProcSubset"} & unit.keys()
+
+
+@pytest.mark.parametrize("path", [UNIT, USER_UNIT], ids=["system", "user"])
+def test_the_units_keep_to_the_daemon_s_ways(path: Path) -> None:
+    """Ready when it says so, fed by its loop, stopped with time for a checkpoint, not restarted for a bad config."""
+    unit = settings(path)
+    assert unit["Type"] == ["notify"]
+    assert int(unit["WatchdogSec"][0]) == 60
+    assert unit["KillMode"] == ["mixed"]
+    assert int(unit["TimeoutStopSec"][0]) >= 30
+    assert unit["Restart"] == ["on-failure"]
+    assert unit["RestartPreventExitStatus"] == ["2 78"]
+    assert unit["OOMPolicy"] == ["continue"]
+    assert "HUP" in unit["ExecReload"][0]
+
+
+TRIAL = Path(__file__).with_name("service_trial.sh")
+CONFIG = """\
+inbox: /srv/nst_batch/inbox
+outbox: /srv/nst_batch/outbox
+weights: untrained
+defaults: {size: 64, epochs: 2, steps_per_epoch: 3}
+watch: {settle_seconds: 1}
+limits: {min_free_gb: 0}
+"""
+
+
+def run_trial(share: Path) -> dict[str, str]:
+    """Run the script on the throw-away machine; the ``KEY=VALUE`` lines that it leaves in the shared folder."""
+    shutil.copy(TRIAL, share / "trial.sh")
+    (share / "config.yaml").write_text(CONFIG)
+    draw = "import sys; from PIL import Image; Image.linear_gradient('L').convert('RGB').save(sys.argv[1])"
+    for name in ("content.png", "style.png"):
+        subprocess.run([sys.executable, "-c", draw, str(share / name)], check=True)
+    arguments = [SANDBOX, "/bin/bash", "/run/sandbox/trial.sh", str(ROOT), sys.prefix]
+    environ = {**os.environ, "SANDBOX_SHARE": str(share), "SANDBOX_SECONDS": "290"}
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environ, timeout=300)
+    report = share / "report"
+    assert report.exists(), f"the trial did not run: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return dict(line.split("=", 1) for line in report.read_text().splitlines() if "=" in line)
+
+
+@pytest.mark.skipif(not SANDBOX, reason="NST_BATCH_SYSTEMD_SANDBOX names no throw-away machine with systemd")
+@pytest.mark.skipif(
+    any(path.is_relative_to("/tmp") for path in (ROOT, Path(sys.prefix))),
+    reason="the throw-away machine has an empty /tmp of its own, and this checkout lies in /tmp",
+)
+@pytest.mark.timeout(310)
+def test_the_service_on_a_real_systemd(tmp_path: Path) -> None:
+    """Installed as docs/service.md says, the daemon paints, survives a hang, ends in time, and refuses a bad config."""
+    report = run_trial(tmp_path)
+    journal = (tmp_path / "journal").read_text(errors="replace") if (tmp_path / "journal").exists() else ""
+    assert report["started"] == "active", journal
+    assert report["picture"] == "yes", journal
+    assert report["picture_group"] == "nst-batch"
+    assert report["member_may_write"] == "yes", "a member of the group cannot take the result away"
+    assert report["after_hang"] == "active", journal
+    assert int(report["restarts"]) == 1, journal
+    assert report["stop_result"] == "success", journal
+    assert int(report["stop_seconds"]) <= 30
+    assert report["job_kept"] == "yes", "the job that was at work when the service was stopped is gone"
+    assert report["bad_config_status"] == "78"
+    assert report["bad_config_restarts"] == "0"
+    assert report["bad_config_state"] == "failed"

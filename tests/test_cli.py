@@ -1,0 +1,210 @@
+"""The commands as a person types them: what they print, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from house import House, draw
+
+from nst_batch.cli import main, parser
+from nst_batch.cli.terminal import duration, plural
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (59, "59 s"), (61, "1 min 01 s"), (3600, "1 h 00 min"), (7384, "2 h 03 min")]
+)
+def test_durations_as_a_person_says_them(seconds: float, said: str) -> None:
+    """Seconds, minutes or hours, never all three."""
+    assert duration(seconds) == said
+
+
+def test_plurals() -> None:
+    """One job, two jobs."""
+    assert (plural(1, "job"), plural(0, "job")) == ("1 job", "0 jobs")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["run", "check", "status", "stop", "cancel", "retry", "pause", "resume", "stylize", "doctor", "schema", "demo"],
+)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """--help says what the command does and names every option."""
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args([command, "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "--config" in said
+    assert len(said.split("\n\n")[1]) > 20
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["paint"], ["run", "--incomplete", "fail"], ["run", "--once", "--incomplete", "no"]]
+)
+def test_a_wrong_command_line_ends_with_2(words: list[str]) -> None:
+    """Usage errors have the code that shells expect."""
+    try:
+        code = main(words)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    assert code == 2
+
+
+def test_a_broken_config_ends_with_78_and_names_every_line(house: House) -> None:
+    """All mistakes at once, each with its line, its key and the key that was meant."""
+    house.config.write_text("inbox: in\nweigths: auto\nlimits: {max_jobs: many}\n")
+    done = house.command("status")
+    assert done.returncode == 78
+    assert "line 2" in done.stderr
+    assert "weights" in done.stderr
+    assert "line 3" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_says_what_would_be_made_and_what_is_wrong(house: House) -> None:
+    """A good sidecar is told by its jobs, a bad one by its lines; the exit code tells them apart."""
+    house.pair("fine")
+    good = house.command("check")
+    assert good.returncode == 0, good.stderr
+    assert "fine-content.png" in good.stdout
+    assert "48 × 36" in good.stdout
+    (house.inbox / "bad.yaml").write_text("content: fine-contnt.png\nstyle: fine-style.png\n")
+    (house.inbox / "worse.yaml").write_text("content: a.png\nstile: b.png\nepochs: lots\n")
+    bad = house.command("check")
+    assert bad.returncode == 1
+    assert "did you mean fine-content.png" in bad.stdout
+    assert "line 2" in bad.stdout
+    assert "line 3" in bad.stdout
+    assert not (house.outbox / "fine").exists()
+
+
+def test_status_without_a_daemon_tells_of_the_folders(house: House) -> None:
+    """Waiting pairs with why they wait, as text and as JSON."""
+    house.pair("ready")
+    house.sidecar("lonely", content="nowhere.png", style="ready-style.png")
+    facts = json.loads(house.command("status", "--json").stdout)
+    assert facts["daemon"] is None
+    why = {entry["name"]: entry["why"] for entry in facts["waiting"]}
+    assert "nowhere.png" in why["lonely"]
+    assert why["ready"] == "ready"
+    text = house.command("status").stdout
+    assert "not running" in text
+    assert "lonely" in text
+
+
+def test_once_says_for_what_it_waits_and_leaves_it_where_asked(house: House) -> None:
+    """A sidecar without its image is named with what it lacks and until when; with `leave` it stays as it is."""
+    house.sidecar("lonely", content="nowhere.png", style="neither.png")
+    done = house.once("--incomplete", "leave")
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "lonely.yaml waits" in line]
+    assert "nowhere.png" in line
+    assert "until" in line
+    assert (house.inbox / "lonely.yaml").exists()
+
+
+def test_pause_and_resume(house: House) -> None:
+    """`pause` keeps --once from starting anything, which then ends with 75; `resume` undoes it."""
+    house.pair("one")
+    assert house.command("pause").returncode == 0
+    paused = house.once()
+    assert paused.returncode == 75
+    assert "paused" in paused.stderr
+    assert (house.inbox / "one.yaml").exists()
+    assert house.command("resume").returncode == 0
+    assert not (house.inbox / "PAUSE").exists()
+
+
+def test_control_of_a_job_that_is_not_there_ends_with_2(house: House) -> None:
+    """A name that fits nothing is an error, and no file is written for it, wherever it points."""
+    for command in ("stop", "cancel", "retry"):
+        done = house.command(command, "../elsewhere")
+        assert done.returncode == 2, done.stderr
+        assert "elsewhere" in done.stderr
+    assert not list(house.root.rglob("elsewhere*"))
+
+
+def test_retry_puts_a_failed_job_back(house: House) -> None:
+    """The inputs of a failed job come back into the inbox; mended, the job is done."""
+    house.pair("again")
+    whole = (house.inbox / "again-style.png").read_bytes()
+    (house.inbox / "again-style.png").write_bytes(whole[:100])
+    assert house.once().returncode == 1
+    assert house.job("failed/again")["reason"] == "image_truncated"
+    assert house.command("retry", "again").returncode == 0
+    back = house.inbox / "retry-again"
+    assert not (house.outbox / "failed/again").exists()
+    (back / "again-style.png").write_bytes(whole)
+    done = house.once()
+    assert done.returncode == 0, done.stderr
+    assert house.job("again")["state"] == "done"
+
+
+def test_stylize_paints_one_pair_into_a_folder(house: House) -> None:
+    """The picture and all that belongs to it, in OUTPUT/TITLE; a second one gets -2; nothing else is left."""
+    content, style = draw(house.root / "c.png"), draw(house.root / "s.png", hue=80)
+    words = ["stylize", str(content), str(style), str(house.root / "out"), "--title", "T", "--save-epoch"]
+    first = house.command(*words, "--set", "seed=1")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.strip() == str(house.root / "out/T/T.png")
+    assert {p.name for p in (house.root / "out/T").iterdir()} == {
+        "T.png",
+        "epochs",
+        "loss.json",
+        "loss.svg",
+        "job.json",
+    }
+    assert json.loads((house.root / "out/T/job.json").read_text())["settings"]["seed"] == 1
+    assert house.command(*words).returncode == 0
+    assert sorted(p.name for p in (house.root / "out").iterdir()) == ["T", "T-2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothere.png", "s.png", "out"], "nothere.png"),
+        (["c.png", "s.png", "out", "--set", "epocs=3"], "epochs"),
+        (["c.png", "s.png", "out", "--title", "a/b"], "a/b"),
+    ],
+)
+def test_stylize_refuses_what_cannot_be(house: House, words: list[str], said: str) -> None:
+    """Wrong words end with 2, say what was wrong, and leave nothing behind."""
+    draw(house.root / "c.png")
+    draw(house.root / "s.png")
+    done = house.command("stylize", *words)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert not (house.root / "out").exists()
+
+
+def test_show_without_a_display_is_a_plain_error(house: House) -> None:
+    """No crash of a windowing library, and nothing painted in vain."""
+    draw(house.root / "c.png")
+    draw(house.root / "s.png")
+    done = subprocess.run(
+        [sys.executable, "-m", "nst_batch", "stylize", "c.png", "s.png", "out", "--show"],
+        cwd=house.root,
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "display" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_schemas_are_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both schemas are printed as JSON objects."""
+    for what in ("sidecar", "config"):
+        assert main(["schema", what]) == 0
+        assert json.loads(capsys.readouterr().out)["type"] == "object"
+
+
+def test_errors_show_a_traceback_only_when_asked(tmp_path: Path) -> None:
+    """--debug raises what is otherwise one plain line."""
+    with pytest.raises(Exception, match="nowhere"):
+        main(["status", "--debug", "--config", str(tmp_path / "nowhere.yaml")])

@@ -1,0 +1,258 @@
+"""One sitting at one job, with the real engine on small pictures and the untrained network."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from house import draw
+from PIL import Image
+
+from nst_batch import images
+from nst_batch.generation import Progress, run_job
+from nst_batch.job import OUTCOME_NAME, SPEC_NAME, JobInput, JobSpec, Outcome, now_iso
+from nst_batch.settings import Patch, resolve
+from nst_batch.studio import Studio
+
+
+class Bench:
+    """A job's folder, and what is wanted and told while it is at work."""
+
+    wants_pictures = False
+
+    def __init__(self, root: Path, **keys: Any) -> None:
+        self.claim = root
+        self.running = root / "running"
+        self.running.mkdir(parents=True)
+        draw(root / "inputs/c.png", size=(96, 64))
+        draw(root / "inputs/s.png", size=(64, 64), hue=90)
+        self.wishes: dict[int, str] = {}
+        self.steps: list[Progress] = []
+        self.said: list[tuple[str, dict[str, object]]] = []
+        self.write(**keys)
+
+    def write(self, **keys: Any) -> None:
+        given = {"size": 64, "epochs": 3, "steps_per_epoch": 4, "precision": "float32", **keys}
+        spec = JobSpec(
+            id="20260101-000000-000000-0000.0001",
+            name="picture",
+            title="picture",
+            output="",
+            settings=resolve(Patch(**given)),
+            sidecar={},
+            inputs=(
+                JobInput(role="content", name="c.png", path="inputs/c.png"),
+                JobInput(role="style", name="s.png", path="inputs/s.png"),
+            ),
+            received_at=now_iso(),
+        )
+        (self.claim / SPEC_NAME).write_text(spec.model_dump_json())
+
+    def wish(self) -> Any:
+        return self.wishes.pop(self.steps[-1].step, "go")
+
+    def say(self, what: str, **fields: object) -> None:
+        self.said.append((what, fields))
+
+    def step(self, progress: Progress, *, epoch_end: bool) -> None:
+        self.steps.append(progress)
+
+    def picture(self, rgb: object) -> None:
+        raise AssertionError("no pictures were asked for")
+
+    def run(self, studio: Studio) -> str:
+        return run_job(studio, self.claim, self.claim, self.running, self, self)
+
+    def outcome(self) -> Outcome:
+        return Outcome.model_validate_json((self.claim / OUTCOME_NAME).read_bytes())
+
+    def loss(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.running / "loss.json").read_text())
+        return loaded
+
+
+@pytest.fixture(scope="module")
+def studio() -> Studio:
+    """One warm studio for the module, as a worker has it."""
+    return Studio.open("untrained", "cpu", images.ImageLimits(), checkpoint_seconds=60)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Callable[..., Bench]:
+    """Makes benches."""
+    made = iter(range(100))
+    return lambda **keys: Bench(tmp_path / f"bench{next(made)}", **keys)
+
+
+def test_a_job_leaves_its_picture_losses_and_outcome(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """Every step is logged once, and the outcome names what was made."""
+    job = bench(save_epoch=True)
+    assert job.run(studio) == "done"
+    assert [entry["step"] for entry in job.loss()["log"]] == list(range(1, 13))
+    outcome = job.outcome()
+    assert outcome.steps_done == 12
+    assert set(outcome.outputs) == {
+        "picture.png",
+        "loss.json",
+        "loss.svg",
+        *(f"epochs/picture_epoch_{n:04d}.png" for n in (1, 2, 3)),
+    }
+    assert [(each.width, each.height) for each in outcome.inputs] == [(96, 64), (64, 64)]
+    assert images.read_text(job.running / "picture.png")["Title"] == "picture"
+
+
+def test_the_last_entry_speaks_of_the_saved_picture(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """The losses of the last entry are those of the picture in the file, up to its rounding to 8 bits."""
+    job = bench(content_weight=0.0, tv_weight=0.01)
+    job.run(studio)
+    saved = images.decode(job.running / "picture.png").rgb
+    tv = float(abs(np.diff(saved, axis=0)).sum() + abs(np.diff(saved, axis=1)).sum())
+    last = job.loss()["log"][-1]
+    assert math.isclose(last["tv"], tv, rel_tol=0.02)
+    assert last["total"] < job.loss()["log"][0]["total"]
+
+
+@pytest.mark.parametrize("moment", [1, 4, 6, 11])
+def test_a_job_put_back_gives_the_undisturbed_picture(studio: Studio, bench: Callable[..., Bench], moment: int) -> None:
+    """Put back at any step and taken up again: the same bytes, and every step in the log once."""
+    undisturbed, disturbed = bench(save_epoch=True), bench(save_epoch=True)
+    undisturbed.run(studio)
+    disturbed.wishes = {moment: "yield"}
+    assert disturbed.run(studio) == "yielded"
+    assert disturbed.run(studio) == "done"
+    for name in ("picture.png", "epochs/picture_epoch_0002.png"):
+        assert (undisturbed.running / name).read_bytes() == (disturbed.running / name).read_bytes()
+    entries = [{k: v for k, v in entry.items() if k != "seconds"} for entry in disturbed.loss()["log"]]
+    assert entries == [{k: v for k, v in entry.items() if k != "seconds"} for entry in undisturbed.loss()["log"]]
+    seconds = [entry["seconds"] for entry in disturbed.loss()["log"]]
+    assert seconds == sorted(seconds)
+
+
+def test_scales_go_on_from_a_checkpoint_too(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """Three epochs over two scales, cut in the second scale."""
+    undisturbed, disturbed = bench(size=200, scales=2), bench(size=200, scales=2)
+    undisturbed.run(studio)
+    disturbed.wishes = {9: "yield"}
+    disturbed.run(studio)
+    assert disturbed.run(studio) == "done"
+    assert {entry["scale"] for entry in undisturbed.loss()["log"]} == {1, 2}
+    picture = "picture.png"
+    assert (undisturbed.running / picture).read_bytes() == (disturbed.running / picture).read_bytes()
+
+
+def test_a_damaged_checkpoint_is_set_aside(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """The one before it is used; the picture is the same, and job.json's notes say what happened."""
+    undisturbed, disturbed = bench(), bench()
+    undisturbed.run(studio)
+    disturbed.wishes = {9: "yield"}
+    disturbed.run(studio)
+    newest = disturbed.claim / "checkpoint"
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
+    assert disturbed.run(studio) == "done"
+    assert ("phase", {"phase": "going on from step 8"}) in disturbed.said
+    assert any("damaged checkpoint" in note for note in disturbed.outcome().notes)
+    picture = "picture.png"
+    assert (undisturbed.running / picture).read_bytes() == (disturbed.running / picture).read_bytes()
+
+
+def test_stop_and_cancel(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """Stop saves the picture as it stands; cancel saves none."""
+    job = bench()
+    job.wishes = {5: "stop"}
+    assert job.run(studio) == "stopped"
+    assert len(job.loss()["log"]) == 5
+    assert (job.running / "picture.png").exists()
+    dropped = bench()
+    dropped.wishes = {5: "cancel"}
+    assert dropped.run(studio) == "cancelled"
+    assert not (dropped.running / "picture.png").exists()
+
+
+def test_an_image_that_cannot_be_read_fails_with_its_own_name(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """The reason names the image as the person knows it, and what is known of the others is kept."""
+    job = bench()
+    style = job.claim / "inputs/s.png"
+    style.write_bytes(style.read_bytes()[:200])
+    assert job.run(studio) == "failed"
+    outcome = job.outcome()
+    assert outcome.code == "image_truncated"
+    assert "s.png" in outcome.message
+    assert str(job.claim) not in outcome.message
+    assert outcome.inputs[0].width == 96
+    assert outcome.inputs[1].width is None
+
+
+def test_a_loss_that_is_not_finite_fails_after_float32(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """In bfloat16 the job is begun anew in float32; where that fails too the reason says so."""
+    job = bench(precision="bfloat16", style_weight=1e38, learning_rate=1000.0)
+    assert job.run(studio) == "failed"
+    outcome = job.outcome()
+    assert outcome.code == "loss_not_finite"
+    assert any("begun anew in float32" in note for note in outcome.notes)
+    assert outcome.precision == "float32"
+
+
+def test_alpha_comes_back_on_the_result(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """A content with a transparent half gives a result with the same half transparent."""
+    job = bench()
+    content = Image.open(job.claim / "inputs/c.png").convert("RGBA")
+    content.putalpha(Image.new("L", content.size, 255))
+    content.paste((0, 0, 0, 0), (0, 0, 48, 64))
+    content.save(job.claim / "inputs/c.png")
+    job.run(studio)
+    with Image.open(job.running / "picture.png") as result:
+        assert result.mode == "RGBA"
+        alpha = result.getchannel("A")
+        assert alpha.getpixel((8, 20)) == 0
+        assert alpha.getpixel((56, 20)) == 255
+
+
+def test_the_contents_colours_are_kept_where_asked(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """With `color: content` only luminance changes: the differences between channels are the content's."""
+    job = bench(color="content", format="tiff")
+    assert job.run(studio) == "done"
+    content = images.resize(images.decode(job.claim / "inputs/c.png"), 64).rgb
+    result = images.decode(job.running / "picture.tiff").rgb
+    inside = ((result > 0.02) & (result < 0.98)).all(axis=-1)
+    assert inside.mean() > 0.3
+    chroma = np.abs((result[..., 0] - result[..., 2]) - (content[..., 0] - content[..., 2]))
+    assert chroma[inside].max() < 0.02
+    assert np.abs(result - content).mean() > 0.01
+
+
+@pytest.mark.parametrize(
+    "keys", [{"color": "match"}, {"init": "style"}, {"init": "noise"}, {"style_size": 48}, {"optimizer": "lbfgs"}]
+)
+def test_other_ways_to_paint(studio: Studio, bench: Callable[..., Bench], keys: dict[str, Any]) -> None:
+    """Each key changes the picture, and the same keys give the same bytes."""
+    plain, changed, again = bench(), bench(**keys), bench(**keys)
+    for job in (plain, changed, again):
+        assert job.run(studio) == "done"
+    pictures = [images.decode(job.running / "picture.png").rgb for job in (plain, changed, again)]
+    assert pictures[0].shape == pictures[1].shape
+    assert not np.array_equal(pictures[0], pictures[1])
+    assert np.array_equal(pictures[1], pictures[2])
+
+
+def test_a_blend_lies_between_its_styles(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """All the weight on one style is that style alone; half and half is neither."""
+    first, second, between = bench(), bench(), bench()
+    draw(second.claim / "inputs/s.png", size=(64, 64), hue=200)
+    draw(between.claim / "inputs/t.png", size=(64, 64), hue=200)
+    spec = json.loads((between.claim / SPEC_NAME).read_text())
+    spec["inputs"][1]["weight"] = 0.5
+    spec["inputs"].append({"role": "style", "name": "t.png", "path": "inputs/t.png", "weight": 0.5})
+    (between.claim / SPEC_NAME).write_text(json.dumps(spec))
+    pictures = []
+    for job in (first, second, between):
+        assert job.run(studio) == "done"
+        pictures.append(images.decode(job.running / "picture.png").rgb)
+    assert len({picture.tobytes() for picture in pictures}) == 3
+    assert len(between.outcome().inputs) == 3

@@ -1,0 +1,127 @@
+"""Devices, the messages, and one real worker process."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nst_batch.messages import LineReader, to_line
+from nst_batch.worker import WorkerOptions
+from nst_batch.workers import Worker, choose_devices, cpu, gpu, installed_gpus
+
+
+def test_gpus_are_found_by_their_device_files(tmp_path: Path) -> None:
+    """nvidia0, nvidia1 are GPUs; nvidiactl and nvidia-uvm are not."""
+    for name in ("nvidia0", "nvidia1", "nvidia10", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    assert installed_gpus(tmp_path) == (0, 1, 10)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "gpus", "names"),
+    [
+        ("auto", (), ["cpu"]),
+        ("auto", (0, 1), ["gpu:0", "gpu:1"]),
+        ("cpu", (0,), ["cpu"]),
+        ("gpu", (0, 1), ["gpu:0", "gpu:1"]),
+        ("gpu", (), ["gpu:0"]),
+        ((1,), (0, 1), ["gpu:1"]),
+    ],
+)
+def test_one_worker_a_device(wanted: Any, gpus: tuple[int, ...], names: list[str]) -> None:
+    """Every GPU asked for gets a worker; without any the CPU does, unless a GPU was insisted on."""
+    assert [device.name for device in choose_devices(wanted, gpus)] == names
+
+
+def test_a_worker_sees_one_gpu_or_none() -> None:
+    """The environment hides every other device from TensorFlow."""
+    assert gpu(3).environment["CUDA_VISIBLE_DEVICES"] == "3"
+    assert cpu().environment["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+def test_messages_come_whole_however_the_pipe_cuts_them() -> None:
+    """A message is read when its line is complete; the end of the pipe is noticed."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    reader = LineReader(reading)
+    line = to_line({"say": "step", "step": 1})
+    os.write(writing, line + line[:5])
+    assert reader.read() == [{"say": "step", "step": 1}]
+    os.write(writing, line[5:])
+    assert reader.read() == [{"say": "step", "step": 1}]
+    assert not reader.at_end
+    os.close(writing)
+    assert reader.read() == []
+    assert reader.at_end
+    os.close(reading)
+
+
+def started(log: Path, weights: str, parent: int) -> Worker[str]:
+    options = WorkerOptions(
+        parent=parent,
+        weights=weights,
+        device="cpu",
+        max_megapixels=50,
+        max_file_mb=100,
+        checkpoint_seconds=60,
+    )
+    return Worker(cpu(), options, log, time.monotonic())
+
+
+def until(worker: Worker[str], done: Any) -> None:
+    end = time.monotonic() + 90
+    while not done() and not worker.closed and time.monotonic() < end:
+        select.select([worker], [], [], 1.0)
+        worker.read(time.monotonic())
+    assert done(), worker.stderr_tail()
+
+
+def test_a_worker_gets_ready_and_ends_when_told(tmp_path: Path) -> None:
+    """It says on which device and with which weights it works, and ends with 0."""
+    worker = started(tmp_path / "log", "untrained", os.getpid())
+    until(worker, lambda: worker.idle)
+    assert worker.details["weights"] == "untrained"
+    worker.end()
+    until(worker, lambda: worker.closed)
+    assert worker.reap().code == 0
+
+
+def test_a_worker_without_weights_says_what_is_wrong(tmp_path: Path) -> None:
+    """A fault names the file; the exit code is that of a wrong set-up."""
+    worker = started(tmp_path / "log", str(tmp_path / "none.h5"), os.getpid())
+    until(worker, lambda: worker.closed)
+    assert worker.fault is not None
+    assert "none.h5" in worker.fault["message"]
+    assert worker.reap().code == 78
+
+
+def test_a_worker_whose_parent_is_gone_ends_at_once(tmp_path: Path) -> None:
+    """Started with another parent than it has, it does not even load TensorFlow."""
+    worker = started(tmp_path / "log", "untrained", parent=1 if os.getpid() != 1 else 2)
+    until(worker, lambda: worker.closed)
+    assert worker.reap().code == 70
+
+
+def test_a_worker_ends_when_the_daemon_closes_the_pipe(tmp_path: Path) -> None:
+    """The end of its standard input is the daemon's end."""
+    worker = started(tmp_path / "log", "untrained", os.getpid())
+    until(worker, lambda: worker.idle)
+    assert worker.process.stdin is not None
+    worker.process.stdin.close()
+    until(worker, lambda: worker.closed)
+    assert worker.reap().code == 70
+
+
+def test_the_death_of_a_worker_is_told_by_its_signal(tmp_path: Path) -> None:
+    """Killed from outside: the signal's name, for error.txt."""
+    worker = started(tmp_path / "log", "untrained", os.getpid())
+    until(worker, lambda: worker.idle)
+    worker.kill()
+    until(worker, lambda: worker.closed)
+    death = worker.reap()
+    assert (death.kind, str(death)) == ("signal", "was killed by SIGKILL")

@@ -1,0 +1,57 @@
+"""A small picture pair and a random network of VGG19's shape, for every test of the engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nst_batch.settings import VGG19_LAYERS
+from nst_batch.transfer.device import Device, quiet_tensorflow
+
+quiet_tensorflow()
+
+from nst_batch.transfer.network import Network  # noqa: E402 - TensorFlow is told to be quiet first
+from nst_batch.transfer.weights import Kernels, Weights, kernels_digest, layer_shape  # noqa: E402
+
+CPU = Device("cpu", "CPU", has_bfloat16=False, steps_per_call=1)
+
+
+@pytest.fixture(scope="session")
+def kernels() -> Kernels:
+    """He-normal kernels and small biases: not a network that paints, but one that computes."""
+    generator = np.random.default_rng(7)
+    drawn = {}
+    for layer in VGG19_LAYERS:
+        shape = layer_shape(layer)
+        scale = np.sqrt(2.0 / (9 * shape[2]))
+        kernel = generator.standard_normal(shape, np.float32) * np.float32(scale)
+        drawn[layer] = (kernel, generator.standard_normal(shape[-1:], np.float32) * np.float32(0.1))
+    return drawn
+
+
+@pytest.fixture(scope="session")
+def weights(kernels: Kernels) -> Weights:
+    return Weights("path", None, kernels_digest(kernels), kernels)
+
+
+@pytest.fixture(scope="session")
+def network(weights: Weights) -> Network:
+    return Network(weights, CPU, "float32")
+
+
+def waves(height: int, width: int, phase: float) -> NDArray[np.float32]:
+    """A smooth colourful picture (height, width, 3) in [0, 1]."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    planes = [np.sin(x / (3 + c) + phase) * np.cos(y / (5 - c) + phase * c) for c in range(3)]
+    return (np.stack(planes, axis=-1) * 0.4 + 0.5).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def content() -> NDArray[np.float32]:
+    return waves(48, 64, 0.0)
+
+
+@pytest.fixture(scope="session")
+def style() -> NDArray[np.float32]:
+    return waves(56, 40, 1.3)

@@ -1,0 +1,150 @@
+"""Adam against Keras's own, and projected L-BFGS on functions whose minimum is known."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nst_batch.transfer.optimizers import Adam, Lbfgs, make_optimizer
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
+
+SHAPE = (1, 3, 4, 3)
+
+
+def picture(seed=0):
+    return tf.constant(np.random.default_rng(seed).random(SHAPE, np.float32))
+
+
+def iterates(optimizer, function, start, evaluations):
+    """The accepted pictures and their losses over so many evaluations."""
+    image, state = start, optimizer.init(start)
+    accepted = []
+    for _ in range(evaluations):
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            loss = function(image)
+        gradient = tape.gradient(loss, image)
+        taken, following, state = optimizer.step(state, image, loss, gradient)
+        if bool(taken):
+            accepted.append((image, float(loss)))
+        image = following
+    return accepted
+
+
+def quadratic(target, stiffness):
+    """½ Σ stiffness (x − target)²; its minimum over the box is the clipped target."""
+    return lambda image: 0.5 * tf.reduce_sum(stiffness * tf.square(image - target))
+
+
+def test_adam_is_keras_adam():
+    """Ten steps give Keras's iterates where the box does not bind."""
+    start, target = picture() * 0.2 + 0.4, picture(1) * 0.2 + 0.4
+    spec = AdamSpec(learning_rate=0.01, beta_1=0.9, beta_2=0.98, epsilon=1e-3)
+    ours = iterates(Adam(spec), quadratic(target, 3.0), start, 11)[-1][0]
+    theirs = tf.Variable(start)
+    optimizer = keras.optimizers.Adam(0.01, beta_1=0.9, beta_2=0.98, epsilon=1e-3)
+    for _ in range(10):
+        optimizer.apply_gradients([(3.0 * (theirs - target), theirs)])
+    np.testing.assert_allclose(ours, theirs, atol=2e-6)
+
+
+def test_adam_stays_in_the_box():
+    """A gradient that always points outward ends at the bound."""
+    accepted = iterates(Adam(AdamSpec(learning_rate=0.3)), quadratic(5.0, 1.0), picture(), 20)
+    np.testing.assert_array_equal(accepted[-1][0], np.ones(SHAPE, np.float32))
+
+
+def test_lbfgs_finds_a_minimum_inside_and_at_the_bounds():
+    """An ill-conditioned quadratic, a third of whose minimum lies outside the box."""
+    generator = np.random.default_rng(5)
+    target = tf.constant(generator.uniform(-0.5, 1.5, SHAPE).astype(np.float32))
+    stiffness = tf.constant(np.geomspace(1.0, 100.0, 36).reshape(SHAPE).astype(np.float32))
+    accepted = iterates(Lbfgs(LbfgsSpec(history=10)), quadratic(target, stiffness), picture(), 60)
+    np.testing.assert_allclose(accepted[-1][0], np.clip(target, 0, 1), atol=1e-3)
+
+
+def test_lbfgs_does_better_than_steepest_descent_on_a_curved_valley():
+    """Rosenbrock's valley, moved into the box, is descended to its floor in 80 evaluations."""
+
+    def valley(image):
+        x, y = image[..., 0] * 2, image[..., 1] * 2
+        return tf.reduce_sum(100 * tf.square(y - x * x) + tf.square(1 - x))
+
+    accepted = iterates(Lbfgs(LbfgsSpec()), valley, picture(2), 120)
+    assert accepted[-1][1] < 1e-3 * accepted[0][1]
+
+
+def test_lbfgs_iterates_do_not_rise():
+    """Every accepted loss is below the one before it, but for rounding."""
+    target = picture(3)
+    losses = [loss for _, loss in iterates(Lbfgs(LbfgsSpec()), quadratic(target, 7.0), picture(), 30)]
+    assert all(after <= before * (1 + 2 * Lbfgs.ROUNDING) for before, after in pairwise(losses))
+
+
+def test_lbfgs_survives_a_wall_of_nan():
+    """Trials beyond a wall, where the loss is NaN, are refused; it goes on from a restart."""
+
+    def walled(image):
+        loss = tf.reduce_sum(tf.square(image - 0.9))
+        return tf.where(tf.reduce_any(image > 0.6), np.float32(np.nan), 1.0) * loss
+
+    start = picture() * 0.1
+    accepted = iterates(Lbfgs(LbfgsSpec(learning_rate=50.0)), walled, start, 60)
+    assert np.isfinite([loss for _, loss in accepted]).all()
+    assert accepted[-1][1] < accepted[0][1]
+
+
+def test_lbfgs_stays_where_every_trial_fails_and_goes_on():
+    """A loss that rises in every direction gives steps at the same place rather than no end."""
+    start = picture()
+    calls = iter(range(10_000))
+
+    class Stubborn(Lbfgs):
+        pass
+
+    optimizer = Stubborn(LbfgsSpec())
+    image, state, taken = start, optimizer.init(start), []
+    for _ in range(40):
+        at_start = bool(tf.reduce_all(tf.equal(image, start)))
+        loss = tf.constant(1.0 if at_start else 2.0 + next(calls))
+        accepted, following, state = optimizer.step(state, image, loss, tf.ones(SHAPE))
+        if bool(accepted):
+            taken.append(at_start)
+        image = following
+    assert len(taken) >= 4
+    assert all(taken)
+
+
+@pytest.mark.parametrize("spec", [AdamSpec(), LbfgsSpec(history=3)])
+def test_state_can_go_through_arrays_and_back(spec):
+    """A state turned into arrays and back gives the same iterates bit by bit."""
+    optimizer, function, image = make_optimizer(spec), quadratic(picture(8), 4.0), picture()
+    state = optimizer.init(image)
+    paths = []
+    for through_arrays in (False, True):
+        at, now, path = image, dict(state), []
+        for _ in range(6):
+            with tf.GradientTape() as tape:
+                tape.watch(at)
+                loss = function(at)
+            _, at, now = optimizer.step(now, at, loss, tape.gradient(loss, at))
+            if through_arrays:
+                now = {name: tf.constant(value.numpy()) for name, value in now.items()}
+            path.append(at.numpy())
+        paths.append(np.stack(path))
+    np.testing.assert_array_equal(paths[0], paths[1])
+
+
+@pytest.mark.parametrize("spec", [AdamSpec(), LbfgsSpec(history=2)])
+def test_resized_state_fits_the_larger_picture(spec):
+    """The state carried up a scale steps at the new size."""
+    optimizer, small = make_optimizer(spec), picture()
+    _, _, state = optimizer.step(optimizer.init(small), small, tf.constant(1.0), tf.ones(SHAPE))
+    large = tf.constant(np.full((1, 6, 8, 3), 0.5, np.float32))
+    _, following, _ = optimizer.step(optimizer.resize(state, large), large, tf.constant(1.0), tf.ones_like(large))
+    assert following.shape == large.shape
+    assert float(tf.reduce_mean(following)) < 0.5

@@ -1,0 +1,44 @@
+"""Sizes and epochs of the scales."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nst_batch.transfer.pyramid import GRID, MIN_SIDE, plan_scales
+
+
+def test_one_scale_is_the_result():
+    """A single scale has exactly the result's size and all epochs."""
+    (scale,) = plan_scales(341, 512, 1, 10)
+    assert (scale.number, scale.height, scale.width, scale.epochs) == (1, 341, 512, 10)
+
+
+def test_three_scales_halve_and_share_the_epochs():
+    """Coarse sizes are halves on the network's grid; the epoch left over goes to the coarsest."""
+    scales = plan_scales(384, 512, 3, 10)
+    assert [(s.height, s.width, s.epochs) for s in scales] == [(96, 128, 4), (192, 256, 3), (384, 512, 3)]
+
+
+def test_scales_too_small_to_show_anything_are_left_out():
+    """A picture of 100 pixels has no scale below 64."""
+    assert [scale.height for scale in plan_scales(100, 150, 5, 10)] == [100]
+
+
+@given(st.integers(32, 3000), st.integers(32, 3000), st.integers(1, 8), st.integers(1, 40))
+def test_every_plan_is_right(height, width, scales, epochs):
+    """Sizes rise to the result's, coarse ones on the grid and large enough; whole epochs add up."""
+    plan = plan_scales(height, width, scales, epochs)
+    assert 1 <= len(plan) <= min(scales, epochs)
+    assert (plan[-1].height, plan[-1].width) == (height, width)
+    assert sum(scale.epochs for scale in plan) == epochs
+    assert all(scale.epochs >= 1 for scale in plan)
+    assert [scale.number for scale in plan] == list(range(1, len(plan) + 1))
+    for coarse, fine in pairwise(plan):
+        assert coarse.height % GRID == coarse.width % GRID == 0
+        assert min(coarse.height, coarse.width) >= MIN_SIDE
+        assert coarse.height <= fine.height
+        assert coarse.width <= fine.width
+        assert (coarse.height, coarse.width) != (fine.height, fine.width)
