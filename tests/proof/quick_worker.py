@@ -21,6 +21,7 @@ from typing import Any
 
 from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, load_spec, now_iso
 from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.lock import LOCK_NAME, hold
 from nst_batch.worker import (
     Reporter,
     Wishes,
@@ -28,7 +29,6 @@ from nst_batch.worker import (
     claim_stdout,
     die_with_parent,
     listen,
-    locked,
     memory_mb,
 )
 
@@ -146,7 +146,7 @@ def main() -> int:
     reporter.say("ready", device="none", weights="none")
     while (message := wishes.next_job()) is not None:
         folder = Path(message["folder"])
-        with locked(folder):
+        with hold(folder / LOCK_NAME):
             sitting = Sitting(Path(message["claim"]), folder, Path(message["running"]), wishes, reporter)
             state = sitting.run()
         if state == "yielded":
