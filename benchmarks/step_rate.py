@@ -66,7 +66,7 @@ def our_step(network: Network, content: NDArray[np.float32], style: NDArray[np.f
     layers = Layers(CONTENT_LAYERS, STYLE_LAYERS)
     targets = Targets(
         network.content_features(tf.constant(content), layers),
-        network.style_grams(tf.constant(style), layers),
+        network.style_statistics(tf.constant(style), layers),
     )
     height, width = content.shape[1:3]
     even = dict.fromkeys(STYLE_LAYERS, 1.0)

@@ -33,7 +33,7 @@ class Preset:
     beta_1: float = 0.99
     beta_2: float = 0.999
     epsilon: float = 0.1
-    statistic: str = "gram"
+    statistic: Literal["gram", "gram_relative", "moments"] = "gram"
     # Multiplies all three weights. Adam's ε of 0.1 is an absolute number, so the size of the loss matters to it; a
     # person's weights stay small numbers that mean the same in every preset.
     loss_scale: float = 1.0

@@ -36,6 +36,22 @@ def gram_matrix(features: Any) -> Any:
     return tf.custom_gradient(forward)(tf.reshape(features, [-1, filters]))
 
 
+def moment_sums(features: Any) -> Any:
+    """The Gram matrix with one more row below it, Σ_k F_ik: (1, h, w, N) -> (N + 1, N) float32.
+
+    Like the Gram matrix it is a sum over positions: that of a picture is the sum of those of its parts.
+    """
+    total = tf.reduce_sum(tf.cast(features, tf.float32), axis=[0, 1, 2])
+    return tf.concat([gram_matrix(features), total[tf.newaxis]], axis=0)
+
+
+def moments(sums: Any, sum_positions: Any) -> Any:
+    """Covariance matrix of the filters and, as the last row, their means: (N + 1, N) sums -> (N + 1, N)."""
+    mean = sums[-1] / sum_positions
+    covariance = sums[:-1] / sum_positions - mean[:, tf.newaxis] * mean[tf.newaxis]
+    return tf.concat([covariance, mean[tf.newaxis]], axis=0)
+
+
 def positions(features: Any) -> Any:
     """M: the number of positions h·w of (1, h, w, N) features, as a float32 scalar."""
     shape = tf.shape(features)
@@ -51,6 +67,21 @@ def style_layer_loss(gram: Any, gram_positions: Any, target: Any, target_positio
     filters = tf.cast(tf.shape(gram)[0], tf.float32)
     difference = gram / gram_positions - target / target_positions
     return tf.reduce_sum(tf.square(difference)) / (4.0 * tf.square(filters))
+
+
+def moments_layer_loss(found: Any, target: Any) -> Any:
+    """E = 1 / (8 N²) (Σ (C − C_A)² + λ Σ (μ − μ_A)²), λ = ‖C_A‖² / ‖μ_A‖²; a scalar.
+
+    ``found`` and ``target`` are :func:`moments`. A Gram matrix is C + μ μᵀ, and after a ReLU the means outweigh the
+    covariances in it by far; here either counts by its relative error. (Means and covariances as a style: Li et
+    al., *Demystifying Neural Style Transfer*, 2017, and Lu et al., *A Closed-form Solution to Universal Style
+    Transfer*, 2019; λ is ours.)
+    """
+    filters = tf.cast(tf.shape(target)[1], tf.float32)
+    squares = tf.reduce_sum(tf.square(found - target), axis=1)
+    sizes = tf.reduce_sum(tf.square(target), axis=1)
+    means = tf.math.divide_no_nan(tf.reduce_sum(sizes[:-1]), sizes[-1])
+    return (tf.reduce_sum(squares[:-1]) + means * squares[-1]) / (8.0 * tf.square(filters))
 
 
 def total_variation(image: Any) -> Any:

@@ -14,14 +14,22 @@ import tensorflow as tf
 
 from nst_batch.transfer.device import Device, choose_device, choose_precision
 from nst_batch.transfer.locate import UNTRAINED
-from nst_batch.transfer.objective import Layers, Targets, content_targets, loss_report, style_statistics
+from nst_batch.transfer.objective import (
+    Layers,
+    Targets,
+    content_targets,
+    loss_report,
+    style_positions,
+    style_statistics,
+    style_sums,
+)
 from nst_batch.transfer.optimizers import Optimizer
 from nst_batch.transfer.spec import Precision
 from nst_batch.transfer.vgg19 import Pooling, StyleContentModel
 from nst_batch.transfer.weights import Weights
 
 PROGRAMS = 12  # traced programs kept; a job needs three
-STATISTICS = 32  # style images whose Gram matrices are kept: about 2.5 MB each
+STATISTICS = 32  # style images whose statistics are kept: about 2.5 MB each
 _PICTURE = tf.TensorSpec([1, None, None, 3], tf.float32)
 
 
@@ -73,20 +81,20 @@ class Network:
         """What the content layers say of ``image`` (1, H, W, 3)."""
         return dict(self._program("content", layers, self._trace_content)(image))
 
-    def style_grams(self, image: Any, layers: Layers, key: Hashable | None = None) -> dict[str, Any]:
-        """The Gram matrices of a style image, divided by its positions; remembered where a key is given."""
+    def style_statistics(self, image: Any, layers: Layers, key: Hashable | None = None) -> dict[str, Any]:
+        """The statistics of a style image (1, H, W, 3) per style layer; remembered where a key is given."""
 
         def compute() -> dict[str, Any]:
             return dict(self._program("style", layers, self._trace_style)(image))
 
         if key is None:
             return compute()
-        return dict(self._statistics.get((key, tuple(image.shape), layers.style), compute))
+        return dict(self._statistics.get((key, tuple(image.shape), layers.style, layers.moments), compute))
 
     def losses(self, image: Any, layers: Layers, targets: Targets, weights: Any) -> Any:
         """The loss report of a picture, without a step."""
         program = self._program("losses", layers, self._trace_losses)
-        return program(image, targets.content, targets.grams, weights)
+        return program(image, targets.content, targets.style, weights)
 
     def advance(
         self,
@@ -105,7 +113,7 @@ class Network:
             return self._trace_advance(layers, optimizer, count, state)
 
         program = self._program(("advance", optimizer.key, count), layers, trace)
-        return list(program(image, state, targets.content, targets.grams, weights))
+        return list(program(image, state, targets.content, targets.style, weights))
 
     def traces(self) -> int:
         """How many graphs have been traced and are held; a warm worker's must not grow with jobs."""
@@ -125,27 +133,30 @@ class Network:
 
     def _trace_style(self, layers: Layers) -> Any:
         extract = self._extractor(layers.style)
-        return tf.function(
-            lambda image: style_statistics(extract(image), layers), autograph=False, input_signature=[_PICTURE]
-        )
+
+        def statistics(image: Any) -> Any:
+            features = extract(image)
+            return style_statistics(style_sums(features, layers), style_positions(features, layers), layers)
+
+        return tf.function(statistics, autograph=False, input_signature=[_PICTURE])
 
     def _trace_losses(self, layers: Layers) -> Any:
         extract = self._extractor(layers.all)
 
-        def losses(image: Any, content: Any, grams: Any, weights: Any) -> Any:
-            return loss_report(extract(image), image, layers, Targets(content, grams), weights)
+        def losses(image: Any, content: Any, style: Any, weights: Any) -> Any:
+            return loss_report(extract(image), image, layers, Targets(content, style), weights)
 
         return tf.function(losses, autograph=False, input_signature=[_PICTURE, *self._target_specs(layers)])
 
     def _trace_advance(self, layers: Layers, optimizer: Optimizer, count: int, state: Any) -> Any:
         extract = self._extractor(layers.all)
 
-        def advance(image: Any, state: Any, content: Any, grams: Any, weights: Any) -> Any:
+        def advance(image: Any, state: Any, content: Any, style: Any, weights: Any) -> Any:
             results = []
             for _ in range(count):
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(image)
-                    report = loss_report(extract(image), image, layers, Targets(content, grams), weights)
+                    report = loss_report(extract(image), image, layers, Targets(content, style), weights)
                     loss = report[-1]
                 gradient = tape.gradient(loss, image)
                 accepted, image, state = optimizer.step(state, image, loss, gradient)
@@ -158,9 +169,9 @@ class Network:
     def _target_specs(self, layers: Layers) -> list[Any]:
         width = {layer: int(self._kernels[layer][0].shape[-1]) for layer in layers.all}
         content = {n: tf.TensorSpec([1, None, None, width[n]], self.precision) for n in layers.content}
-        grams = {n: tf.TensorSpec([width[n], width[n]], tf.float32) for n in layers.style}
+        style = {n: tf.TensorSpec([width[n] + layers.moments, width[n]], tf.float32) for n in layers.style}
         vectors = tuple(tf.TensorSpec([length], tf.float32) for length in (len(layers.content), len(layers.style), 3))
-        return [content, grams, vectors]
+        return [content, style, vectors]
 
 
 def load_network(

@@ -99,7 +99,7 @@ class NeuralStyleModel:
         self._styles = [(_tensor(picture), weight) for picture, weight in styles]
         self._style_keys = tuple(style_keys or [None] * len(self._styles))
         self._init_image = None if init_image is None else _tensor(init_image)
-        self._layers = Layers(tuple(spec.content_layers), tuple(spec.style_layers))
+        self._layers = Layers.of(spec)
         self._optimizer = make_optimizer(spec.optimizer)
         self._clock = clock
         self._at = _Progress()
@@ -260,12 +260,12 @@ class NeuralStyleModel:
         """The targets and balance of one scale."""
         content = resize(self._content, scale.height, scale.width)
         factor = max(scale.height, scale.width) / max(self.spec.height, self.spec.width)
-        grams = []
+        statistics = []
         for (picture, _), key in zip(self._styles, self._style_keys, strict=True):
             height, width = (max(MIN_STYLE, round(side * factor)) for side in picture.shape[1:3])
             at_scale = resize(picture, height, width)
-            grams.append(self._network.style_grams(at_scale, self._layers, key))
-        blended = blend(grams, [weight for _, weight in self._styles])
+            statistics.append(self._network.style_statistics(at_scale, self._layers, key))
+        blended = blend(statistics, [weight for _, weight in self._styles])
         targets = Targets(self._network.content_features(content, self._layers), blended)
         joined = balance(self.spec, targets, scale.height * scale.width)
         return _Sight(targets, joined, joined.tensors())

@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 from nst_batch.transfer.losses import (
     content_loss,
     gram_matrix,
+    moment_sums,
+    moments,
+    moments_layer_loss,
     positions,
     style_layer_loss,
     total_variation,
@@ -37,6 +40,12 @@ class Layers:
 
     content: tuple[str, ...]
     style: tuple[str, ...]
+    moments: bool = False  # what is compared of a style layer: means and covariances, or the Gram matrix
+
+    @classmethod
+    def of(cls, spec: TransferSpec) -> Layers:
+        """The layers that ``spec`` names."""
+        return cls(tuple(spec.content_layers), tuple(spec.style_layers), spec.statistic == "moments")
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -47,12 +56,12 @@ class Layers:
 class Targets:
     """What a picture of one scale is compared with, as tensors.
 
-    ``content``: features per layer; ``grams``: Gram matrices divided by their positions, per layer, blended
-    over the style images.
+    ``content``: features per layer; ``style``: the statistic per layer (:func:`style_statistics`), blended over the
+    style images.
     """
 
     content: Mapping[str, Any]
-    grams: Mapping[str, Any]
+    style: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -93,9 +102,10 @@ def balance(spec: TransferSpec, targets: Targets, pixels: int) -> Balance:
     """The layer weights and factors of ``spec`` for the ``targets`` of a scale of so many pixels."""
     content = _normalised(spec.content_layers)
     energies = {layer: float(content_loss(targets.content[layer], 0.0)) for layer in content}
-    norms = {layer: _norm(targets.grams[layer]) for layer in spec.style_layers}
+    nothing = {layer: tf.zeros_like(statistic) for layer, statistic in targets.style.items()}
+    norms = dict(zip(targets.style, style_losses(nothing, Layers.of(spec), targets).numpy().tolist(), strict=True))
     style = dict(spec.style_layers)
-    if spec.statistic == "gram_relative":
+    if spec.statistic != "gram":
         style = {layer: weight / max(norms[layer], _NOTHING) for layer, weight in style.items()}
     style = _normalised(style)
     content_scale = sum(weight * energies[layer] for layer, weight in content.items())
@@ -114,9 +124,22 @@ def content_targets(features: Mapping[str, Any], layers: Layers) -> dict[str, An
     return {layer: features[layer] for layer in layers.content}
 
 
-def style_statistics(features: Mapping[str, Any], layers: Layers) -> dict[str, Any]:
-    """The Gram matrix per style layer, divided by its positions."""
-    return {layer: gram_matrix(features[layer]) / positions(features[layer]) for layer in layers.style}
+def style_sums(features: Mapping[str, Any], layers: Layers) -> dict[str, Any]:
+    """Per style layer, a sum over positions that holds its statistic: those of a picture's parts add up to its own."""
+    sums = moment_sums if layers.moments else gram_matrix
+    return {layer: sums(features[layer]) for layer in layers.style}
+
+
+def style_statistics(sums: Mapping[str, Any], counts: Mapping[str, Any], layers: Layers) -> dict[str, Any]:
+    """Per style layer, :func:`style_sums` over so many positions as a Gram matrix of one position, or as moments."""
+    if layers.moments:
+        return {layer: moments(sums[layer], counts[layer]) for layer in layers.style}
+    return {layer: sums[layer] / counts[layer] for layer in layers.style}
+
+
+def style_positions(features: Mapping[str, Any], layers: Layers) -> dict[str, Any]:
+    """The number of positions per style layer."""
+    return {layer: positions(features[layer]) for layer in layers.style}
 
 
 def blend(statistics: Sequence[Mapping[str, Any]], weights: Sequence[float]) -> dict[str, Any]:
@@ -128,26 +151,28 @@ def blend(statistics: Sequence[Mapping[str, Any]], weights: Sequence[float]) -> 
     }
 
 
+def style_losses(statistics: Mapping[str, Any], layers: Layers, targets: Targets) -> Any:
+    """E per style layer, as one vector."""
+    if layers.moments:
+        return tf.stack([moments_layer_loss(statistics[layer], targets.style[layer]) for layer in layers.style])
+    return tf.stack([style_layer_loss(statistics[layer], 1.0, targets.style[layer], 1.0) for layer in layers.style])
+
+
 def loss_report(features: Mapping[str, Any], image: Any, layers: Layers, targets: Targets, weights: Any) -> Any:
     """All losses of a picture as one vector: L per content layer, E per style layer, tv, and the total.
 
     ``weights`` are :meth:`Balance.tensors`. The total, the last entry, is what the optimiser descends on.
     """
-    content_weights, style_weights, factors = weights
     content = tf.stack([content_loss(features[layer], targets.content[layer]) for layer in layers.content])
-    style = tf.stack(
-        [
-            style_layer_loss(gram_matrix(features[layer]), positions(features[layer]), targets.grams[layer], 1.0)
-            for layer in layers.style
-        ]
-    )
-    tv = total_variation(image)
+    statistics = style_statistics(style_sums(features, layers), style_positions(features, layers), layers)
+    return joined_report(content, style_losses(statistics, layers, targets), total_variation(image), weights)
+
+
+def joined_report(content: Any, style: Any, tv: Any, weights: Any) -> Any:
+    """The report of :func:`loss_report` from L per content layer, E per style layer and tv."""
+    content_weights, style_weights, factors = weights
     joined = tf.stack([tf.reduce_sum(content_weights * content), tf.reduce_sum(style_weights * style), tv])
     return tf.concat([content, style, [tv, tf.reduce_sum(factors * joined)]], axis=0)
-
-
-def _norm(gram: Any) -> float:
-    return float(style_layer_loss(gram, 1.0, tf.zeros_like(gram), 1.0))
 
 
 def _normalised(weights: Mapping[str, float]) -> dict[str, float]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Precision = Literal["float32", "bfloat16"]
+# What of a style is compared: Gram matrices, by the paper's loss; the same, every layer by its relative error; means
+# and covariances, every layer by its relative error.
+Statistic = Literal["gram", "gram_relative", "moments"]
 
 
 @dataclass(frozen=True)
@@ -49,4 +52,4 @@ class TransferSpec:
     init: Literal["content", "noise", "style", "image"] = "content"
     seed: int = 0
     stop_when_flat: float = 0.0
-    statistic: str = "gram"
+    statistic: Statistic = "gram"

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from nst_batch.transfer.losses import (
     content_loss,
     gram_matrix,
+    moment_sums,
+    moments,
+    moments_layer_loss,
     positions,
     style_layer_loss,
     total_variation,
@@ -50,6 +53,30 @@ def test_style_layer_loss_divides_each_gram_matrix_by_its_own_positions():
     assert float(loss) == pytest.approx(0.0, abs=1e-10)
     unequal = style_layer_loss(gram_matrix(twice), 1.0, gram_matrix(once), 1.0)
     assert float(unequal) > 1.0
+
+
+def test_moments_by_hand():
+    """Positions (1, 2) and (3, −2): means (2, 0), covariances [[1, −2], [−2, 4]]."""
+    features = tf.constant([[[[1.0, 2.0], [3.0, -2.0]]]])
+    sums = moment_sums(features)
+    np.testing.assert_array_equal(sums, [[10.0, -4.0], [-4.0, 8.0], [4.0, 0.0]])
+    np.testing.assert_array_equal(moments(sums, 2.0), [[1.0, -2.0], [-2.0, 4.0], [2.0, 0.0]])
+
+
+def test_moment_sums_of_parts_add_up():
+    """Sums over two halves are those of the whole."""
+    whole = tf.constant(random(1, 6, 5, 4))
+    parts = moment_sums(whole[:, :2]) + moment_sums(whole[:, 2:])
+    np.testing.assert_allclose(parts, moment_sums(whole), rtol=1e-5, atol=1e-5)
+
+
+def test_moments_layer_loss_by_hand():
+    """‖C_A‖² = 25, ‖μ_A‖² = 4: a covariance off by 5 and means off by 2 count alike, 1 / (8 · 4) · (25 + 25/4 · 4)."""
+    target = tf.constant([[3.0, 0.0], [0.0, 4.0], [2.0, 0.0]])
+    assert float(moments_layer_loss(target, target)) == 0.0
+    found = target + tf.constant([[5.0, 0.0], [0.0, 0.0], [0.0, 2.0]])
+    assert float(moments_layer_loss(found, target)) == pytest.approx((25 + 25) / 32)
+    assert float(moments_layer_loss(tf.zeros_like(target), target)) == pytest.approx((25 + 25) / 32)
 
 
 def test_total_variation_by_hand():
