@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Protocol
 
 from nst_batch.crew import CrewWorker
+from nst_batch.job import JobSpec, Outcome, manifest
 from nst_batch.queue_state import STATE_NAME, Pace, state
 from nst_batch.report.gallery import Cache, collect, gallery_html
 from nst_batch.service import Notifier
-from nst_batch.spool import Ended, Moment, Spool, View
+from nst_batch.spool import Ended, Ending, Moment, Spool, View
 
 STATE_SECONDS = 1.0
 GALLERY_SECONDS = 5.0
@@ -86,3 +87,9 @@ class Bulletin:
             self._last_state = text
             self._spool.note_state(STATE_NAME, text.encode())
             self._notifier.status(blocked or f"{running} running, {waiting} waiting, {self._done} done")
+
+
+def manifest_of_ending(spec: JobSpec | None, ending: Ending, *, attempts: int, fallback: dict[str, object]) -> bytes:
+    """job.json of a job that ends without a worker's outcome."""
+    outcome = Outcome(state=ending.state, code=ending.code, message=ending.message, advice=ending.advice)
+    return manifest(spec, outcome, attempts=attempts, fallback=fallback).encode()

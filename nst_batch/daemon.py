@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from nst_batch.bulletin import Bulletin
+from nst_batch.bulletin import Bulletin, QueueListener, manifest_of_ending
 from nst_batch.config import Config
 from nst_batch.crew import Crew, Died, Event, Fault, Phased, Settled, Stepped, Yielded
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, NstError, SetupError
-from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, JobSpec, Outcome, manifest
+from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, Outcome, manifest
 from nst_batch.service import Notifier, Signals, Waker, watchdog_interval
 from nst_batch.spool import (
     Death,
@@ -41,17 +41,12 @@ Incomplete = Literal["wait", "fail", "leave"]
 BUSY_TICK_SECONDS = 1.0
 LOOK_PAUSE_SECONDS = 0.5  # however many events come, the inbox is not listed more often
 BLOCKED_RETRY_SECONDS = 10.0
+TRUNCATED = "image_truncated"
 YIELD_SECONDS = 25.0  # a worker asked to give back its job has this long; systemd allows more
 
 
-class Listener(Protocol):
+class Listener(QueueListener, Protocol):
     """Who is told what happens: a terminal's bars, or a line an event."""
-
-    def note(self, text: str) -> None:
-        """Something a person may want to know."""
-
-    def queue(self, running: int, waiting: int, done: int, failed: int) -> None:
-        """How many jobs there are of each kind."""
 
     def started(self, handout: HandOut) -> None:
         """A job was handed to a worker."""
@@ -94,6 +89,8 @@ class Daemon:
         self._notifier = notifier or Notifier(None)
         self._reread = reread
         self._hangup = hangup
+        files = files or FileSystem()
+        files.on_progress = self._notifier.watchdog  # a claim on a slow disk may take longer than a watchdog waits
         self._spool = Spool(config, manifest_of_ending, files)
         self._crew = Crew(config, choose_devices(config.device, installed_gpus()), os.getpid(), worker)
         self._bulletin = Bulletin(self._spool, config.outbox, listener, self._notifier)
@@ -261,13 +258,19 @@ class Daemon:
     def _settle(self, job: Job, at: Moment) -> None:
         """Publish, fail or try again by the outcome that lies in the job's folder."""
         outcome = Outcome.model_validate_json((job.folder / OUTCOME_NAME).read_bytes())
+        cut = None
+        if outcome.code == TRUNCATED and job.attempts.looked_again:
+            outcome = outcome.model_copy(update={"message": f"{outcome.message} (after waiting once more)"})
+        elif outcome.code == TRUNCATED:
+            # Images are read in order: the first that nothing is known of is the one.
+            cut = next((facts.name for facts in outcome.inputs if facts.sha256 is None), "")
         text = manifest(job.spec, outcome, attempts=job.attempts.runs)
         if outcome.state in ("done", "stopped"):
             self._bulletin.pace.add(outcome.seconds)
             ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
             self._tell_end(self._spool.finish(job, at, ending, {MANIFEST_NAME: text.encode()}))
-        elif outcome.state == "failed" and outcome.retry:
-            self._bury(job, Death(outcome.code, outcome.message, outcome.advice, by_signal=False, retry=True), at)
+        elif outcome.state == "failed" and (outcome.retry or cut is not None):
+            self._bury(job, Death(outcome.code, outcome.message, outcome.advice, cut=cut), at)
         else:
             assert outcome.state in ("failed", "cancelled")
             ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
@@ -351,9 +354,3 @@ class Daemon:
         else:
             self._listener.note("config read again; it counts for what is claimed from now on")
         self._notifier.ready()
-
-
-def manifest_of_ending(spec: JobSpec | None, ending: Ending, *, attempts: int, fallback: dict[str, object]) -> bytes:
-    """job.json of a job that ends without a worker's outcome."""
-    outcome = Outcome(state=ending.state, code=ending.code, message=ending.message, advice=ending.advice)
-    return manifest(spec, outcome, attempts=attempts, fallback=fallback).encode()

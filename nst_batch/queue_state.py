@@ -60,7 +60,9 @@ def waiting_entries(view: View | None, jobs: Iterable[Job], running: set[str]) -
         if job.id in running or job.outcome is not None or job.trouble is not None:
             continue
         why, until = "ready", None
-        if job.attempts.not_before:
+        if job.attempts.cut is not None:
+            why, until = "an image looks cut short; it is looked at once more", job.attempts.not_before
+        elif job.attempts.not_before:
             why, until = "will be tried again", job.attempts.not_before
         elif job.orphaned:
             why = "its earlier worker still ends"

@@ -58,7 +58,7 @@ def read_all(file: BinaryIO, name: str, limits: ImageLimits) -> bytes:
     except OSError as error:
         raise _cannot_open(name, error) from error
     if len(data) > most:
-        raise _too_large(name, len(data), limits)
+        raise too_large(name, len(data), limits)
     return data
 
 
@@ -74,10 +74,11 @@ def _check(name: str, status: os.stat_result, limits: ImageLimits) -> None:
     if status.st_size == 0:
         raise JobError("image_truncated", f"{name}: the file is empty", "copy the picture again, whole")
     if status.st_size > limits.max_file_mb * MEGA:
-        raise _too_large(name, status.st_size, limits)
+        raise too_large(name, status.st_size, limits)
 
 
-def _too_large(name: str, size: int, limits: ImageLimits) -> JobError:
+def too_large(name: str, size: int, limits: ImageLimits) -> JobError:
+    """The error of a file of ``size`` bytes, which is over the limit."""
     return JobError(
         "image_file_too_large",
         f"{name}: {size / MEGA:.1f} MB, the limit is {limits.max_file_mb:g} MB",

@@ -30,6 +30,8 @@ class Attempts(BaseModel):
     given: bool = False  # a worker has it, or had when the daemon died
     checkpoint: str = ""  # tells the newest checkpoint when the run began
     ending: Ending | None = None  # decided, and to be carried out however often the daemon dies before it is
+    cut: str | None = None  # waits for a second look at this copy of an image, which looked cut short
+    looked_again: bool = False  # has had its second look, or waits for it
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Death:
     advice: str = ""
     by_signal: bool = False
     retry: bool = True
+    cut: str | None = None  # the image that looked cut short, by its name in the job; "" where it is not known
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class JobLimits:
 
     attempts: int
     backoff_seconds: tuple[float, ...]
+    second_look_seconds: float = 0.0  # before an image that looks cut short is looked at once more
 
 
 def given(before: Attempts, checkpoint: str) -> Attempts:
@@ -108,6 +112,13 @@ def died(before: Attempts, death: Death, checkpoint: str, limits: JobLimits, wal
         return _ended(counts, _with_note(death, f"tried {counts.runs} times"))
     retry_at = wall + back_off(counts.runs, limits.backoff_seconds)
     return counts.model_copy(update={"not_before": retry_at}), Verdict(retry_at=retry_at)
+
+
+def cut_short(before: Attempts, copy: str, limits: JobLimits, wall: float) -> tuple[Attempts, Verdict]:
+    """An image of the job looked cut short for the first time: its ``copy`` gets a second look after a pause."""
+    retry_at = wall + limits.second_look_seconds
+    counts = before.model_copy(update={"given": False, "cut": copy, "looked_again": True, "not_before": retry_at})
+    return counts, Verdict(retry_at=retry_at)
 
 
 def is_due(counts: Attempts, wall: float, backoff_seconds: Sequence[float]) -> bool:

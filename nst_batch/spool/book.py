@@ -7,6 +7,7 @@ then on; whenever the disk has refused something they are read again.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,7 @@ from nst_batch.spool.records import (
     CLAIM_NAME,
     COPIED_NAME,
     DONE_SUFFIX,
+    INPUTS_FOLDER,
     JOBS_FOLDER,
     LOCK_NAME,
     SIDECAR_FOLDER,
@@ -48,6 +50,7 @@ class Claim:
     orphaned: set[int] = field(default_factory=set)
     given: set[int] = field(default_factory=set)  # handed out by this daemon
     left: set[int] = field(default_factory=set)  # sources that need no more clearing
+    unread: set[int] = field(default_factory=set)  # sources of which there is no copy, for they could not be read
     to_clear: bool = True  # a job has ended since the inbox was last cleared of its images
 
     @cached_property
@@ -64,6 +67,12 @@ class Claim:
     def specs(self) -> dict[int, JobSpec | None]:
         """What workers need, by number."""
         return {job.index: self.record.spec(job) for job in self.record.jobs}
+
+    def rewritten(self, record: ClaimRecord) -> None:
+        """Its record on disk is another one by now."""
+        self.record = record
+        for name in ("by_index", "by_id", "specs"):
+            self.__dict__.pop(name, None)
 
     @property
     def sidecar(self) -> Path:
@@ -82,6 +91,12 @@ class Claim:
     def finished(self) -> bool:
         """Whether every job has its end."""
         return len(self.done) == len(self.record.jobs)
+
+    def lacks(self, job: JobRecord) -> set[int]:
+        """The sources of a job of which there is no copy yet."""
+        if not self.unread:
+            return set()
+        return {item.source for item in job.inputs if item.source is not None} & self.unread
 
     def needs(self) -> set[str]:
         """The inbox paths of images that its unfinished jobs use."""
@@ -103,6 +118,8 @@ def read_claim(folder: Path) -> Claim | None:
     if record is None:
         return None
     claim = Claim(record, folder, (folder / COPIED_NAME).exists())
+    if claim.copied:
+        claim.unread = _without_copy(claim)
     for job in record.jobs:
         done = read_model(Done, claim.job_folder(job).with_suffix(DONE_SUFFIX))
         if done is not None:
@@ -112,6 +129,15 @@ def read_claim(folder: Path) -> Claim | None:
         if attempts is not None:
             claim.attempts[job.index] = attempts
     return claim
+
+
+def _without_copy(claim: Claim) -> set[int]:
+    try:
+        there = set(os.listdir(claim.folder / INPUTS_FOLDER))  # noqa: PTH208 - names alone
+    except FileNotFoundError:
+        there = set()
+    stored = (source.stored.rpartition("/")[2] for source in claim.record.sources)
+    return {index for index, name in enumerate(stored) if name not in there}
 
 
 def claim_folders(places: Places) -> list[Path]:

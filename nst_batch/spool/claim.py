@@ -4,11 +4,15 @@ The order: the intent is written durably; the sidecar is renamed in, which is th
 images are copied beside it. Killed before the rename, the intent is dropped; killed after it, copying goes on.
 Where an image has changed or gone since it was seen, the sidecar is put back as if nothing had happened, and
 the next look decides anew.
+
+One image that the disk cannot read concerns its own jobs: the claim goes on without a copy of it, and the copy is
+tried again (:mod:`nst_batch.spool.second_look`). One over ``max_file_mb`` is refused by its size and stays where it is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -18,7 +22,9 @@ from pathlib import Path
 from typing import Literal
 
 from nst_batch import names
+from nst_batch.images.files import MEGA, ImageLimits, too_large
 from nst_batch.spool.book import Claim
+from nst_batch.spool.copying import UnreadableError
 from nst_batch.spool.fs import ChangedError, FileSystem, Identity, NotRegularError
 from nst_batch.spool.layout import STORED_NAME_BYTES, Places, claim_id, shorten, unique_file
 from nst_batch.spool.listing import Entry
@@ -36,7 +42,7 @@ from nst_batch.spool.records import (
     digest_of,
     sidecar_digest,
 )
-from nst_batch.spool.trouble import blocked_by
+from nst_batch.spool.trouble import blocked_by, is_one_files
 from nst_batch.spool.wanted import Ending, Source, WantedInput, WantedJob
 
 After = Literal["archive", "keep", "delete"]
@@ -44,18 +50,21 @@ _ADVICE = {
     "image_missing": "put the image beside the sidecar or correct its name, then nst-batch retry",
     "image_unreadable": "let the daemon's user read the image, then nst-batch retry",
 }
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
 class ClaimLostError(Exception):
     """What was to be claimed is not as it was seen; the next look decides anew."""
 
 
-def record_of(pair: Ready | Broken, entries: Mapping[str, Entry], after: After) -> ClaimRecord:
+def record_of(pair: Ready | Broken, entries: Mapping[str, Entry], after: After, max_file_mb: float) -> ClaimRecord:
     """The intent to claim a pair. ``entries`` are those it was found ready by.
 
     Raises :class:`ClaimLostError` where an image in a library has gone.
     """
-    return _record_of_broken(pair, after) if isinstance(pair, Broken) else _record_of_ready(pair, entries, after)
+    if isinstance(pair, Broken):
+        return _record_of_broken(pair, after)
+    return _record_of_ready(pair, entries, after, max_file_mb)
 
 
 def _record_of_broken(broken: Broken, after: After) -> ClaimRecord:
@@ -66,16 +75,18 @@ def _record_of_broken(broken: Broken, after: After) -> ClaimRecord:
     return _record(broken.sidecar, broken.entry, broken.text, after, (job,))
 
 
-def _record_of_ready(ready: Ready, entries: Mapping[str, Entry], after: After) -> ClaimRecord:
+def _record_of_ready(ready: Ready, entries: Mapping[str, Entry], after: After, max_file_mb: float) -> ClaimRecord:
     """A complete pair, or one whose time is up."""
     wanted = ready.wanted
     found = sorted(wanted.sources(), key=lambda source: (source.library, source.path))
-    kept = [source for source in found if source.path not in ready.unreadable]
-    sources = tuple(_source(n, source, entries) for n, source in enumerate(kept, 1))
+    seen = {source: _entry(source, entries) for source in found if source.path not in ready.unreadable}
+    refused = {source: why for source, entry in seen.items() if (why := _over_limit(source, entry, max_file_mb))}
+    kept = [source for source in seen if source not in refused]
+    sources = tuple(_source(n, source, seen[source]) for n, source in enumerate(kept, 1))
     index = {source: n for n, source in enumerate(kept)}
     sidecar_name = ready.sidecar.rpartition("/")[2]
     named = zip(ready.names, wanted.all_jobs(), strict=True)
-    jobs = tuple(_job(n, name, job, index, sources, sidecar_name) for n, (name, job) in enumerate(named, 1))
+    jobs = tuple(_job(n, name, job, index, sources, refused, sidecar_name) for n, (name, job) in enumerate(named, 1))
     return _record(ready.sidecar, ready.entry, ready.text, after, jobs, sources, wanted.sidecar, wanted.priority)
 
 
@@ -105,10 +116,23 @@ def _record(
     )
 
 
-def _source(number: int, source: Source, entries: Mapping[str, Entry]) -> SourceRecord:
+def _entry(source: Source, entries: Mapping[str, Entry]) -> Entry:
     entry = _library_entry(Path(source.path)) if source.library else entries[source.path]
     if entry.kind not in ("file", "link"):
         raise ClaimLostError(f"{source.path} is no file by now")
+    return entry
+
+
+def _over_limit(source: Source, entry: Entry, max_file_mb: float) -> Ending | None:
+    """Why an image is not even copied: its size is known before the worker would refuse it."""
+    size = entry.identity.size
+    if entry.kind == "link" or size <= max_file_mb * MEGA:
+        return None
+    error = too_large(source.path.rpartition("/")[2], size, ImageLimits(max_file_mb=max_file_mb))
+    return Ending("failed", error.code, error.message, error.advice)
+
+
+def _source(number: int, source: Source, entry: Entry) -> SourceRecord:
     base = shorten(source.path.rpartition("/")[2], STORED_NAME_BYTES)
     return SourceRecord(
         path=source.path,
@@ -137,6 +161,7 @@ def _job(
     job: WantedJob,
     index: dict[Source, int],
     sources: tuple[SourceRecord, ...],
+    refused: Mapping[Source, Ending],
     sidecar_name: str,
 ) -> JobRecord:
     taken = {names.fold(sidecar_name)}
@@ -144,7 +169,8 @@ def _job(
     inputs, trouble = [], None
     for item in job.inputs:
         where = None if item.source is None else index.get(item.source)
-        trouble = trouble or item.refusal or _trouble(item, where)
+        over_limit = None if item.source is None else refused.get(item.source)
+        trouble = trouble or item.refusal or over_limit or _trouble(item, where)
         if where is None:
             file_name = unique_file(item.ref.rpartition("/")[2], taken)
         else:
@@ -177,6 +203,13 @@ def _trouble(item: WantedInput, where: int | None) -> Ending | None:
 def _same_kind(source: SourceRecord, path: Path) -> None:
     if (source.kind == "link") != path.is_symlink():
         raise ChangedError(f"{path} changed since it was seen")
+
+
+def is_unreadable(error: OSError, origin: Path) -> bool:
+    """Whether the disk cannot read this one image; a network that is down, or our own disk, is another matter."""
+    if not isinstance(error, UnreadableError) and error.filename != str(origin):
+        return False
+    return error.errno not in _GONE and is_one_files(error)
 
 
 class Claimer:
@@ -224,18 +257,24 @@ class Claimer:
         return sidecar_digest(claim.sidecar, self._sidecar_limit) == claim.record.sidecar_digest
 
     def copy_inputs(self, claim: Claim) -> None:
-        """Copy what is not copied yet. Raises :class:`ClaimLostError`, the claim undone, where an image changed."""
+        """Copy what is not copied yet. Raises :class:`ClaimLostError`, the claim undone, where an image changed.
+
+        An image that cannot be read is passed over and noted in ``claim.unread``.
+        """
         if claim.copied:
             return
-        for source in claim.record.sources:
+        for index, source in enumerate(claim.record.sources):
             if os.path.lexists(claim.folder / source.stored):
                 continue
-            origin = Path(source.path) if source.library else self._places.inbox / source.path
+            origin = self.origin(source)
             expected = source.identity if source.kind == "file" else None
             try:
                 _same_kind(source, origin)
                 self._fs.copy_file(origin, claim.folder / source.stored, expected)
             except (OSError, ChangedError, NotRegularError) as error:
+                if isinstance(error, OSError) and is_unreadable(error, origin):
+                    claim.unread.add(index)
+                    continue
                 if isinstance(error, OSError) and self._is_ours(error, origin):
                     raise
                 self.undo(claim)
@@ -245,6 +284,43 @@ class Claimer:
         self._fs.write_durable(claim.folder / COPIED_NAME, b"")
         claim.copied = True
         self._fs.step("claim.copied")
+
+    def origin(self, source: SourceRecord) -> Path:
+        """Where an image was found."""
+        return Path(source.path) if source.library else self._places.inbox / source.path
+
+    def fetch(self, claim: Claim, index: int) -> None:
+        """Copy an image that there is no copy of, or that is not any more what was copied; the old copy stays.
+
+        The record that names the new copy is the commit point. Raises OSError, ChangedError, NotRegularError.
+        """
+        source = claim.record.sources[index]
+        origin = self.origin(source)
+        status = origin.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            raise NotRegularError(f"{origin} is not a file by now")
+        now = Identity.of(status)
+        inputs = claim.folder / INPUTS_FOLDER
+        stored = source.stored
+        if now != source.identity:
+            taken = {names.fold(name) for name in os.listdir(inputs)}  # noqa: PTH208 - names alone
+            stored = f"{INPUTS_FOLDER}/{unique_file(stored.rpartition('/')[2], taken)}"
+        elif os.path.lexists(claim.folder / stored):
+            return
+        self._fs.copy_file(origin, claim.folder / stored, now)
+        self._fs.fsync_dir(inputs)
+        self._fs.step("fetch.copied")
+        if now != source.identity:
+            fresh = source.model_copy(update={**now._asdict(), "stored": stored})
+            sources = (*claim.record.sources[:index], fresh, *claim.record.sources[index + 1 :])
+            self.rewrite(claim, claim.record.model_copy(update={"sources": sources}))
+            self._fs.step("fetch.recorded")
+        claim.unread.discard(index)
+
+    def rewrite(self, claim: Claim, record: ClaimRecord) -> None:
+        """Replace a claim's record, durably."""
+        self._fs.write_durable(claim.folder / CLAIM_NAME, record.model_dump_json().encode())
+        claim.rewritten(record)
 
     def _is_ours(self, error: OSError, origin: Path) -> bool:
         """Whether our own disk refuses, and not the image."""

@@ -39,6 +39,8 @@ class Clearer:
             for index, source in enumerate(claim.record.sources):
                 if index in claim.left or source.library or source.path in needed or source.path in named:
                     continue
+                if index in claim.unread:
+                    continue  # there is no copy of it
                 self._take_out(claim, index, source)
                 claim.left.add(index)
                 folders.add((self._places.inbox / source.path).parent)

@@ -98,6 +98,10 @@ class Desk:
         self._scan = self._scanner.look(self._listing, taken, at)
         return self._scanner.named() if self._scan.settled else None
 
+    def is_still(self, path: str, at: Moment) -> bool:
+        """Whether a file, if it is there, has been as it is for long enough."""
+        return self._scanner.is_still(path, at)
+
     def expire(self, at: Moment) -> None:
         """What waits for images waits no longer."""
         self._scanner.expire(at)
@@ -164,7 +168,12 @@ class Desk:
     def _remark(self) -> None:
         listing = self._listing
         self._say_once("ignored", listing.ignored, "{} is ignored: a temporary or hidden name", "names are ignored")
-        self._say_once("unreadable", listing.unreadable, "{}: no permission to look into it", "folders are unreadable")
+        self._say_once(
+            "unreadable",
+            listing.unreadable,
+            "{} cannot be looked at: no permission, or the disk's fault",
+            "places cannot be looked at",
+        )
 
     def _say_once(self, kind: str, found: Collection[str], one: str, many: str) -> None:
         said = self._said.get(kind, set())

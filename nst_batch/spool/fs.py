@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import functools
 import os
 import secrets
@@ -20,13 +19,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from nst_batch.spool.copying import UnreadableError, copy_content
+
 RENAME_NOREPLACE = 1
 AT_FDCWD = -100
-FICLONE = 0x40049409
-COPY_CHUNK = 1 << 26
-READ_CHUNK = 1 << 20
-_NO_CLONE = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM, errno.ETXTBSY}
-_NO_RANGE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY}
 
 
 class Identity(NamedTuple):
@@ -54,11 +50,13 @@ class FileSystem:
     """The primitives, and what is made of them.
 
     ``on_step(name)`` is called after each named step of the spool; what it raises passes, which is how a test
-    stops the spool there.
+    stops the spool there. ``on_progress()`` is called as long work gets on: after each piece of a copy and after
+    each file of a tree.
     """
 
     def __init__(self, on_step: Callable[[str], None] | None = None) -> None:
         self._on_step = on_step
+        self.on_progress: Callable[[], object] = lambda: None
 
     def step(self, name: str) -> None:
         """Say that the spool has come to the step ``name``, such as ``claim.renamed``."""
@@ -172,7 +170,8 @@ class FileSystem:
         """Copy a regular file to a new name with its mtime, sharing blocks where the file system can.
 
         A link is never followed. Raises :class:`NotRegularError`, and :class:`ChangedError` where the file is
-        not ``expected`` or changed while it was read; FileExistsError where the target stands.
+        not ``expected`` or changed while it was read; :class:`UnreadableError` where reading it fails;
+        FileExistsError where the target stands.
         """
         source_fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -184,7 +183,7 @@ class FileSystem:
                 raise ChangedError(f"{source} changed since it was seen")
             target_fd = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             try:
-                whole = _copy_content(source_fd, target_fd, status.st_size)
+                whole = self._copy_content(source, source_fd, target_fd, status.st_size)
                 os.utime(target_fd, ns=(status.st_atime_ns, status.st_mtime_ns))
                 if sync:
                     os.fsync(target_fd)
@@ -195,6 +194,12 @@ class FileSystem:
             return before
         finally:
             os.close(source_fd)
+
+    def _copy_content(self, source: Path, source_fd: int, target_fd: int, size: int) -> bool:
+        try:
+            return copy_content(source_fd, target_fd, size, self.on_progress)
+        except UnreadableError as error:
+            raise UnreadableError(error.errno, error.strerror, str(source)) from error
 
     def symlink(self, points_to: str, target: Path) -> None:
         """Make a link that says ``points_to``."""
@@ -241,6 +246,7 @@ class FileSystem:
             else:
                 self.copy_new(source, aside, expected, sync=sync)
             self.rename(aside, target)
+            self.on_progress()
         except BaseException:
             with contextlib.suppress(OSError):
                 aside.unlink(missing_ok=True)
@@ -269,6 +275,7 @@ class FileSystem:
                 path = Path(folder, name)
                 if stat.S_ISREG(path.lstat().st_mode):
                     self.fsync_file(path)
+                    self.on_progress()
             self.fsync_dir(Path(folder))
 
     def discard(self, path: Path, trash: Path) -> None:
@@ -319,36 +326,3 @@ def _renameat2(source: Path, target: Path) -> None:
     if done != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), str(source), None, str(target))
-
-
-def _copy_content(source: int, target: int, size: int) -> bool:
-    """Copy ``size`` bytes; False where the source turned out to be shorter."""
-    try:
-        fcntl.ioctl(target, FICLONE, source)
-    except OSError as error:
-        if error.errno not in _NO_CLONE:
-            raise
-    else:
-        return True
-    done = 0
-    try:
-        while done < size:
-            count = os.copy_file_range(source, target, min(COPY_CHUNK, size - done), done, done)
-            if count == 0:
-                break
-            done += count
-    except OSError as error:
-        if error.errno not in _NO_RANGE:
-            raise
-    # Some file systems end a range copy early without an error: the rest is read and written.
-    os.lseek(source, done, os.SEEK_SET)
-    os.lseek(target, done, os.SEEK_SET)
-    while done < size:
-        chunk = os.read(source, READ_CHUNK)
-        if not chunk:
-            return False
-        view = memoryview(chunk)
-        while view:
-            view = view[os.write(target, view) :]
-        done += len(chunk)
-    return True

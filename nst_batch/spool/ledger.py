@@ -59,8 +59,9 @@ class Ledger:
             job
             for claim in self.claims.values()
             if claim.copied
-            for job in (job_view(claim, record, self._places) for record in claim.live())
+            for job in (job_view(claim, record, self._places) for record in claim.live() if not claim.lacks(record))
             if not (job.given or job.orphaned or job.trouble or job.outcome)
+            and job.attempts.cut is None
             and counts.is_due(job.attempts, at.wall, pauses)
         )
         return min(runnable, key=self.order, default=None)

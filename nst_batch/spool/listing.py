@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nst_batch.spool.fs import Identity
-from nst_batch.spool.trouble import InboxLost
+from nst_batch.spool.trouble import InboxLost, is_one_files
 
 OWN_FOLDER = ".nst_batch"
 
@@ -37,7 +37,7 @@ class Listing:
 
     entries: Mapping[str, Entry]
     ignored: frozenset[str] = frozenset()
-    unreadable: frozenset[str] = frozenset()  # folders that could not be listed
+    unreadable: frozenset[str] = frozenset()  # folders that could not be listed, files that could not be looked at
 
     def root_names(self) -> tuple[str, ...]:
         """The names at the inbox's root, in order."""
@@ -61,7 +61,7 @@ class Lister:
         while folders:
             prefix = folders.pop()
             try:
-                self._one_folder(prefix, entries, ignored, folders)
+                self._one_folder(prefix, entries, ignored, unreadable, folders)
             except FileNotFoundError as error:
                 if not prefix:
                     raise InboxLost("inbox_lost", f"{self.root} is gone", "bring it back or mount it") from error
@@ -76,7 +76,9 @@ class Lister:
         self._known = set(entries)
         return Listing(entries, frozenset(ignored), frozenset(unreadable))
 
-    def _one_folder(self, prefix: str, entries: Entries, ignored: set[str], folders: list[str]) -> None:
+    def _one_folder(
+        self, prefix: str, entries: Entries, ignored: set[str], unreadable: set[str], folders: list[str]
+    ) -> None:
         known, hidden = self._known, OWN_FOLDER
         with os.scandir(self.root / prefix if prefix else self.root) as names:
             for item in names:
@@ -88,6 +90,11 @@ class Lister:
                 try:
                     status = item.stat(follow_symlinks=False)
                 except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    if not is_one_files(error):
+                        raise
+                    unreadable.add(path)
                     continue
                 mode = status.st_mode
                 if stat.S_ISREG(mode):

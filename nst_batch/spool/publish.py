@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from nst_batch import names
-from nst_batch.job import ERROR_NAME, LOSS_NAME
+from nst_batch.job import ERROR_NAME, LOSS_NAME, MANIFEST_NAME
 from nst_batch.spool.book import Claim, read_model
+from nst_batch.spool.claim import Claimer
 from nst_batch.spool.control import consume
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import NEW_PREFIX, RUNNING_MARKER, Ended, Places
@@ -31,23 +33,25 @@ _ASIDE = re.compile(r"\.[0-9a-f]{12}\.tmp")
 class Publisher:
     """Makes running folders and takes them to where they belong."""
 
-    def __init__(self, fs: FileSystem, places: Places, inbox_id: str = "") -> None:
+    def __init__(self, fs: FileSystem, places: Places, claimer: Claimer) -> None:
         self._fs = fs
         self._places = places
-        self.inbox_id = inbox_id  # another inbox may share the outbox; its running folders are not ours
+        self._claimer = claimer
+        self.inbox_id = ""  # another inbox may share the outbox; its running folders are not ours
+        self.taken: Callable[[], Collection[str]] = tuple  # the JOB names that are not free
 
     # --- running ----------------------------------------------------------------------------------------
 
     def prepare(self, claim: Claim, job: JobRecord, *, keep: bool) -> Path:
         """The running folder of a job, with its inputs; with ``keep`` one that is there already stays.
 
-        It is built aside and renamed, so that one of this name is always whole.
+        It is built aside and renamed, so that one of this name is always whole. Where another inbox that shares
+        the outbox, or a person, has put something there, that stays and the job gets the next free name.
         """
         running = self._places.running / job.name
-        ours = self.owner(running) == (self.inbox_id, claim.record.job_id(job))
-        if ours and keep:
-            return running
-        if ours:
+        if self.has(claim, job):
+            if keep:
+                return running
             self._fs.discard(running, self._places.out_trash)
         self._fs.make_folder(self._places.running)
         aside = self._places.running / f"{self.new_prefix}{secrets.token_hex(6)}"
@@ -57,8 +61,13 @@ class Publisher:
         # On the disk before any checkpoint or outcome can be: after a power cut a kept folder is believed.
         self._fs.fsync_tree(aside)
         self._fs.step("running.built")
-        self._make_way(running)
-        self._fs.rename_noreplace(aside, running)
+        while True:
+            try:
+                self._fs.rename_noreplace(aside, running)
+            except FileExistsError:
+                running = self._places.running / self._rename(claim, job)
+                continue
+            break
         self._fs.fsync_dir(self._places.running)
         self._fs.step("running.made")
         return running
@@ -76,11 +85,28 @@ class Publisher:
             return None
         return inbox_id, job_id
 
-    def _make_way(self, running: Path) -> None:
-        """Move aside whatever somebody else has put where a running folder must be; it is not ours to remove."""
-        if os.path.lexists(running):
-            there = os.listdir(running.parent)  # noqa: PTH208 - names alone
-            self._fs.rename_noreplace(running, running.with_name(names.unique_name(running.name, there)))
+    def has(self, claim: Claim, job: JobRecord) -> bool:
+        """Whether the job's running folder is there, and is its own."""
+        return self.owner(self._places.running / job.name) == (self.inbox_id, claim.record.job_id(job))
+
+    def _is_anothers(self, running: Path, job_id: str) -> bool:
+        """Whether a running folder belongs to another job; one without its mark is about to be published."""
+        owner = self.owner(running)
+        if owner is not None:
+            return owner != (self.inbox_id, job_id)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            return bool(json.loads((running / MANIFEST_NAME).read_bytes()).get("id", job_id) != job_id)
+        return False
+
+    def _rename(self, claim: Claim, job: JobRecord) -> str:
+        """Give a job the next free name, durably; returns it."""
+        name = names.unique_name(job.title, [*self.taken(), job.name])
+        jobs = tuple(
+            each if each.index != job.index else job.model_copy(update={"name": name}) for each in claim.record.jobs
+        )
+        self._claimer.rewrite(claim, claim.record.model_copy(update={"jobs": jobs}))
+        self._fs.step("running.renamed")
+        return name
 
     def _fill_input(self, claim: Claim, job: JobRecord, folder: Path, *, images: bool) -> None:
         """Put the sidecar and the images as they were given into ``folder/input``."""
@@ -91,6 +117,8 @@ class Publisher:
             return
         stored = {item.name: item.source for item in job.inputs if item.source is not None}
         for name, source in stored.items():
+            if source in claim.unread:
+                continue
             self._fs.copy_file(claim.folder / claim.record.sources[source].stored, target / name, sync=False)
 
     # --- the ends ---------------------------------------------------------------------------------------
@@ -111,6 +139,7 @@ class Publisher:
         Of what it made only the losses stay.
         """
         running = self.prepare(claim, job, keep=True)
+        job = claim.by_index[job.index]  # it may go by another name from now on
         for path in list(running.iterdir()):
             if path.name in (LOSS_NAME, RUNNING_MARKER):
                 continue
@@ -224,14 +253,15 @@ class Publisher:
             return None
         target = self._places.outbox / record.target
         running = self._places.running / job.name
-        gone = not os.path.lexists(running)
+        gone = not os.path.lexists(running) or self._is_anothers(running, claim.record.job_id(job))
         if record.via:
             # Copied beside the target: that copy gone means that it was renamed.
             via = self._places.outbox / record.via
             if os.path.lexists(via):
                 self._fs.rmtree(via)
             else:
-                self._fs.discard(running, self._places.out_trash)
+                if not gone:
+                    self._fs.discard(running, self._places.out_trash)
                 gone = True
         if gone:
             self._fs.fsync_dir(self._places.running)

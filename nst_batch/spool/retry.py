@@ -2,11 +2,13 @@
 
 The pair is put together aside, the failed folder notes durably where, then one rename puts it into the inbox
 and the failed folder goes away. Killed anywhere, the same command or the next start of the daemon finishes:
-a note whose folder aside is gone means that the pair is in the inbox already.
+a note whose folder aside is gone means that the pair is in the inbox already. Another inbox that shares the outbox
+leaves it alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -47,7 +49,7 @@ def retry_job(fs: FileSystem, places: Places, name: str) -> Path:
             raise UsageError("no_such_job", f"no failed job is called {name}", "nst-batch status shows the failed jobs")
         aside = secrets.token_hex(6)
         _put_together(fs, folder, places.retries / aside)
-        fs.write_durable(folder / NOTE_NAME, aside.encode())
+        fs.write_durable(folder / NOTE_NAME, f"{aside} {_inbox_id(places)}".encode())
         fs.step("retry.noted")
         target = _carry_out(fs, places, folder)
         assert target is not None
@@ -96,8 +98,10 @@ def _finish_all(fs: FileSystem, places: Places) -> None:
     except FileNotFoundError:
         found = []
     for name in found:
-        if (places.failed / name / NOTE_NAME).exists():
-            _carry_out(fs, places, places.failed / name)
+        note = places.failed / name / NOTE_NAME
+        if note.exists():
+            if _noted(note)[1] in ("", _inbox_id(places)):
+                _carry_out(fs, places, places.failed / name)
         else:
             for torn in (places.failed / name).glob(".*.tmp"):  # a note whose writing was cut short
                 fs.remove(torn)
@@ -119,8 +123,20 @@ def _put_together(fs: FileSystem, folder: Path, aside: Path) -> None:
     fs.step("retry.built")
 
 
+def _noted(note: Path) -> tuple[str, str]:
+    """Where the pair lies aside, and in which inbox: another one may share the outbox."""
+    aside, _, inbox_id = note.read_text().partition(" ")
+    return aside, inbox_id
+
+
+def _inbox_id(places: Places) -> str:
+    with contextlib.suppress(OSError):
+        return places.marker.read_text()
+    return ""
+
+
 def _carry_out(fs: FileSystem, places: Places, folder: Path) -> Path | None:
-    aside = places.retries / (folder / NOTE_NAME).read_text()
+    aside = places.retries / _noted(folder / NOTE_NAME)[0]
     target = None
     while os.path.lexists(aside):
         there = os.listdir(places.inbox)  # noqa: PTH208 - names alone

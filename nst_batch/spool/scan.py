@@ -23,6 +23,7 @@ from nst_batch.errors import NstError
 from nst_batch.spool.fs import Identity
 from nst_batch.spool.listing import Entry, Listing
 from nst_batch.spool.pair import Broken, Ready, Scan, Waiting
+from nst_batch.spool.trouble import is_one_files
 from nst_batch.spool.wanted import Moment, Reading, Used, Wanted
 
 NAMES_SHOWN = 3
@@ -46,7 +47,7 @@ class _Known:
     read: bool = False
     request: Any = None
     error: NstError | None = None
-    unreadable: bool = False
+    unreadable: str = ""  # why its text cannot be had
     wanted: Wanted | None = None
     used: Used = field(default_factory=Used)
     names: tuple[str, ...] = ()
@@ -131,6 +132,10 @@ class Scanner:
             return None
         return Ready(path, known.entry, known.text, known.wanted, known.names, bool(known.wanted.missing))
 
+    def is_still(self, path: str, at: Moment) -> bool:
+        """Whether a file has been as it is for ``settle_seconds``, as far as looks tell; one that is gone is still."""
+        return path not in self._stamps or at.mono >= self._still_at(path)
+
     def named(self) -> set[str]:
         """The images in the inbox that any sidecar there names, as far as sidecars have been read."""
         wanted = (known.wanted for known in self._sidecars.values() if known.wanted is not None)
@@ -202,11 +207,16 @@ class Scanner:
         try:
             known.text = self.read(path)
         except PermissionError:
-            known.unreadable = True
+            known.unreadable = f"no permission to read {path}"
             return
         except FileNotFoundError:
             return  # the next listing knows
-        known.read, known.unreadable = True, False
+        except OSError as error:
+            if not is_one_files(error):
+                raise
+            known.unreadable = f"{path} cannot be read: {error.strerror}"
+            return
+        known.read, known.unreadable = True, ""
         try:
             known.request = self.reading.parse(path, known.text)
         except NstError as error:
@@ -261,7 +271,7 @@ class Scanner:
 
         if known.unreadable:
             changes.append(at.mono + LOOK_AGAIN_SECONDS)
-            return Waiting(path, known.names, "unreadable", f"no permission to read {path}", None)
+            return Waiting(path, known.names, "unreadable", known.unreadable, None)
         if not known.read or known.wanted is None:
             return settling(path, max(self._still_at(path), at.mono + 0.01))
         images = sorted(source.path for source in known.wanted.sources() if not source.library)

@@ -13,11 +13,10 @@ from typing import Self
 from nst_batch import names
 from nst_batch.config import Config
 from nst_batch.errors import NstError
-from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, SPEC_NAME
-from nst_batch.spool import attempts as counts
+from nst_batch.job import MANIFEST_NAME
 from nst_batch.spool.attach import Attachment, short_of_room
-from nst_batch.spool.attempts import Attempts, Death, JobLimits, Verdict
-from nst_batch.spool.book import Claim, checkpoint_stamp, job_view, write_attempts
+from nst_batch.spool.attempts import Death, JobLimits, Verdict
+from nst_batch.spool.book import Claim, job_view
 from nst_batch.spool.claim import Claimer, ClaimLostError, record_of
 from nst_batch.spool.clear import Clearer
 from nst_batch.spool.control import Control
@@ -27,9 +26,10 @@ from nst_batch.spool.layout import Ended, HandOut, Job, ManifestWriter, Places
 from nst_batch.spool.ledger import Ledger
 from nst_batch.spool.pair import Broken, Ready
 from nst_batch.spool.publish import Publisher
-from nst_batch.spool.records import JobRecord
 from nst_batch.spool.recover import Recoverer, Recovery
 from nst_batch.spool.retry import finish_retries, with_inputs
+from nst_batch.spool.runs import Runs
+from nst_batch.spool.second_look import SecondLook
 from nst_batch.spool.trouble import InboxLost, SpoolBlocked, blocked_by
 from nst_batch.spool.view import View
 from nst_batch.spool.wanted import Ending, Moment
@@ -46,11 +46,14 @@ class Spool:
         self._attachment = Attachment(self._fs, self._places)
         limit = int(config.limits.max_sidecar_kb * 1024)
         self._claimer = Claimer(self._fs, self._places, limit)
-        self._publisher = Publisher(self._fs, self._places)
+        self._publisher = Publisher(self._fs, self._places, self._claimer)
         self._clearer = Clearer(self._fs, self._places, self._claimer)
         self._recoverer = Recoverer(self._fs, self._places, self._claimer, self._publisher)
         self._desk = Desk(config, self._fs, self._places)
         self._ledger = Ledger(self._places, self._recoverer)
+        self._publisher.taken = self._ledger.taken
+        self._runs = Runs(self._fs, self._places, self._ledger, self._publisher)
+        self._second_look = SecondLook(self._fs, self._claimer, self._desk)
 
     # --- holding the inbox ------------------------------------------------------------------------------
 
@@ -128,11 +131,13 @@ class Spool:
         """Everything that can be settled without a worker: to be called after each look.
 
         Broken and hopeless sidecars are claimed and fail, jobs known to fail do so, cancelled ones that no worker
-        has end, orphans that have let go are taken over, ended jobs' images leave the inbox.
+        has end, orphans that have let go are taken over, ended jobs' images leave the inbox, those that could not
+        be read or looked cut short are looked at again.
         """
         with self._held():
             for claim in list(self._ledger.claims.values()):
                 self._complete(claim)
+                self._second_look.look(claim, self._job_limits(), at)
                 self._ledger.ended(*self._recoverer.adopt_orphans(claim))
             for pair in self._desk.hopeless():
                 self._claim(pair)
@@ -207,7 +212,9 @@ class Spool:
         """Claim a pair; None where it has changed in the last moment."""
         self._desk.forget(pair.sidecar)
         try:
-            claim = self._claimer.commit(record_of(pair, self._desk.entries, self._config.after))
+            limit = self._config.limits.max_file_mb
+            record = record_of(pair, self._desk.entries, self._config.after, limit)
+            claim = self._claimer.commit(record)
             self._ledger.claims[claim.record.id] = claim
             self._claimer.copy_inputs(claim)
         except ClaimLostError:
@@ -216,56 +223,25 @@ class Spool:
         return claim
 
     def hand_out(self, job: Job, at: Moment) -> HandOut:
-        """Make ready what a worker needs, then count the run, durably. The job is in a worker's hands then.
-
-        The count comes last, so that a disk that refuses one of the others costs the job nothing.
-        """
+        """Make ready what a worker needs, then count the run, durably. The job is in a worker's hands then."""
         del at
         with self._held():
-            claim, record = self._ledger.find(job.id)
-            folder = claim.job_folder(record)
-            stamp = checkpoint_stamp(folder)
-            attempts = counts.given(claim.attempts.get(record.index, Attempts()), stamp)
-            assert job.spec is not None
-            self._fs.make_folder(folder)
-            self._fs.remove(folder / OUTCOME_NAME)
-            self._fs.write_durable(folder / SPEC_NAME, job.spec.model_dump_json().encode())
-            running = self._publisher.prepare(claim, record, keep=bool(stamp))
-            self._fs.step("handout.made")
-            write_attempts(self._fs, claim, record, attempts)
-            self._ledger.given(claim, record)
-            self._fs.step("handout.counted")
-            return HandOut(self.job(job.id), folder, running, attempts.runs, bool(stamp))
+            return self._runs.hand_out(job.id)
 
     def put_back(self, job: Job, at: Moment) -> Verdict:
         """The daemon is stopping and the worker has ended: the run is taken back."""
         del at
         with self._held():
-            claim, record = self._ledger.find(job.id)
-            folder = claim.job_folder(record)
-            if (folder / OUTCOME_NAME).exists():
-                # It finished in the last moment: the next start settles it.
-                self._ledger.returned(claim, record)
-                return Verdict(retry_at=0.0)
-            before = claim.attempts.get(record.index, Attempts())
-            after, verdict = counts.interrupted(before, checkpoint_stamp(folder))
-            write_attempts(self._fs, claim, record, after)
-            self._ledger.returned(claim, record)
-            return verdict
+            return self._runs.put_back(job.id)
 
     def died(self, job: Job, death: Death, at: Moment) -> Verdict:
         """A run ended without a result: when it is tried again, or the ending to :meth:`fail` it with."""
         with self._held():
-            claim, record = self._ledger.find(job.id)
-            folder = claim.job_folder(record)
-            before = claim.attempts.get(record.index, Attempts())
-            limits = JobLimits(self._config.jobs.attempts, tuple(self._config.jobs.backoff_seconds))
-            after, verdict = counts.died(before, death, checkpoint_stamp(folder), limits, at.wall)
-            write_attempts(self._fs, claim, record, after)
-            self._fs.step("died.counted")
-            self._fs.remove(folder / OUTCOME_NAME)
-            self._ledger.returned(claim, record)
-            return verdict
+            return self._runs.died(job.id, death, self._job_limits(), at)
+
+    def _job_limits(self) -> JobLimits:
+        jobs, watch = self._config.jobs, self._config.watch
+        return JobLimits(jobs.attempts, tuple(jobs.backoff_seconds), max(watch.settle_seconds, watch.rescan_seconds))
 
     # --- ends -------------------------------------------------------------------------------------------
 
@@ -276,24 +252,12 @@ class Spool:
         """
         with self._held():
             claim, record = self._ledger.find(job.id)
-            if not (self._places.running / record.name).is_dir():
-                self._run_again(claim, record)
+            if not self._publisher.has(claim, record):
+                self._runs.begin_anew(claim, record)
             ended = self._publisher.finish(claim, record, ending, files or {})
             self._ledger.returned(claim, record)
             self._clear_after(at)
             return ended
-
-    def _run_again(self, claim: Claim, record: JobRecord) -> None:
-        folder = claim.job_folder(record)
-        for path in (folder / OUTCOME_NAME, *sorted(folder.glob("checkpoint*"))):
-            self._fs.remove(path)
-        write_attempts(self._fs, claim, record, Attempts())
-        self._ledger.returned(claim, record)
-        raise SpoolBlocked(
-            "running_gone",
-            f"{self._places.running / record.name} was removed before it could be published",
-            "nothing is to be done: the job runs again",
-        )
 
     def fail(self, job: Job, ending: Ending, at: Moment, files: Mapping[str, bytes] | None = None) -> Ended:
         """Put a job that failed or was cancelled into ``failed/`` with its inputs."""

@@ -42,6 +42,11 @@ def blocked_by(error: OSError) -> SpoolBlocked | None:
     return SpoolBlocked(code, f"{where}: {what}" if where else what, advice)
 
 
+def is_one_files(error: OSError) -> bool:
+    """Whether what kept a file from being read is that file's own trouble: a bad sector, not a network that is down."""
+    return error.errno == errno.EIO or blocked_by(error) is None
+
+
 @contextlib.contextmanager
 def guard() -> Iterator[None]:
     """Turn what the disk refuses into :class:`SpoolBlocked`; every other error passes."""

@@ -110,7 +110,7 @@ class World:
 
     def look(self, seconds: float = 0.0) -> View:
         if seconds:
-            self.spool.look(self.at)
+            self.notes += self.spool.look(self.at).notes
             self.later(seconds)
         view = self.spool.look(self.at)
         self.notes += view.notes

@@ -106,7 +106,7 @@ def test_a_copy_without_reflinks_or_ranges(
     def missing(*args: object) -> int:
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
-    monkeypatch.setattr("nst_batch.spool.fs.fcntl.ioctl", missing)
+    monkeypatch.setattr("nst_batch.spool.copying.fcntl.ioctl", missing)
     if "range" in broken:
         monkeypatch.setattr(os, "copy_file_range", missing)
     if "short range" in broken:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from spool_world import KillSwitch, StepLog, World
 
-from nst_batch.spool import Ending, FileSystem, retry_job
+from nst_batch.spool import Death, Ending, FileSystem, retry_job
 
 Scene = Callable[[World], None]
 
@@ -69,6 +69,33 @@ def scene_cancel(world: World) -> None:
     world.run_all()
 
 
+def set_cut(world: World) -> set[str]:
+    world.put("g.yaml", "content: [x.jpg, y.jpg]\nstyle: shared.jpg\n")
+    for name in ("x.jpg", "y.jpg", "shared.jpg"):
+        world.put(name, f"{name} half" if name == "x.jpg" else name)
+    return {"x-shared", "y-shared"}
+
+
+def scene_cut(world: World) -> None:
+    """One image of a grid is copied so slowly that it is claimed in part; it comes whole while its job waits."""
+    for _ in range(8):
+        world.look(40.0)
+        world.sweep()
+        for job in world.spool.jobs():
+            if job.outcome is not None and not job.given:
+                world.finish(job)
+        while (handout := world.hand_out_next()) is not None:
+            assert handout.job.spec is not None
+            images = {item.name: handout.job.claim_folder / item.path for item in handout.job.spec.inputs}
+            cut = [name for name, path in images.items() if b"half" in path.read_bytes()]
+            if cut:
+                world.put(cut[0], f"{cut[0]} whole at last")
+                world.spool.died(handout.job, Death("image_truncated", "ends too early", cut=cut[0]), world.at)
+            else:
+                world.work(handout)
+                world.finish(handout)
+
+
 Results = dict[str, dict[str, bytes]]
 
 
@@ -89,7 +116,8 @@ def prepare(world: World, setting: Callable[[World], set[str]]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("setting", "scene"), [(set_done, scene_done), (set_failing, scene_failing), (set_done, scene_cancel)]
+    ("setting", "scene"),
+    [(set_done, scene_done), (set_failing, scene_failing), (set_done, scene_cancel), (set_cut, scene_cut)],
 )
 def test_killed_at_every_step(tmp_path: Path, setting: Callable[[World], set[str]], scene: Scene) -> None:
     """Wherever the daemon is killed, the next one finishes: nothing lost, nothing twice, nothing in part."""

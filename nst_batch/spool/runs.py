@@ -1,0 +1,95 @@
+"""A job in a worker's hands: handed out, given back, dead. Each is counted durably before anything follows from it."""
+
+from __future__ import annotations
+
+from nst_batch.job import OUTCOME_NAME, SPEC_NAME
+from nst_batch.spool import attempts as counts
+from nst_batch.spool.attempts import Attempts, Death, JobLimits, Verdict
+from nst_batch.spool.book import Claim, checkpoint_stamp, job_view, write_attempts
+from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.layout import HandOut, Places
+from nst_batch.spool.ledger import Ledger
+from nst_batch.spool.publish import Publisher
+from nst_batch.spool.records import JobRecord
+from nst_batch.spool.trouble import SpoolBlocked
+from nst_batch.spool.wanted import Moment
+
+
+class Runs:
+    """Begins and ends the runs of jobs."""
+
+    def __init__(self, fs: FileSystem, places: Places, ledger: Ledger, publisher: Publisher) -> None:
+        self._fs = fs
+        self._places = places
+        self._ledger = ledger
+        self._publisher = publisher
+
+    def hand_out(self, job_id: str) -> HandOut:
+        """Make ready what a worker needs, then count the run. The job is in a worker's hands then.
+
+        The count comes last, so that a disk that refuses one of the others costs the job nothing.
+        """
+        claim, record = self._ledger.find(job_id)
+        folder = claim.job_folder(record)
+        stamp = checkpoint_stamp(folder)
+        attempts = counts.given(claim.attempts.get(record.index, Attempts()), stamp)
+        self._fs.make_folder(folder)
+        self._fs.remove(folder / OUTCOME_NAME)
+        running = self._publisher.prepare(claim, record, keep=bool(stamp))
+        claim, record = self._ledger.find(job_id)  # it may go by another name from now on
+        spec = claim.specs[record.index]
+        assert spec is not None
+        self._fs.write_durable(folder / SPEC_NAME, spec.model_dump_json().encode())
+        self._fs.step("handout.made")
+        write_attempts(self._fs, claim, record, attempts)
+        self._ledger.given(claim, record)
+        self._fs.step("handout.counted")
+        return HandOut(job_view(claim, record, self._places), folder, running, attempts.runs, bool(stamp))
+
+    def put_back(self, job_id: str) -> Verdict:
+        """The run is taken back: the daemon is stopping, the worker has ended."""
+        claim, record = self._ledger.find(job_id)
+        folder = claim.job_folder(record)
+        if (folder / OUTCOME_NAME).exists():
+            # It finished in the last moment: the next start settles it.
+            self._ledger.returned(claim, record)
+            return Verdict(retry_at=0.0)
+        before = claim.attempts.get(record.index, Attempts())
+        after, verdict = counts.interrupted(before, checkpoint_stamp(folder))
+        write_attempts(self._fs, claim, record, after)
+        self._ledger.returned(claim, record)
+        return verdict
+
+    def died(self, job_id: str, death: Death, limits: JobLimits, at: Moment) -> Verdict:
+        """A run ended without a result: when it is tried again, or its end."""
+        claim, record = self._ledger.find(job_id)
+        folder = claim.job_folder(record)
+        before = claim.attempts.get(record.index, Attempts())
+        if death.cut is not None and not before.looked_again:
+            after, verdict = counts.cut_short(before, _copy_of(claim, record, death.cut), limits, at.wall)
+        else:
+            after, verdict = counts.died(before, death, checkpoint_stamp(folder), limits, at.wall)
+        write_attempts(self._fs, claim, record, after)
+        self._fs.step("died.counted")
+        self._fs.remove(folder / OUTCOME_NAME)
+        self._ledger.returned(claim, record)
+        return verdict
+
+    def begin_anew(self, claim: Claim, record: JobRecord) -> None:
+        """Forget every run of a job whose running folder somebody has removed; raises SpoolBlocked to say so."""
+        folder = claim.job_folder(record)
+        for path in (folder / OUTCOME_NAME, *sorted(folder.glob("checkpoint*"))):
+            self._fs.remove(path)
+        write_attempts(self._fs, claim, record, Attempts())
+        self._ledger.returned(claim, record)
+        raise SpoolBlocked(
+            "running_gone",
+            f"{self._places.running / record.name} was removed before it could be published",
+            "nothing is to be done: the job runs again",
+        )
+
+
+def _copy_of(claim: Claim, record: JobRecord, name: str) -> str:
+    """The copy that a worker knew by an input's name; "" where the job has no such input."""
+    sources = (item.source for item in record.inputs if item.name == name and item.source is not None)
+    return next((claim.record.sources[index].stored for index in sources), "")
