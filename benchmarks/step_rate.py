@@ -4,7 +4,8 @@
 
 The share counts 2 · 9 · C_in · C_out · positions per convolution, forward and backward, against the rate of a
 4096³ matrix product of the same precision, the better of TensorFlow's and NumPy's. Every round times each
-contestant once, so a busy machine slows all of them; medians over the rounds are shown.
+contestant once, so a busy machine slows all of them; medians over the rounds are shown. The tutorial runs in a
+process of its own, in which TensorFlow is as it comes.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nst_batch.transfer.device import choose_device, quiet_tensorflow
+from nst_batch.transfer.device import choose_device, prepare_tensorflow
 
-quiet_tensorflow()
+prepare_tensorflow()
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a file, not as a module
 
 import tensorflow as tf  # noqa: E402 - told to be quiet first
 
-from benchmarks.tutorial import CONTENT_LAYERS, STYLE_LAYERS, Tutorial  # noqa: E402
+from benchmarks.tutorial import CONTENT_LAYERS, STYLE_LAYERS, TutorialProcess  # noqa: E402
 from nst_batch.settings import VGG19_LAYERS  # noqa: E402
 from nst_batch.transfer.network import Network, load_network  # noqa: E402
 from nst_batch.transfer.objective import Layers, Targets, balance  # noqa: E402
@@ -104,19 +105,20 @@ def measure(size: int, rounds: int, weights: Weights, network: Network) -> dict[
     """Seconds of every contestant in every round."""
     generator = np.random.default_rng(1)
     content, style = (generator.random((1, size, size, 3), np.float32) for _ in range(2))
-    contestants: dict[str, Callable[[], object]] = {
-        "tutorial": Tutorial(content, style, weights.kernels).step,
-        "ours": our_step(network, content, style),
-        **matrix_products(network.precision),
-    }
-    for work in contestants.values():
-        work()
-        work()
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, work in contestants.items():
-            seconds[name].append(timed(work))
-    return seconds
+    with TutorialProcess(content, style, weights.kernels, network.device.kind) as tutorial:
+        contestants: dict[str, Callable[[], object]] = {
+            "tutorial": tutorial.step,
+            "ours": our_step(network, content, style),
+            **matrix_products(network.precision),
+        }
+        for work in contestants.values():
+            work()
+            work()
+        seconds: dict[str, list[float]] = {name: [] for name in contestants}
+        for _ in range(rounds):
+            for name, work in contestants.items():
+                seconds[name].append(timed(work))
+        return seconds
 
 
 def show(size: int, seconds: dict[str, list[float]]) -> None:

@@ -6,8 +6,11 @@ tutorial's weights and Adam, one step a call of a ``tf.function``, everything in
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Mapping
-from typing import Any
+from multiprocessing.connection import Connection
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -76,3 +79,52 @@ class Tutorial:
         self._optimizer.apply_gradients([(gradient, self.image)])
         self.image.assign(tf.clip_by_value(self.image, 0.0, 1.0))
         return loss
+
+
+class TutorialProcess:
+    """A :class:`Tutorial` in a process whose TensorFlow nobody has told anything; for a ``with`` statement."""
+
+    def __init__(self, content: Any, style: Any, kernels: Mapping[str, Any], device: str = "cpu") -> None:
+        self._start = (content, style, dict(kernels), device)
+
+    def __enter__(self) -> Self:
+        told = os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, *self._start), daemon=True)
+        self._process.start()
+        if told is not None:
+            os.environ["TF_ENABLE_ONEDNN_OPTS"] = told
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.send(None)
+        self._process.join()
+
+    def step(self) -> float:
+        """Make one step; returns the loss of the picture before it."""
+        return float(self._ask("step"))
+
+    def image(self) -> Any:
+        """The picture as it stands, (1, H, W, 3)."""
+        return self._ask("image")
+
+    def loss_of(self, image: Any) -> float:
+        """The tutorial's objective for any picture (1, H, W, 3) in [0, 1]."""
+        return float(self._ask("loss_of", image))
+
+    def _ask(self, what: str, *args: Any) -> Any:
+        self._pipe.send((what, args))
+        return self._pipe.recv()
+
+
+def _serve(pipe: Connection, content: Any, style: Any, kernels: Mapping[str, Any], device: str) -> None:
+    """Answer :class:`TutorialProcess` until it says None."""
+    if device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+    for gpu in tf.config.get_visible_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)  # the other process needs memory too
+    tutorial = Tutorial(content, style, kernels)
+    while (asked := pipe.recv()) is not None:
+        what, args = asked
+        pipe.send(np.asarray(tutorial.image) if what == "image" else getattr(tutorial, what)(*args))

@@ -11,7 +11,7 @@ from nst_batch.material import Material
 from nst_batch.presets import preset_of
 from nst_batch.settings import Settings
 from nst_batch.spool.fs import FileSystem
-from nst_batch.transfer.device import Device, choose_device, choose_precision, quiet_tensorflow
+from nst_batch.transfer.device import Device, choose_device, choose_precision, prepare_tensorflow
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, TransferSpec
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Studio:
 
         Raises SetupError where either is not to be had.
         """
-        quiet_tensorflow()
+        prepare_tensorflow()
         from nst_batch.transfer.weights import find_weights  # noqa: PLC0415 - TensorFlow must be told to be quiet first
 
         # The pool gave this process one GPU (CUDA_VISIBLE_DEVICES): whatever its number, it is the only one.

@@ -136,9 +136,9 @@ def _prepare(claim: Path, arguments: argparse.Namespace, settings: Settings, tit
 
 
 def _generate(config: Config, claim: Path, running: Path, show: bool) -> Outcome | None:
-    from nst_batch.transfer.device import quiet_tensorflow  # noqa: PLC0415
+    from nst_batch.transfer.device import prepare_tensorflow  # noqa: PLC0415
 
-    quiet_tensorflow()
+    prepare_tensorflow()
     limits = ImageLimits(max_megapixels=config.limits.max_megapixels, max_file_mb=config.limits.max_file_mb)
     with muted_libraries(unless=logging.getLogger().isEnabledFor(logging.DEBUG)):
         from nst_batch.generation import run_job  # noqa: PLC0415 - loads TensorFlow

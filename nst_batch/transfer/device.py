@@ -7,7 +7,8 @@ that every choice can be tested without a GPU.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -17,6 +18,17 @@ from nst_batch.transfer.spec import Precision
 
 BFLOAT16_CAPABILITY = (8, 0)  # the first NVIDIA GPUs with bfloat16 units
 _CPU_FLAGS = ("avx512_bf16", "amx_bf16")
+# TensorFlow computes with oneDNN where the processor has one of these, with Eigen elsewhere, unless it is told by
+# TF_ENABLE_ONEDNN_OPTS (tensorflow/core/util/util.cc, IsMKLEnabled).
+_ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+_ONEDNN_FLAGS = ("avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16")
+
+# Which of TensorFlow's operations computes a float32 convolution, on the way forward and on the way back. The two
+# compute the same of a kernel and of its turned one; how fast is another matter (docs/decisions.md has the rates):
+# plain: forward a convolution, back a transposed one (GPUs; oneDNN with AVX-512).
+# forward: both ways a convolution (Eigen, whose transposed one is slow).
+# transposed: both ways a transposed one (oneDNN with AVX2, whose convolution is slow).
+Formulation = Literal["plain", "forward", "transposed"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,7 @@ class Device:
     name: str  # for people: "NVIDIA H200 (GPU 0)", "CPU"
     has_bfloat16: bool
     steps_per_call: int
+    convolution: Formulation = "plain"
 
 
 class DeviceBoundary(Protocol):
@@ -68,10 +81,14 @@ class TensorFlowDevices:
         return next((line for line in text.splitlines() if line.startswith("flags")), "")
 
 
-def quiet_tensorflow() -> None:
-    """Keep TensorFlow's start-up remarks off standard error. To be called before TensorFlow is imported."""
+def prepare_tensorflow() -> None:
+    """Tell TensorFlow to be quiet at its start, and which library to compute with. Too late once it is imported."""
+    if "tensorflow" in sys.modules:
+        return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if _is_avx2(TensorFlowDevices().cpu_flags().split()):
+        os.environ.setdefault(_ONEDNN, "1")
 
 
 def choose_device(choice: str | int | Sequence[int] = "auto", *, boundary: DeviceBoundary | None = None) -> Device:
@@ -110,9 +127,23 @@ def cpu_has_bfloat16(boundary: DeviceBoundary) -> bool:
     return any(flag in flags for flag in _CPU_FLAGS)
 
 
+def formulation(cpu_flags: str, environ: Mapping[str, str] | None = None) -> Formulation:
+    """How a processor computes float32 convolutions fastest; decided by what it is, so that it is always the same."""
+    flags = cpu_flags.split()
+    told = (os.environ if environ is None else environ).get(_ONEDNN)
+    if not (told == "1" if told else any(flag in flags for flag in _ONEDNN_FLAGS)):
+        return "forward"
+    return "transposed" if _is_avx2(flags) else "plain"
+
+
+def _is_avx2(flags: Sequence[str]) -> bool:
+    """Whether AVX2 is the widest that the processor has."""
+    return "avx2" in flags and "avx512f" not in flags
+
+
 def _use_cpu(at: DeviceBoundary) -> Device:
     at.use(None)
-    return Device("cpu", "CPU", cpu_has_bfloat16(at), steps_per_call=1)
+    return Device("cpu", "CPU", cpu_has_bfloat16(at), steps_per_call=1, convolution=formulation(at.cpu_flags()))
 
 
 def _use_gpu(at: DeviceBoundary, gpus: Sequence[Any], number: int) -> Device:
@@ -133,7 +164,7 @@ def _no_gpu(what: str) -> SetupError:
 
 
 def _tensorflow() -> Any:
-    quiet_tensorflow()
+    prepare_tensorflow()
     import tensorflow  # noqa: PLC0415 - loaded when first asked
 
     return tensorflow

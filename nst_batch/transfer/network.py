@@ -25,7 +25,7 @@ from nst_batch.transfer.objective import (
 )
 from nst_batch.transfer.optimizers import Optimizer
 from nst_batch.transfer.spec import Precision
-from nst_batch.transfer.vgg19 import Pooling, StyleContentModel
+from nst_batch.transfer.vgg19 import Pooling, StyleContentModel, convolutions
 from nst_batch.transfer.weights import Weights
 
 PROGRAMS = 12  # traced programs kept; a job needs three
@@ -71,9 +71,7 @@ class Network:
         self.device = device
         self.precision = precision
         self.pooling: Pooling = pooling or ("average" if weights.source == UNTRAINED else "max")
-        self._kernels = {
-            layer: tuple(tf.constant(array, precision) for array in pair) for layer, pair in weights.kernels.items()
-        }
+        self._convolutions = convolutions(weights.kernels, precision, device.convolution)
         self._programs = Bounded(PROGRAMS)
         self._statistics = Bounded(STATISTICS)
 
@@ -123,7 +121,7 @@ class Network:
         return self._programs.get((name, layers), lambda: trace(layers))
 
     def _extractor(self, layers: Sequence[str]) -> StyleContentModel:
-        return StyleContentModel(self._kernels, layers, pooling=self.pooling, precision=self.precision)
+        return StyleContentModel(self._convolutions, layers, pooling=self.pooling, precision=self.precision)
 
     def _trace_content(self, layers: Layers) -> Any:
         extract = self._extractor(layers.content)
@@ -167,7 +165,7 @@ class Network:
         return tf.function(advance, autograph=False, input_signature=signature)
 
     def _target_specs(self, layers: Layers) -> list[Any]:
-        width = {layer: int(self._kernels[layer][0].shape[-1]) for layer in layers.all}
+        width = {layer: int(self._convolutions[layer].kernel.shape[-1]) for layer in layers.all}
         content = {n: tf.TensorSpec([1, None, None, width[n]], self.precision) for n in layers.content}
         style = {n: tf.TensorSpec([width[n] + layers.moments, width[n]], tf.float32) for n in layers.style}
         vectors = tuple(tf.TensorSpec([length], tf.float32) for length in (len(layers.content), len(layers.style), 3))

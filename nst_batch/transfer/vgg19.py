@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
 from nst_batch.settings import VGG19_LAYERS
+from nst_batch.transfer.device import Formulation
 from nst_batch.transfer.spec import Precision
 from nst_batch.transfer.weights import Kernels
 
@@ -16,25 +17,89 @@ Pooling = Literal["max", "average"]
 
 # Keras's preprocess_input: [0, 255] less the mean of the training pictures.
 MEAN_RGB = (123.68, 116.779, 103.939)
+_FIRST = VGG19_LAYERS[0]
+
+
+class Convolution:
+    """ReLU(conv3×3(x) + bias) of one frozen layer, in one precision, with a gradient for x only.
+
+    There is no work for the kernel's gradient. The gradient of a convolution with stride 1 is a convolution with the
+    turned kernel, and a transposed convolution is the same once more: ``formulation`` says which operation computes
+    what. It counts in float32 and for more channels than a picture's three.
+    """
+
+    def __init__(self, kernel: Any, bias: Any, precision: Precision, formulation: Formulation = "plain") -> None:
+        self.kernel = tf.cast(tf.convert_to_tensor(kernel), precision)
+        self.bias = tf.cast(tf.convert_to_tensor(bias), precision)
+        self._formulation = formulation if precision == "float32" and self.kernel.shape[2] > 3 else "plain"
+        self._turned: Any = None
+
+    def __call__(self, value: Any) -> Any:
+        """(1, h, w, in) -> (1, h, w, out)."""
+
+        def forward(x: Any) -> tuple[Any, Any]:
+            if self._formulation == "transposed":
+                z = _transposed(x, self._turned_kernel())
+            else:
+                z = tf.nn.conv2d(x, self.kernel, strides=1, padding="SAME")
+            y = tf.nn.relu(tf.nn.bias_add(z, self.bias))
+
+            def backward(dy: Any) -> Any:
+                dz = tf.raw_ops.ReluGrad(gradients=dy, features=y)
+                if self._formulation == "forward":
+                    return tf.nn.conv2d(dz, self._turned_kernel(), strides=1, padding="SAME")
+                return _transposed(dz, self.kernel)
+
+            return y, backward
+
+        return tf.custom_gradient(forward)(value)
+
+    def _turned_kernel(self) -> Any:
+        """(3, 3, out, in), turned by 180°; made when it is first needed, then kept."""
+        if self._turned is None:
+            with tf.init_scope():  # outside of the program being traced: others will use it too
+                self._turned = tf.transpose(tf.reverse(self.kernel, [0, 1]), [0, 1, 3, 2])
+        return self._turned
+
+
+def _transposed(value: Any, kernel: Any) -> Any:
+    """The transposed convolution with stride 1 of a kernel (3, 3, out, in): (1, h, w, in) -> (1, h, w, out)."""
+    shape = tf.concat([tf.shape(value)[:3], [kernel.shape[2]]], axis=0)
+    return tf.nn.conv2d_transpose(value, kernel, shape, strides=1, padding="SAME")
+
+
+Convolutions = Mapping[str, Convolution]
+
+
+def convolutions(kernels: Kernels, precision: Precision, formulation: Formulation = "plain") -> Convolutions:
+    """The layers of ``kernels`` in that precision, to be shared by any number of models.
+
+    The first takes RGB where it was trained on BGR: turning the kernel costs nothing, turning the picture and its
+    gradient does, at every step.
+    """
+    turned = {_FIRST: (kernels[_FIRST][0][:, :, ::-1, :], kernels[_FIRST][1])}
+    return {layer: Convolution(*pair, precision, formulation) for layer, pair in {**kernels, **turned}.items()}
 
 
 class StyleContentModel(keras.Model):  # type: ignore[misc]  # Keras ships no types
     """Features of the asked layers: RGB (1, H, W, 3) float32 in [0, 1] -> {layer: (1, h, w, filters)}.
 
     Kernels and biases are constants in the compute precision, so there are no weight gradients. A layer's
-    feature is its activation, after the ReLU. Convolutions carry their own gradient, with respect to their
-    input alone: one backward convolution and no work for the frozen kernels.
+    feature is its activation, after the ReLU.
     """
 
     def __init__(
         self,
-        kernels: Kernels,
+        kernels: Kernels | Convolutions,
         layers: Sequence[str],
         *,
         pooling: Pooling = "max",
         precision: Precision = "float32",
     ) -> None:
-        """Hold the layers up to the last of ``layers``. Raises KeyError for a layer that VGG19 lacks."""
+        """Hold the layers up to the last of ``layers``. Raises KeyError for a layer that VGG19 lacks.
+
+        ``kernels`` may be :func:`convolutions` made before, of that precision.
+        """
         super().__init__(name="style_content", trainable=False)
         unknown = [layer for layer in layers if layer not in VGG19_LAYERS]
         if unknown or not layers:
@@ -43,23 +108,19 @@ class StyleContentModel(keras.Model):  # type: ignore[misc]  # Keras ships no ty
         self.asked = tuple(layer for layer in VGG19_LAYERS if layer in layers)
         self.pooling = pooling
         self.precision = precision
-        first = VGG19_LAYERS[0]
-        # The first kernel takes RGB where it was trained on BGR: turning the kernel costs nothing, turning
-        # the picture and its gradient does, at every step.
-        turned = {**kernels, first: (kernels[first][0][:, :, ::-1, :], kernels[first][1])}
-        self._held = tuple(
-            (layer, *(tf.cast(tf.convert_to_tensor(array), precision) for array in turned[layer]))
-            for layer in VGG19_LAYERS[: last + 1]
-        )
+        held: Any = kernels
+        if not isinstance(held[_FIRST], Convolution):
+            held = convolutions({layer: kernels[layer] for layer in VGG19_LAYERS[: last + 1]}, precision)  # type: ignore[misc]
+        self._held = tuple((layer, held[layer]) for layer in VGG19_LAYERS[: last + 1])
 
     def call(self, image: Any) -> dict[str, Any]:
         """The features; see the class."""
         value = tf.cast(preprocess(image), self.precision)
         features = {}
-        for layer, kernel, bias in self._held:
-            if layer.endswith("_conv1") and layer != VGG19_LAYERS[0]:
+        for layer, convolution in self._held:
+            if layer.endswith("_conv1") and layer != _FIRST:
                 value = _pool(value, self.pooling)
-            value = _convolution(value, kernel, bias)
+            value = convolution(value)
             if layer in self.asked:
                 features[layer] = value
         return features
@@ -73,18 +134,3 @@ def preprocess(image: Any) -> Any:
 def _pool(value: Any, pooling: Pooling) -> Any:
     pool = tf.nn.max_pool2d if pooling == "max" else tf.nn.avg_pool2d
     return pool(value, ksize=2, strides=2, padding="VALID")
-
-
-def _convolution(value: Any, kernel: Any, bias: Any) -> Any:
-    """ReLU(conv3×3(value) + bias), with a gradient for ``value`` only."""
-
-    def forward(x: Any) -> tuple[Any, Any]:
-        y = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, strides=1, padding="SAME"), bias))
-
-        def backward(dy: Any) -> Any:
-            dz = tf.raw_ops.ReluGrad(gradients=dy, features=y)
-            return tf.nn.conv2d_transpose(dz, kernel, tf.shape(x), strides=1, padding="SAME")
-
-        return y, backward
-
-    return tf.custom_gradient(forward)(value)

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from nst_batch.settings import VGG19_LAYERS
-from nst_batch.transfer.device import Device, quiet_tensorflow
+from nst_batch.transfer.device import Device, prepare_tensorflow
 
-quiet_tensorflow()
+prepare_tensorflow()
 
 from nst_batch.transfer.network import Network  # noqa: E402 - TensorFlow is told to be quiet first
 from nst_batch.transfer.weights import Kernels, Weights, kernels_digest, layer_shape  # noqa: E402

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nst_batch.errors import SetupError
-from nst_batch.transfer.device import Device, choose_device, choose_precision
+from nst_batch.transfer.device import Device, choose_device, choose_precision, formulation
 
 
 class Machine:
@@ -94,6 +94,29 @@ def test_precision_asked_for_is_kept():
     assert choose_precision("float32", slow) == "float32"
     with pytest.raises(SetupError):
         choose_precision("float16", slow)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told", "expected"),
+    [
+        ("avx avx2 fma", "1", "transposed"),
+        ("avx avx2 fma avx_vnni", None, "transposed"),
+        ("avx avx2 fma", None, "forward"),
+        ("avx avx2 fma avx_vnni", "0", "forward"),
+        ("avx2 avx512f", None, "forward"),
+        ("avx2 avx512f avx512_vnni avx512_bf16", None, "plain"),
+        ("avx2 avx512f", "1", "plain"),
+    ],
+)
+def test_convolutions_are_computed_as_suits_the_processor(flags, told, expected):
+    """By its flags and by the library that TensorFlow computes with, which it may have been told."""
+    environ = {} if told is None else {"TF_ENABLE_ONEDNN_OPTS": told}
+    assert formulation(flags, environ) == expected
+
+
+def test_convolutions_on_a_gpu_are_plain():
+    """Whatever the processor beside it is."""
+    assert choose_device("gpu", boundary=Machine(A100, flags="avx2")).convolution == "plain"
 
 
 def test_several_steps_a_call_on_a_gpu_only():

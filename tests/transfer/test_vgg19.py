@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_batch.transfer.vgg19 import StyleContentModel, preprocess
+from nst_batch.transfer.vgg19 import StyleContentModel, convolutions, preprocess
 
 ASKED = ["block1_conv1", "block2_conv2", "block5_conv2"]
 
@@ -57,10 +57,12 @@ def test_unknown_layer_is_refused(kernels):
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("size", [(32, 48), (37, 51)])
-def test_gradient_equals_that_of_plain_operations(kernels, pooling, size):
-    """The convolutions' own gradient is TensorFlow's, for even and odd sizes and both kinds of pooling."""
+@pytest.mark.parametrize("formulation", ["plain", "forward", "transposed"])
+def test_gradient_equals_that_of_plain_operations(kernels, pooling, size, formulation):
+    """The convolutions' own gradient is TensorFlow's, for even and odd sizes, however they are computed."""
     image = tf.constant(np.random.default_rng(3).random((1, *size, 3), np.float32))
-    model = StyleContentModel(kernels, ["block3_conv1"], pooling=pooling)
+    held = convolutions(kernels, "float32", formulation)
+    model = StyleContentModel(held, ["block3_conv1"], pooling=pooling)
     pool = tf.nn.max_pool2d if pooling == "max" else tf.nn.avg_pool2d
 
     def plain(value):
@@ -79,6 +81,18 @@ def test_gradient_equals_that_of_plain_operations(kernels, pooling, size):
             loss = tf.reduce_sum(tf.square(features(image)))
         gradients.append(tape.gradient(loss, image).numpy())
     np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-3, atol=1e-4 * np.abs(gradients[0]).max())
+
+
+@pytest.mark.parametrize("formulation", ["forward", "transposed"])
+def test_features_are_the_same_however_convolutions_are_computed(kernels, content, formulation):
+    """Within rounding; turned kernels are made once and shared by models, also where a trace asks for them first."""
+    image = tf.constant(content[np.newaxis])
+    held = convolutions(kernels, "float32", formulation)
+    expected = StyleContentModel(kernels, ["block4_conv1"])(image)["block4_conv1"]
+    for _ in range(2):
+        model = StyleContentModel(held, ["block4_conv1"])
+        found = tf.function(lambda at, model=model: model(at)["block4_conv1"])(image)
+        assert float(tf.reduce_max(tf.abs(found - expected)) / tf.reduce_max(expected)) < 1e-5
 
 
 def test_bfloat16_features_are_near_those_of_float32(kernels, content):
