@@ -28,9 +28,9 @@ from nst_batch.transfer.spec import Precision
 from nst_batch.transfer.vgg19 import Pooling, StyleContentModel, convolutions
 from nst_batch.transfer.weights import Weights
 
-PROGRAMS = 12  # traced programs kept; a job needs three
+PROGRAMS = 24  # traced programs kept; a job needs four, and seven more where it goes over tiles
 STATISTICS = 32  # style images whose statistics are kept: about 2.5 MB each
-_PICTURE = tf.TensorSpec([1, None, None, 3], tf.float32)
+PICTURE = tf.TensorSpec([1, None, None, 3], tf.float32)
 
 
 class Bounded:
@@ -77,21 +77,27 @@ class Network:
 
     def content_features(self, image: Any, layers: Layers) -> dict[str, Any]:
         """What the content layers say of ``image`` (1, H, W, 3)."""
-        return dict(self._program("content", layers, self._trace_content)(image))
+        return dict(self.program("content", layers, self._trace_content)(image))
 
     def style_statistics(self, image: Any, layers: Layers, key: Hashable | None = None) -> dict[str, Any]:
         """The statistics of a style image (1, H, W, 3) per style layer; remembered where a key is given."""
 
         def compute() -> dict[str, Any]:
-            return dict(self._program("style", layers, self._trace_style)(image))
+            return dict(self.program("style", layers, self._trace_style)(image))
 
+        return self.remembered_style(image, layers, key, compute)
+
+    def remembered_style(
+        self, image: Any, layers: Layers, key: Hashable | None, compute: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """What ``compute`` gives for a style image, asked once for each ``key`` that is given."""
         if key is None:
             return compute()
         return dict(self._statistics.get((key, tuple(image.shape), layers.style, layers.moments), compute))
 
     def losses(self, image: Any, layers: Layers, targets: Targets, weights: Any) -> Any:
         """The loss report of a picture, without a step."""
-        program = self._program("losses", layers, self._trace_losses)
+        program = self.program("losses", layers, self._trace_losses)
         return program(image, targets.content, targets.style, weights)
 
     def advance(
@@ -110,44 +116,46 @@ class Network:
         def trace(layers: Layers) -> Any:
             return self._trace_advance(layers, optimizer, count, state)
 
-        program = self._program(("advance", optimizer.key, count), layers, trace)
+        program = self.program(("advance", optimizer.key, count), layers, trace)
         return list(program(image, state, targets.content, targets.style, weights))
 
     def traces(self) -> int:
         """How many graphs have been traced and are held; a warm worker's must not grow with jobs."""
         return sum(program.experimental_get_tracing_count() for program in self._programs)
 
-    def _program(self, name: Hashable, layers: Layers, trace: Callable[[Layers], Any]) -> Any:
+    def program(self, name: Hashable, layers: Layers, trace: Callable[[Layers], Any]) -> Any:
+        """The traced program of that name for these layers, traced where it is not held."""
         return self._programs.get((name, layers), lambda: trace(layers))
 
-    def _extractor(self, layers: Sequence[str]) -> StyleContentModel:
+    def extractor(self, layers: Sequence[str]) -> StyleContentModel:
+        """The features of these layers, with this network's kernels."""
         return StyleContentModel(self._convolutions, layers, pooling=self.pooling, precision=self.precision)
 
     def _trace_content(self, layers: Layers) -> Any:
-        extract = self._extractor(layers.content)
+        extract = self.extractor(layers.content)
         return tf.function(
-            lambda image: content_targets(extract(image), layers), autograph=False, input_signature=[_PICTURE]
+            lambda image: content_targets(extract(image), layers), autograph=False, input_signature=[PICTURE]
         )
 
     def _trace_style(self, layers: Layers) -> Any:
-        extract = self._extractor(layers.style)
+        extract = self.extractor(layers.style)
 
         def statistics(image: Any) -> Any:
             features = extract(image)
             return style_statistics(style_sums(features, layers), style_positions(features, layers), layers)
 
-        return tf.function(statistics, autograph=False, input_signature=[_PICTURE])
+        return tf.function(statistics, autograph=False, input_signature=[PICTURE])
 
     def _trace_losses(self, layers: Layers) -> Any:
-        extract = self._extractor(layers.all)
+        extract = self.extractor(layers.all)
 
         def losses(image: Any, content: Any, style: Any, weights: Any) -> Any:
             return loss_report(extract(image), image, layers, Targets(content, style), weights)
 
-        return tf.function(losses, autograph=False, input_signature=[_PICTURE, *self._target_specs(layers)])
+        return tf.function(losses, autograph=False, input_signature=[PICTURE, *self.target_specs(layers)])
 
     def _trace_advance(self, layers: Layers, optimizer: Optimizer, count: int, state: Any) -> Any:
-        extract = self._extractor(layers.all)
+        extract = self.extractor(layers.all)
 
         def advance(image: Any, state: Any, content: Any, style: Any, weights: Any) -> Any:
             results = []
@@ -161,10 +169,11 @@ class Network:
                 results.append((report, accepted, image, state))
             return results
 
-        signature = [_PICTURE, _any_size(state), *self._target_specs(layers)]
+        signature = [PICTURE, any_size(state), *self.target_specs(layers)]
         return tf.function(advance, autograph=False, input_signature=signature)
 
-    def _target_specs(self, layers: Layers) -> list[Any]:
+    def target_specs(self, layers: Layers) -> list[Any]:
+        """The signature of content targets, style targets and weights."""
         width = {layer: int(self._convolutions[layer].kernel.shape[-1]) for layer in layers.all}
         content = {n: tf.TensorSpec([1, None, None, width[n]], self.precision) for n in layers.content}
         style = {n: tf.TensorSpec([width[n] + layers.moments, width[n]], tf.float32) for n in layers.style}
@@ -184,7 +193,7 @@ def load_network(
     return Network(weights, at, choose_precision(precision, at), pooling)
 
 
-def _any_size(state: Mapping[str, Any]) -> dict[str, Any]:
+def any_size(state: Mapping[str, Any]) -> dict[str, Any]:
     """The specs of a state's tensors, pictures among them of any height and width."""
 
     def spec(value: Any) -> Any:

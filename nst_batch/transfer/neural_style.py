@@ -19,6 +19,7 @@ from nst_batch.transfer.objective import Balance, Layers, Targets, balance, blen
 from nst_batch.transfer.optimizers import make_optimizer
 from nst_batch.transfer.pyramid import Scale, plan_scales, resize
 from nst_batch.transfer.spec import TransferSpec
+from nst_batch.transfer.tiled import TiledNetwork
 
 Picture = NDArray[np.float32]
 
@@ -65,8 +66,9 @@ class _Progress:
 
 @dataclass(frozen=True)
 class _Sight:
-    """What a scale's pictures are compared with."""
+    """What a scale's pictures are compared with, and the network that looks at them."""
 
+    network: Network | TiledNetwork
     targets: Targets
     balance: Balance
     weights: Any  # Balance.tensors()
@@ -78,7 +80,8 @@ class NeuralStyleModel:
     ``content`` is (H, W, 3) float32 RGB in [0, 1], at least as large as the result. ``styles`` are (picture,
     weight) pairs; a style picture is looked at in its own size at the last scale, smaller at coarser ones.
     ``style_keys`` (one a style, such as a content hash) let the network remember their statistics between
-    jobs. ``init_image`` is the start where ``spec.init`` is ``image``.
+    jobs. ``init_image`` is the start where ``spec.init`` is ``image``. A scale or style of more than
+    ``most_pixels`` is looked at tile by tile, which takes longer and gives the same within rounding.
     """
 
     def __init__(
@@ -90,11 +93,13 @@ class NeuralStyleModel:
         *,
         init_image: Picture | None = None,
         style_keys: Sequence[Hashable | None] | None = None,
+        most_pixels: int | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.spec = spec
         self.scales: tuple[Scale, ...] = plan_scales(spec.height, spec.width, spec.scales, spec.epochs)
         self._network = network
+        self._most_pixels = most_pixels
         self._content = _tensor(content)
         self._styles = [(_tensor(picture), weight) for picture, weight in styles]
         self._style_keys = tuple(style_keys or [None] * len(self._styles))
@@ -196,14 +201,14 @@ class NeuralStyleModel:
         return most if room >= most else 1
 
     def _steps(self, image: Any, state: Any, sight: _Sight, count: int) -> list[tuple[Any, Any, Any, Any]]:
-        results = self._network.advance(
+        results = sight.network.advance(
             image, state, self._layers, sight.targets, sight.weights, optimizer=self._optimizer, count=count
         )
         results[-1][0].numpy()  # waits for the device, so that its time is counted
         return results
 
     def _losses(self, image: Any, sight: _Sight) -> NDArray[Any]:
-        report = self._network.losses(image, self._layers, sight.targets, sight.weights)
+        report = sight.network.losses(image, self._layers, sight.targets, sight.weights)
         return np.asarray(report)
 
     @contextmanager
@@ -264,11 +269,18 @@ class NeuralStyleModel:
         for (picture, _), key in zip(self._styles, self._style_keys, strict=True):
             height, width = (max(MIN_STYLE, round(side * factor)) for side in picture.shape[1:3])
             at_scale = resize(picture, height, width)
-            statistics.append(self._network.style_statistics(at_scale, self._layers, key))
+            statistics.append(self._view(height * width).style_statistics(at_scale, self._layers, key))
         blended = blend(statistics, [weight for _, weight in self._styles])
-        targets = Targets(self._network.content_features(content, self._layers), blended)
+        network = self._view(scale.height * scale.width)
+        targets = Targets(network.content_features(content, self._layers), blended)
         joined = balance(self.spec, targets, scale.height * scale.width)
-        return _Sight(targets, joined, joined.tensors())
+        return _Sight(network, targets, joined, joined.tensors())
+
+    def _view(self, pixels: int) -> Network | TiledNetwork:
+        """How the network looks at a picture of so many pixels: in one piece, or in tiles."""
+        if self._most_pixels is None or pixels <= self._most_pixels:
+            return self._network
+        return TiledNetwork(self._network, self._most_pixels)
 
     def _start(self) -> Any:
         """The picture before the first step, at the first scale's size."""

@@ -245,8 +245,8 @@ def test_style_statistics_are_remembered_by_key(network, content, style, monkeyp
     """A second job with the same style and key does not look at the picture again."""
     list(make(network, content, style, replace(SPEC, epochs=1), style_keys=["one"]).steps())
     calls = []
-    real = network._program
-    monkeypatch.setattr(network, "_program", lambda name, *rest: calls.append(name) or real(name, *rest))
+    real = network.program
+    monkeypatch.setattr(network, "program", lambda name, *rest: calls.append(name) or real(name, *rest))
     list(make(network, content, style, replace(SPEC, epochs=1), style_keys=["one"]).steps())
     assert "style" not in calls
     list(make(network, content, style, replace(SPEC, epochs=1), style_keys=["two"]).steps())

@@ -1,0 +1,122 @@
+"""The frozen judge: what it measures is read off saved pictures alone, in float32, at one size, by VGG19.
+
+Content and style are first brought to the size at which the evaluator looks, and so is the result, whatever size it
+was painted at. Every measure is relative, so that it can be averaged over pairs; smaller is better, but for ``grain``,
+which is best at 1.
+
+- ``content4``, ``content5``: ‖F − P‖² / ‖P‖² at block4_conv2 and block5_conv2.
+- ``gram1`` … ``gram5``: ‖G − A‖ / ‖A‖ of Gram matrices per position at block1_conv1 … block5_conv1.
+- ``swd``: the sliced Wasserstein distance between the features of result and style at layers that no preset looks at,
+  over that between the content and the style: 1 is a picture as unlike the style as the photograph is.
+- ``grain``, ``speckle``: energy of what a blur of two pixels takes away from the luminance, and from the colour
+  differences, over the style's own; far above 1 is noise, far below is mist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from nst_batch.images import resize_array, working_size
+from nst_batch.transfer.color import LUMA
+from nst_batch.transfer.losses import gram_matrix, positions
+from nst_batch.transfer.vgg19 import StyleContentModel
+from nst_batch.transfer.weights import Weights
+
+Picture = NDArray[np.float32]
+Features = dict[str, NDArray[np.float32]]
+
+SIDE = 512
+CONTENT = ("block4_conv2", "block5_conv2")
+GRAM = tuple(f"block{block}_conv1" for block in range(1, 6))
+# Layers that no preset optimises.
+HELD_OUT = ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3")
+DIRECTIONS = 64
+QUANTILES = 256
+BLUR = 2.0  # pixels, standard deviation
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Of one saved picture; see the module."""
+
+    content4: float
+    content5: float
+    gram1: float
+    gram2: float
+    gram3: float
+    gram4: float
+    gram5: float
+    swd: float
+    grain: float
+    speckle: float
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The measures, in order."""
+        return tuple(field.name for field in fields(cls))
+
+
+class Evaluator:
+    """Judges pictures against one pair of content and style, (H, W, 3) float32 RGB in [0, 1]."""
+
+    def __init__(self, weights: Weights, content: Picture, style: Picture) -> None:
+        layers = sorted({*CONTENT, *GRAM, *HELD_OUT})
+        self._extract = tf.function(StyleContentModel(weights.kernels, layers))
+        self._shape = working_size(content.shape[1], content.shape[0], SIDE)
+        self._content = self._features(resize_array(content, self._shape))
+        small_style = resize_array(style, working_size(style.shape[1], style.shape[0], SIDE))
+        self._style = self._features(small_style)
+        self._fineness = fineness(small_style)
+        self._unstyled = self._distance(self._content)
+
+    def measure(self, picture: Picture) -> Measures:
+        """The measures of a result."""
+        at_size = resize_array(picture, self._shape)
+        found = self._features(at_size)
+        content = [float(np.sum((found[n] - self._content[n]) ** 2) / np.sum(self._content[n] ** 2)) for n in CONTENT]
+        grams = [_relative(_gram(found[name]), _gram(self._style[name])) for name in GRAM]
+        grain, speckle = (mine / theirs for mine, theirs in zip(fineness(at_size), self._fineness, strict=True))
+        return Measures(*content, *grams, self._distance(found) / self._unstyled, grain, speckle)
+
+    def _features(self, picture: Picture) -> Features:
+        found = self._extract(tf.constant(picture[np.newaxis]))
+        return {name: np.asarray(value) for name, value in found.items()}
+
+    def _distance(self, found: Features) -> float:
+        distances = [sliced_wasserstein(found[name], self._style[name]) for name in HELD_OUT]
+        return float(np.mean(distances))
+
+
+def sliced_wasserstein(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Mean distance between the distributions of two sets of features, seen along fixed random directions.
+
+    (1, h, w, N) each; along a direction the 1-Wasserstein distance, by quantiles, over the spread of ``b``.
+    """
+    filters = a.shape[-1]
+    directions = np.random.default_rng(0).standard_normal((filters, DIRECTIONS)).astype(np.float32)
+    directions /= np.linalg.norm(directions, axis=0)
+    at = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    first, second = (np.quantile(x.reshape(-1, filters) @ directions, at, axis=0) for x in (a, b))
+    return float(np.mean(np.abs(first - second).mean(axis=0) / second.std(axis=0)))
+
+
+def fineness(picture: Picture) -> tuple[float, float]:
+    """Energy of the finest detail, in luminance and in the colour differences."""
+    import cv2  # noqa: PLC0415 - after the images package has set its limits
+
+    luminance = picture @ LUMA
+    planes = luminance, picture[..., 0] - luminance, picture[..., 2] - luminance
+    energies = [float(np.mean((plane - cv2.GaussianBlur(plane, (0, 0), BLUR)) ** 2)) for plane in planes]
+    return energies[0], energies[1] + energies[2]
+
+
+def _gram(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(gram_matrix(tf.constant(features)) / positions(features))
+
+
+def _relative(found: NDArray[np.float32], target: NDArray[np.float32]) -> float:
+    return float(np.linalg.norm(found - target) / np.linalg.norm(target))
