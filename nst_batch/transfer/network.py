@@ -28,7 +28,7 @@ from nst_batch.transfer.spec import Precision
 from nst_batch.transfer.vgg19 import Pooling, StyleContentModel, convolutions
 from nst_batch.transfer.weights import Weights
 
-PROGRAMS = 24  # traced programs kept; a job needs four, and seven more where it goes over tiles
+PROGRAMS = 32  # traced programs kept; a job needs four, and up to 13 more where it goes over strips
 STATISTICS = 32  # style images whose statistics are kept: about 2.5 MB each
 PICTURE = tf.TensorSpec([1, None, None, 3], tf.float32)
 
@@ -77,13 +77,13 @@ class Network:
 
     def content_features(self, image: Any, layers: Layers) -> dict[str, Any]:
         """What the content layers say of ``image`` (1, H, W, 3)."""
-        return dict(self.program("content", layers, self._trace_content)(image))
+        return dict(self.program(("content", layers), self._trace_content, layers)(image))
 
     def style_statistics(self, image: Any, layers: Layers, key: Hashable | None = None) -> dict[str, Any]:
         """The statistics of a style image (1, H, W, 3) per style layer; remembered where a key is given."""
 
         def compute() -> dict[str, Any]:
-            return dict(self.program("style", layers, self._trace_style)(image))
+            return dict(self.program(("style", layers), self._trace_style, layers)(image))
 
         return self.remembered_style(image, layers, key, compute)
 
@@ -97,7 +97,7 @@ class Network:
 
     def losses(self, image: Any, layers: Layers, targets: Targets, weights: Any) -> Any:
         """The loss report of a picture, without a step."""
-        program = self.program("losses", layers, self._trace_losses)
+        program = self.program(("losses", layers), self._trace_losses, layers)
         return program(image, targets.content, targets.style, weights)
 
     def advance(
@@ -112,24 +112,23 @@ class Network:
         count: int = 1,
     ) -> list[tuple[Any, Any, Any, Any]]:
         """``count`` evaluations from ``image``; of each: loss report, accepted, next picture, next state."""
-
-        def trace(layers: Layers) -> Any:
-            return self._trace_advance(layers, optimizer, count, state)
-
-        program = self.program(("advance", optimizer.key, count), layers, trace)
+        key = ("advance", layers, optimizer.key, count)
+        program = self.program(key, self._trace_advance, layers, optimizer, count, state)
         return list(program(image, state, targets.content, targets.style, weights))
 
     def traces(self) -> int:
         """How many graphs have been traced and are held; a warm worker's must not grow with jobs."""
         return sum(program.experimental_get_tracing_count() for program in self._programs)
 
-    def program(self, name: Hashable, layers: Layers, trace: Callable[[Layers], Any]) -> Any:
-        """The traced program of that name for these layers, traced where it is not held."""
-        return self._programs.get((name, layers), lambda: trace(layers))
+    def program(self, key: Hashable, trace: Callable[..., Any], *args: Any) -> Any:
+        """The traced program of that key, ``trace(*args)`` where it is not held."""
+        return self._programs.get(key, lambda: trace(*args))
 
-    def extractor(self, layers: Sequence[str]) -> StyleContentModel:
+    def extractor(self, layers: Sequence[str], first_block: int = 1) -> StyleContentModel:
         """The features of these layers, with this network's kernels."""
-        return StyleContentModel(self._convolutions, layers, pooling=self.pooling, precision=self.precision)
+        return StyleContentModel(
+            self._convolutions, layers, pooling=self.pooling, precision=self.precision, first_block=first_block
+        )
 
     def _trace_content(self, layers: Layers) -> Any:
         extract = self.extractor(layers.content)
@@ -172,9 +171,13 @@ class Network:
         signature = [PICTURE, any_size(state), *self.target_specs(layers)]
         return tf.function(advance, autograph=False, input_signature=signature)
 
+    def filters(self, layer: str) -> int:
+        """How many features the layer has at a position."""
+        return int(self._convolutions[layer].kernel.shape[-1])
+
     def target_specs(self, layers: Layers) -> list[Any]:
         """The signature of content targets, style targets and weights."""
-        width = {layer: int(self._convolutions[layer].kernel.shape[-1]) for layer in layers.all}
+        width = {layer: self.filters(layer) for layer in layers.all}
         content = {n: tf.TensorSpec([1, None, None, width[n]], self.precision) for n in layers.content}
         style = {n: tf.TensorSpec([width[n] + layers.moments, width[n]], tf.float32) for n in layers.style}
         vectors = tuple(tf.TensorSpec([length], tf.float32) for length in (len(layers.content), len(layers.style), 3))

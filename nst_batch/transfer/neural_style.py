@@ -19,7 +19,8 @@ from nst_batch.transfer.objective import Balance, Layers, Targets, balance, blen
 from nst_batch.transfer.optimizers import make_optimizer
 from nst_batch.transfer.pyramid import Scale, plan_scales, resize
 from nst_batch.transfer.spec import TransferSpec
-from nst_batch.transfer.tiled import TiledNetwork
+from nst_batch.transfer.staged import StagedNetwork
+from nst_batch.transfer.strips import Cut
 
 Picture = NDArray[np.float32]
 
@@ -68,7 +69,7 @@ class _Progress:
 class _Sight:
     """What a scale's pictures are compared with, and the network that looks at them."""
 
-    network: Network | TiledNetwork
+    network: Network | StagedNetwork
     targets: Targets
     balance: Balance
     weights: Any  # Balance.tensors()
@@ -80,8 +81,8 @@ class NeuralStyleModel:
     ``content`` is (H, W, 3) float32 RGB in [0, 1], at least as large as the result. ``styles`` are (picture,
     weight) pairs; a style picture is looked at in its own size at the last scale, smaller at coarser ones.
     ``style_keys`` (one a style, such as a content hash) let the network remember their statistics between
-    jobs. ``init_image`` is the start where ``spec.init`` is ``image``. A scale or style of more than
-    ``most_pixels`` is looked at tile by tile, which takes longer and gives the same within rounding.
+    jobs. ``init_image`` is the start where ``spec.init`` is ``image``. A scale or style of which
+    ``cut`` says that it goes strip by strip takes longer and gives the same within rounding.
     """
 
     def __init__(
@@ -93,13 +94,13 @@ class NeuralStyleModel:
         *,
         init_image: Picture | None = None,
         style_keys: Sequence[Hashable | None] | None = None,
-        most_pixels: int | None = None,
+        cut: Callable[[int], Cut | None] = lambda _: None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.spec = spec
         self.scales: tuple[Scale, ...] = plan_scales(spec.height, spec.width, spec.scales, spec.epochs)
         self._network = network
-        self._most_pixels = most_pixels
+        self._cut = cut
         self._content = _tensor(content)
         self._styles = [(_tensor(picture), weight) for picture, weight in styles]
         self._style_keys = tuple(style_keys or [None] * len(self._styles))
@@ -276,11 +277,10 @@ class NeuralStyleModel:
         joined = balance(self.spec, targets, scale.height * scale.width)
         return _Sight(network, targets, joined, joined.tensors())
 
-    def _view(self, pixels: int) -> Network | TiledNetwork:
-        """How the network looks at a picture of so many pixels: in one piece, or in tiles."""
-        if self._most_pixels is None or pixels <= self._most_pixels:
-            return self._network
-        return TiledNetwork(self._network, self._most_pixels)
+    def _view(self, pixels: int) -> Network | StagedNetwork:
+        """How the network looks at a picture of so many pixels: in one piece, or its first blocks in strips."""
+        cut = self._cut(pixels)
+        return self._network if cut is None else StagedNetwork(self._network, cut)
 
     def _start(self) -> Any:
         """The picture before the first step, at the first scale's size."""

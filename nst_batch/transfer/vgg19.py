@@ -77,8 +77,11 @@ def convolutions(kernels: Kernels, precision: Precision, formulation: Formulatio
     The first takes RGB where it was trained on BGR: turning the kernel costs nothing, turning the picture and its
     gradient does, at every step.
     """
-    turned = {_FIRST: (kernels[_FIRST][0][:, :, ::-1, :], kernels[_FIRST][1])}
-    return {layer: Convolution(*pair, precision, formulation) for layer, pair in {**kernels, **turned}.items()}
+    made = {}
+    for layer, (kernel, bias) in kernels.items():
+        turned = kernel[:, :, ::-1, :] if layer == _FIRST else kernel
+        made[layer] = Convolution(turned, bias, precision, formulation)
+    return made
 
 
 class StyleContentModel(keras.Model):  # type: ignore[misc]  # Keras ships no types
@@ -95,31 +98,36 @@ class StyleContentModel(keras.Model):  # type: ignore[misc]  # Keras ships no ty
         *,
         pooling: Pooling = "max",
         precision: Precision = "float32",
+        first_block: int = 1,
     ) -> None:
         """Hold the layers up to the last of ``layers``. Raises KeyError for a layer that VGG19 lacks.
 
-        ``kernels`` may be :func:`convolutions` made before, of that precision.
+        ``kernels`` may be :func:`convolutions` made before, of that precision. With a ``first_block`` above 1 the model
+        begins there, and takes what the pooling before it gives in place of a picture.
         """
-        super().__init__(name="style_content", trainable=False)
+        super().__init__(name="style_content", trainable=False, autocast=False)
         unknown = [layer for layer in layers if layer not in VGG19_LAYERS]
         if unknown or not layers:
             raise KeyError(f"VGG19 has no layer {', '.join(unknown) or '(none asked)'}")
         last = max(VGG19_LAYERS.index(layer) for layer in layers)
+        begin = VGG19_LAYERS.index(f"block{first_block}_conv1")
         self.asked = tuple(layer for layer in VGG19_LAYERS if layer in layers)
-        self.pooling = pooling
+        self.pooling: Pooling = pooling
         self.precision = precision
+        names = VGG19_LAYERS[begin : last + 1]
         held: Any = kernels
-        if not isinstance(held[_FIRST], Convolution):
-            held = convolutions({layer: kernels[layer] for layer in VGG19_LAYERS[: last + 1]}, precision)  # type: ignore[misc]
-        self._held = tuple((layer, held[layer]) for layer in VGG19_LAYERS[: last + 1])
+        if not isinstance(held[names[0]], Convolution):
+            held = convolutions({layer: held[layer] for layer in names}, precision)
+        self._held = tuple((layer, held[layer]) for layer in names)
 
     def call(self, image: Any) -> dict[str, Any]:
         """The features; see the class."""
-        value = tf.cast(preprocess(image), self.precision)
+        first = self._held[0][0]
+        value = tf.cast(preprocess(image), self.precision) if first == _FIRST else image
         features = {}
         for layer, convolution in self._held:
-            if layer.endswith("_conv1") and layer != _FIRST:
-                value = _pool(value, self.pooling)
+            if layer.endswith("_conv1") and layer != first:
+                value = pool(value, self.pooling)
             value = convolution(value)
             if layer in self.asked:
                 features[layer] = value
@@ -131,6 +139,7 @@ def preprocess(image: Any) -> Any:
     return image * 255.0 - tf.constant(MEAN_RGB, tf.float32)
 
 
-def _pool(value: Any, pooling: Pooling) -> Any:
-    pool = tf.nn.max_pool2d if pooling == "max" else tf.nn.avg_pool2d
-    return pool(value, ksize=2, strides=2, padding="VALID")
+def pool(value: Any, pooling: Pooling) -> Any:
+    """Pairs of rows and columns joined; a last odd one is left out."""
+    by = tf.nn.max_pool2d if pooling == "max" else tf.nn.avg_pool2d
+    return by(value, ksize=2, strides=2, padding="VALID")

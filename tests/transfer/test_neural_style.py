@@ -246,7 +246,7 @@ def test_style_statistics_are_remembered_by_key(network, content, style, monkeyp
     list(make(network, content, style, replace(SPEC, epochs=1), style_keys=["one"]).steps())
     calls = []
     real = network.program
-    monkeypatch.setattr(network, "program", lambda name, *rest: calls.append(name) or real(name, *rest))
+    monkeypatch.setattr(network, "program", lambda key, *rest: calls.append(key[0]) or real(key, *rest))
     list(make(network, content, style, replace(SPEC, epochs=1), style_keys=["one"]).steps())
     assert "style" not in calls
     list(make(network, content, style, replace(SPEC, epochs=1), style_keys=["two"]).steps())
