@@ -6,7 +6,7 @@
 | `listing`, `scan`, `reading`, `wanted` | what lies in the inbox; what is still, complete, waiting, broken |
 | `watch` | a wake-up, nothing else |
 | `attach`, `lock` | one daemon an inbox; a lost inbox is noticed |
-| `claim`, `records`, `book` | the way in, what is written down, the claims in memory |
+| `intent`, `claim`, `records`, `book` | the way in, what is written down, the claims in memory |
 | `attempts` | how often a job may be tried |
 | `publish`, `clear` | the way out; what leaves the inbox after it |
 | `recover` | at start: finish or undo whatever was under way |

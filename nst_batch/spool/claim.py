@@ -14,21 +14,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from nst_batch import names
-from nst_batch.images.files import MEGA, ImageLimits, too_large
 from nst_batch.spool.book import Claim
 from nst_batch.spool.copying import UnreadableError
 from nst_batch.spool.fs import ChangedError, FileSystem, Identity, NotRegularError
-from nst_batch.spool.layout import STORED_NAME_BYTES, Places, claim_id, shorten, unique_file
-from nst_batch.spool.listing import Entry
-from nst_batch.spool.pair import Broken, Ready
+from nst_batch.spool.intent import ClaimLostError
+from nst_batch.spool.layout import Places, unique_file
 from nst_batch.spool.records import (
     CLAIM_NAME,
     COPIED_NAME,
@@ -36,168 +30,12 @@ from nst_batch.spool.records import (
     JOBS_FOLDER,
     SIDECAR_FOLDER,
     ClaimRecord,
-    InputRecord,
-    JobRecord,
     SourceRecord,
-    digest_of,
     sidecar_digest,
 )
 from nst_batch.spool.trouble import blocked_by, is_one_files
-from nst_batch.spool.wanted import Ending, Source, WantedInput, WantedJob
 
-After = Literal["archive", "keep", "delete"]
-_ADVICE = {
-    "image_missing": "put the image beside the sidecar or correct its name, then nst-batch retry",
-    "image_unreadable": "let the daemon's user read the image, then nst-batch retry",
-}
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
-
-
-class ClaimLostError(Exception):
-    """What was to be claimed is not as it was seen; the next look decides anew."""
-
-
-def record_of(pair: Ready | Broken, entries: Mapping[str, Entry], after: After, max_file_mb: float) -> ClaimRecord:
-    """The intent to claim a pair. ``entries`` are those it was found ready by.
-
-    Raises :class:`ClaimLostError` where an image in a library has gone.
-    """
-    if isinstance(pair, Broken):
-        return _record_of_broken(pair, after)
-    return _record_of_ready(pair, entries, after, max_file_mb)
-
-
-def _record_of_broken(broken: Broken, after: After) -> ClaimRecord:
-    """A sidecar that cannot be understood becomes one failed job that holds the sidecar alone."""
-    error = broken.error
-    trouble = Ending("failed", error.code, error.message, error.advice)
-    job = JobRecord(index=1, name=broken.name, title=broken.title, output="", settings=None, trouble=trouble)
-    return _record(broken.sidecar, broken.entry, broken.text, after, (job,))
-
-
-def _record_of_ready(ready: Ready, entries: Mapping[str, Entry], after: After, max_file_mb: float) -> ClaimRecord:
-    """A complete pair, or one whose time is up."""
-    wanted = ready.wanted
-    found = sorted(wanted.sources(), key=lambda source: (source.library, source.path))
-    seen = {source: _entry(source, entries) for source in found if source.path not in ready.unreadable}
-    refused = {source: why for source, entry in seen.items() if (why := _over_limit(source, entry, max_file_mb))}
-    kept = [source for source in seen if source not in refused]
-    sources = tuple(_source(n, source, seen[source]) for n, source in enumerate(kept, 1))
-    index = {source: n for n, source in enumerate(kept)}
-    sidecar_name = ready.sidecar.rpartition("/")[2]
-    named = zip(ready.names, wanted.all_jobs(), strict=True)
-    jobs = tuple(_job(n, name, job, index, sources, refused, sidecar_name) for n, (name, job) in enumerate(named, 1))
-    return _record(ready.sidecar, ready.entry, ready.text, after, jobs, sources, wanted.sidecar, wanted.priority)
-
-
-def _record(
-    path: str,
-    entry: Entry,
-    text: bytes,
-    after: After,
-    jobs: tuple[JobRecord, ...],
-    sources: tuple[SourceRecord, ...] = (),
-    sidecar: dict[str, object] | None = None,
-    priority: int = 0,
-) -> ClaimRecord:
-    arrival = datetime.fromtimestamp(entry.ctime_ns / 1e9, UTC).astimezone()
-    return ClaimRecord(
-        id=claim_id(entry.ctime_ns, secrets.token_hex(2)),
-        origin=path,
-        arrival_ns=entry.ctime_ns,
-        received_at=arrival.isoformat(timespec="milliseconds"),
-        after=after,
-        sidecar_name=path.rpartition("/")[2],
-        sidecar_digest=digest_of(text),
-        sidecar=sidecar or {},
-        priority=priority,
-        sources=sources,
-        jobs=jobs,
-    )
-
-
-def _entry(source: Source, entries: Mapping[str, Entry]) -> Entry:
-    entry = _library_entry(Path(source.path)) if source.library else entries[source.path]
-    if entry.kind not in ("file", "link"):
-        raise ClaimLostError(f"{source.path} is no file by now")
-    return entry
-
-
-def _over_limit(source: Source, entry: Entry, max_file_mb: float) -> Ending | None:
-    """Why an image is not even copied: its size is known before the worker would refuse it."""
-    size = entry.identity.size
-    if entry.kind == "link" or size <= max_file_mb * MEGA:
-        return None
-    error = too_large(source.path.rpartition("/")[2], size, ImageLimits(max_file_mb=max_file_mb))
-    return Ending("failed", error.code, error.message, error.advice)
-
-
-def _source(number: int, source: Source, entry: Entry) -> SourceRecord:
-    base = shorten(source.path.rpartition("/")[2], STORED_NAME_BYTES)
-    return SourceRecord(
-        path=source.path,
-        library=source.library,
-        kind="file" if entry.kind == "file" else "link",
-        ino=entry.identity.ino,
-        size=entry.identity.size,
-        mtime_ns=entry.identity.mtime_ns,
-        stored=f"{INPUTS_FOLDER}/{number:04d}-{base}",
-    )
-
-
-def _library_entry(path: Path) -> Entry:
-    try:
-        status = path.lstat()
-    except OSError as error:
-        raise ClaimLostError(f"{path}: {error.strerror}") from error
-    mode = status.st_mode
-    kind = "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
-    return Entry("link" if stat.S_ISLNK(mode) else kind, Identity.of(status), status.st_ctime_ns)
-
-
-def _job(
-    number: int,
-    name: str,
-    job: WantedJob,
-    index: dict[Source, int],
-    sources: tuple[SourceRecord, ...],
-    refused: Mapping[Source, Ending],
-    sidecar_name: str,
-) -> JobRecord:
-    taken = {names.fold(sidecar_name)}
-    given: dict[int, str] = {}
-    inputs, trouble = [], None
-    for item in job.inputs:
-        where = None if item.source is None else index.get(item.source)
-        over_limit = None if item.source is None else refused.get(item.source)
-        trouble = trouble or item.refusal or over_limit or _trouble(item, where)
-        if where is None:
-            file_name = unique_file(item.ref.rpartition("/")[2], taken)
-        else:
-            if where not in given:
-                given[where] = unique_file(sources[where].base_name, taken)
-            file_name = given[where]
-        inputs.append(InputRecord(role=item.role, name=file_name, ref=item.ref, weight=item.weight, source=where))
-    return JobRecord(
-        index=number,
-        name=name,
-        title=job.title,
-        output=job.output,
-        settings=job.settings,
-        inputs=tuple(inputs),
-        trouble=trouble,
-    )
-
-
-def _trouble(item: WantedInput, where: int | None) -> Ending | None:
-    """Why a job with this image is known to fail before it is ever run."""
-    if where is not None:
-        return None
-    if item.source is None:
-        code, message = "image_missing", f"the image {item.ref} is not there"
-    else:
-        code, message = "image_unreadable", f"no permission to read {item.source.path}"
-    return Ending("failed", code, message, _ADVICE[code])
 
 
 def _same_kind(source: SourceRecord, path: Path) -> None:

@@ -17,11 +17,12 @@ from nst_batch.job import MANIFEST_NAME
 from nst_batch.spool.attach import Attachment, short_of_room
 from nst_batch.spool.attempts import Death, JobLimits, Verdict
 from nst_batch.spool.book import Claim, job_view
-from nst_batch.spool.claim import Claimer, ClaimLostError, record_of
+from nst_batch.spool.claim import Claimer
 from nst_batch.spool.clear import Clearer
 from nst_batch.spool.control import Control
 from nst_batch.spool.desk import Desk
 from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.intent import ClaimLostError, record_of
 from nst_batch.spool.layout import Ended, HandOut, Job, ManifestWriter, Places
 from nst_batch.spool.ledger import Ledger
 from nst_batch.spool.pair import Broken, Ready
