@@ -2,7 +2,7 @@
 
 | module | what |
 |---|---|
-| `fs` | the file-system boundary: durable writes, renames, copies; named steps |
+| `fs`, `primitives`, `copying` | the file-system boundary: durable writes, renames, copies; named steps |
 | `listing`, `scan`, `reading`, `wanted` | what lies in the inbox; what is still, complete, waiting, broken |
 | `watch` | a wake-up, nothing else |
 | `attach`, `lock` | one daemon an inbox; a lost inbox is noticed |

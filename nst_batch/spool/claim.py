@@ -20,9 +20,10 @@ from pathlib import Path
 from nst_batch import names
 from nst_batch.spool.book import Claim
 from nst_batch.spool.copying import UnreadableError
-from nst_batch.spool.fs import ChangedError, FileSystem, Identity, NotRegularError
+from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.intent import ClaimLostError
 from nst_batch.spool.layout import Places, unique_file
+from nst_batch.spool.primitives import ChangedError, Identity, NotRegularError
 from nst_batch.spool.records import (
     CLAIM_NAME,
     COPIED_NAME,

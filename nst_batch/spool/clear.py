@@ -15,8 +15,9 @@ from pathlib import Path
 
 from nst_batch.spool.book import Claim
 from nst_batch.spool.claim import Claimer
-from nst_batch.spool.fs import FileSystem, Identity
+from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Places
+from nst_batch.spool.primitives import Identity
 from nst_batch.spool.records import LEAVING_FOLDER, SourceRecord
 
 RETRY_PREFIX = "retry-"

@@ -10,10 +10,11 @@ from nst_batch import names
 from nst_batch.config import Config
 from nst_batch.spool import control
 from nst_batch.spool.control import PAUSE_NAME, Control
-from nst_batch.spool.fs import FileSystem, Identity
+from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Job, Places
 from nst_batch.spool.listing import Entry, Lister, Listing
 from nst_batch.spool.pair import Broken, Ready, Scan
+from nst_batch.spool.primitives import Identity
 from nst_batch.spool.reading import SidecarReading
 from nst_batch.spool.records import read_sidecar
 from nst_batch.spool.scan import Scanner

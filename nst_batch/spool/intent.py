@@ -14,10 +14,10 @@ from typing import Literal
 
 from nst_batch import names
 from nst_batch.images.files import MEGA, ImageLimits, too_large
-from nst_batch.spool.fs import Identity
 from nst_batch.spool.layout import STORED_NAME_BYTES, claim_id, shorten, unique_file
 from nst_batch.spool.listing import Entry
 from nst_batch.spool.pair import Broken, Ready
+from nst_batch.spool.primitives import Identity
 from nst_batch.spool.records import INPUTS_FOLDER, ClaimRecord, InputRecord, JobRecord, SourceRecord, digest_of
 from nst_batch.spool.wanted import Ending, Source, WantedInput, WantedJob
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from nst_batch.spool.fs import Identity
+from nst_batch.spool.primitives import Identity
 from nst_batch.spool.trouble import InboxLost, is_one_files
 
 OWN_FOLDER = ".nst_batch"

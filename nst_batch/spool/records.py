@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nst_batch.job import JobInput, JobSpec
 from nst_batch.settings import Settings
-from nst_batch.spool.fs import Identity
+from nst_batch.spool.primitives import Identity
 from nst_batch.spool.wanted import Ending, EndState
 
 CLAIM_NAME = "claim.json"

@@ -20,9 +20,9 @@ from typing import Any
 
 from nst_batch import names
 from nst_batch.errors import NstError
-from nst_batch.spool.fs import Identity
 from nst_batch.spool.listing import Entry, Listing
 from nst_batch.spool.pair import Broken, Ready, Scan, Waiting
+from nst_batch.spool.primitives import Identity
 from nst_batch.spool.trouble import is_one_files
 from nst_batch.spool.wanted import Moment, Reading, Used, Wanted
 

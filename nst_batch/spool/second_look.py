@@ -17,7 +17,8 @@ from nst_batch.spool.attempts import Attempts, Death, JobLimits
 from nst_batch.spool.book import Claim, checkpoint_stamp, write_attempts
 from nst_batch.spool.claim import Claimer, is_unreadable
 from nst_batch.spool.desk import Desk
-from nst_batch.spool.fs import ChangedError, FileSystem, NotRegularError
+from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.primitives import ChangedError, NotRegularError
 from nst_batch.spool.records import JobRecord
 from nst_batch.spool.wanted import Moment
 

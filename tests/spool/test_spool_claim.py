@@ -15,7 +15,7 @@ from nst_batch.errors import JobError
 from nst_batch.images import ImageLimits
 from nst_batch.images.files import open_regular
 from nst_batch.spool import FileSystem
-from nst_batch.spool.fs import Identity
+from nst_batch.spool.primitives import Identity
 
 
 class Copies(FileSystem):

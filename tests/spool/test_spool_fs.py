@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nst_batch.spool import fs as module
-from nst_batch.spool.fs import ChangedError, FileSystem, Identity, NotRegularError
+from nst_batch.spool import primitives as module
+from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.primitives import ChangedError, Identity, NotRegularError
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from nst_batch.errors import Problem, ProblemsError
 from nst_batch.settings import Patch, resolve
-from nst_batch.spool.fs import Identity
 from nst_batch.spool.layout import claim_id, shorten, unique_file
 from nst_batch.spool.listing import Entry, Listing
+from nst_batch.spool.primitives import Identity
 from nst_batch.spool.scan import Scanner
 from nst_batch.spool.wanted import Moment, Source, Used, Wanted, WantedInput, WantedJob
 

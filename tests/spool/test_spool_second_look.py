@@ -13,7 +13,7 @@ from spool_world import World
 
 from nst_batch.spool import Death, FileSystem, HandOut, SpoolBlocked
 from nst_batch.spool.copying import UnreadableError
-from nst_batch.spool.fs import Identity
+from nst_batch.spool.primitives import Identity
 
 WAIT = 30.0  # the default's rescan_seconds, more than its settle_seconds
 
