@@ -18,16 +18,13 @@ from nst_batch.bulletin import Bulletin, QueueListener, manifest_of_ending
 from nst_batch.config import Config
 from nst_batch.crew import Crew, Died, Event, Fault, Phased, Settled, Stepped, Yielded
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, NstError, SetupError
-from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, Outcome, manifest
 from nst_batch.service import Notifier, Signals, Waker, watchdog_interval
+from nst_batch.settler import Settler
 from nst_batch.spool import (
-    Death,
     Ended,
-    Ending,
     FileSystem,
     HandOut,
     InboxLost,
-    Job,
     Moment,
     Spool,
     SpoolBlocked,
@@ -41,7 +38,6 @@ Incomplete = Literal["wait", "fail", "leave"]
 BUSY_TICK_SECONDS = 1.0
 LOOK_PAUSE_SECONDS = 0.5  # however many events come, the inbox is not listed more often
 BLOCKED_RETRY_SECONDS = 10.0
-TRUNCATED = "image_truncated"
 YIELD_SECONDS = 25.0  # a worker asked to give back its job has this long; systemd allows more
 
 
@@ -99,7 +95,9 @@ class Daemon:
         self._blocked: str | None = None
         self._next_look = 0.0
         self._told: set[tuple[str, str]] = set()  # (job, action) already passed on to a worker
-        self._failed = 0
+        self._settler = Settler(
+            self._spool, self._bulletin, note=listener.note, on_end=self._tell_end, look_at=self._look_at
+        )
 
     def run(self) -> int:
         """Work until told to end, or with ``once`` until the inbox is empty; returns the exit code."""
@@ -120,7 +118,7 @@ class Daemon:
             for text in recovery.notes:
                 self._listener.note(text)
             for ended in recovery.ended:
-                self._tell_end(ended)
+                self._settler.tell_end(ended)
             self._notifier.ready()
             try:
                 return self._loop(signals, watcher)
@@ -179,7 +177,7 @@ class Daemon:
             self._bulletin.tell_waits(view)
             self._obey(view)
             for ended in self._spool.sweep(at):
-                self._tell_end(ended)
+                self._settler.tell_end(ended)
             self._settle_leftovers(at)
             self._hand_out(view, at)
         except (SpoolBlocked, InboxLost) as error:
@@ -194,9 +192,9 @@ class Daemon:
             if job.orphaned or self._crew.at_work_on(job.id) is not None:
                 continue
             if job.outcome is not None:
-                self._settle(job, at)
+                self._settler.settle(job, at)
             elif job.given:
-                self._follow(job, self._spool.put_back(job, at).ending, at)
+                self._settler.put_back(job, at)
 
     def _hand_out(self, view: View, at: Moment) -> None:
         runnable = [job for job in self._spool.jobs() if self._crew.at_work_on(job.id) is None]
@@ -238,13 +236,13 @@ class Daemon:
                 raise SetupError(code, message, advice)
             case Settled(handout):
                 with self._or_block():
-                    self._settle(self._spool.job(handout.job.id), at)
+                    self._settler.settle(self._spool.job(handout.job.id), at)
             case Yielded(handout):
                 with self._or_block():
-                    self._follow(handout.job, self._spool.put_back(handout.job, at).ending, at)
+                    self._settler.put_back(handout.job, at)
             case Died(handout, death):
                 with self._or_block():
-                    self._bury(self._spool.job(handout.job.id), death, at)
+                    self._settler.bury(self._spool.job(handout.job.id), death, at)
         self._look_at(at.mono)
 
     @contextlib.contextmanager
@@ -255,46 +253,8 @@ class Daemon:
         except (SpoolBlocked, InboxLost) as error:
             self._block(error.message)
 
-    def _settle(self, job: Job, at: Moment) -> None:
-        """Publish, fail or try again by the outcome that lies in the job's folder."""
-        outcome = Outcome.model_validate_json((job.folder / OUTCOME_NAME).read_bytes())
-        cut = None
-        if outcome.code == TRUNCATED and job.attempts.looked_again:
-            outcome = outcome.model_copy(update={"message": f"{outcome.message} (after waiting once more)"})
-        elif outcome.code == TRUNCATED:
-            # Images are read in order: the first that nothing is known of is the one.
-            cut = next((facts.name for facts in outcome.inputs if facts.sha256 is None), "")
-        text = manifest(job.spec, outcome, attempts=job.attempts.runs)
-        if outcome.state in ("done", "stopped"):
-            self._bulletin.pace.add(outcome.seconds)
-            ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
-            self._tell_end(self._spool.finish(job, at, ending, {MANIFEST_NAME: text.encode()}))
-        elif outcome.state == "failed" and (outcome.retry or cut is not None):
-            self._bury(job, Death(outcome.code, outcome.message, outcome.advice, cut=cut), at)
-        else:
-            assert outcome.state in ("failed", "cancelled")
-            ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
-            self._tell_end(self._spool.fail(job, ending, at, {MANIFEST_NAME: text.encode()}))
-
-    def _bury(self, job: Job, death: Death, at: Moment) -> None:
-        """A run ended without a result: try again later, or fail."""
-        if job.outcome is not None and not death.retry:
-            self._settle(job, at)
-            return
-        verdict = self._spool.died(job, death, at)
-        if verdict.retry_at is not None:
-            self._listener.note(f"{job.name}: {death.message}; tried again in {verdict.retry_at - at.wall:.0f} s")
-            self._look_at(at.mono + verdict.retry_at - at.wall)
-        self._follow(job, verdict.ending, at)
-
-    def _follow(self, job: Job, ending: Ending | None, at: Moment) -> None:
-        if ending is not None:
-            self._tell_end(self._spool.fail(job, ending, at))
-
     def _tell_end(self, ended: Ended) -> None:
         self._told -= {(ended.id, "stop"), (ended.id, "cancel")}
-        self._failed += ended.state == "failed"
-        self._bulletin.job_ended(ended, Moment.now())
         self._listener.ended(ended)
 
     def _post(self, at: Moment, *, now: bool = False) -> None:
@@ -326,7 +286,7 @@ class Daemon:
         waits = [pair for pair in view.waiting if pair.kind in kinds[self._once.incomplete]]
         if view.ready or view.broken or waits or self._spool.jobs():
             return None
-        return EXIT_JOB_FAILED if self._failed else EXIT_OK
+        return EXIT_JOB_FAILED if self._settler.failed else EXIT_OK
 
     def _put_back_all(self, signals: Signals) -> None:
         """Ask the workers for their jobs back; whoever does not answer in time is ended."""

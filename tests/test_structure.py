@@ -45,6 +45,7 @@ ORDER = (
     "queue_state",
     "service",
     "bulletin",
+    "settler",
     "daemon",
     "doctor",
     "cli",

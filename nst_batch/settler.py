@@ -1,0 +1,85 @@
+"""What follows from a worker's news: a result is published, a failure told or tried again, a run taken back.
+
+Every call may raise SpoolBlocked or InboxLost: the folders still say then what is to be done, and the daemon comes back
+to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nst_batch.bulletin import Bulletin
+from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, Outcome, manifest
+from nst_batch.spool import Death, Ended, Ending, Job, Moment, Spool
+
+TRUNCATED = "image_truncated"
+
+
+class Settler:
+    """Takes jobs from a worker's hands to where they belong.
+
+    ``note`` tells a person something, ``on_end`` is told of every end, ``look_at`` when there is something to be looked
+    at again (monotonic).
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        bulletin: Bulletin,
+        *,
+        note: Callable[[str], None],
+        on_end: Callable[[Ended], None],
+        look_at: Callable[[float], None],
+    ) -> None:
+        self._spool = spool
+        self._bulletin = bulletin
+        self._note = note
+        self._on_end = on_end
+        self._look_at = look_at
+        self.failed = 0
+
+    def settle(self, job: Job, at: Moment) -> None:
+        """Publish, fail or try again by the outcome that lies in the job's folder."""
+        outcome = Outcome.model_validate_json((job.folder / OUTCOME_NAME).read_bytes())
+        cut = None
+        if outcome.code == TRUNCATED and job.attempts.looked_again:
+            outcome = outcome.model_copy(update={"message": f"{outcome.message} (after waiting once more)"})
+        elif outcome.code == TRUNCATED:
+            # Images are read in order: the first that nothing is known of is the one.
+            cut = next((facts.name for facts in outcome.inputs if facts.sha256 is None), "")
+        text = manifest(job.spec, outcome, attempts=job.attempts.runs)
+        if outcome.state in ("done", "stopped"):
+            self._bulletin.pace.add(outcome.seconds)
+            ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
+            self.tell_end(self._spool.finish(job, at, ending, {MANIFEST_NAME: text.encode()}))
+        elif outcome.state == "failed" and (outcome.retry or cut is not None):
+            self.bury(job, Death(outcome.code, outcome.message, outcome.advice, cut=cut), at)
+        else:
+            assert outcome.state in ("failed", "cancelled")
+            ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
+            self.tell_end(self._spool.fail(job, ending, at, {MANIFEST_NAME: text.encode()}))
+
+    def bury(self, job: Job, death: Death, at: Moment) -> None:
+        """A run ended without a result: try again later, or fail."""
+        if job.outcome is not None and not death.retry:
+            self.settle(job, at)
+            return
+        verdict = self._spool.died(job, death, at)
+        if verdict.retry_at is not None:
+            self._note(f"{job.name}: {death.message}; tried again in {verdict.retry_at - at.wall:.0f} s")
+            self._look_at(at.mono + verdict.retry_at - at.wall)
+        self._follow(job, verdict.ending, at)
+
+    def put_back(self, job: Job, at: Moment) -> None:
+        """A worker gave the job back unfinished."""
+        self._follow(job, self._spool.put_back(job, at).ending, at)
+
+    def _follow(self, job: Job, ending: Ending | None, at: Moment) -> None:
+        if ending is not None:
+            self.tell_end(self._spool.fail(job, ending, at))
+
+    def tell_end(self, ended: Ended) -> None:
+        """A job has its end."""
+        self.failed += ended.state == "failed"
+        self._bulletin.job_ended(ended, Moment.now())
+        self._on_end(ended)
