@@ -53,17 +53,20 @@ class Settler:
             ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
             self.tell_end(self._spool.finish(job, at, ending, {MANIFEST_NAME: text.encode()}))
         elif outcome.state == "failed" and (outcome.retry or cut is not None):
-            self.bury(job, Death(outcome.code, outcome.message, outcome.advice, cut=cut), at)
+            self._died(job, Death(outcome.code, outcome.message, outcome.advice, cut=cut), at)
         else:
             assert outcome.state in ("failed", "cancelled")
             ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
             self.tell_end(self._spool.fail(job, ending, at, {MANIFEST_NAME: text.encode()}))
 
     def bury(self, job: Job, death: Death, at: Moment) -> None:
-        """A run ended without a result: try again later, or fail."""
-        if job.outcome is not None and not death.retry:
+        """A worker died at a job: try again later, or fail. One that died when all was done left its outcome."""
+        if job.outcome is not None:
             self.settle(job, at)
-            return
+        else:
+            self._died(job, death, at)
+
+    def _died(self, job: Job, death: Death, at: Moment) -> None:
         verdict = self._spool.died(job, death, at)
         if verdict.retry_at is not None:
             self._note(f"{job.name}: {death.message}; tried again in {verdict.retry_at - at.wall:.0f} s")
