@@ -75,8 +75,8 @@ class Bulletin:
             page = gallery_html(collect(self._outbox, self._cache))
             self._spool.write_page(GALLERY_NAME, page.encode())
         if now or at.mono >= self._state_due:
-            self._state_due = at.mono + STATE_SECONDS
             self._write_state(view, workers, blocked)
+            self._state_due = at.mono + STATE_SECONDS
 
     def _write_state(self, view: View | None, workers: Iterable[CrewWorker], blocked: str | None) -> None:
         facts = state(view, self._spool.jobs(), workers, self.pace, blocked, os.getpid())
@@ -84,9 +84,9 @@ class Bulletin:
         self._listener.queue(running, waiting, self._done, self._failed)
         text = json.dumps(facts, ensure_ascii=False)
         if text != self._last_state:
-            self._last_state = text
-            self._spool.note_state(STATE_NAME, text.encode())
             self._notifier.status(blocked or f"{running} running, {waiting} waiting, {self._done} done")
+            self._spool.note_state(STATE_NAME, text.encode())
+            self._last_state = text
 
 
 def manifest_of_ending(spec: JobSpec | None, ending: Ending, *, attempts: int, fallback: dict[str, object]) -> bytes:

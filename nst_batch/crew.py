@@ -14,6 +14,7 @@ from pathlib import Path
 from nst_batch.config import Config
 from nst_batch.messages import Message
 from nst_batch.spool import Death, HandOut
+from nst_batch.spool.trouble import pause_for
 from nst_batch.worker import WorkerOptions
 from nst_batch.workers import WORKER_COMMAND, Device, Worker
 
@@ -53,6 +54,15 @@ class Yielded:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A worker gave a job back because the disk let it write no more; ``why`` says which and what is wrong."""
+
+    handout: HandOut
+    code: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Died:
     """A worker ended while at work on a job, without an outcome."""
 
@@ -69,7 +79,7 @@ class Fault:
     advice: str
 
 
-Event = Stepped | Phased | Settled | Yielded | Died | Fault
+Event = Stepped | Phased | Settled | Yielded | Refused | Died | Fault
 CrewWorker = Worker[HandOut]
 
 
@@ -108,7 +118,10 @@ class Crew:
         return next((w for w in self.busy if w.job is not None and w.job.job.id == job_id), None)
 
     def ready_for_work(self, now: float) -> Iterator[CrewWorker]:
-        """Idle workers, starting those that are missing; a starting one is idle later."""
+        """Idle workers, starting those that are missing; a starting one is idle later.
+
+        SpoolBlocked where the machine lets none be started.
+        """
         for device in self._devices:
             worker = self._workers.get(device.name)
             if worker is None:
@@ -145,6 +158,12 @@ class Crew:
         for worker in self._workers.values():
             worker.end()
 
+    def rest(self) -> None:
+        """End the workers that have nothing to do. Their logs lie in the inbox and hold on to its disk."""
+        for worker in self._workers.values():
+            if worker.idle:
+                worker.end()
+
     def kill(self) -> tuple[HandOut, ...]:
         """End every worker at once; returns the jobs they had."""
         had = tuple(worker.job for worker in self._workers.values() if worker.job is not None)
@@ -165,7 +184,10 @@ class Crew:
             checkpoint_seconds=self._config.jobs.checkpoint_seconds,
         )
         log = self._logs / f"worker-{device.name.replace(':', '-')}.log"
-        self._workers[device.name] = Worker(device, options, log, now, self._command)
+        try:
+            self._workers[device.name] = Worker(device, options, log, now, self._command)
+        except OSError as error:
+            raise pause_for(error) from error
         self._first_memory.pop(device.name, None)
         self._to_tell.append(Phased(None, f"starting a worker on {device.name}: TensorFlow takes a while to load"))
 
@@ -188,6 +210,9 @@ class Crew:
             case "yielded" if handout is not None:
                 worker.job = None
                 yield Yielded(handout)
+            case "refused" if handout is not None:
+                worker.job = None
+                yield Refused(handout, message["code"], message["message"])
 
     def _buried(self, name: str, worker: CrewWorker, now: float) -> Iterator[Event]:
         # Its last words may have come between the read and its end.

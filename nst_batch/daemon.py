@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from nst_batch.bulletin import Bulletin, QueueListener, manifest_of_ending
 from nst_batch.config import Config
-from nst_batch.crew import Crew, Died, Event, Fault, Phased, Settled, Stepped, Yielded
+from nst_batch.crew import Crew, Died, Event, Fault, Phased, Refused, Settled, Stepped, Yielded
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, NstError, SetupError
 from nst_batch.service import Notifier, Signals, Waker, watchdog_interval
 from nst_batch.settler import Settler
@@ -93,6 +93,9 @@ class Daemon:
         self._woken = threading.Event()
         self._view: View | None = None
         self._blocked: str | None = None
+        self._told_blocks: set[str] = set()  # codes
+        self._looked_well = self._posted_well = True
+        self._held_back = (0.0, "", "")  # no job starts before then (monotonic), and why
         self._next_look = 0.0
         self._told: set[tuple[str, str]] = set()  # (job, action) already passed on to a worker
         self._settler = Settler(
@@ -101,7 +104,9 @@ class Daemon:
 
     def run(self) -> int:
         """Work until told to end, or with ``once`` until the inbox is empty; returns the exit code."""
-        with self._spool, contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._spool.close)
+            self._open()
             waker = Waker()
             stack.callback(waker.close)
 
@@ -114,11 +119,7 @@ class Daemon:
             watcher.start()
             stack.callback(watcher.stop)
             stack.callback(self._crew.kill)
-            recovery = self._spool.recover(Moment.now())
-            for text in recovery.notes:
-                self._listener.note(text)
-            for ended in recovery.ended:
-                self._settler.tell_end(ended)
+            self._begin()
             self._notifier.ready()
             try:
                 return self._loop(signals, watcher)
@@ -126,6 +127,22 @@ class Daemon:
                 self._notifier.stopping("putting running jobs back")
                 self._put_back_all(signals)
                 self._post(Moment.now(), now=True)
+
+    def _open(self) -> None:
+        """Take hold of the inbox. Where the disk refuses, or a folder is not mounted, that is tried again and again."""
+        with self._or_block(at_once=self._once is not None):
+            self._spool.open()
+
+    def _begin(self) -> None:
+        """Finish or undo whatever an earlier daemon had under way."""
+        if self._blocked is not None:
+            return
+        with self._or_block(at_once=self._once is not None):
+            recovery = self._spool.recover(Moment.now())
+            for text in recovery.notes:
+                self._listener.note(text)
+            for ended in recovery.ended:
+                self._settler.tell_end(ended)
 
     # -- the loop -----------------------------------------------------------------------------------
 
@@ -164,13 +181,15 @@ class Daemon:
     def _look(self, at: Moment) -> None:
         """One look at the inbox, and what follows from it."""
         self._next_look = at.mono + BLOCKED_RETRY_SECONDS
+        self._looked_well = False
         try:
             view = self._view = self._spool.look(at)
             self._next_look = view.next_look
             for text in view.notes:
                 self._listener.note(text)
             if view.inbox_lost:
-                self._block(view.inbox_lost)
+                self._block("inbox_lost", view.inbox_lost)
+                self._crew.rest()
                 return
             if self._once and self._once.incomplete == "fail":
                 self._spool.expire(at)
@@ -181,9 +200,10 @@ class Daemon:
             self._settle_leftovers(at)
             self._hand_out(view, at)
         except (SpoolBlocked, InboxLost) as error:
-            self._block(error.message)
+            self._block(error.code, error.message)
             self._next_look = at.mono + BLOCKED_RETRY_SECONDS
         else:
+            self._looked_well = True
             self._unblock()
 
     def _settle_leftovers(self, at: Moment) -> None:
@@ -194,12 +214,14 @@ class Daemon:
             if job.outcome is not None:
                 self._settler.settle(job, at)
             elif job.given:
-                self._settler.put_back(job, at)
+                self._spool.take_back(job)
 
     def _hand_out(self, view: View, at: Moment) -> None:
         runnable = [job for job in self._spool.jobs() if self._crew.at_work_on(job.id) is None]
         if view.paused or not (view.ready or runnable):
             return
+        if at.mono < self._held_back[0]:
+            raise SpoolBlocked(*self._held_back[1:])
         reason = self._spool.room()
         if reason:
             raise SpoolBlocked("disk_full", reason)
@@ -240,38 +262,55 @@ class Daemon:
             case Yielded(handout):
                 with self._or_block():
                     self._settler.put_back(handout.job, at)
+            case Refused(handout, code, why):
+                # Or the same job would be handed out, and given back, at every look.
+                self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, code, why)
+                with self._or_block():
+                    self._spool.take_back(handout.job)
             case Died(handout, death):
                 with self._or_block():
                     self._settler.bury(self._spool.job(handout.job.id), death, at)
         self._look_at(at.mono)
 
     @contextlib.contextmanager
-    def _or_block(self) -> Iterator[None]:
-        """Where the disk does not let us go on, pause: the folders still say what is to be done."""
+    def _or_block(self, *, at_once: bool = False) -> Iterator[None]:
+        """Where the disk does not let us go on, pause: the folders still say what is to be done.
+
+        With ``at_once`` the error passes: nobody is there to wait for better times.
+        """
         try:
             yield
         except (SpoolBlocked, InboxLost) as error:
-            self._block(error.message)
+            if at_once:
+                raise
+            self._block(error.code, error.message)
 
     def _tell_end(self, ended: Ended) -> None:
         self._told -= {(ended.id, "stop"), (ended.id, "cancel")}
         self._listener.ended(ended)
 
     def _post(self, at: Moment, *, now: bool = False) -> None:
+        self._posted_well = False
         with self._or_block():
             self._bulletin.post(self._view, self._crew.workers, self._blocked, at, now=now)
+            self._posted_well = True
+            self._unblock()
 
     # -- pausing, ending ----------------------------------------------------------------------------
 
-    def _block(self, reason: str) -> None:
-        if self._blocked != reason:
+    def _block(self, code: str, reason: str) -> None:
+        """The queue waits. Each kind of reason is told once, wherever on the disk it turns up next."""
+        if code not in self._told_blocks:
+            self._told_blocks.add(code)
             self._listener.note(f"the queue waits: {reason}")
         self._blocked = reason
 
     def _unblock(self) -> None:
-        if self._blocked is not None:
+        """The queue goes on once a look, and the writing of the state after it, met with no trouble."""
+        if self._blocked is not None and self._looked_well and self._posted_well:
             self._listener.note("the queue goes on")
-        self._blocked = None
+            self._told_blocks.clear()
+            self._blocked = None
 
     def _end_of_once(self) -> int | None:
         """With ``--once``: the exit code when there is nothing left to wait for, else None."""

@@ -5,7 +5,8 @@ To a worker (its standard input), each with ``do``: ``job`` {claim, folder, runn
 
 From a worker (its standard output), each with ``say``: ``ready`` {device, weights}, ``phase`` {phase}, ``step``
 {step, steps, epoch, epochs, total, left}, ``epoch`` (as ``step``), ``checkpoint`` {step}, ``finished`` {state,
-memory_mb}, ``yielded`` {step}, ``fault`` {code, message, advice} (the worker cannot work at all: weights, device).
+memory_mb}, ``yielded``, ``refused`` {code, message} (as ``yielded``, because the disk lets nothing be written),
+``fault`` {code, message, advice} (the worker cannot work at all: weights, device).
 """
 
 from __future__ import annotations

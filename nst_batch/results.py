@@ -149,7 +149,8 @@ class Results:
         if self._spec.settings.save_epoch:
             name = f"{self._spec.title}_epoch_{number:04d}.{self._extension}"
             folder = self.running / "epochs"
-            self._files.make_folder(folder)
+            # Not those above it: an outbox that is unmounted by now must not be built anew on the bare disk.
+            self._files.make_one_folder(folder)
             self._write(folder / name, self._encode(full, {"epoch": str(number)}))
         height, width = self._material.size
         small = images.resize_array(full, images.working_size(width, height, min(PREVIEW_SIDE, max(height, width))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nst_batch.bulletin import Bulletin
-from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, Outcome, manifest
+from nst_batch.job import MANIFEST_NAME, Outcome, manifest
 from nst_batch.spool import Death, Ended, Ending, Job, Moment, Spool
 
 TRUNCATED = "image_truncated"
@@ -40,7 +40,7 @@ class Settler:
 
     def settle(self, job: Job, at: Moment) -> None:
         """Publish, fail or try again by the outcome that lies in the job's folder."""
-        outcome = Outcome.model_validate_json((job.folder / OUTCOME_NAME).read_bytes())
+        outcome = Outcome.model_validate_json(self._spool.outcome(job))
         cut = None
         if outcome.code == TRUNCATED and job.attempts.looked_again:
             outcome = outcome.model_copy(update={"message": f"{outcome.message} (after waiting once more)"})
@@ -51,7 +51,8 @@ class Settler:
         if outcome.state in ("done", "stopped"):
             self._bulletin.pace.add(outcome.seconds)
             ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
-            self.tell_end(self._spool.finish(job, at, ending, {MANIFEST_NAME: text.encode()}))
+            made = {*outcome.outputs, *filter(None, [outcome.final])}
+            self.tell_end(self._spool.finish(job, at, ending, {MANIFEST_NAME: text.encode()}, made=made))
         elif outcome.state == "failed" and (outcome.retry or cut is not None):
             self._died(job, Death(outcome.code, outcome.message, outcome.advice, cut=cut), at)
         else:

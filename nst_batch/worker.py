@@ -26,7 +26,11 @@ from nst_batch.images import ImageLimits
 from nst_batch.messages import Message, to_line
 
 if TYPE_CHECKING:
-    from nst_batch.generation import Progress, Wish
+    from collections.abc import Callable
+
+    from nst_batch.generation import End, Progress, Wish
+
+    Run = Callable[[Path, Path, Path], End]  # claim, the job's folder, running
 
 PR_SET_PDEATHSIG = 1
 STEP_MESSAGE_SECONDS = 0.25  # a fast GPU makes hundreds of steps a second; a person reads four
@@ -153,7 +157,6 @@ def serve(options: WorkerOptions, pipe: BinaryIO) -> int:
     try:
         # Imported here: TensorFlow takes seconds, and the parent-death signal must stand before that.
         from nst_batch.generation import run_job  # noqa: PLC0415
-        from nst_batch.spool.lock import LOCK_NAME, hold  # noqa: PLC0415
         from nst_batch.studio import Studio  # noqa: PLC0415
 
         limits = ImageLimits(max_megapixels=options.max_megapixels, max_file_mb=options.max_file_mb)
@@ -162,18 +165,43 @@ def serve(options: WorkerOptions, pipe: BinaryIO) -> int:
         reporter.say("fault", code=error.code, message=error.message, advice=error.advice)
         return error.exit_code
     reporter.say("ready", device=studio.device, weights=studio.weights_source)
-    while (message := wishes.next_job()) is not None:
-        folder = Path(message["folder"])
+
+    def run(claim: Path, folder: Path, running: Path) -> End:
+        return run_job(studio, claim, folder, running, wishes, reporter)
+
+    while not studio.spent and (message := wishes.next_job()) is not None:
+        do_job(run, message, reporter)
+    return 0
+
+
+def do_job(run: Run, message: Message, reporter: Reporter) -> None:
+    """Do one job while its lock is held, and say how it ended."""
+    from nst_batch.spool.lock import LOCK_NAME, hold  # noqa: PLC0415
+
+    claim, folder, running = (Path(message[name]) for name in ("claim", "folder", "running"))
+    try:
         with hold(folder / LOCK_NAME):
-            state = run_job(studio, Path(message["claim"]), folder, Path(message["running"]), wishes, reporter)
+            state = run(claim, folder, running)
+    except OSError as error:
+        refusal = _refusal(error, folder, running)
+        if refusal is None:
+            raise
+        reporter.say("refused", code=refusal.code, message=refusal.message)
+    else:
         if state == "yielded":
             reporter.say("yielded")
         else:
             reporter.say("finished", state=state, memory_mb=memory_mb())
-        if studio.spent:
-            # After an out-of-memory the device's context can be unusable; a fresh process is not.
-            break
-    return 0
+
+
+def _refusal(error: OSError, folder: Path, running: Path) -> NstError | None:
+    """Why nothing can be written, where that is no fault of the job; None where it may be one."""
+    from nst_batch.spool.trouble import SpoolBlocked, blocked_by, is_one_files  # noqa: PLC0415
+
+    for place in (folder, running):
+        if not place.is_dir():
+            return SpoolBlocked("folder_gone", f"{place} is gone; unmounted, or removed?")
+    return None if is_one_files(error) else blocked_by(error)
 
 
 def main() -> int:

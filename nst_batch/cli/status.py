@@ -15,7 +15,7 @@ from nst_batch.config import Config, load_config
 from nst_batch.errors import EXIT_OK
 from nst_batch.queue_state import STATE_NAME, Pace, state
 from nst_batch.report.gallery import collect
-from nst_batch.spool import Moment, holder, look_from_outside
+from nst_batch.spool import Moment, holder, look_from_outside, obstacle
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -53,6 +53,7 @@ def gather(config: Config) -> dict[str, Any]:
         view, jobs = look_from_outside(config, Moment.now())
         facts = state(view, jobs, (), Pace(), None, 0)
     finished = collect(config.outbox).entries
+    facts["blocked"] = facts["blocked"] or obstacle(config)
     return {
         "daemon": held_by,
         "inbox": str(config.inbox),

@@ -15,7 +15,7 @@
 """
 
 from nst_batch.spool.attempts import Attempts, Death, Verdict
-from nst_batch.spool.commands import look_from_outside, pause, read_claims, resume, retry_job, write_control
+from nst_batch.spool.commands import look_from_outside, obstacle, pause, read_claims, resume, retry_job, write_control
 from nst_batch.spool.control import Control
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Ended, HandOut, Job, Places
@@ -51,6 +51,7 @@ __all__ = [
     "Watcher",
     "holder",
     "look_from_outside",
+    "obstacle",
     "pause",
     "read_claims",
     "resume",

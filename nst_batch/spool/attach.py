@@ -13,7 +13,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from nst_batch.errors import SetupError
+from nst_batch.errors import NstError, SetupError
 from nst_batch.spool.fs import FileSystem, free_bytes
 from nst_batch.spool.layout import Places
 from nst_batch.spool.lock import LOCK_NAME, Lock, lock_inbox
@@ -34,28 +34,34 @@ class Attachment:
         self._places = places
         self._lock: Lock | None = None
         self._folders: tuple[Folder, Folder] | None = None
+        self._refusal = "the inbox is not held"  # why, where it is not
         self.inbox_id = ""
 
     def attach(self, wall: float, *, make: bool = True) -> None:
         """Take hold. With ``make``, folders that are not there are made.
 
-        NotNowError while another daemon has it or a folder is not mounted, SetupError where one cannot be used.
+        NotNowError while another daemon has it, a folder is not mounted or the disk refuses, SetupError where a folder
+        cannot be one. The lock stays held while the inbox is there and the outbox is not; that of an inbox that has
+        gone is let go, since an open file would keep its disk from being checked and mounted anew.
         """
-        self.release()
+        self._folders = None
+        if self._lock is not None and not self._lock.is_on(self._places.own / LOCK_NAME):
+            self.release()
         try:
-            self._refuse_unmounted()
+            refuse_unmounted(self._places)
             self._make_folders(make=make)
-            self._lock = lock_inbox(self._places.inbox, wall)
+            if self._lock is None:
+                self._lock = lock_inbox(self._places.inbox, wall)
             self._note()
             self._folders = self._folders_now()
         except OSError as error:
-            self.release()
-            pause = blocked_by(error)
-            text = pause.message if pause else f"{error.filename}: {error.strerror}"
+            text = f"{error.filename}: {error.strerror}"
             advice = "let the daemon's user write there, or name other folders"
-            raise SetupError("folders_unusable", text, advice) from error
-        except BaseException:
-            self.release()
+            refusal = blocked_by(error) or SetupError("folders_unusable", text, advice)
+            self._refusal = refusal.message
+            raise refusal from error
+        except NstError as error:
+            self._refusal = error.message
             raise
 
     def release(self) -> None:
@@ -66,6 +72,8 @@ class Attachment:
 
     def lost(self) -> str | None:
         """Why the folders at their paths are not those that are held; None where all is well."""
+        if self._folders is None:
+            return self._refusal
         inbox = self._places.inbox
         try:
             marker = self._places.marker.read_text()
@@ -74,33 +82,17 @@ class Attachment:
             return f"{error.filename} is gone; unmounted, replaced or renamed away?"
         except OSError as error:
             return f"{error.filename}: {error.strerror}"
-        if marker != self.inbox_id:
-            return f"{inbox} is another inbox by now"
-        if folders != self._folders:
-            return f"{inbox} or {self._places.outbox} was mounted or put there anew"
-        if self._lock is None or not self._lock.is_on(self._places.own / LOCK_NAME):
-            return f"{inbox}: its lock file was replaced"
-        return None
+        lock_is_ours = self._lock is not None and self._lock.is_on(self._places.own / LOCK_NAME)
+        signs = (
+            (marker != self.inbox_id, f"{inbox} is another inbox by now"),
+            (folders != self._folders, f"{inbox} or {self._places.outbox} was mounted or put there anew"),
+            (not lock_is_ours, f"{inbox}: its lock file was replaced"),
+        )
+        return next((words for is_so, words in signs if is_so), None)
 
     def _folders_now(self) -> tuple[Folder, Folder]:
         inbox, outbox = self._places.inbox.stat(), self._places.outbox.stat()
         return (inbox.st_dev, inbox.st_ino), (outbox.st_dev, outbox.st_ino)
-
-    def _refuse_unmounted(self) -> None:
-        inbox, outbox = self._places.inbox, self._places.outbox
-        self._refuse(inbox, self._places.marker, self._inbox_note().get("mount"), outbox / RECORD_NAME)
-        note = _read(self._places.own / OUTBOX_NAME)
-        if note.get("path") == str(outbox):
-            self._refuse(outbox, outbox / RECORD_NAME, note.get("mount"), self._places.own / OUTBOX_NAME)
-
-    def _refuse(self, folder: Path, own_note: Path, mount: str | None, note: Path) -> None:
-        if mount is None or own_note.exists() or mount == mount_now(folder)[0]:
-            return
-        raise InboxLost(
-            "not_mounted",
-            f"{folder} is empty and not on the mount it was on before ({mount}); is it not mounted?",
-            f"mount it; if it is meant to be a new one, remove {note} first",
-        )
 
     def _make_folders(self, *, make: bool) -> None:
         for folder in (self._places.inbox, self._places.outbox):
@@ -116,16 +108,36 @@ class Attachment:
             self._fs.write_durable(places.marker, secrets.token_hex(8).encode())
         self.inbox_id = places.marker.read_text()
         inbox_note = {"id": self.inbox_id, "mount": mount_now(places.inbox)[0]}
-        if self._inbox_note() != inbox_note:
+        if _inbox_note(places) != inbox_note:
             everything = {**_read(places.outbox / RECORD_NAME), str(places.inbox): inbox_note}
             self._fs.write_durable(places.outbox / RECORD_NAME, _text(everything))
         outbox_note = {"path": str(places.outbox), "mount": mount_now(places.outbox)[0]}
         if _read(places.own / OUTBOX_NAME) != outbox_note:
             self._fs.write_durable(places.own / OUTBOX_NAME, _text(outbox_note))
 
-    def _inbox_note(self) -> dict[str, Any]:
-        note = _read(self._places.outbox / RECORD_NAME).get(str(self._places.inbox))
-        return note if isinstance(note, dict) else {}
+
+def refuse_unmounted(places: Places) -> None:
+    """InboxLost where the inbox or the outbox is the bare folder that an unmounted one leaves; nothing is changed."""
+    inbox, outbox = places.inbox, places.outbox
+    _refuse(inbox, places.marker, _inbox_note(places).get("mount"), outbox / RECORD_NAME)
+    note = _read(places.own / OUTBOX_NAME)
+    if note.get("path") == str(outbox):
+        _refuse(outbox, outbox / RECORD_NAME, note.get("mount"), places.own / OUTBOX_NAME)
+
+
+def _refuse(folder: Path, own_note: Path, mount: str | None, note: Path) -> None:
+    if mount is None or own_note.exists() or mount == mount_now(folder)[0]:
+        return
+    raise InboxLost(
+        "not_mounted",
+        f"{folder} is empty and not on the mount it was on before ({mount}); is it not mounted?",
+        f"mount it; if it is meant to be a new one, remove {note} first",
+    )
+
+
+def _inbox_note(places: Places) -> dict[str, Any]:
+    note = _read(places.outbox / RECORD_NAME).get(str(places.inbox))
+    return note if isinstance(note, dict) else {}
 
 
 def short_of_room(places: Places, least_gb: float) -> str | None:

@@ -88,6 +88,11 @@ def interrupted(before: Attempts, checkpoint: str) -> tuple[Attempts, Verdict]:
     return _ended(counts, interruptions_ending(counts))
 
 
+def taken_back(before: Attempts) -> Attempts:
+    """The run ended through no fault of the job, and not for the daemon's end either."""
+    return before.model_copy(update={"runs": max(0, before.runs - 1), "given": False})
+
+
 def interruptions_ending(counts: Attempts) -> Ending:
     """The end of a job at which the daemon was interrupted too often."""
     return Ending(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import secrets
 from pathlib import Path
 
 from nst_batch.config import Config
+from nst_batch.errors import NstError
+from nst_batch.spool.attach import refuse_unmounted
 from nst_batch.spool.book import claim_folders, job_view, lock_path, read_claim
 from nst_batch.spool.control import PAUSE_NAME, Action
 from nst_batch.spool.control import write_control as put_control
@@ -18,6 +22,8 @@ from nst_batch.spool.retry import retry_job as put_back_failed
 from nst_batch.spool.trouble import InboxLost, guard
 from nst_batch.spool.view import View
 from nst_batch.spool.wanted import Moment
+
+PROBE_BYTES = 4096
 
 
 def places_of(config: Config) -> Places:
@@ -52,6 +58,38 @@ def look_from_outside(config: Config, at: Moment) -> tuple[View, tuple[Job, ...]
         return desk.look(at, jobs, taken), jobs
     except InboxLost as error:
         return desk.lost(at, error.message), jobs
+
+
+def obstacle(config: Config, fs: FileSystem | None = None) -> str | None:
+    """What keeps a daemon from working there, as far as it can be told from outside; None for nothing.
+
+    A daemon whose disk refuses cannot write down why it waits. So this looks by itself, and writes to see whether it
+    can be done; what it may not do as another user than the daemon's says nothing.
+    """
+    places, fs = places_of(config), fs or FileSystem()
+    try:
+        refuse_unmounted(places)
+        for folder in (places.inbox, places.outbox):
+            if not folder.is_dir():
+                return f"{folder} is not there"
+        for folder in (places.own, places.running):
+            if folder.is_dir():
+                _try_to_write(fs, folder)
+    except NstError as error:
+        return error.message
+    return None
+
+
+def _try_to_write(fs: FileSystem, folder: Path) -> None:
+    with guard(), contextlib.suppress(PermissionError):
+        path = folder / f".{secrets.token_hex(6)}.tmp"
+        try:
+            fs.write_new(path, bytes(PROBE_BYTES), sync=False)
+        except OSError as error:
+            error.filename = str(folder)
+            raise
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def failed_jobs(config: Config) -> tuple[Path, ...]:

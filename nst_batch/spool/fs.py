@@ -12,7 +12,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from nst_batch.spool.primitives import Identity, Primitives
@@ -41,20 +41,20 @@ class FileSystem(Primitives):
 
     def replace(self, path: Path, data: bytes, *, sync: bool = False) -> None:
         """Replace ``path`` whole, so that a reader sees the old or the new one; not durable by itself."""
-        aside = beside(path)
-        try:
+        with self._aside(path) as aside:
             self.write_new(aside, data, sync=sync)
             self.rename(aside, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                aside.unlink(missing_ok=True)
-            raise
 
     def make_folder(self, path: Path) -> None:
         """Make a folder and those above it, durably; no error where it stands."""
+        if not path.is_dir():
+            self.make_folder(path.parent)
+            self.make_one_folder(path)
+
+    def make_one_folder(self, path: Path) -> None:
+        """As :meth:`make_folder` in a folder that must be there: FileNotFoundError where it has gone."""
         if path.is_dir():
             return
-        self.make_folder(path.parent)
         with contextlib.suppress(FileExistsError):
             self.mkdir(path)
         if not path.is_dir():
@@ -66,17 +66,25 @@ class FileSystem(Primitives):
 
         Errors as :meth:`copy_new`; an existing target is replaced.
         """
-        aside = beside(target)
-        try:
+        with self._aside(target) as aside:
             if stat.S_ISLNK(source.lstat().st_mode):
                 self.symlink(os.readlink(source), aside)  # noqa: PTH115 - the text, not a Path of it
             else:
                 self.copy_new(source, aside, expected, sync=sync)
             self.rename(aside, target)
             self.on_progress()
-        except BaseException:
+
+    @contextlib.contextmanager
+    def _aside(self, path: Path) -> Iterator[Path]:
+        """A name beside ``path`` to write to first; nothing is left of it where that fails."""
+        aside = beside(path)
+        try:
+            yield aside
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 aside.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.filename == str(aside):
+                error.filename = str(path)  # a hidden name, another one each time, says nothing to a person
             raise
 
     def move_file(self, source: Path, target: Path) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ from nst_batch.spool.listing import OWN_FOLDER
 
 LOCK_NAME = "lock"
 MAX_TEXT = 500
+INBOX_TAKEN = "inbox_taken"
+LOCK_TRIES, LOCK_PAUSE_SECONDS = 4, 0.05  # who only asks whether it is held holds it for a moment
 
 
 class Lock:
@@ -53,8 +56,9 @@ def try_lock(path: Path, text: str = "") -> Lock | None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if text:
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, text.encode(), 0)
+            with contextlib.suppress(OSError):  # it is for people only: a full disk has room for a lock
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, text.encode(), 0)
     except BlockingIOError:
         os.close(fd)
         return None
@@ -78,11 +82,12 @@ def hold(path: Path) -> Iterator[None]:
 def is_held(path: Path) -> bool:
     """Whether a living process holds the lock on ``path``."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        # Only read: whoever asks may have no right to write, or the disk has become read-only.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:
@@ -106,11 +111,13 @@ def lock_inbox(inbox: Path, wall: float) -> Lock:
     """The one daemon's lock on an inbox; NotNowError says who has it already."""
     since = datetime.fromtimestamp(wall).astimezone().isoformat(timespec="seconds")
     text = f"process {os.getpid()} on {socket.gethostname()} since {since}\n"
-    lock = try_lock(inbox / OWN_FOLDER / LOCK_NAME, text)
-    if lock is None:
-        raise NotNowError(
-            "inbox_taken",
-            f"{inbox} is worked on already, by {holder(inbox) or 'another process'}",
-            "end that one first, or give this one an inbox of its own",
-        )
-    return lock
+    for _ in range(LOCK_TRIES):
+        lock = try_lock(inbox / OWN_FOLDER / LOCK_NAME, text)
+        if lock is not None:
+            return lock
+        time.sleep(LOCK_PAUSE_SECONDS)
+    raise NotNowError(
+        INBOX_TAKEN,
+        f"{inbox} is worked on already, by {holder(inbox) or 'another process'}",
+        "end that one first, or give this one an inbox of its own",
+    )

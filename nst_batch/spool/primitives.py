@@ -9,7 +9,7 @@ import functools
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,11 +53,12 @@ class Primitives:
         """Create ``path`` with ``data`` and, by default, fsync it; FileExistsError where it stands already."""
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
-            if sync:
-                os.fsync(fd)
+            with _about(path):
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(fd, view) :]
+                if sync:
+                    os.fsync(fd)
         finally:
             os.close(fd)
 
@@ -129,7 +130,8 @@ class Primitives:
         """Make the names in a folder durable."""
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(fd)
+            with _about(path):
+                os.fsync(fd)
         except OSError as error:
             # Some FUSE and network file systems have no fsync of folders; there is nothing better to do there.
             if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
@@ -146,7 +148,8 @@ class Primitives:
                 return
             raise
         try:
-            os.fsync(fd)
+            with _about(path):
+                os.fsync(fd)
         finally:
             os.close(fd)
 
@@ -167,10 +170,11 @@ class Primitives:
                 raise ChangedError(f"{source} changed since it was seen")
             target_fd = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             try:
-                whole = self._copy_content(source, source_fd, target_fd, status.st_size)
-                os.utime(target_fd, ns=(status.st_atime_ns, status.st_mtime_ns))
-                if sync:
-                    os.fsync(target_fd)
+                with _about(target):
+                    whole = self._copy_content(source, source_fd, target_fd, status.st_size)
+                    os.utime(target_fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+                    if sync:
+                        os.fsync(target_fd)
             finally:
                 os.close(target_fd)
             if not whole or Identity.of(os.fstat(source_fd)) != before:
@@ -188,6 +192,16 @@ class Primitives:
     def symlink(self, points_to: str, target: Path) -> None:
         """Make a link that says ``points_to``."""
         target.symlink_to(points_to)
+
+
+@contextlib.contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """What goes wrong with an open file names it: a person wants to know which disk is full."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 @functools.cache

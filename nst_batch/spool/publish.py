@@ -85,9 +85,11 @@ class Publisher:
             return None
         return inbox_id, job_id
 
-    def has(self, claim: Claim, job: JobRecord) -> bool:
-        """Whether the job's running folder is there, and is its own."""
-        return self.owner(self._places.running / job.name) == (self.inbox_id, claim.record.job_id(job))
+    def has(self, claim: Claim, job: JobRecord, made: Collection[str] = ()) -> bool:
+        """Whether the job's running folder is there, is its own, and holds what was ``made``."""
+        running = self._places.running / job.name
+        is_its_own = self.owner(running) == (self.inbox_id, claim.record.job_id(job))
+        return is_its_own and all((running / name).is_file() for name in made)
 
     def _is_anothers(self, running: Path, job_id: str) -> bool:
         """Whether a running folder belongs to another job; one without its mark is about to be published."""

@@ -60,6 +60,14 @@ class Runs:
         self._ledger.returned(claim, record)
         return verdict
 
+    def take_back(self, job_id: str) -> None:
+        """The run counts for nothing, neither as an attempt nor as an interruption."""
+        claim, record = self._ledger.find(job_id)
+        if not (claim.job_folder(record) / OUTCOME_NAME).exists():
+            before = claim.attempts.get(record.index, Attempts())
+            write_attempts(self._fs, claim, record, counts.taken_back(before))
+        self._ledger.returned(claim, record)
+
     def died(self, job_id: str, death: Death, limits: JobLimits, at: Moment) -> Verdict:
         """A run ended without a result: when it is tried again, or its end."""
         claim, record = self._ledger.find(job_id)
@@ -76,7 +84,7 @@ class Runs:
         return verdict
 
     def begin_anew(self, claim: Claim, record: JobRecord) -> None:
-        """Forget every run of a job whose running folder somebody has removed; raises SpoolBlocked to say so."""
+        """Forget every run of a job of which something has gone that was to be published; raises SpoolBlocked."""
         folder = claim.job_folder(record)
         for path in (folder / OUTCOME_NAME, *sorted(folder.glob("checkpoint*"))):
             self._fs.remove(path)
@@ -84,7 +92,7 @@ class Runs:
         self._ledger.returned(claim, record)
         raise SpoolBlocked(
             "running_gone",
-            f"{self._places.running / record.name} was removed before it could be published",
+            f"{self._places.running / record.name}, or something in it, has gone before it could be published",
             "nothing is to be done: the job runs again",
         )
 

@@ -7,13 +7,13 @@ claims are read again from their folders, which are the state; what is kept in m
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Self
 
 from nst_batch import names
 from nst_batch.config import Config
 from nst_batch.errors import NstError
-from nst_batch.job import MANIFEST_NAME
+from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME
 from nst_batch.spool.attach import Attachment, short_of_room
 from nst_batch.spool.attempts import Death, JobLimits, Verdict
 from nst_batch.spool.book import Claim, job_view
@@ -25,13 +25,14 @@ from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.intent import ClaimLostError, record_of
 from nst_batch.spool.layout import Ended, HandOut, Job, ManifestWriter, Places
 from nst_batch.spool.ledger import Ledger
+from nst_batch.spool.lock import INBOX_TAKEN
 from nst_batch.spool.pair import Broken, Ready
 from nst_batch.spool.publish import Publisher
 from nst_batch.spool.recover import Recoverer, Recovery
 from nst_batch.spool.retry import finish_retries, with_inputs
 from nst_batch.spool.runs import Runs
 from nst_batch.spool.second_look import SecondLook
-from nst_batch.spool.trouble import InboxLost, SpoolBlocked, blocked_by
+from nst_batch.spool.trouble import InboxLost, pause_for
 from nst_batch.spool.view import View
 from nst_batch.spool.wanted import Ending, Moment
 
@@ -55,15 +56,20 @@ class Spool:
         self._publisher.taken = self._ledger.taken
         self._runs = Runs(self._fs, self._places, self._ledger, self._publisher)
         self._second_look = SecondLook(self._fs, self._claimer, self._desk)
+        self._noted: set[str] = set()  # what reading the folders came upon is told once, however often they are read
+        self._begun = False  # the inbox has been held, and what was under way has been seen to
 
     # --- holding the inbox ------------------------------------------------------------------------------
 
     def open(self, at: Moment | None = None) -> None:
-        """Make the folders, take the lock. NotNowError 75: taken or not mounted; SetupError 78."""
-        self._attach(at or Moment.now(), make=True)
+        """Make the folders, take the lock. NotNowError 75: taken, not mounted, the disk refuses; SetupError 78.
 
-    def _attach(self, at: Moment, *, make: bool) -> None:
-        self._attachment.attach(at.wall, make=make)
+        Where the disk refuses, or a folder is not mounted, :meth:`look` tries again.
+        """
+        self._attach(at or Moment.now())
+
+    def _attach(self, at: Moment) -> None:
+        self._attachment.attach(at.wall, make=not self._begun)
         self._publisher.inbox_id = self._attachment.inbox_id
 
     def close(self, at: Moment | None = None) -> None:
@@ -94,6 +100,7 @@ class Spool:
             finish_retries(self._fs, self._places)
             recovery = self._ledger.read()
             self._desk.restore_waits(at)
+            self._begun = True
             return recovery
 
     # --- looking ----------------------------------------------------------------------------------------
@@ -104,6 +111,8 @@ class Spool:
         if reason is not None:
             return self._desk.lost(at, reason)
         try:
+            if not self._begun:
+                self._take_over(self.recover(at))
             with self._held():
                 return self._desk.look(at, self.jobs(), self._ledger.taken())
         except InboxLost as error:
@@ -235,6 +244,16 @@ class Spool:
         with self._held():
             return self._runs.put_back(job.id)
 
+    def take_back(self, job: Job) -> None:
+        """The disk refused, or the inbox was gone, while the job ran: that run counts for nothing."""
+        with self._held():
+            self._runs.take_back(job.id)
+
+    def outcome(self, job: Job) -> bytes:
+        """What the job's worker has left."""
+        with self._held():
+            return (job.folder / OUTCOME_NAME).read_bytes()
+
     def died(self, job: Job, death: Death, at: Moment) -> Verdict:
         """A run ended without a result: when it is tried again, or the ending to :meth:`fail` it with."""
         with self._held():
@@ -246,14 +265,22 @@ class Spool:
 
     # --- ends -------------------------------------------------------------------------------------------
 
-    def finish(self, job: Job, at: Moment, ending: Ending, files: Mapping[str, bytes] | None = None) -> Ended:
-        """Publish a job that is done or stopped; ``files`` are written into its folder first.
+    def finish(
+        self,
+        job: Job,
+        at: Moment,
+        ending: Ending,
+        files: Mapping[str, bytes] | None = None,
+        *,
+        made: Collection[str] = (),
+    ) -> Ended:
+        """Publish a job that is done or stopped; ``files`` are written into its folder first, ``made`` must lie there.
 
-        SpoolBlocked ``running_gone`` where somebody has removed its running folder: it will run again.
+        SpoolBlocked ``running_gone`` where its running folder, or something in it, has gone: it will run again.
         """
         with self._held():
             claim, record = self._ledger.find(job.id)
-            if not self._publisher.has(claim, record):
+            if not self._publisher.has(claim, record, made):
                 self._runs.begin_anew(claim, record)
             ended = self._publisher.finish(claim, record, ending, files or {})
             self._ledger.returned(claim, record)
@@ -301,13 +328,19 @@ class Spool:
             raise InboxLost("inbox_lost", reason, "mount it or bring it back; the queue goes on by itself")
         try:
             if self._ledger.stale:
-                self._ledger.ended(*self._ledger.read().ended)
+                self._take_over(self._ledger.read())
             yield
         except OSError as error:
             self._ledger.stale = True
-            # What nobody foresaw, such as a folder removed under our feet, pauses too: it must not end the daemon.
-            where = error.filename or "the disk"
-            raise blocked_by(error) or SpoolBlocked("disk_error", f"{where}: {error.strerror}") from error
+            raise pause_for(error) from error
+
+    def _take_over(self, recovery: Recovery) -> None:
+        """Have what came of reading the folders told."""
+        self._ledger.ended(*recovery.ended)
+        for note in recovery.notes:
+            if note not in self._noted:
+                self._noted.add(note)
+                self._desk.say(note)
 
     def _find_again(self, at: Moment) -> str | None:
         """Take hold of an inbox that has come back; the reason where it has not."""
@@ -316,7 +349,9 @@ class Spool:
             return None
         self._ledger.stale = True
         try:
-            self._attach(at, make=False)
+            self._attach(at)
         except NstError as error:
+            if error.code == INBOX_TAKEN and not self._begun:
+                raise  # it never was ours
             return error.message
         return None

@@ -19,6 +19,8 @@ _BLOCKS = {
     errno.ENOTCONN: ("disk_error", "the network file system is not connected", "mount it again"),
     errno.ETIMEDOUT: ("disk_error", "the network file system does not answer", "look at its server"),
     errno.EHOSTDOWN: ("disk_error", "the network file system's server is down", "look at its server"),
+    errno.ENOMEM: ("no_memory", "the machine has no memory left", "end other programs; the queue goes on by itself"),
+    errno.EAGAIN: ("no_memory", "the machine has no process left to give", "raise the limit on processes"),
     errno.EMFILE: ("no_descriptors", "too many open files", "raise the limit on open files"),
     errno.ENFILE: ("no_descriptors", "too many open files on this machine", "raise the limit on open files"),
 }
@@ -40,6 +42,12 @@ def blocked_by(error: OSError) -> SpoolBlocked | None:
     code, what, advice = known
     where = error.filename2 or error.filename
     return SpoolBlocked(code, f"{where}: {what}" if where else what, advice)
+
+
+def pause_for(error: OSError) -> SpoolBlocked:
+    """The pause for anything that the system refuses. What nobody foresaw pauses too: it must not end the daemon."""
+    where = error.filename or "the disk"
+    return blocked_by(error) or SpoolBlocked("disk_error", f"{where}: {error.strerror}")
 
 
 def is_one_files(error: OSError) -> bool:

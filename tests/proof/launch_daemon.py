@@ -4,7 +4,8 @@
 
 ``--quick`` puts quick_worker.py at the worker's place. ``--kill-at`` ends the process by SIGKILL when it comes to
 the N-th occurrence of a step. ``--disturb`` changes an image in the moment between its claim and its copy.
-``--retry`` runs the retry command in place of the daemon.
+``--retry`` runs the retry command in place of the daemon. In the environment: ``DISK_SAYS``,
+see full_disk.py, and ``BLOCKED_RETRY_SECONDS``, how soon a disk that has refused is tried again.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ import signal
 import sys
 from pathlib import Path
 
+from full_disk import MoodyDisk
+
+from nst_batch import daemon as daemon_module
 from nst_batch.cli.listeners import Lines
 from nst_batch.config import Config, load_config
 from nst_batch.daemon import Daemon, Once
-from nst_batch.spool import FileSystem, retry_job
+from nst_batch.errors import NstError
+from nst_batch.spool import retry_job
 from nst_batch.workers import WORKER_COMMAND
 
 QUICK = (sys.executable, str(Path(__file__).with_name("quick_worker.py")))
@@ -54,8 +59,9 @@ def main() -> int:
     parser.add_argument("--disturb", action="store_true")
     parser.add_argument("--retry", default="")
     asked = parser.parse_args()
+    daemon_module.BLOCKED_RETRY_SECONDS = float(os.environ.get("BLOCKED_RETRY_SECONDS", "10"))
     config = load_config(asked.config)
-    files = FileSystem(Steps(config, asked.kill_at, disturb=asked.disturb))
+    files = MoodyDisk(Steps(config, asked.kill_at, disturb=asked.disturb))
     if asked.retry:
         retry_job(config, asked.retry, files)
         return 0
@@ -66,7 +72,11 @@ def main() -> int:
         files=files,
         worker=QUICK if asked.quick else WORKER_COMMAND,
     )
-    return daemon.run()
+    try:
+        return daemon.run()
+    except NstError as error:
+        print(error.message, error.advice, sep="\n", file=sys.stderr)
+        return error.exit_code
 
 
 if __name__ == "__main__":

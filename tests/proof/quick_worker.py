@@ -17,20 +17,24 @@ import threading
 import time
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, load_spec, now_iso
-from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.lock import LOCK_NAME, hold
+from full_disk import MoodyDisk
+
+from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, State, load_spec, now_iso
+from nst_batch.spool.layout import RUNNING_MARKER
 from nst_batch.worker import (
     Reporter,
     Wishes,
     WorkerOptions,
     claim_stdout,
     die_with_parent,
+    do_job,
     listen,
-    memory_mb,
 )
+
+if TYPE_CHECKING:
+    from nst_batch.generation import End
 
 FATAL_STEP = 3
 STEP_SECONDS = float(os.environ.get("QUICK_STEP_SECONDS", "0.005"))
@@ -72,11 +76,11 @@ class Sitting:
         self.spec: JobSpec = load_spec(folder)
         self.folder, self.running = folder, running
         self.wishes, self.reporter = wishes, reporter
-        self.fs = FileSystem()
+        self.fs = MoodyDisk()
         self.state = first_hash([(claim / item.path).read_bytes() for item in self.spec.inputs])
         self.log: list[dict[str, Any]] = []
 
-    def run(self) -> str:
+    def run(self) -> End:
         settings = self.spec.settings
         per_epoch, steps = settings.steps_per_epoch, settings.epochs * settings.steps_per_epoch
         self._resume()
@@ -114,7 +118,7 @@ class Sitting:
 
     def _epoch(self, number: int) -> None:
         if self.spec.settings.save_epoch:
-            self.fs.make_folder(self.running / "epochs")
+            self.fs.make_one_folder(self.running / "epochs")
             name = f"epochs/{self.spec.title}_epoch_{number:04d}.png"
             self.fs.write_durable(self.running / name, picture(self.state))
         self._losses()
@@ -124,13 +128,15 @@ class Sitting:
         body = {"title": self.spec.title, "log": self.log}
         self.fs.write_durable(self.running / "loss.json", json.dumps(body).encode())
 
-    def _finish(self, state: str) -> str:
+    def _finish(self, state: State) -> End:
         name = f"{self.spec.title}.png"
         self.fs.write_durable(self.running / name, picture(self.state))
         self._losses()
-        return self._leave(state, final=name)
+        there = (path.relative_to(self.running) for path in self.running.rglob("*") if path.is_file())
+        outputs = sorted(path.as_posix() for path in there if path.parts[0] not in ("input", RUNNING_MARKER))
+        return self._leave(state, final=name, outputs=tuple(outputs))
 
-    def _leave(self, state: str, **fields: Any) -> str:
+    def _leave(self, state: State, **fields: Any) -> End:
         outcome = Outcome(state=state, finished_at=now_iso(), steps_done=len(self.log), seconds=0.1, **fields)
         self.fs.write_durable(self.folder / OUTCOME_NAME, outcome.model_dump_json().encode())
         return state
@@ -144,19 +150,19 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: wishes.tell({"do": "end"}))
     threading.Thread(target=listen, args=(wishes,), daemon=True).start()
     reporter.say("ready", device="none", weights="none")
-    while (message := wishes.next_job()) is not None:
-        folder = Path(message["folder"])
-        with hold(folder / LOCK_NAME):
-            sitting = Sitting(Path(message["claim"]), folder, Path(message["running"]), wishes, reporter)
-            state = sitting.run()
+    spent = False
+
+    def run(claim: Path, folder: Path, running: Path) -> End:
+        nonlocal spent
+        sitting = Sitting(claim, folder, running, wishes, reporter)
+        state = sitting.run()
         if sitting.spec.title.startswith("mute"):
             os.kill(os.getpid(), signal.SIGKILL)
-        if state == "yielded":
-            reporter.say("yielded")
-        else:
-            reporter.say("finished", state=state, memory_mb=memory_mb())
-        if state == "failed":
-            break  # as after an out-of-memory
+        spent = state == "failed"  # as after an out-of-memory
+        return state
+
+    while not spent and (message := wishes.next_job()) is not None:
+        do_job(run, message, reporter)
     return 0
 
 

@@ -259,8 +259,31 @@ def test_a_job_whose_running_folder_was_removed_runs_again(world: World) -> None
     assert handout is not None
     world.work(handout)
     shutil.rmtree(handout.running)
-    with pytest.raises(SpoolBlocked, match="removed"):
+    with pytest.raises(SpoolBlocked, match="gone"):
         world.finish(handout)
+    world.look()
+    world.run_all()
+    world.check_books({"a"})
+
+
+@pytest.mark.parametrize("gone", ["a.png", "epochs/1.png", "epochs"])
+def test_a_job_whose_pictures_are_not_there_runs_again(world: World, gone: str) -> None:
+    """They were written to a disk that has gone, or somebody took them away: a result in part is never published."""
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    world.work(handout)
+    (handout.running / "epochs").mkdir()
+    (handout.running / "epochs/1.png").write_text("epoch")
+    path = handout.running / gone
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    with pytest.raises(SpoolBlocked, match="gone"):
+        world.spool.finish(handout.job, world.at, Ending("done"), {}, made=("a.png", "epochs/1.png"))
+    assert world.finished() == {}
     world.look()
     world.run_all()
     world.check_books({"a"})
