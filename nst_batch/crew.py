@@ -20,6 +20,8 @@ from nst_batch.workers import WORKER_COMMAND, Device, Worker
 
 RENEW_AFTER_JOBS = 200
 RENEW_AFTER_GROWTH_MB = 4096.0
+END_SECONDS = 30.0  # a worker without a job that was told to end has this long
+ASLEEP_SECONDS = 30.0  # longer than this between two looks, and the daemon itself was not running
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ class Crew:
         self._workers: dict[str, CrewWorker] = {}
         self._first_memory: dict[str, float] = {}
         self._start_failures = 0
+        self._told_to_end: dict[str, float] = {}  # since when (monotonic)
+        self._last_news: float | None = None
         self._to_tell: list[Event] = []
 
     @property
@@ -143,15 +147,31 @@ class Crew:
         """What has happened since the last call, deaths and stalls included."""
         told, self._to_tell = self._to_tell, []
         yield from told
+        self._forgive(now)
         for name, worker in list(self._workers.items()):
             for message in worker.read(now):
                 yield from self._event(worker, message)
+            is_silent = now - worker.last_beat > self._config.jobs.stall_timeout
             if worker.closed or worker.process.poll() is not None:
                 yield from self._buried(name, worker, now)
-            elif worker.job is not None and now - worker.last_beat > self._config.jobs.stall_timeout:
-                yield from self._stalled(name, worker)
-            elif worker.idle and self._is_spent(name, worker):
+            elif worker.job is not None:
+                if is_silent:
+                    yield from self._stalled(name, worker)
+            elif not worker.ready:
+                if is_silent:
+                    yield from self._never_ready(name, worker, f"took more than {self._stall_minutes} to start")
+            elif worker.ending:
+                if now - self._told_to_end.setdefault(name, now) > END_SECONDS:
+                    worker.kill()
+            elif self._is_spent(name, worker):
                 worker.end()
+
+    def _forgive(self, now: float) -> None:
+        """After a sleep of the daemon's own (a stopped machine, a debugger), silence is nobody's fault."""
+        if self._last_news is not None and now - self._last_news > ASLEEP_SECONDS:
+            for worker in self._workers.values():
+                worker.last_beat = now
+        self._last_news = now
 
     def end(self) -> None:
         """Ask every worker to give back its job and end."""
@@ -189,6 +209,7 @@ class Crew:
         except OSError as error:
             raise pause_for(error) from error
         self._first_memory.pop(device.name, None)
+        self._told_to_end.pop(device.name, None)
         self._to_tell.append(Phased(None, f"starting a worker on {device.name}: TensorFlow takes a while to load"))
 
     def _event(self, worker: CrewWorker, message: Message) -> Iterator[Event]:
@@ -218,21 +239,28 @@ class Crew:
         # Its last words may have come between the read and its end.
         for message in worker.read(now):
             yield from self._event(worker, message)
+        if worker.job is None and not worker.ready and worker.fault is None and not worker.ending:
+            yield from self._never_ready(name, worker, "")
+            return
         end = worker.reap()
         del self._workers[name]
         handout = worker.job
         if handout is not None:
             text = f"the worker on {name} {end}"
             yield Died(handout, _death("worker_died", text, end.stderr, by_signal=end.kind == "signal"))
-        elif not worker.ready and worker.fault is None and not worker.ending:
-            self._start_failures += 1
-            if self._start_failures >= self._config.jobs.attempts:
-                yield Fault(
-                    "worker_start",
-                    f"the worker on {name} {end} before it was ready, {self._start_failures} times: "
-                    f"{_last_line(end.stderr)}",
-                    "run nst-batch doctor; the worker's own messages are in inbox/.nst_batch/worker-*.log",
-                )
+
+    def _never_ready(self, name: str, worker: CrewWorker, how: str) -> Iterator[Event]:
+        """A worker that ended, or hangs, before it could take a job; after ``attempts`` of them no other is started."""
+        if how:
+            worker.kill()
+        end = worker.reap()
+        del self._workers[name]
+        self._start_failures += 1
+        if self._start_failures >= self._config.jobs.attempts:
+            text = f"the worker on {name} {how or f'{end} before it was ready'}, {self._start_failures} times"
+            last = _last_line(end.stderr)
+            advice = "run nst-batch doctor; the worker's own messages are in inbox/.nst_batch/worker-*.log"
+            yield Fault("worker_start", f"{text}: {last}" if last else text, advice)
 
     def _stalled(self, name: str, worker: CrewWorker) -> Iterator[Event]:
         handout = worker.job
@@ -240,9 +268,12 @@ class Crew:
         worker.kill()
         end = worker.reap()
         del self._workers[name]
-        minutes = self._config.jobs.stall_timeout / 60
-        text = f"no step for {minutes:g} minutes on {name}; the worker was ended"
+        text = f"no step for {self._stall_minutes} on {name}; the worker was ended"
         yield Died(handout, _death("worker_stalled", text, end.stderr, by_signal=False))
+
+    @property
+    def _stall_minutes(self) -> str:
+        return f"{self._config.jobs.stall_timeout / 60:g} minutes"
 
     def _is_spent(self, name: str, worker: CrewWorker) -> bool:
         grown = worker.memory_mb - self._first_memory.get(name, worker.memory_mb)

@@ -1,0 +1,85 @@
+"""The crew: workers that hang where no job is to blame, and a daemon that was asleep itself."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nst_batch.config import parse_config
+from nst_batch.crew import END_SECONDS, Crew, Event, Fault
+from nst_batch.workers import cpu
+
+STALL = 600.0
+READY = 'import sys, time; print(\'{"say": "ready", "device": "d", "weights": "w"}\', flush=True); '
+DEAF = "time.sleep(1000)"
+Make = Callable[[str], Crew]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """A crew whose workers run the given lines of Python."""
+    crews: list[Crew] = []
+
+    def one(lines: str) -> Crew:
+        config = parse_config("jobs: {attempts: 3}\n", tmp_path / "config.yaml")
+        crews.append(Crew(config, (cpu(),), parent=0, command=(sys.executable, "-c", lines)))
+        return crews[-1]
+
+    yield one
+    for crew in crews:
+        crew.kill()
+
+
+def watch(crew: Crew, begin: float, end: float) -> list[Event]:
+    """What happens in that time, with a daemon that looks every so often."""
+    moments = [begin + 20.0 * n for n in range(int((end - begin) / 20.0) + 1)]
+    return [event for now in (*moments, end) for event in crew.news(now)]
+
+
+def until(crew: Crew, now: float, condition: Callable[[], bool]) -> None:
+    """Wait in real time for what a process does."""
+    end = time.monotonic() + 60
+    while not condition():
+        list(crew.news(now))
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_worker_that_hangs_before_it_is_ready_is_replaced_and_told_in_the_end(make: Make) -> None:
+    """A driver may hang while it is loaded: no job is at work then, and none would ever start."""
+    crew = make("import time; " + DEAF)
+    now = 1000.0
+    for _ in range(3):
+        assert list(crew.ready_for_work(now)) == []
+        assert len(crew.workers) == 1
+        assert not [event for event in watch(crew, now, now + STALL) if isinstance(event, Fault)]
+        assert len(crew.workers) == 1
+        now += STALL + 1
+        found = list(crew.news(now))
+        assert len(crew.workers) == 0
+    (fault,) = (event for event in found if isinstance(event, Fault))
+    assert "10 minutes" in fault.message
+
+
+def test_a_worker_that_does_not_end_when_told_is_ended(make: Make) -> None:
+    """One that is to be renewed and hangs would keep its device for ever."""
+    crew = make(READY + DEAF)
+    assert list(crew.ready_for_work(1000.0)) == []
+    until(crew, 1000.0, lambda: crew.workers[0].ready)
+    crew.rest()
+    watch(crew, 1001.0, 1001.0 + END_SECONDS)
+    assert len(crew.workers) == 1
+    until(crew, 1002.0 + END_SECONDS, lambda: not crew.workers)
+
+
+def test_a_daemon_that_was_asleep_blames_no_worker(make: Make) -> None:
+    """Stopped together for an hour, as a machine is, nobody had a chance to make a step meanwhile."""
+    crew = make("import time; " + DEAF)
+    assert list(crew.ready_for_work(1000.0)) == []
+    list(crew.news(1001.0))
+    list(crew.news(1001.0 + 3600.0))
+    assert len(crew.workers) == 1
