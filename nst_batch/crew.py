@@ -8,12 +8,14 @@ graphs are never freed while their process lives.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nst_batch.config import Config
+from nst_batch.fitting import advice
 from nst_batch.messages import Message
 from nst_batch.spool import Death, HandOut
+from nst_batch.spool.attempts import OUT_OF_MEMORY
 from nst_batch.spool.trouble import pause_for
 from nst_batch.worker import WorkerOptions
 from nst_batch.workers import WORKER_COMMAND, Device, Worker
@@ -140,6 +142,7 @@ class Crew:
             "claim": str(handout.job.claim_folder),
             "folder": str(handout.folder),
             "running": str(handout.running),
+            "last_for_memory": handout.last_for_memory,
         }
         worker.give(handout, message, now)
 
@@ -247,7 +250,10 @@ class Crew:
         handout = worker.job
         if handout is not None:
             text = f"the worker on {name} {end}"
-            yield Died(handout, _death("worker_died", text, end.stderr, by_signal=end.kind == "signal"))
+            death = _death("worker_died", text, end.stderr, by_signal=end.kind == "signal")
+            if end.out_of_memory:
+                death = replace(death, code=OUT_OF_MEMORY, message=text, advice=advice(worker.fits))
+            yield Died(handout, death)
 
     def _never_ready(self, name: str, worker: CrewWorker, how: str) -> Iterator[Event]:
         """A worker that ended, or hangs, before it could take a job; after ``attempts`` of them no other is started."""

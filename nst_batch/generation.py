@@ -11,11 +11,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from nst_batch import fitting
 from nst_batch.checkpoints import Checkpoints
 from nst_batch.errors import JobError
 from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, load_spec, now_iso, versions
 from nst_batch.material import Facts, Material, load_material
 from nst_batch.results import STEPS_NAME, LossLog, Results, Saver
+from nst_batch.scouting import Scout
 from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
 
 if TYPE_CHECKING:
@@ -62,18 +64,30 @@ class Listener(Protocol):
     wants_pictures: bool
 
 
-def run_job(studio: Studio, claim: Path, folder: Path, running: Path, wishes: Wishes, listener: Listener) -> End:
+def run_job(
+    studio: Studio,
+    claim: Path,
+    folder: Path,
+    running: Path,
+    wishes: Wishes,
+    listener: Listener,
+    *,
+    last_for_memory: bool = False,
+) -> End:
     """Work on the job in ``folder`` until it is finished or wanted back; leaves ``outcome.json`` where finished.
 
-    ``claim`` is what the inputs' paths are relative to; ``running`` is where pictures and loss.json go.
+    ``claim`` is what the inputs' paths are relative to; ``running`` is where pictures and loss.json go. With
+    ``last_for_memory`` it is found out how large a picture would have fitted, should this one not.
     """
     sitting = Sitting(studio, claim, folder, running, wishes, listener)
     started_at, clock = now_iso(), time.monotonic()
     try:
+        if last_for_memory:
+            sitting.say_what_fits()
         outcome = sitting.work()
     except (OutOfMemoryError, MemoryError) as error:
         studio.spent = True
-        outcome = sitting.out_of_memory(error)
+        outcome = sitting.out_of_memory(error, how_large=last_for_memory)
     except JobError as error:
         outcome = Outcome(
             state="failed", code=error.code, message=error.message, advice=error.advice, retry=error.retry
@@ -114,6 +128,7 @@ class Sitting:
         self._listener = listener
         self._saver = Saver()
         self._spec: JobSpec = load_spec(folder)
+        self._scout = Scout(studio, self._spec, claim, listener)
         self.facts = Facts(self._spec)
         self.precision: str | None = None
         self.notes: list[str] = []
@@ -140,14 +155,20 @@ class Sitting:
         except LossNotFiniteError as error:
             raise self._not_finite(error) from error
 
-    def out_of_memory(self, error: BaseException) -> Outcome:
-        """The outcome of a job that did not fit."""
+    def say_what_fits(self) -> None:
+        """Told beforehand: a process that the kernel ends for want of memory says nothing any more."""
+        size = self._scout.before_the_last_run()
+        if size is not None:
+            self._listener.say("fits", size=size)
+
+    def out_of_memory(self, error: BaseException, *, how_large: bool) -> Outcome:
+        """The outcome of a job that did not fit; ``how_large`` has smaller sizes tried until one does."""
         settings = self._spec.settings
         return Outcome(
             state="failed",
             code="out_of_memory",
             message=f"size {settings.size} does not fit into the memory of {self._studio.device}: {_first_line(error)}",
-            advice="ask for a smaller size, or run it on a machine with more memory",
+            advice=fitting.advice(self._scout.after_a_failure() if how_large else None),
             retry=True,
         )
 

@@ -1,12 +1,14 @@
 """What the daemon and a worker say to each other: one JSON object a line over a pair of pipes.
 
-To a worker (its standard input), each with ``do``: ``job`` {claim, folder, running}, ``stop``, ``cancel``, ``yield``
-(put the job back with a checkpoint), ``end`` (no more work). End of file means that the daemon is gone.
+To a worker (its standard input), each with ``do``: ``job`` {claim, folder, running, last_for_memory}, ``stop``,
+``cancel``, ``yield`` (put the job back with a checkpoint), ``end`` (no more work). End of file means that the daemon
+is gone.
 
 From a worker (its standard output), each with ``say``: ``ready`` {device, weights}, ``phase`` {phase}, ``step``
-{step, steps, epoch, epochs, total, left}, ``epoch`` (as ``step``), ``checkpoint`` {step}, ``finished`` {state,
-memory_mb}, ``yielded``, ``refused`` {code, message} (as ``yielded``, because the disk lets nothing be written),
-``fault`` {code, message, advice} (the worker cannot work at all: weights, device).
+{step, steps, epoch, epochs, total, left}, ``epoch`` (as ``step``), ``checkpoint`` {step}, ``fits`` {size} (what would
+fit, should the memory run out), ``finished`` {state, memory_mb}, ``yielded``, ``refused`` {code, message} (as
+``yielded``, because the disk lets nothing be written), ``fault`` {code, message, advice} (the worker cannot work at
+all: weights, device).
 """
 
 from __future__ import annotations

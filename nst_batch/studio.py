@@ -54,6 +54,11 @@ class Studio:
         return self._device.name
 
     @property
+    def is_cpu(self) -> bool:
+        """Whether it computes on the processor, in the machine's own memory."""
+        return self._device.kind == "cpu"
+
+    @property
     def weights_source(self) -> str:
         """Where the weights come from, as job.json has it."""
         return self._weights.source

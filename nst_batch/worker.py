@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from pydantic import BaseModel
 
@@ -26,11 +26,7 @@ from nst_batch.images import ImageLimits
 from nst_batch.messages import Message, to_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nst_batch.generation import End, Progress, Wish
-
-    Run = Callable[[Path, Path, Path], End]  # claim, the job's folder, running
 
 PR_SET_PDEATHSIG = 1
 STEP_MESSAGE_SECONDS = 0.25  # a fast GPU makes hundreds of steps a second; a person reads four
@@ -166,12 +162,19 @@ def serve(options: WorkerOptions, pipe: BinaryIO) -> int:
         return error.exit_code
     reporter.say("ready", device=studio.device, weights=studio.weights_source)
 
-    def run(claim: Path, folder: Path, running: Path) -> End:
-        return run_job(studio, claim, folder, running, wishes, reporter)
+    def run(claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> End:
+        return run_job(studio, claim, folder, running, wishes, reporter, last_for_memory=last_for_memory)
 
     while not studio.spent and (message := wishes.next_job()) is not None:
         do_job(run, message, reporter)
     return 0
+
+
+class Run(Protocol):
+    """One sitting at a job."""
+
+    def __call__(self, claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> End:
+        """See :func:`nst_batch.generation.run_job`."""
 
 
 def do_job(run: Run, message: Message, reporter: Reporter) -> None:
@@ -181,7 +184,7 @@ def do_job(run: Run, message: Message, reporter: Reporter) -> None:
     claim, folder, running = (Path(message[name]) for name in ("claim", "folder", "running"))
     try:
         with hold(folder / LOCK_NAME):
-            state = run(claim, folder, running)
+            state = run(claim, folder, running, last_for_memory=message["last_for_memory"])
     except OSError as error:
         refusal = _refusal(error, folder, running)
         if refusal is None:

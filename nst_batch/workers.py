@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
+from nst_batch.memory import oom_kills
 from nst_batch.messages import LineReader, Message, to_line
 from nst_batch.worker import WorkerOptions
 
@@ -83,6 +84,8 @@ class Worker(Generic[Job]):
         self.jobs_done = 0
         self.memory_mb = 0.0
         self.fault: Message | None = None
+        self.fits: int | None = None  # the size that the memory does for, where the job's may be too much
+        self._kills_before = 0
         self.details: Message = {}
         self._log = log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +116,8 @@ class Worker(Generic[Job]):
 
     def give(self, job: Job, message: Message, now: float) -> None:
         """Hand a job to an idle worker."""
-        self.job, self.progress, self.last_beat = job, {}, now
+        self.job, self.progress, self.last_beat, self.fits = job, {}, now, None
+        self._kills_before = oom_kills()
         self.tell(message)
 
     def tell(self, message: Message) -> None:
@@ -141,6 +145,8 @@ class Worker(Generic[Job]):
                     self.progress = message
                 case "fault":
                     self.fault = message
+                case "fits":
+                    self.fits = message["size"]
                 case "finished":
                     self.jobs_done += 1
                     self.memory_mb = message["memory_mb"]
@@ -163,7 +169,8 @@ class Worker(Generic[Job]):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
-        return Death(code, self.stderr_tail())
+        killed_for_memory = code == -signal.SIGKILL and oom_kills() > self._kills_before
+        return Death(code, self.stderr_tail(), killed_for_memory)
 
     def kill(self) -> None:
         """End it at once."""
@@ -186,6 +193,7 @@ class Death:
 
     code: int
     stderr: str
+    out_of_memory: bool = False  # the kernel ended it for want of memory
 
     @property
     def kind(self) -> Literal["exit", "signal"]:
@@ -194,6 +202,8 @@ class Death:
 
     def __str__(self) -> str:
         """``was killed by SIGSEGV`` or ``ended with exit code 1``."""
+        if self.out_of_memory:
+            return "was ended by the kernel, for the machine has run out of memory"
         if self.code < 0:
             try:
                 name = signal.Signals(-self.code).name

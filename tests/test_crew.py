@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from nst_batch.config import parse_config
-from nst_batch.crew import END_SECONDS, Crew, Event, Fault
+from nst_batch.crew import END_SECONDS, Crew, Died, Event, Fault
+from nst_batch.spool import Attempts, HandOut, Job
 from nst_batch.workers import cpu
 
 STALL = 600.0
-READY = 'import sys, time; print(\'{"say": "ready", "device": "d", "weights": "w"}\', flush=True); '
+READY = 'import os, sys, time; print(\'{"say": "ready", "device": "d", "weights": "w"}\', flush=True); '
 DEAF = "time.sleep(1000)"
 Make = Callable[[str], Crew]
 
@@ -74,6 +75,48 @@ def test_a_worker_that_does_not_end_when_told_is_ended(make: Make) -> None:
     watch(crew, 1001.0, 1001.0 + END_SECONDS)
     assert len(crew.workers) == 1
     until(crew, 1002.0 + END_SECONDS, lambda: not crew.workers)
+
+
+@pytest.mark.parametrize(("kills", "code"), [(0, "worker_died"), (1, "out_of_memory")])
+def test_a_worker_that_the_kernel_ends_for_memory_is_known_by_its_counter(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kills: int, code: str
+) -> None:
+    """SIGKILL says nothing of its reason; the size that the worker said would fit stands in the advice."""
+    counter = [7]
+    monkeypatch.setattr("nst_batch.workers.oom_kills", lambda: counter[0])
+    says = 'sys.stdin.readline(); print(\'{"say": "fits", "size": 640}\', flush=True); sys.stdin.readline(); '
+    crew = make(READY + says + "os.kill(os.getpid(), 9)")
+    assert list(crew.ready_for_work(1000.0)) == []
+    until(crew, 1000.0, lambda: crew.workers[0].ready)
+    crew.give(crew.workers[0], handout(tmp_path), 1000.0)
+    until(crew, 1000.0, lambda: crew.workers[0].fits == 640)
+    counter[0] += kills
+    crew.workers[0].tell({"do": "end"})
+    found: list[Event] = []
+    while not found:
+        found = [event for event in crew.news(1000.0) if isinstance(event, Died)]
+    assert found[0].death.code == code
+    assert found[0].death.by_signal
+    assert ("640" in found[0].death.advice) is bool(kills)
+
+
+def handout(folder: Path) -> HandOut:
+    job = Job(
+        id="c.0001",
+        name="a",
+        title="a",
+        output="",
+        priority=0,
+        claim="c",
+        index=1,
+        arrival="now",
+        claim_folder=folder,
+        folder=folder,
+        running=folder,
+        spec=None,
+        attempts=Attempts(),
+    )
+    return HandOut(job, folder, folder, attempt=1, checkpoint=False)
 
 
 def test_a_daemon_that_was_asleep_blames_no_worker(make: Make) -> None:

@@ -162,6 +162,56 @@ def test_a_damaged_checkpoint_is_set_aside(studio: Studio, bench: Callable[..., 
     assert (undisturbed.running / picture).read_bytes() == (disturbed.running / picture).read_bytes()
 
 
+class SmallDevice:
+    """A device that refuses pictures of more pixels than ``most``, as a GPU without memory does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, most: int, words: str = "") -> None:
+        import tensorflow as tf
+
+        from nst_batch.transfer.network import Network
+
+        really = {name: getattr(Network, name) for name in ("advance", "losses", "style_statistics")}
+        error = tf.errors.InternalError if words else tf.errors.ResourceExhaustedError
+
+        def refusing(name: str) -> Any:
+            def method(network: Network, image: Any, *args: Any, **kwargs: Any) -> Any:
+                if image.shape[1] * image.shape[2] > most:
+                    raise error(None, None, words or "OOM when allocating tensor")
+                return really[name](network, image, *args, **kwargs)
+
+            return method
+
+        for name in really:
+            monkeypatch.setattr(Network, name, refusing(name))
+
+
+@pytest.mark.parametrize("words", ["", "CUDNN_STATUS_ALLOC_FAILED"])
+def test_a_picture_that_does_not_fit_says_so_and_the_second_time_what_would(
+    studio: Studio, bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """The first failure asks for a fresh process; the last one has tried smaller sizes and names one that fits."""
+    SmallDevice(monkeypatch, most=100 * 67, words=words)
+    monkeypatch.setattr(studio, "spent", False)
+    job = bench(size=144)
+    assert job.run(studio) == "failed"
+    outcome = job.outcome()
+    assert (outcome.code, outcome.retry, studio.spent) == ("out_of_memory", True, True)
+    assert "144" in outcome.message
+    assert "would have fitted" not in outcome.advice
+    assert run_job(studio, job.claim, job.claim, job.running, job, job, last_for_memory=True) == "failed"
+    (size,) = (int(word) for word in job.outcome().advice.split() if word.isdigit())
+    assert 80 <= size <= 100
+
+
+def test_on_the_cpu_what_fits_is_told_before_the_last_run(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """For the kernel may end the process; the job itself is done as ever where it fits."""
+    job = bench(size=600, epochs=1, steps_per_epoch=1)
+    assert run_job(studio, job.claim, job.claim, job.running, job, job, last_for_memory=True) == "done"
+    said = dict(job.said)
+    assert 64 <= said["fits"]["size"] < 600
+    assert len(job.loss()["log"]) == 1
+
+
 def test_stop_and_cancel(studio: Studio, bench: Callable[..., Bench]) -> None:
     """Stop saves the picture as it stands; cancel saves none."""
     job = bench()

@@ -16,6 +16,8 @@ ROOT = Path(nst_batch.__file__).parent
 ORDER = (
     "__init__",
     "errors",
+    "memory",
+    "fitting",
     "names",
     "yamlmarks",
     "yamlmodels",
@@ -38,6 +40,7 @@ ORDER = (
     "material",
     "results",
     "studio",
+    "scouting",
     "generation",
     "worker",
     "workers",

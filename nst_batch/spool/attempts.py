@@ -16,6 +16,8 @@ from nst_batch.spool.wanted import Ending
 
 MAX_INTERRUPTIONS = 10
 MAX_SIGNAL_DEATHS = 2
+MAX_MEMORY_DEATHS = 2  # the first, and once more in a fresh process
+OUT_OF_MEMORY = "out_of_memory"
 
 
 class Attempts(BaseModel):
@@ -26,12 +28,18 @@ class Attempts(BaseModel):
     runs: int = 0
     interruptions: int = 0
     signal_deaths: int = 0
+    memory_deaths: int = 0
     not_before: float = 0.0  # wall clock; 0 where nothing is waited for
     given: bool = False  # a worker has it, or had when the daemon died
     checkpoint: str = ""  # tells the newest checkpoint when the run began
     ending: Ending | None = None  # decided, and to be carried out however often the daemon dies before it is
     cut: str | None = None  # waits for a second look at this copy of an image, which looked cut short
     looked_again: bool = False  # has had its second look, or waits for it
+
+    @property
+    def is_last_for_memory(self) -> bool:
+        """Whether the run at hand is its last one, should memory run out."""
+        return self.memory_deaths + 1 >= MAX_MEMORY_DEATHS
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,8 @@ def _progressed(before: Attempts, checkpoint: str) -> Attempts:
     """Counts at nought where the run that ends has left a new checkpoint."""
     if not checkpoint or checkpoint == before.checkpoint:
         return before
-    return before.model_copy(update={"runs": 0, "interruptions": 0, "signal_deaths": 0, "checkpoint": checkpoint})
+    nought = dict.fromkeys(("runs", "interruptions", "signal_deaths", "memory_deaths"), 0)
+    return before.model_copy(update={**nought, "checkpoint": checkpoint})
 
 
 def interrupted(before: Attempts, checkpoint: str) -> tuple[Attempts, Verdict]:
@@ -107,10 +116,16 @@ def died(before: Attempts, death: Death, checkpoint: str, limits: JobLimits, wal
     """A run ended without a result: another one after a pause, or the end."""
     counts = _progressed(before, checkpoint)
     counts = counts.model_copy(
-        update={"given": False, "signal_deaths": counts.signal_deaths + (1 if death.by_signal else 0)}
+        update={
+            "given": False,
+            "signal_deaths": counts.signal_deaths + death.by_signal,
+            "memory_deaths": counts.memory_deaths + (death.code == OUT_OF_MEMORY),
+        }
     )
     if not death.retry:
         return _ended(counts, Ending("failed", death.code, death.message, death.advice))
+    if counts.memory_deaths >= MAX_MEMORY_DEATHS:
+        return _ended(counts, _with_note(death, "once more in a fresh process too"))
     if counts.signal_deaths >= MAX_SIGNAL_DEATHS:
         return _ended(counts, _with_note(death, "twice in a row without getting further"))
     if counts.runs >= limits.attempts:

@@ -100,6 +100,7 @@ class HandOut:
     running: Path
     attempt: int
     checkpoint: bool
+    last_for_memory: bool = False  # should memory run out again, the job fails and says how large it could be
 
 
 @dataclass(frozen=True)

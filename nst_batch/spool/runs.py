@@ -44,7 +44,8 @@ class Runs:
         write_attempts(self._fs, claim, record, attempts)
         self._ledger.given(claim, record)
         self._fs.step("handout.counted")
-        return HandOut(job_view(claim, record, self._places), folder, running, attempts.runs, bool(stamp))
+        job = job_view(claim, record, self._places)
+        return HandOut(job, folder, running, attempts.runs, bool(stamp), attempts.is_last_for_memory)
 
     def put_back(self, job_id: str) -> Verdict:
         """The run is taken back: the daemon is stopping, the worker has ended."""

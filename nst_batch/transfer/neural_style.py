@@ -24,6 +24,7 @@ from nst_batch.transfer.strips import Cut
 
 Picture = NDArray[np.float32]
 
+OUT_OF_MEMORY_WORDS = ("out of memory", "out_of_memory", "alloc_failed", "failed to allocate")
 MIN_STYLE = 32  # a style picture with a shorter side leaves the last block nothing to look at
 
 
@@ -161,7 +162,8 @@ class NeuralStyleModel:
 
     def _run(self, scale: Scale) -> Iterator[Step]:
         """The steps of one scale. The first evaluation is of the picture it starts (or goes on) from."""
-        sight = self._look(scale)
+        with _out_of_memory_named(scale):
+            sight = self._look(scale)
         for number, (image, state, report, accepted) in enumerate(self._evaluations(scale, sight)):
             if not accepted:
                 continue
@@ -217,9 +219,8 @@ class NeuralStyleModel:
         """Add the time inside to the seconds of optimisation; memory that runs out gets its name."""
         begin = self._clock()
         try:
-            yield
-        except tf.errors.ResourceExhaustedError as error:
-            raise OutOfMemoryError(scale.height, scale.width, str(error).partition("\n")[0]) from error
+            with _out_of_memory_named(scale):
+                yield
         finally:
             self._at.seconds += self._clock() - begin
 
@@ -293,6 +294,19 @@ class NeuralStyleModel:
         if picture is None:
             raise ValueError("init: image, and no init_image given")
         return resize(picture, scale.height, scale.width)
+
+
+@contextmanager
+def _out_of_memory_named(scale: Scale) -> Iterator[None]:
+    """Memory that runs out gets its name; a GPU's libraries often call it an internal error."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        text = str(error)
+        named = isinstance(error, tf.errors.ResourceExhaustedError)
+        if not named and not any(word in text.lower() for word in OUT_OF_MEMORY_WORDS):
+            raise
+        raise OutOfMemoryError(scale.height, scale.width, text.partition("\n")[0]) from error
 
 
 def _tensor(picture: Picture) -> Any:

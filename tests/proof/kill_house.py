@@ -17,8 +17,11 @@ from typing import Any
 from house import House, draw
 from quick_worker import first_hash, next_hash, picture
 
+from nst_batch.spool.lock import is_held
+
 LAUNCHER = Path(__file__).with_name("launch_daemon.py")
 EPOCHS, STEPS = 3, 12
+STILL_SECONDS = 120.0
 ALLOWED_FAILURES = {"worker_died", "interrupted_too_often"}
 
 
@@ -31,6 +34,7 @@ class KillHouse(House):
 
     def __init__(self, root: Path, *, quick: bool = True, weights: Path = Path("untrained"), **config: Any) -> None:
         self.quick = quick
+        self.moment = 0.8 if quick else 6.0  # seconds within which a kill may come
         engine = {"epochs": EPOCHS, "steps_per_epoch": STEPS if quick else 2, "size": 48, "precision": "float32"}
         super().__init__(
             root,
@@ -55,7 +59,8 @@ class KillHouse(House):
         names = [f"{title}-content.png", f"{title}-style.png"]
         for number, name in enumerate(names):
             if self.quick:
-                (self.inbox / name).write_bytes(f"{title} {number}".encode() * 50)
+                cut = b" half" if prefix == "cut" and number == 0 else b""
+                (self.inbox / name).write_bytes(f"{title} {number}".encode() * 50 + cut)
             else:
                 draw(self.inbox / name, hue=37 * self.dropped + 90 * number)
         self.sidecar(title, content=names[0], style=names[1], **keys)
@@ -80,7 +85,13 @@ class KillHouse(House):
             command.append("--quick")
         with (self.root / "daemon-0.log").open("a") as log:
             process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, cwd=self.root
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                cwd=self.root,
+                env={**os.environ, "QUICK_DONE": str(self.root / "done.log")},
             )
         self._processes = [old for old in self._processes if old.poll() is None] + [process]
         return process
@@ -105,19 +116,40 @@ class KillHouse(House):
         return killed
 
     def at_work(self) -> bool:
-        """Whether any job has a running folder."""
-        try:
-            return any(not path.name.startswith(".") for path in (self.outbox / "running").iterdir())
-        except FileNotFoundError:
-            return False
+        """Whether a worker is at a job: it holds the lock of one."""
+        return any(is_held(path) for path in (self.inbox / ".nst_batch/claims").glob("*/jobs/*/lock"))
 
-    def empty(self, seconds: float = 120.0) -> int:
+    def has_work(self) -> bool:
+        """Whether a sidecar waits or a claim stands."""
+        claims = self.inbox / ".nst_batch/claims"
+        return any(self.inbox.glob("*.yaml")) or (claims.exists() and any(claims.iterdir()))
+
+    def empty(self) -> int:
         """Run everything to its end, undisturbed; the exit code."""
-        process = self.launch("--once")
-        try:
-            return process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired as error:
-            raise AssertionError(f"the inbox is not empty after {seconds} s\n{self.logs()[-3000:]}") from error
+        return self.wait_for_end(self.launch("--once"))
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Wait for as long as it takes, and for no longer than the house stands still for."""
+        seen, since = self._signs(), time.monotonic()
+        while not condition():
+            now = self._signs()
+            if now != seen:
+                seen, since = now, time.monotonic()
+            assert time.monotonic() - since < STILL_SECONDS, f"nothing happens any more\n{self.logs()[-3000:]}"
+            time.sleep(0.01)
+
+    def wait_for_end(self, process: subprocess.Popen[str]) -> int:
+        """As :meth:`wait`, for a process to end; its exit code."""
+        self.wait(lambda: process.poll() is not None)
+        assert process.returncode is not None
+        return process.returncode
+
+    def _signs(self) -> tuple[int, ...]:
+        """What changes while the daemon or a worker gets on."""
+        claims = self.inbox / ".nst_batch/claims"
+        touched = [path for path in (*claims.glob("*/jobs/*"), claims, self.outbox, self.root) if path.exists()]
+        logs = [path.stat().st_size for path in self.root.glob("daemon-*.log")]
+        return (*logs, *(_mtime(path) for path in touched))
 
     # --- the books ---------------------------------------------------------------------------------------
 
@@ -196,7 +228,16 @@ class KillHouse(House):
         assert left == [], f"left in the inbox: {left}"
         assert list((self.inbox / ".nst_batch/claims").iterdir()) == []
         assert {path.name for path in (self.outbox / "running").iterdir()} <= {".trash"}
+        made = Counter((self.root / "done.log").read_text().split()) if self.quick and ends["done"] else Counter()
+        assert not [job for job, count in made.items() if count > 1], "a worker did a job to its end more than once"
         return ends
+
+
+def _mtime(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 class Eye:

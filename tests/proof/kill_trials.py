@@ -13,12 +13,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kill_house import Eye, KillHouse, wait_until
+from kill_house import Eye, KillHouse
 
 import nst_batch.spool
 
 FAR_STEPS = ("move.copied", "publish.copied", "publish.moved")
 RETRY_STEPS = ("retry.built", "retry.noted", "retry.moved", "retry.removed")
+CUT_STEPS = ("fetch.copied", "fetch.recorded", "second_look.done")
 
 
 def named_steps() -> list[str]:
@@ -38,7 +39,7 @@ class Tally:
     ends: Counter[str] = field(default_factory=Counter)
     jobs: int = 0
     looks: int = 0
-    missed: Counter[str] = field(default_factory=Counter)  # steps that were not reached in time
+    missed: Counter[str] = field(default_factory=Counter)  # steps that were not reached
 
     def __iadd__(self, other: Tally) -> Tally:
         self.kills += other.kills
@@ -59,42 +60,68 @@ class Tally:
         )
 
 
+# --- at random moments --------------------------------------------------------------------------------------
+
+
 def random_kills(house: KillHouse, kills: int, jobs: int, luck: random.Random) -> Tally:
-    """SIGKILL to daemon, worker or both at random moments, half of them while a job is at work."""
+    """SIGKILL to daemon, worker or both at random moments, at least every other one while a job is at work.
+
+    A kill counts if there was a process to kill. Where all jobs are done before the last kill another one is dropped.
+    """
     tally = Tally()
     daemon: subprocess.Popen[str] | None = None
-    patience = 5.0 if house.quick else 60.0
     with Eye(house) as eye:
-        for number in range(kills):
+        while tally.kills.total() < kills:
+            number = tally.kills.total()
             while house.dropped < min(jobs, 2 + jobs * (number + 1) // kills):
                 house.drop()
             if daemon is None or daemon.poll() is not None:
                 daemon = house.launch()
-            if number % 2:
-                wait_until(house.at_work, patience)
-            time.sleep(luck.uniform(0.0, 0.5 if house.quick else 6.0))
-            tally.at_work += house.at_work()
             target = luck.choice(("daemon", "worker", "both"))
-            tally.kills[target] += 1
-            _kill(house, daemon, target, luck)
+            if number % 2 and not _catch_at_work(house, luck):
+                house.drop()
+                continue
+            if number % 2 == 0:
+                time.sleep(luck.uniform(0.0, house.moment))
+            at_work = house.at_work()
+            if _kill(house, daemon, target, luck):
+                tally.kills[target] += 1
+                tally.at_work += at_work
         if daemon is not None and daemon.poll() is None:
             daemon.kill()
             daemon.wait()
-        house.empty(60.0 + 2.0 * jobs)
+        house.empty()
         eye.look()
     eye.check()
     tally.ends, tally.jobs, tally.looks = house.check_books(), house.dropped, eye.looks
     return tally
 
 
-def _kill(house: KillHouse, daemon: subprocess.Popen[str], target: str, luck: random.Random) -> None:
-    if target in ("worker", "both"):
-        house.kill_workers(daemon)
+def _catch_at_work(house: KillHouse, luck: random.Random) -> bool:
+    """Wait for a random moment at which a job is at work; False where there is none that could be."""
+    for _ in range(100):
+        house.wait(lambda: house.at_work() or not house.has_work())
+        if not house.has_work():
+            return False
+        time.sleep(luck.uniform(0.0, house.moment / 2))
+        if house.at_work():
+            return True
+    return False
+
+
+def _kill(house: KillHouse, daemon: subprocess.Popen[str], target: str, luck: random.Random) -> bool:
+    """Whether there was something to kill."""
+    killed = house.kill_workers(daemon) if target in ("worker", "both") else 0
     if target == "both":
         time.sleep(luck.choice((0.0, 0.01, 0.05)))
     if target in ("daemon", "both"):
+        killed += daemon.poll() is None
         daemon.kill()
         daemon.wait()
+    return killed > 0
+
+
+# --- at every named step ------------------------------------------------------------------------------------
 
 
 def go_far(house: KillHouse, elsewhere: Path) -> None:
@@ -105,26 +132,17 @@ def go_far(house: KillHouse, elsewhere: Path) -> None:
         link.symlink_to(elsewhere / name)
 
 
-def in_order(steps: Iterable[str]) -> list[str]:
-    """``undo.returned`` goes first: it changes whatever images still lie in the inbox."""
-    return sorted(steps, key=lambda step: (step != "undo.returned", step))
-
-
 def step_kills(house: KillHouse, steps: Iterable[str]) -> Tally:
     """SIGKILL at one named step after another in the same house, then everything to its end."""
     tally = Tally()
     with Eye(house) as eye:
         for step in steps:
-            if step in RETRY_STEPS:
-                reached = _kill_retry(house, step)
-            else:
-                _set_the_scene(house, step)
-                reached = _kill_daemon(house, step)
+            reached = _kill_retry(house, step) if step in RETRY_STEPS else _kill_in_scene(house, step)
             if reached:
                 tally.kills[step] += 1
             else:
                 tally.missed[step] += 1
-        house.empty(60.0 + 2.0 * house.dropped)
+        house.empty()
         eye.look()
     eye.check()
     tally.ends = house.check_books(allowed={"worker_died", "interrupted_too_often", "sidecar_invalid"})
@@ -132,40 +150,41 @@ def step_kills(house: KillHouse, steps: Iterable[str]) -> Tally:
     return tally
 
 
-def _set_the_scene(house: KillHouse, step: str) -> None:
-    """What makes the daemon come to this step."""
-    output = "far" if step in FAR_STEPS else ""
+def _kill_in_scene(house: KillHouse, step: str) -> bool:
+    """Set the scene that makes a daemon come to the step, and kill it there."""
     if step.startswith("fail."):
         house.drop_broken()
-    title = house.drop("segfault" if step == "died.counted" else "job", **({"output": output} if output else {}))
+    kind = "segfault" if step == "died.counted" else "cut" if step in CUT_STEPS else "job"
+    title = house.drop(kind, **({"output": "far"} if step in FAR_STEPS else {}))
+    content = f"{title}-content.png"
+    arguments: list[str] = []
+    stranger = house.outbox / "running" / title
     if step == "control.removed":
         (house.inbox / f"{title}.cancel").touch()
-    if step.startswith("recover."):
-        # A daemon that dies right after handing out leaves something to recover.
-        _kill_daemon(house, "handout.counted")
+    elif step == "undo.returned":
+        arguments = ["--meddle", f"claim.renamed={content}"]
+    elif step in CUT_STEPS:
+        arguments = ["--meddle", f"died.counted={content}"]
+    elif step == "second_look.counted":
+        arguments = ["--unreadable", content]
+    elif step == "running.renamed":
+        stranger.mkdir(parents=True)
+    elif step.startswith("recover.") and not _killed_at(house, "handout.counted"):
+        return False  # a daemon that dies right after handing out leaves something to recover
+    reached = _killed_at(house, step, *arguments)
+    if "--meddle" in arguments:
+        house.given[title][content] = (house.inbox / content).read_bytes()
+    if step == "running.renamed":
+        stranger.rmdir()
+    return reached
 
 
-def _kill_daemon(house: KillHouse, step: str) -> bool:
-    arguments = ["--kill-at", step]
-    if step == "undo.returned":
-        arguments.append("--disturb")
-    daemon = house.launch(*arguments)
-    try:
-        daemon.wait(timeout=15.0)
-    except subprocess.TimeoutExpired:
-        daemon.kill()
-        daemon.wait()
-        return False
-    assert daemon.returncode == -signal.SIGKILL, house.logs()[-3000:]
-    if step == "undo.returned":
-        _take_note_of_change(house)
-    return True
-
-
-def _take_note_of_change(house: KillHouse) -> None:
-    """The images that --disturb has changed are now what was given."""
-    for path in house.inbox.glob("*-content.png"):
-        house.given[path.name.removesuffix("-content.png")][path.name] = path.read_bytes()
+def _killed_at(house: KillHouse, step: str, *arguments: str) -> bool:
+    """Whether the daemon came to the step, and to its end there; one that does not ends when all is done."""
+    daemon = house.launch("--once", "--kill-at", step, *arguments)
+    house.wait_for_end(daemon)
+    assert daemon.returncode in (-signal.SIGKILL, 0, 1), house.logs()[-3000:]
+    return daemon.returncode == -signal.SIGKILL
 
 
 def _kill_retry(house: KillHouse, step: str) -> bool:
@@ -173,8 +192,7 @@ def _kill_retry(house: KillHouse, step: str) -> bool:
     title = house.drop()
     (house.inbox / f"{title}.cancel").touch()
     house.empty()
-    retry = house.launch("--retry", title, "--kill-at", f"{step}:1")
-    return retry.wait(timeout=15.0) == -signal.SIGKILL
+    return house.wait_for_end(house.launch("--retry", title, "--kill-at", f"{step}:1")) == -signal.SIGKILL
 
 
 def other_file_system(here: Path) -> Path | None:

@@ -1,16 +1,21 @@
 """The real daemon as a process that can be killed at a named step of its spool.
 
-    python launch_daemon.py --config FILE [--once] [--quick] [--kill-at STEP:N] [--disturb] [--retry JOB]
+    python launch_daemon.py --config FILE [--once] [--quick] [--kill-at STEP:N] [--meddle STEP=FILE]
+                            [--unreadable FILE] [--retry JOB]
 
 ``--quick`` puts quick_worker.py at the worker's place. ``--kill-at`` ends the process by SIGKILL when it comes to
-the N-th occurrence of a step. ``--disturb`` changes an image in the moment between its claim and its copy.
-``--retry`` runs the retry command in place of the daemon. In the environment: ``DISK_SAYS``,
-see full_disk.py, and ``BLOCKED_RETRY_SECONDS``, how soon a disk that has refused is tried again.
+the N-th occurrence of a step. ``--meddle`` changes an image of the inbox when it first comes to a step: one that is cut
+short becomes whole, any other one longer. ``--unreadable`` is an image that the disk cannot read. ``--retry`` runs the
+retry command in place of the daemon.
+
+In the environment: ``DISK_SAYS``, see full_disk.py, and ``BLOCKED_RETRY_SECONDS``, how soon a disk that has refused is
+tried again.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -24,6 +29,8 @@ from nst_batch.config import Config, load_config
 from nst_batch.daemon import Daemon, Once
 from nst_batch.errors import NstError
 from nst_batch.spool import retry_job
+from nst_batch.spool.copying import UnreadableError
+from nst_batch.spool.primitives import Identity
 from nst_batch.workers import WORKER_COMMAND
 
 QUICK = (sys.executable, str(Path(__file__).with_name("quick_worker.py")))
@@ -32,22 +39,34 @@ QUICK = (sys.executable, str(Path(__file__).with_name("quick_worker.py")))
 class Steps:
     """Counts the steps; does what was asked for at one of them."""
 
-    def __init__(self, config: Config, kill_at: str, *, disturb: bool) -> None:
+    def __init__(self, config: Config, kill_at: str, meddle: str) -> None:
         self._name, _, number = kill_at.partition(":")
         self._left = int(number or 1)
-        self._inbox = config.inbox
-        self._disturb = disturb
+        self._meddle_at, _, file = meddle.partition("=")
+        self._file = config.inbox / file
 
     def __call__(self, name: str) -> None:
-        if self._disturb and name == "claim.renamed":
-            self._disturb = False
-            for path in self._inbox.glob("*-content.*"):
-                with path.open("ab") as file:
-                    file.write(b"\n")
+        if name == self._meddle_at:
+            self._meddle_at = ""
+            data = self._file.read_bytes()
+            self._file.write_bytes(data.replace(b"half", b"whole") if b"half" in data else data + b"\n")
         if name == self._name:
             self._left -= 1
             if self._left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Files(MoodyDisk):
+    """The daemon's file system, with a bad sector under one file."""
+
+    def __init__(self, steps: Steps, unreadable: str) -> None:
+        super().__init__(steps)
+        self._unreadable = unreadable
+
+    def copy_new(self, source: Path, target: Path, expected: Identity | None, *, sync: bool = True) -> Identity:
+        if source.name == self._unreadable:
+            raise UnreadableError(errno.EIO, os.strerror(errno.EIO), str(source))
+        return super().copy_new(source, target, expected, sync=sync)
 
 
 def main() -> int:
@@ -55,13 +74,12 @@ def main() -> int:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--once", action="store_true")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--kill-at", default="")
-    parser.add_argument("--disturb", action="store_true")
-    parser.add_argument("--retry", default="")
+    for name in ("--kill-at", "--meddle", "--unreadable", "--retry"):
+        parser.add_argument(name, default="")
     asked = parser.parse_args()
     daemon_module.BLOCKED_RETRY_SECONDS = float(os.environ.get("BLOCKED_RETRY_SECONDS", "10"))
     config = load_config(asked.config)
-    files = MoodyDisk(Steps(config, asked.kill_at, disturb=asked.disturb))
+    files = Files(Steps(config, asked.kill_at, asked.meddle), asked.unreadable)
     if asked.retry:
         retry_job(config, asked.retry, files)
         return 0

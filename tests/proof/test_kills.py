@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from kill_house import Eye, KillHouse, wait_until
-from kill_trials import FAR_STEPS, go_far, in_order, named_steps, other_file_system, random_kills, step_kills
+from kill_trials import FAR_STEPS, go_far, named_steps, other_file_system, random_kills, step_kills
 from terms import Terms
 
 pytestmark = pytest.mark.system
@@ -50,15 +50,16 @@ def test_killed_at_random_moments(make: Make) -> None:
     """Daemon, worker or both, half of the kills while a job is at work: nothing lost, twice, or seen in part."""
     tally = random_kills(make(), kills=14, jobs=6, luck=random.Random(7))
     assert tally.kills.total() == 14
-    assert tally.jobs == 6
+    assert tally.at_work >= 7
+    assert tally.jobs >= 6
 
 
 def test_killed_at_every_named_step(make: Make) -> None:
     """At each step of the spool once: every job comes to its end, once and whole."""
-    steps = in_order(step for step in named_steps() if step not in FAR_STEPS)
+    steps = [step for step in named_steps() if step not in FAR_STEPS]
     tally = step_kills(make(), steps)
     assert not tally.missed
-    assert tally.kills.total() == len(steps) >= 29
+    assert tally.kills.total() == len(steps) >= 34
 
 
 def test_killed_at_every_step_between_file_systems(make: Make, elsewhere: Path) -> None:

@@ -315,6 +315,23 @@ def test_deaths_back_off_and_end(world: World) -> None:
     world.check_books({"a"})
 
 
+@pytest.mark.parametrize(("attempts", "runs"), [(5, 2), (2, 2), (1, 1)])
+def test_out_of_memory_is_tried_once_more(tmp_path: Path, attempts: int, runs: int) -> None:
+    """However many attempts are allowed; the second run knows that it is the last, and a checkpoint begins anew."""
+    world = World(tmp_path, f"jobs: {{attempts: {attempts}}}\n")
+    world.start()
+    world.pair("a")
+    world.settle()
+    for run in range(1, runs + 1):
+        handout = world.hand_out_next()
+        assert handout is not None
+        assert handout.last_for_memory is (run == 2)
+        verdict = world.spool.died(handout.job, Death("out_of_memory", "it did not fit"), world.at)
+        assert (verdict.ending is not None) is (run == runs)
+        world.later(300.0)
+    world.stop()
+
+
 def test_two_deaths_by_signal_are_enough(world: World) -> None:
     """A job that kills its worker twice without a checkpoint between is failed."""
     world.pair("a")
