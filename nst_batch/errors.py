@@ -70,7 +70,7 @@ class Problem:
         """``line 3, epocs: unknown key; did you mean 'epochs'?``."""
         place = f"line {self.line}" if self.line else ""
         head = ", ".join(part for part in (place, self.key) if part)
-        return f"{head}: {self.what}" + (f"; {self.fix}" if self.fix else "")
+        return (f"{head}: " if head else "") + self.what + (f"; {self.fix}" if self.fix else "")
 
 
 class ProblemsError(NstError):
@@ -80,6 +80,8 @@ class ProblemsError(NstError):
 
     def __init__(self, code: str, source: str, problems: tuple[Problem, ...]) -> None:
         lines = "\n".join(f"{source}: {problem}" for problem in problems)
-        super().__init__(code, lines, f"correct {source} and try again")
+        is_sidecar = not code.startswith("config")
+        again = "put it into the inbox again; its images have stayed there" if is_sidecar else "try again"
+        super().__init__(code, lines, f"correct {source} and {again}")
         self.source = source
         self.problems = problems

@@ -91,7 +91,7 @@ def load(text: bytes | str, *, max_kb: float, source: str, kind: str = "sidecar"
     """
     size = len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "surrogatepass"))
     if size > max_kb * 1024:
-        problem = Problem(0, "", f"the file has {size:,} bytes; at most {max_kb:g} KiB are read")
+        problem = Problem(0, "", f"the file is larger than {max_kb:g} KiB, and no more than that is read")
         raise ProblemsError(f"{kind}_too_large", source, (problem,))
     reader = _Reader()
     try:

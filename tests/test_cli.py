@@ -118,6 +118,39 @@ def test_pause_and_resume(house: House) -> None:
     assert not (house.inbox / "PAUSE").exists()
 
 
+def test_pause_comes_before_the_first_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no inbox is yet it is made, so that the first daemon finds itself paused."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["pause"]) == 0
+    assert (tmp_path / "inbox/PAUSE").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/srv/outbox"), "/srv/outbox: Permission denied"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (TypeError("a thing\nthat nobody\nforesaw"), "TypeError in test_cli.py, line "),
+    ],
+)
+def test_what_nobody_foresaw_is_told_in_two_plain_lines(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback but with --debug, which raises it."""
+
+    def fails(_arguments: object) -> int:
+        raise error
+
+    monkeypatch.setattr("nst_batch.cli.status.run", fails)
+    assert main(["status"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert said in lines[0]
+    assert "--debug" in lines[1]
+    with pytest.raises(type(error)):
+        main(["status", "--debug"])
+
+
 def test_control_of_a_job_that_is_not_there_ends_with_2(house: House) -> None:
     """A name that fits nothing is an error, and no file is written for it, wherever it points."""
     for command in ("stop", "cancel", "retry"):

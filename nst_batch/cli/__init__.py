@@ -10,13 +10,15 @@ import argparse
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from nst_batch import __version__
 from nst_batch.cli import check, control, demo, doctor, run, schema, status, stylize
-from nst_batch.errors import EXIT_OK, EXIT_USAGE, NstError
+from nst_batch.errors import EXIT_OK, NstError
 
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 COMMANDS = (run, check, status, control, stylize, doctor, schema, demo)
 
 EPILOG = """\
@@ -64,18 +66,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
-    except NstError as error:
-        if arguments.debug:
-            raise
-        print(f"nst-batch: {error.message}", file=sys.stderr)
-        if error.advice:
-            print(f"nst-batch: {error.advice}", file=sys.stderr)
-        return error.exit_code
     except BrokenPipeError:
         # `nst-batch status | head`: the reader has enough. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except KeyboardInterrupt:
         print("nst-batch: interrupted", file=sys.stderr)
-        return EXIT_USAGE if arguments.debug else 130
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        if arguments.debug:
+            raise
+        told = error if isinstance(error, NstError) else unforeseen(error)
+        for line in (told.message, told.advice):
+            if line:
+                print(f"nst-batch: {line}", file=sys.stderr)
+        return told.exit_code
     return code
+
+
+def unforeseen(error: Exception) -> NstError:
+    """What nobody has foreseen, in plain words too, with enough to find the place."""
+    if isinstance(error, OSError) and error.strerror:
+        where = error.filename2 or error.filename
+        message = f"{where}: {error.strerror}" if where else error.strerror
+        return NstError("system_error", message, "look at that place and its rights; --debug shows what was being done")
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    detail = " ".join(str(error).split())
+    message = f"{type(error).__name__} in {os.path.basename(at.filename)}, line {at.lineno}: {detail}"  # noqa: PTH119
+    return NstError("unforeseen", message, "this is a fault of nst-batch itself; --debug shows all of it")

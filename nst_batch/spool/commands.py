@@ -118,8 +118,10 @@ def write_control(config: Config, name: str, action: Action) -> Path:
 def pause(config: Config) -> Path:
     """Put ``PAUSE`` into the inbox."""
     path = config.inbox / PAUSE_NAME
+    files = FileSystem()
     with guard():
-        FileSystem().replace(path, b"", sync=True)
+        files.make_folder(config.inbox)  # a queue can be paused before its first daemon has made the inbox
+        files.replace(path, b"", sync=True)
     return path
 
 
