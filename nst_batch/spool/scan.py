@@ -198,12 +198,6 @@ class Scanner:
                 known.error, known.wanted = error, None
 
     def _read(self, path: str, known: _Known) -> None:
-        if known.entry.kind == "link":
-            known.read = True
-            known.error = NstError(
-                "sidecar_is_link", f"{path} is a symbolic link; links are not followed", "put the file itself there"
-            )
-            return
         try:
             known.text = self.read(path)
         except PermissionError:
@@ -217,6 +211,11 @@ class Scanner:
             known.unreadable = f"{path} cannot be read: {error.strerror}"
             return
         known.read, known.unreadable = True, ""
+        if known.entry.kind == "link":
+            known.error = NstError(
+                "sidecar_is_link", f"{path} is a symbolic link; links are not followed", "put the file itself there"
+            )
+            return
         try:
             known.request = self.reading.parse(path, known.text)
         except NstError as error:

@@ -226,6 +226,20 @@ def test_a_linked_image_is_archived_as_a_link(world: World, tmp_path: Path) -> N
     assert world.inbox_files() == set()
 
 
+def test_a_linked_sidecar_fails_as_a_link(world: World, tmp_path: Path) -> None:
+    """It is not followed, goes to failed/ as the link that it is, and is not found in the inbox ever after."""
+    secret = tmp_path / "secret.yaml"
+    secret.write_text("content: a.jpg\nstyle: b.jpg\n")
+    (world.inbox / "linked.yaml").symlink_to(secret)
+    world.settle()
+    ended = world.sweep()
+    assert [(end.name, end.code) for end in ended] == [("linked", "sidecar_is_link")]
+    archived = world.failed()["linked"] / "input/linked.yaml"
+    assert archived.readlink() == secret
+    assert not (world.inbox / "linked.yaml").is_symlink()
+    assert world.claims() == []
+
+
 def test_priority_then_arrival(world: World) -> None:
     """Higher priority first, also before jobs that were claimed earlier; equal ones as they came."""
     world.put("slow.yaml", "content: [x.jpg, y.jpg]\nstyle: s.jpg\n")
