@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from nst_batch.filetree import Tree
-from nst_batch.names import is_image, is_sidecar, is_temporary, natural_key, normal
+from nst_batch.names import is_image, is_sidecar, is_temporary, natural_key, normal, stem
 from nst_batch.yamlmarks import shown
 from nst_batch.yamlmodels import Fault
 
@@ -84,8 +84,9 @@ class FileResolver:
         by_case: dict[str, str] = {}
         for tree, path in self._places(reference, role):
             names = tree.names(path.rpartition("/")[0])
-            by_case |= {name.lower(): name for name in names if is_image(name)}
-        wanted = reference.rpartition("/")[2].lower()
+            # By their stems: two names of three letters are not close for having .png in common.
+            by_case |= {stem(name).lower(): name for name in names if is_image(name)}
+        wanted = stem(reference).lower()
         close = difflib.get_close_matches(wanted, by_case, n=1, cutoff=0.7)
         return by_case[close[0]] if close else ""
 

@@ -81,6 +81,35 @@ def test_check_says_what_would_be_made_and_what_is_wrong(house: House) -> None:
     assert not (house.outbox / "fine").exists()
 
 
+def test_check_sees_what_the_daemon_would_refuse(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A linked sidecar, and a style that is too narrow at the size it is looked at; one after the other, not the first."""
+    house.pair("fine")
+    draw(house.inbox / "ribbon.png", size=(640, 40))
+    house.sidecar("narrow", content="fine-content.png", style="ribbon.png")
+    (house.root / "elsewhere.yaml").write_text("content: a.png\nstyle: b.png\n")
+    (house.inbox / "linked.yaml").symlink_to(house.root / "elsewhere.yaml")
+    (house.inbox / "huge.yaml").write_text("#" * 70_000)
+    assert main(["check", "--config", str(house.config)]) == 1
+    told = capsys.readouterr()
+    assert "3 sidecars of 4 not right" in told.err
+    assert "symbolic link" in told.out
+    assert "image_too_small: ribbon.png" in told.out
+    assert "          the file is larger than 64 KiB" in told.out
+    assert "2 epochs of 2 steps" in told.out
+
+
+def test_check_of_a_file_that_is_not_there_says_so_before_anything_else(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped name is a usage error, whatever stands before it."""
+    house.pair("fine")
+    words = ["check", str(house.inbox / "fine.yaml"), str(house.inbox / "fien.yaml"), "--config", str(house.config)]
+    assert main(words) == 2
+    told = capsys.readouterr()
+    assert "fien.yaml: there is no such file" in told.err
+    assert told.out == ""
+
+
 def test_status_without_a_daemon_tells_of_the_folders(house: House) -> None:
     """Waiting pairs with why they wait, as text and as JSON."""
     house.pair("ready")

@@ -163,6 +163,7 @@ def test_suggest(house):
     assert resolver(house).suggest("IMG1.JPG", "content") == "img1.jpg"
     assert resolver(house).suggest("wave.jpg", "style") == "waves.jpg"
     assert resolver(house).suggest("qqqqqqqq.png", "content") == ""
+    assert resolver(house).suggest("q1q.jpg", "content") == ""  # the suffix alone makes no name close
 
 
 @pytest.mark.parametrize("reference", ["/etc/passwd", "../a.jpg", "a/../../b.jpg", "sub/..", "/"])

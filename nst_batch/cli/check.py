@@ -13,7 +13,7 @@ from nst_batch.cli.terminal import plural
 from nst_batch.config import Config, load_config
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, ProblemsError, UsageError
 from nst_batch.filetree import DiskTree
-from nst_batch.names import is_sidecar, is_temporary
+from nst_batch.names import is_sidecar, is_temporary, natural_key
 from nst_batch.resolver import FileResolver
 from nst_batch.sidecar import Expansion, JobRequest, expand, parse_sidecar
 
@@ -43,8 +43,12 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check and report; everything is looked at before the command ends."""
     config = load_config(arguments.config)
+    for path in arguments.sidecar:
+        if not path.is_symlink() and not path.is_file():
+            what = "is not a file" if path.exists() else "there is no such file"
+            raise UsageError("sidecar_missing", f"{path}: {what}", "give the path of a sidecar")
     print(f"config    {config.source or 'none: built-in defaults'}: ok")
-    paths = arguments.sidecar or sorted(_sidecars_below(config.inbox))
+    paths = arguments.sidecar or sorted(_sidecars_below(config.inbox), key=lambda path: natural_key(str(path)))
     if not paths:
         print(f"sidecars  none in {config.inbox}")
     wrong = sum(not _check_sidecar(path, config) for path in paths)
@@ -56,15 +60,18 @@ def run(arguments: argparse.Namespace) -> int:
 def _sidecars_below(inbox: Path) -> Iterator[Path]:
     for path in inbox.rglob("*"):
         parts = path.relative_to(inbox).parts
-        if is_sidecar(path.name) and path.is_file() and not any(is_temporary(part) for part in parts):
+        is_there = path.is_symlink() or path.is_file()
+        if is_sidecar(path.name) and is_there and not any(is_temporary(part) for part in parts):
             yield path
 
 
 def _check_sidecar(path: Path, config: Config) -> bool:
+    if path.is_symlink():
+        return _wrong(path, "it is a symbolic link, and links are not followed; put the file itself there")
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise UsageError("sidecar_missing", f"{path}: {error.strerror}", "give the path of a sidecar") from error
+        return _wrong(path, f"it cannot be read: {error.strerror}")
     root, relative = _place(path, config)
     try:
         request = parse_sidecar(text, relative, config.sidecar_rules())
@@ -76,11 +83,15 @@ def _check_sidecar(path: Path, config: Config) -> bool:
         )
         expansion = expand(request, resolver)
     except ProblemsError as error:
-        print(f"sidecar   {path}: wrong")
-        for problem in error.problems:
-            print(f"          {problem}")
-        return False
+        return _wrong(path, *map(str, error.problems))
     return _report(path, expansion, config, resolver)
+
+
+def _wrong(path: Path, *lines: str) -> bool:
+    print(f"sidecar   {path}: wrong")
+    for line in lines:
+        print(f"          {line}")
+    return False
 
 
 def _place(path: Path, config: Config) -> tuple[Path, str]:
@@ -113,15 +124,19 @@ def _job_line(job: JobRequest, config: Config) -> tuple[str, bool]:
     if refusal is not None:
         return f"{job.title}: {refusal.code}: {refusal.message}; {refusal.advice}", False
     try:
-        headers = {role: images.read_header(ref.path, limits) for role, ref in job.files()}
-        content = headers["content"]
+        headers = [images.read_header(ref.path, limits) for _, ref in job.files()]
+        content = headers[0]
         height, width = images.working_size(content.width, content.height, settings.size, job.content.name)
         images.check_format_size(settings.format, height, width)
+        for (role, ref), header in zip(job.files(), headers, strict=True):
+            if role == "style":
+                images.working_size(header.width, header.height, settings.style_size or max(height, width), ref.name)
     except JobError as error:
         return f"{job.title}: {error.code}: {error.message}; {error.advice}", False
     styles = " + ".join(ref.name for ref, _ in job.styles)
     return (
         f"{job.title}: {job.content.name} ({content.width} × {content.height}) with {styles}, "
-        f"{width} × {height}, {settings.preset}, {settings.epochs} epochs of {settings.steps_per_epoch} steps",
+        f"{width} × {height}, {settings.preset}, "
+        f"{plural(settings.epochs, 'epoch')} of {plural(settings.steps_per_epoch, 'step')}",
         True,
     )
