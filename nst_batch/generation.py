@@ -32,7 +32,7 @@ End = Literal["done", "stopped", "failed", "cancelled", "yielded"]
 
 
 class Progress(NamedTuple):
-    """Where a job stands, for a person: ``left`` is in seconds."""
+    """Where a job stands, for a person: ``left`` is in seconds, ``scale`` the size of one scale of several."""
 
     step: int
     steps: int
@@ -40,6 +40,7 @@ class Progress(NamedTuple):
     epochs: int
     total: float
     left: float
+    scale: str
 
 
 class Wishes(Protocol):
@@ -192,7 +193,12 @@ class Sitting:
         if end == "yielded":
             return None
         if end == "cancelled":
-            return Outcome(state="cancelled", code="cancelled", message="cancelled on request", advice="")
+            return Outcome(
+                state="cancelled",
+                code="cancelled",
+                message="cancelled on request",
+                advice="nst-batch retry puts it back",
+            )
         self._listener.say("phase", phase="saving")
         final = results.final(model.image(), log.text(), {"device": self._studio.device, "precision": precision})
         return Outcome(state=end, final=final, outputs=results.outputs())
@@ -271,6 +277,7 @@ class Sitting:
             epochs=settings.epochs,
             total=float(step.total),
             left=model.seconds_left(),
+            scale=f"{step.width} × {step.height}" if len(model.scales) > 1 else "",
         )
 
     def _not_finite(self, error: LossNotFiniteError) -> JobError:

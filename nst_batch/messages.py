@@ -5,9 +5,9 @@ To a worker (its standard input), each with ``do``: ``job`` {claim, folder, runn
 is gone.
 
 From a worker (its standard output), each with ``say``: ``ready`` {device, weights}, ``phase`` {phase}, ``step``
-{step, steps, epoch, epochs, total, left}, ``epoch`` (as ``step``), ``checkpoint`` {step}, ``fits`` {size} (what would
-fit, should the memory run out), ``finished`` {state, memory_mb}, ``yielded``, ``refused`` {code, message} (as
-``yielded``, because the disk lets nothing be written), ``fault`` {code, message, advice} (the worker cannot work at
+{step, steps, epoch, epochs, total, left, scale}, ``epoch`` (as ``step``), ``checkpoint`` {step}, ``fits`` {size} (what
+would fit, should the memory run out), ``finished`` {state, memory_mb}, ``yielded`` {step}, ``refused`` {code, message}
+(as ``yielded``, because the disk lets nothing be written), ``fault`` {code, message, advice} (the worker cannot work at
 all: weights, device).
 """
 

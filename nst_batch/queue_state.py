@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from nst_batch.crew import CrewWorker
+from nst_batch.job import now_iso
 from nst_batch.spool import Job, View
 
 STATE_NAME = "state.json"
@@ -70,7 +71,7 @@ def waiting_entries(view: View | None, jobs: Iterable[Job], running: set[str]) -
     if view is not None:
         # The look may be older than a claim: what is claimed since is not waiting a second time.
         entries += [
-            _entry(name, "ready", None, pair.priority, str(pair.arrival))
+            _entry(name, "ready", None, pair.priority, now_iso(pair.arrival / 1e9))
             for pair in view.ready
             for name in pair.names
             if name not in claimed

@@ -255,6 +255,15 @@ def _jobs(
     return tuple(jobs)
 
 
+# What `stylize` takes as words of its own.
+_WORDS_OF = {
+    "content": "the first word of the command",
+    "style": "the second word of the command",
+    "output": "the third word of the command",
+    "title": "--title",
+}
+
+
 def patch_from_pairs(pairs: Sequence[str], source: str = "--set") -> Patch:
     """``KEY=VALUE`` words as a patch, each value read as in a sidecar.
 
@@ -273,7 +282,10 @@ def patch_from_pairs(pairs: Sequence[str], source: str = "--set") -> Patch:
             problems += [replace(problem, line=0, key=key) for problem in error.problems]
     marked = Marked(data, source)
     patch, more = check(Patch, marked)
-    problems += more
+    problems += [
+        replace(each, what=f"is not set so: it is {_WORDS_OF[each.key]}", fix="") if each.key in _WORDS_OF else each
+        for each in more
+    ]
     problems += [problem_at(marked, fault.path, fault.what, fault.fix) for fault in not_yet(data)]
     if patch is None or problems:
         words = str(problems_error("usage", source, problems))

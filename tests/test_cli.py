@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -82,7 +80,7 @@ def test_check_says_what_would_be_made_and_what_is_wrong(house: House) -> None:
 
 
 def test_check_sees_what_the_daemon_would_refuse(house: House, capsys: pytest.CaptureFixture[str]) -> None:
-    """A linked sidecar, and a style that is too narrow at the size it is looked at; one after the other, not the first."""
+    """A linked sidecar, one over the limit, a style that is too narrow at the size it is looked at: all of them."""
     house.pair("fine")
     draw(house.inbox / "ribbon.png", size=(640, 40))
     house.sidecar("narrow", content="fine-content.png", style="ribbon.png")
@@ -122,6 +120,21 @@ def test_status_without_a_daemon_tells_of_the_folders(house: House) -> None:
     text = house.command("status").stdout
     assert "not running" in text
     assert "lonely" in text
+
+
+def test_status_calls_a_failed_job_by_the_name_that_retry_takes(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its folder's name, which the title is not where several share it; and what was wrong, not only what to do."""
+    for name, message in (("Dusk", "a.png: cut\nb.png: cut"), ("Dusk-2", "")):
+        folder = house.outbox / "failed" / name
+        folder.mkdir(parents=True)
+        job = {"title": "Dusk", "state": "failed", "reason": "image_truncated", "message": message, "advice": ""}
+        (folder / "job.json").write_text(json.dumps(job))
+    assert main(["status", "--config", str(house.config)]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "Dusk: image_truncated; a.png: cut (and 1 more)" in lines
+    assert "Dusk-2: image_truncated" in lines
 
 
 def test_once_says_for_what_it_waits_and_leaves_it_where_asked(house: House) -> None:
@@ -203,60 +216,6 @@ def test_retry_puts_a_failed_job_back(house: House) -> None:
     done = house.once()
     assert done.returncode == 0, done.stderr
     assert house.job("again")["state"] == "done"
-
-
-def test_stylize_paints_one_pair_into_a_folder(house: House) -> None:
-    """The picture and all that belongs to it, in OUTPUT/TITLE; a second one gets -2; nothing else is left."""
-    content, style = draw(house.root / "c.png"), draw(house.root / "s.png", hue=80)
-    words = ["stylize", str(content), str(style), str(house.root / "out"), "--title", "T", "--save-epoch"]
-    first = house.command(*words, "--set", "seed=1")
-    assert first.returncode == 0, first.stderr
-    assert first.stdout.strip() == str(house.root / "out/T/T.png")
-    assert {p.name for p in (house.root / "out/T").iterdir()} == {
-        "T.png",
-        "epochs",
-        "loss.json",
-        "loss.svg",
-        "job.json",
-    }
-    assert json.loads((house.root / "out/T/job.json").read_text())["settings"]["seed"] == 1
-    assert house.command(*words).returncode == 0
-    assert sorted(p.name for p in (house.root / "out").iterdir()) == ["T", "T-2"]
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["nothere.png", "s.png", "out"], "nothere.png"),
-        (["c.png", "s.png", "out", "--set", "epocs=3"], "epochs"),
-        (["c.png", "s.png", "out", "--title", "a/b"], "a/b"),
-    ],
-)
-def test_stylize_refuses_what_cannot_be(house: House, words: list[str], said: str) -> None:
-    """Wrong words end with 2, say what was wrong, and leave nothing behind."""
-    draw(house.root / "c.png")
-    draw(house.root / "s.png")
-    done = house.command("stylize", *words)
-    assert done.returncode == 2, done.stderr
-    assert said in done.stderr
-    assert not (house.root / "out").exists()
-
-
-def test_show_without_a_display_is_a_plain_error(house: House) -> None:
-    """No crash of a windowing library, and nothing painted in vain."""
-    draw(house.root / "c.png")
-    draw(house.root / "s.png")
-    done = subprocess.run(
-        [sys.executable, "-m", "nst_batch", "stylize", "c.png", "s.png", "out", "--show"],
-        cwd=house.root,
-        env={"PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2, done.stderr
-    assert "display" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_schemas_are_json(capsys: pytest.CaptureFixture[str]) -> None:

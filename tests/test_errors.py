@@ -14,7 +14,10 @@ from nst_batch.sidecar import parse_sidecar
 @pytest.mark.parametrize(
     ("problem", "said"),
     [
-        (Problem(3, "epocs", "unknown key", "did you mean 'epochs'?"), "line 3, epocs: unknown key; did you mean 'epochs'?"),
+        (
+            Problem(3, "epocs", "unknown key", "did you mean 'epochs'?"),
+            "line 3, epocs: unknown key; did you mean 'epochs'?",
+        ),
         (Problem(2, "", "a second document"), "line 2: a second document"),
         (Problem(0, "style", "is required and missing"), "style: is required and missing"),
         (Problem(0, "", "the file is larger than 64 KiB"), "the file is larger than 64 KiB"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -169,14 +170,27 @@ def test_a_missing_outbox_is_an_empty_gallery(tmp_path: Path) -> None:
 
 def test_failed_jobs_say_why_and_what_to_do(tmp_path: Path) -> None:
     """Reason and advice are readable on the card, without a picture that does not exist."""
-    path = add(tmp_path, "failed/x", state="failed", reason="image_truncated", advice="Copy it <again>.")
+    said = "x.jpg: the picture is cut off"
+    path = add(tmp_path, "failed/x", state="failed", reason="image_truncated", message=said, advice="Copy it <again>.")
     (path / "x.png").unlink()
     (path / "error.txt").write_text("…")
     found = page(tmp_path)
     assert "image truncated" in found.text
+    assert said in found.text
     assert "Copy it <again>." in found.text
     assert "./failed/x/error.txt" in found.links
     assert not any(link.endswith("x.png") for link in found.links)
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("dusk", ""), ("dusk-2", "in dusk-2"), ("a/b/dusk", "in a/b"), ("a/dusk-2", "in a/dusk-2"), ("failed/dusk", "")],
+)
+def test_a_card_says_where_its_job_lies(tmp_path: Path, folder: str, said: str) -> None:
+    """The folder is named where the title does not tell it."""
+    add(tmp_path, folder, title="dusk")
+    meta = re.findall(r'<p class="meta">(.*?)</p>', gallery_html(collect(tmp_path)))[0]
+    assert [part for part in meta.split(" · ") if part.startswith("in ")] == ([said] if said else [])
 
 
 def test_text_from_outside_cannot_break_out(tmp_path: Path) -> None:
@@ -185,7 +199,7 @@ def test_text_from_outside_cannot_break_out(tmp_path: Path) -> None:
     path = tmp_path / "failed" / "x"
     path.mkdir(parents=True)
     job = {
-        "state": "failed", "title": evil, "reason": evil, "advice": evil, "id": evil, "device": evil,
+        "state": "failed", "title": evil, "reason": evil, "message": evil, "advice": evil, "id": evil, "device": evil,
         "settings": {"preset": evil, evil: evil}, "inputs": [{"role": "content", "name": evil}],
     }  # fmt: skip
     (path / "job.json").write_text(json.dumps(job))

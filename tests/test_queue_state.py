@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +62,13 @@ def test_waiting_jobs_say_why_in_the_order_of_their_turn() -> None:
         ("lonely", "there is no x.jpg"),
     ]
     assert facts["waiting"][2]["until"] == 99.0
+
+
+def test_every_waiting_job_says_when_it_came_in_the_same_way() -> None:
+    """Claimed or not, in ISO 8601 with a zone."""
+    facts = state(view(ready=(ready("next"),)), (job("claimed"),), (), Pace(), None, 1)
+    arrivals = [datetime.fromisoformat(entry["arrival"]) for entry in facts["waiting"]]
+    assert all(arrival.tzinfo for arrival in arrivals)
 
 
 def test_when_the_queue_will_be_empty() -> None:

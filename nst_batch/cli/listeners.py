@@ -7,9 +7,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nst_batch.cli.terminal import duration, plural
+from nst_batch.cli.terminal import plural, room_for_bars, whereabouts
 from nst_batch.crew import Phased, Stepped
+from nst_batch.report.markup import shorten
 from nst_batch.spool import Ended, HandOut
+
+NAME_COLUMNS = 24  # of a job's name beside its bar; a title may have 200 bytes
 
 
 def end_line(ended: Ended) -> str:
@@ -40,11 +43,7 @@ class Lines:
     def stepped(self, event: Stepped) -> None:
         """A line an epoch."""
         if event.epoch_end:
-            at = event.progress
-            self.note(
-                f"{event.handout.job.name}: epoch {at['epoch']}/{at['epochs']}, loss {at['total']:.5g}, "
-                f"{duration(at['left'])} left"
-            )
+            self.note(f"{event.handout.job.name}: {whereabouts(event.progress)}")
 
     def phased(self, event: Phased) -> None:
         """Only what is about the worker itself."""
@@ -60,7 +59,8 @@ class Bars:
     """One bar for the queue, one for each running job with its loss and time left."""
 
     def __init__(self) -> None:
-        self._queue: tqdm[Any] = tqdm(total=0, position=0, bar_format="{desc}", leave=False)
+        self._room = room_for_bars()
+        self._queue: tqdm[Any] = tqdm(total=0, position=0, bar_format="{desc}", leave=False, **self._room)
         self._jobs: dict[str, tqdm[Any]] = {}
 
     def note(self, text: str) -> None:
@@ -76,21 +76,23 @@ class Bars:
 
     def started(self, handout: HandOut) -> None:
         """Open the job's bar."""
-        position = len(self._jobs) + 1
-        form = "{desc}: {percentage:3.0f}%|{bar}| step {n_fmt}/{total_fmt} {postfix}"
+        spec = handout.job.spec
+        assert spec is not None  # a sidecar that could not be understood is never handed out
         self._jobs[handout.job.id] = tqdm(
-            total=1, desc=handout.job.name, position=position, leave=False, bar_format=form
+            total=spec.settings.epochs * spec.settings.steps_per_epoch,
+            desc=shorten(handout.job.name, NAME_COLUMNS),
+            position=len(self._jobs) + 1,
+            leave=False,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| step {n_fmt}/{total_fmt}{postfix}",
+            **self._room,
         )
 
     def stepped(self, event: Stepped) -> None:
         """Move the job's bar."""
         bar = self._jobs.get(event.handout.job.id)
         if bar is not None:
-            at = event.progress
-            bar.total, bar.n = at["steps"], at["step"]
-            bar.set_postfix_str(
-                f"epoch {at['epoch']}/{at['epochs']}, loss {at['total']:.4g}, {duration(at['left'])} left"
-            )
+            bar.total, bar.n = event.progress["steps"], event.progress["step"]
+            bar.set_postfix_str(whereabouts(event.progress, digits=4))
 
     def phased(self, event: Phased) -> None:
         """Show what the job is at."""

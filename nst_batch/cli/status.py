@@ -75,11 +75,13 @@ def _told_by_daemon(inbox: Path) -> dict[str, Any] | None:
 
 def _entry(entry: Any) -> dict[str, Any]:
     return {
+        "name": entry.name,
         "title": entry.title,
         "id": entry.id,
         "state": entry.state,
         "folder": entry.folder,
         "reason": entry.reason,
+        "message": entry.message,
         "advice": entry.advice,
     }
 
@@ -98,14 +100,22 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
         yield f"waiting  {job['name']}: {job['why']}{until}"
     done, failed = facts["done"], facts["failed"]
     yield f"done     {plural(len(done), 'job')} in {facts['outbox']}"
-    yield from (f"         {job['title']} ({job['state']})" for job in done[:RECENT])
+    yield from (f"         {job['folder']} ({job['state']})" for job in done[:RECENT])
     if failed:
         yield f"failed   {plural(len(failed), 'job')}; nst-batch retry JOB puts one back"
-        yield from (f"         {job['title']}: {job['reason']}; {job['advice']}" for job in failed[:RECENT])
+        for job in failed[:RECENT]:
+            yield f"         {job['name']}: {_why(job)}"
     if facts["running"] or facts["waiting"]:
         empty_at = facts["empty_at"]
         when = f"about {_clock(empty_at)}" if empty_at else "not known before the first job is done"
         yield f"empty    {when}"
+
+
+def _why(job: dict[str, Any]) -> str:
+    """Why a job failed, what, and what to do, on one line: of several mistakes the first, and how many more."""
+    first, *more = job["message"].splitlines() or [""]
+    parts = (job["reason"], first + (f" (and {len(more)} more)" if more else ""), job["advice"])
+    return "; ".join(part for part in parts if part)
 
 
 def _running_line(job: dict[str, Any]) -> str:

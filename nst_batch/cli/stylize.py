@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import secrets
 import shutil
 import signal
 import sys
@@ -12,12 +14,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
-from nst_batch.cli.terminal import duration, muted_libraries
+from nst_batch import images
+from nst_batch.cli.easel import Easel, Interrupts
+from nst_batch.cli.terminal import muted_libraries
 from nst_batch.config import Config, load_config
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, UsageError
-from nst_batch.images import ImageLimits
 from nst_batch.job import (
     MANIFEST_NAME,
     OUTCOME_NAME,
@@ -30,18 +31,22 @@ from nst_batch.job import (
 )
 from nst_batch.names import check_title, unique_name
 from nst_batch.settings import conflicts, resolve
-from nst_batch.sidecar import patch_from_pairs
+from nst_batch.sidecar import KEYWORDS_OF_INIT, patch_from_pairs
 from nst_batch.spool.fs import FileSystem
-from nst_batch.workers import installed_gpus
+from nst_batch.spool.layout import claim_id
+from nst_batch.transfer.locate import locate_weights
+from nst_batch.workers import choose_devices, installed_gpus
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
-    from nst_batch.generation import Progress, Wish
+    from nst_batch.resolver import Role
     from nst_batch.settings import Settings
 
-SHOW_SECONDS = 0.2  # a window needs no more than five pictures a second
+    Files = tuple[tuple[Role, Path], ...]
+
 EPILOG = """\
-The result is a folder OUTPUT/TITLE/ with TITLE.png, loss.json, loss.svg and job.json. Any key of a sidecar can be set:
+The result is a folder OUTPUT/TITLE/ with TITLE.png, loss.json, loss.svg and job.json. Any optimisation key of a sidecar
+can be set (docs/sidecar.md), and `defaults:` in the config count:
 
     nst-batch stylize harbour.jpg waves.jpg results --title dusk --set size=768 --set style_weight=2
 
@@ -76,86 +81,114 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Paint one pair."""
+    """Paint one pair. Whatever can be known to be wrong is said before TensorFlow is loaded."""
     config = load_config(arguments.config)
     words = [*arguments.set, *(["save_epoch=true"] if arguments.save_epoch else [])]
-    settings = resolve(patch_from_pairs(words, source="--set"), config.defaults)
+    patch = patch_from_pairs(words, source="--set")
+    settings = resolve(patch, config.defaults)
     for fault in conflicts(settings):
         raise UsageError("usage", f"--set {'.'.join(map(str, fault.path))}: {fault.what}", fault.fix)
     title = check_title(arguments.title or f"{arguments.content.stem}-{arguments.style.stem}")
-    for path in (arguments.content, arguments.style):
-        if not path.is_file():
-            raise UsageError("image_missing", f"{path}: there is no such image", "give the path of an image file")
+    files: Files = (("content", arguments.content), ("style", arguments.style))
+    if settings.init not in KEYWORDS_OF_INIT:
+        files += (("init", Path(settings.init)),)
+        settings = settings.model_copy(update={"init": Path(settings.init).name})
+    limits = images.ImageLimits(max_megapixels=config.limits.max_megapixels, max_file_mb=config.limits.max_file_mb)
+    _check_images(files, settings, limits)
+    locate_weights(config.weights)
     if arguments.show:
         from nst_batch.images.window import check_display  # noqa: PLC0415 - loads OpenCV
 
         check_display()
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    # Beside the result, so that the finished folder can be put there by one rename.
-    with tempfile.TemporaryDirectory(prefix=".nst_batch-", dir=arguments.output) as workshop:
-        return _paint(arguments, config, settings, title, Path(workshop))
+    asked = {"content": str(arguments.content), "style": str(arguments.style), "title": title, **patch.written()}
+    # A service manager or a batch system that ends this early finds nothing left over.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with _workshop(arguments.output) as workshop:
+        spec = _prepare(Path(workshop), files, settings, title, asked)
+        return _paint(config, limits, spec, Path(workshop), arguments)
 
 
-def _paint(arguments: argparse.Namespace, config: Config, settings: Settings, title: str, workshop: Path) -> int:
-    claim, running = workshop / "claim", workshop / "running"
-    spec = _prepare(claim, arguments, settings, title)
-    running.mkdir()
-    print(f"loading TensorFlow and the weights for {title} ...", file=sys.stderr)
-    outcome = _generate(config, claim, running, arguments.show)
+def _check_images(files: Files, settings: Settings, limits: images.ImageLimits) -> None:
+    """What the worker would say of the images, as far as their headers tell."""
+    headers = []
+    for _, path in files:
+        if not path.is_file():
+            what = "is not a file" if path.exists() else "there is no such image"
+            raise UsageError("image_missing", f"{path}: {what}", "give the path of an image file")
+        headers.append(images.read_header(path.resolve(), limits))
+    content, style = headers[:2]
+    size = images.working_size(content.width, content.height, settings.size, files[0][1].name)
+    images.check_format_size(settings.format, *size)
+    images.working_size(style.width, style.height, settings.style_size or max(size), files[1][1].name)
+
+
+def _workshop(output: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder beside the result, so that the finished one can be put there by one rename."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".nst_batch-", dir=output)
+    except OSError as error:
+        raise UsageError(
+            "output_unusable", f"{output}: {error.strerror}", "name a folder that can be written"
+        ) from error
+
+
+def _prepare(workshop: Path, files: Files, settings: Settings, title: str, asked: dict[str, Any]) -> JobSpec:
+    """A job's folder as the daemon would make it, so that one code does the work for both."""
+    (workshop / "inputs").mkdir()
+    (workshop / "running").mkdir()
+    for role, path in files:
+        shutil.copyfile(path, workshop / "inputs" / role)
+    spec = JobSpec(
+        id=f"{claim_id(time.time_ns(), secrets.token_hex(2))}.0001",
+        name=title,
+        title=title,
+        output="",
+        settings=settings,
+        sidecar=asked,
+        inputs=tuple(JobInput(role=role, name=path.name, path=f"inputs/{role}") for role, path in files),
+        received_at=now_iso(),
+    )
+    (workshop / SPEC_NAME).write_text(spec.model_dump_json())
+    return spec
+
+
+def _paint(
+    config: Config, limits: images.ImageLimits, spec: JobSpec, workshop: Path, arguments: argparse.Namespace
+) -> int:
+    print(f"loading TensorFlow and the weights for {spec.title} ...", file=sys.stderr)
+    running = workshop / "running"
+    outcome = _generate(config, limits, spec, workshop, show=arguments.show)
     if outcome is None or outcome.state == "cancelled":
         print("nst-batch: ended without a result", file=sys.stderr)
         return EXIT_JOB_FAILED
     if outcome.state == "failed":
         raise JobError(outcome.code, outcome.message, outcome.advice)
     (running / MANIFEST_NAME).write_text(manifest(spec, outcome, attempts=1))
-    target = _publish(running, arguments.output, title)
+    target = _publish(running, arguments.output, spec.title)
     print(target / str(outcome.final))
     return EXIT_OK
 
 
-def _prepare(claim: Path, arguments: argparse.Namespace, settings: Settings, title: str) -> JobSpec:
-    """A job's folder as the daemon would make it, so that one code does the work for both."""
-    (claim / "inputs").mkdir(parents=True)
-    inputs = []
-    for role, path in (("content", arguments.content), ("style", arguments.style)):
-        copy = Path("inputs") / f"{role}-{path.name}"
-        shutil.copyfile(path, claim / copy)
-        inputs.append(JobInput(role=role, name=path.name, path=str(copy)))
-    spec = JobSpec(
-        id=f"stylize-{int(time.time())}",
-        name=title,
-        title=title,
-        output="",
-        settings=settings,
-        sidecar={"content": str(arguments.content), "style": str(arguments.style), "title": title},
-        inputs=tuple(inputs),
-        received_at=now_iso(),
-    )
-    (claim / SPEC_NAME).write_text(spec.model_dump_json())
-    return spec
-
-
-def _generate(config: Config, claim: Path, running: Path, show: bool) -> Outcome | None:
+def _generate(
+    config: Config, limits: images.ImageLimits, spec: JobSpec, workshop: Path, *, show: bool
+) -> Outcome | None:
     from nst_batch.transfer.device import prepare_tensorflow  # noqa: PLC0415
 
     prepare_tensorflow()
-    limits = ImageLimits(max_megapixels=config.limits.max_megapixels, max_file_mb=config.limits.max_file_mb)
+    device = choose_devices(config.device, installed_gpus())[0]
+    os.environ.update(device.environment)  # TensorFlow then sees this device alone, as in a worker
     with muted_libraries(unless=logging.getLogger().isEnabledFor(logging.DEBUG)):
         from nst_batch.generation import run_job  # noqa: PLC0415 - loads TensorFlow
         from nst_batch.studio import Studio  # noqa: PLC0415
 
-        studio = Studio.open(config.weights, _device(config), limits, config.jobs.checkpoint_seconds)
-    with _Window(show) as window, _Interrupts() as interrupts:
-        end = run_job(studio, claim, claim, running, interrupts, window)
+        studio = Studio.open(config.weights, device.name, limits, config.jobs.checkpoint_seconds)
+    steps = spec.settings.epochs * spec.settings.steps_per_epoch
+    with Easel(steps=steps, show=show) as easel, Interrupts() as interrupts:
+        end = run_job(studio, workshop, workshop, workshop / "running", interrupts, easel)
     if end == "yielded":
         return None
-    return Outcome.model_validate_json((claim / OUTCOME_NAME).read_bytes())
-
-
-def _device(config: Config) -> str:
-    if config.device == "cpu" or (config.device == "auto" and not installed_gpus()):
-        return "cpu"
-    return "gpu"
+    return Outcome.model_validate_json((workshop / OUTCOME_NAME).read_bytes())
 
 
 def _publish(running: Path, output: Path, title: str) -> Path:
@@ -168,71 +201,3 @@ def _publish(running: Path, output: Path, title: str) -> Path:
             # Somebody else took the name between the look and the rename.
             continue
         return output / name
-
-
-class _Interrupts:
-    """Ctrl-C as a wish: the first stops with the picture as it stands, the second is Python's own."""
-
-    def __init__(self) -> None:
-        self._stop = False
-        self._before: Any = None
-
-    def __enter__(self) -> _Interrupts:
-        self._before = signal.signal(signal.SIGINT, self._interrupted)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _interrupted(self, *_: object) -> None:
-        self._stop = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def wish(self) -> Wish:
-        """What the job should do now."""
-        return "stop" if self._stop else "go"
-
-
-class _Window:
-    """The bar on the terminal and, where asked, the picture in a window."""
-
-    def __init__(self, show: bool) -> None:
-        self.wants_pictures = show
-        form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {postfix}"
-        self._bar: tqdm[Any] = tqdm(total=1, disable=not sys.stderr.isatty(), leave=False, bar_format=form)
-        self._shown = 0.0
-
-    def __enter__(self) -> _Window:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-        if self.wants_pictures:
-            from nst_batch import images  # noqa: PLC0415
-
-            images.close()
-
-    def say(self, what: str, **fields: object) -> None:
-        """Show a phase; everything else is for the daemon."""
-        if what == "phase":
-            self._bar.set_description_str(str(fields["phase"]))
-
-    def step(self, progress: Progress, *, epoch_end: bool) -> None:
-        """Move the bar; elsewhere than on a terminal a line an epoch."""
-        line = f"epoch {progress.epoch}/{progress.epochs}, loss {progress.total:.5g}, {duration(progress.left)} left"
-        if self._bar.disable:
-            if epoch_end:
-                print(line, file=sys.stderr, flush=True)
-            return
-        self._bar.total, self._bar.n = progress.steps, progress.step
-        self._bar.set_description_str("painting")
-        self._bar.set_postfix_str(line)
-
-    def picture(self, rgb: Any) -> None:
-        """Show the picture, not more often than an eye follows."""
-        from nst_batch import images  # noqa: PLC0415
-
-        now = time.monotonic()
-        if now - self._shown >= SHOW_SECONDS:
-            self._shown = now
-            images.show("nst_batch", rgb)

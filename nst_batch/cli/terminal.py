@@ -6,8 +6,8 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -22,9 +22,30 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def whereabouts(at: Mapping[str, Any], digits: int = 5) -> str:
+    """``epoch 2/3 at 192 × 128, loss 5524.2, 44 s left``, of a running job's progress.
+
+    The size is told where there are several scales: the loss of a larger picture is a larger number.
+    """
+    size = f" at {at['scale']}" if at["scale"] else ""
+    return f"epoch {at['epoch']}/{at['epochs']}{size}, loss {at['total']:.{digits}g}, {duration(at['left'])} left"
+
+
 def plural(count: int, noun: str) -> str:
     """``1 job``, ``3 jobs``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def room_for_bars() -> dict[str, Any]:
+    """What tqdm is to be told of the terminal's size: nothing but to follow it, where the terminal knows it.
+
+    One of no columns (`script`, some containers) would show no bar at all; it is taken for an ordinary one.
+    """
+    with contextlib.suppress(OSError):
+        size = os.get_terminal_size(sys.stderr.fileno())
+        if not (size.columns and size.lines):
+            return {"ncols": 80, "nrows": 24}
+    return {"dynamic_ncols": True}
 
 
 @contextlib.contextmanager

@@ -43,6 +43,7 @@ class Entry:
     id: str
     state: str
     reason: str
+    message: str
     advice: str
     finished_at: datetime
     seconds: float
@@ -53,6 +54,11 @@ class Entry:
     inputs: tuple[Input, ...]
     settings: Mapping[str, Any]
     facts: tuple[tuple[str, str], ...]  # device, precision, attempts
+
+    @property
+    def name(self) -> str:
+        """The folder's own name; of a failed job that is JOB, which commands take."""
+        return self.folder.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -151,6 +157,7 @@ def _read(outbox: str, folder: str, written: int) -> Entry | None:
         id=_text(job.get("id")),
         state=job["state"],
         reason=_text(job.get("reason")),
+        message=_text(job.get("message")),
         advice=_text(job.get("advice")),
         finished_at=_time(job.get("finished_at"), written),
         seconds=_number(job.get("seconds")),

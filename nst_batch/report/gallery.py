@@ -108,7 +108,7 @@ def _card(entry: Entry) -> str:
             f'<article class="card {entry.state}">',
             _frame(entry),
             f'<div class="text"><div><h2>{escape(shorten(entry.title, 120))}</h2>{_meta(entry)}</div>',
-            f'<p class="advice">{escape(entry.advice)}</p>' if entry.advice else "",
+            *(f'<p class="advice">{escape(shorten(each, 600))}</p>' for each in (entry.message, entry.advice) if each),
             _thumbs(entry),
             _details(entry),
             "</div></article>",
@@ -145,9 +145,10 @@ def _meta(entry: Entry) -> str:
         parts.append(f"{entry.steps:,} steps in {duration(entry.seconds)}")
     if entry.untrained:
         parts.append("untrained weights")
-    parent = entry.folder.rpartition("/")[0]
-    if parent and parent != "failed":
-        parts.append(f"in {escape(parent)}")
+    parent = entry.folder.rpartition("/")[0].removeprefix("failed")
+    where = parent if entry.name == entry.title else f"{parent}/{entry.name}".lstrip("/")
+    if where:
+        parts.append(f"in {escape(where)}")
     return f'<p class="meta">{" · ".join(parts)}</p>'
 
 

@@ -35,7 +35,7 @@ h2{margin:0;font-size:16px;font-weight:600;line-height:1.35;overflow-wrap:anywhe
 .meta{margin:0;color:var(--soft);font-size:13px}
 .state{color:var(--ink);font-weight:600}
 .failed .state{color:var(--bad)}
-.advice{margin:0;overflow-wrap:anywhere}
+.advice{margin:0;overflow-wrap:anywhere;white-space:pre-line}
 .thumbs{display:flex;flex-wrap:wrap;gap:8px;align-items:center}
 .thumbs a,.thumbs span{display:grid;place-content:center;width:58px;height:58px;border-radius:7px;
 overflow:hidden;background:var(--well);color:var(--soft);font-size:11px;text-align:center;text-decoration:none}

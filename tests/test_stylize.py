@@ -1,0 +1,139 @@
+"""``stylize``: one pair, now, with everything that can be wrong told before TensorFlow is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from house import House, draw
+
+from nst_batch.cli import main
+from nst_batch.images import read_text
+
+
+@pytest.fixture
+def desk(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """A house whose folder is the working one, with two images; what `stylize` sets in its process is put back."""
+    monkeypatch.chdir(house.root)
+    monkeypatch.setenv("NST_BATCH_CONFIG", str(house.config))
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    draw(house.root / "c.png")
+    draw(house.root / "s.png", hue=80)
+    before = signal.getsignal(signal.SIGTERM)
+    yield house
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_one_pair_into_a_folder(desk: House, capfd: pytest.CaptureFixture[str]) -> None:
+    """The picture and all that belongs to it in OUTPUT/TITLE, or TITLE-2 where that stands; nothing else is left."""
+    (desk.root / "out/T").mkdir(parents=True)
+    words = ["--title", "T", "--save-epoch", "--set", "seed=1", "--set", "init=start.jpg"]
+    draw(desk.root / "start.jpg", hue=160)
+    assert main(["stylize", "c.png", "s.png", "out", *words]) == 0
+    told = capfd.readouterr()
+    assert told.out == "out/T-2/T.png\n"
+    assert [line.split(",")[0] for line in told.err.splitlines()[1:]] == ["epoch 1/2", "epoch 2/2"]
+    assert sorted(path.name for path in (desk.root / "out").iterdir()) == ["T", "T-2"]
+    folder = desk.root / "out/T-2"
+    assert {path.name for path in folder.iterdir()} == {"T.png", "epochs", "loss.json", "loss.svg", "job.json"}
+    job = json.loads((folder / "job.json").read_text())
+    assert (job["state"], job["settings"]["seed"], job["settings"]["init"]) == ("done", 1, "start.jpg")
+    assert [(each["role"], each["name"]) for each in job["inputs"]] == [
+        ("content", "c.png"),
+        ("style", "s.png"),
+        ("init", "start.jpg"),
+    ]
+    asked = {"content": "c.png", "style": "s.png", "title": "T", "seed": 1, "init": "start.jpg", "save_epoch": True}
+    assert job["sidecar"] == asked
+    assert json.loads(read_text(folder / "T.png")["nst_batch"])["id"] == job["id"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_with_the_picture_as_it_stands(desk: House, number: signal.Signals) -> None:
+    """By Ctrl-C or by a batch system; what was painted so far is a result, and nothing else is left."""
+    command = [sys.executable, "-m", "nst_batch", "stylize", "c.png", "s.png", "out", "--set", "epochs=10000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
+        assert job.stderr is not None
+        assert any(line.startswith("epoch 1/") for line in job.stderr)
+        job.send_signal(number)
+        said, _ = job.communicate(timeout=120)
+    assert job.returncode == 0
+    assert said == "out/c-s/c-s.png\n"
+    assert [path.name for path in (desk.root / "out").iterdir()] == ["c-s"]
+    assert json.loads((desk.root / "out/c-s/job.json").read_text())["state"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["nothere.png", "s.png", "out"], 2, "nothere.png: there is no such image"),
+        ([".", "s.png", "out"], 2, ".: is not a file"),
+        (["c.png", "s.png", "out", "--set", "init=nothere.png"], 2, "nothere.png: there is no such image"),
+        (["c.png", "s.png", "out", "--set", "epocs=3"], 2, "did you mean 'epochs'?"),
+        (["c.png", "s.png", "out", "--set", "title=T"], 2, "title: is not set so: it is --title"),
+        (["c.png", "s.png", "out", "--set", "content=c.png"], 2, "content: is not set so: it is the first word"),
+        (["c.png", "s.png", "out", "--set", "preset=fine"], 2, "not yet"),
+        (["c.png", "s.png", "out", "--title", "a/b"], 2, "a/b"),
+        (["c.png", "s.png", "c.png"], 2, "c.png: File exists"),
+        (["c.png", "s.png", "c.png/out"], 2, "c.png/out: Not a directory"),
+        (["c.png", "config.yaml", "out"], 1, "config.yaml: is not a picture"),
+        (["c.png", "ribbon.png", "out"], 1, "ribbon.png: 640 × 40 becomes 48 × 3"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_once(
+    desk: House, capsys: pytest.CaptureFixture[str], words: list[str], code: int, said: str
+) -> None:
+    """In two plain lines, before anything is loaded, and with nothing left behind."""
+    draw(desk.root / "ribbon.png", size=(640, 40))
+    assert main(["stylize", *words]) == code
+    told = capsys.readouterr().err
+    assert said in told
+    assert "loading" not in told
+    assert len(told.splitlines()) == 2
+    assert not (desk.root / "out").exists()
+
+
+def test_weights_that_are_not_there_are_missed_at_once(desk: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the exit code of a wrong set-up, as `run` has it."""
+    desk.configure(weights="/nowhere/vgg19.h5")
+    assert main(["stylize", "c.png", "s.png", "out"]) == 78
+    assert "/nowhere/vgg19.h5" in capsys.readouterr().err
+
+
+def test_it_paints_on_the_device_of_the_config(desk: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of several GPUs, which TensorFlow then sees alone."""
+    from nst_batch.errors import SetupError
+    from nst_batch.studio import Studio
+
+    opened: list[tuple[str, str]] = []
+
+    def open_studio(_weights: str, device: str, *_rest: object) -> Studio:
+        opened.append((device, os.environ["CUDA_VISIBLE_DEVICES"]))
+        raise SetupError("device_missing", "no such GPU")
+
+    monkeypatch.setattr(Studio, "open", open_studio)
+    desk.configure(device=[2, 0])
+    assert main(["stylize", "c.png", "s.png", "out"]) == 78
+    assert opened == [("gpu:2", "2")]
+
+
+def test_show_without_a_display_is_a_plain_error(desk: House) -> None:
+    """No crash of a windowing library, and nothing painted in vain."""
+    done = subprocess.run(
+        [sys.executable, "-m", "nst_batch", "stylize", "c.png", "s.png", "out", "--show"],
+        env={"PATH": "/usr/bin:/bin", "NST_BATCH_CONFIG": str(desk.config)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "display" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not Path("out").exists()
