@@ -193,7 +193,8 @@ class Daemon:
                 return
             if self._once and self._once.incomplete == "fail":
                 self._spool.expire(at)
-            self._bulletin.tell_waits(view)
+            else:
+                self._bulletin.tell_waits(view)
             self._obey(view)
             for ended in self._spool.sweep(at):
                 self._settler.tell_end(ended)

@@ -183,6 +183,7 @@ class Sitting:
         self.precision = precision
         self._listener.say("phase", phase="building the model")
         model = self._studio.model(self._spec.settings, material, precision)
+        self._note_scales(len(model.scales))
         files = self._studio.files
         results = Results(files, self._running, self._spec, material)
         log = LossLog(self._folder / STEPS_NAME, self._spec, model.spec.statistic)
@@ -202,6 +203,13 @@ class Sitting:
         self._listener.say("phase", phase="saving")
         final = results.final(model.image(), log.text(), {"device": self._studio.device, "precision": precision})
         return Outcome(state=end, final=final, outputs=results.outputs())
+
+    def _note_scales(self, found: int) -> None:
+        """Say where fewer scales are painted than were asked for: a coarse one can be too small to show anything."""
+        asked = self._spec.settings.scales
+        note = f"painted in {found} of {asked} scales: coarser ones would be too small, or have no epoch"
+        if found < asked and note not in self.notes:
+            self.notes.append(note)
 
     def _resume(
         self,

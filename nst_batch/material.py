@@ -72,7 +72,7 @@ def load_material(spec: JobSpec, claim: Path, limits: images.ImageLimits, facts:
     size = images.working_size(content.width, content.height, settings.size, name)
     images.check_format_size(settings.format, *size)
     sized = images.resize(content, size)
-    style_side = settings.style_size or max(size)
+    style_side = settings.style_side(max(size))
     styles = [
         (images.resize(picture, _long_side(picture, style_side, each.name)).rgb, each.weight)
         for each, picture in pictures

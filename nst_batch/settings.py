@@ -66,7 +66,7 @@ class Settings(BaseModel):
     learning_rate: float
     init: str  # content, noise, style, or the name of an image
     scales: int
-    style_size: int | None  # None: as size
+    style_size: int | Literal["full"]  # long side at which the style is looked at
     color: Literal["style", "content", "match"]
     stop_when_flat: float
     precision: Literal["auto", "bfloat16", "float32"]
@@ -76,13 +76,16 @@ class Settings(BaseModel):
     quality: Annotated[int, Field(ge=1, le=100)]
     priority: int
 
+    def style_side(self, long_side: int) -> int:
+        """The long side at which the style is looked at, for a result of ``long_side``."""
+        return long_side if self.style_size == "full" else self.style_size
+
 
 PLAIN_DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
         "preset": DEFAULT_PRESET,
         "size": 512,
         "init": "content",
-        "style_size": None,
         "color": "style",
         "stop_when_flat": 0.0,
         "precision": "auto",
@@ -296,6 +299,7 @@ def resolve(sidecar: Patch, defaults: Patch | None = None) -> Settings:
     if written.get("optimizer", preset.optimizer) != preset.optimizer:
         values["learning_rate"] = LEARNING_RATES[written["optimizer"]]
     values |= written
+    values.setdefault("style_size", values["size"])
     for layers in ("content_layers", "style_layers"):
         values[layers] = dict(values[layers])
     return Settings(**values)

@@ -148,6 +148,16 @@ def test_once_says_for_what_it_waits_and_leaves_it_where_asked(house: House) -> 
     assert (house.inbox / "lonely.yaml").exists()
 
 
+def test_once_fails_at_once_what_is_incomplete_where_asked(house: House) -> None:
+    """With `fail` nothing is waited for, and nothing is said of waiting; the exit code says that a job failed."""
+    house.sidecar("lonely", content="nowhere.png", style="neither.png")
+    done = house.once("--incomplete", "fail")
+    assert done.returncode == 1, done.stderr
+    assert "waits" not in done.stderr
+    assert house.job("failed/lonely")["reason"] == "image_missing"
+    assert (house.outbox / "failed/lonely/input/lonely.yaml").exists()
+
+
 def test_pause_and_resume(house: House) -> None:
     """`pause` keeps --once from starting anything, which then ends with 75; `resume` undoes it."""
     house.pair("one")

@@ -145,6 +145,15 @@ def test_scales_go_on_from_a_checkpoint_too(studio: Studio, bench: Callable[...,
     assert (undisturbed.running / picture).read_bytes() == (disturbed.running / picture).read_bytes()
 
 
+def test_scales_that_do_not_fit_are_told(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """A picture too small for the scales asked for is painted in fewer, and job.json's notes say so."""
+    fits, too_many = bench(size=200, scales=2, epochs=2), bench(scales=3)
+    for job in (fits, too_many):
+        assert job.run(studio) == "done"
+    assert fits.outcome().notes == ()
+    assert too_many.outcome().notes == ("painted in 1 of 3 scales: coarser ones would be too small, or have no epoch",)
+
+
 def test_a_damaged_checkpoint_is_set_aside(studio: Studio, bench: Callable[..., Bench]) -> None:
     """The one before it is used; the picture is the same, and job.json's notes say what happened."""
     undisturbed, disturbed = bench(), bench()

@@ -223,6 +223,15 @@ def test_cmyk_tiff_and_lab_tiff_are_read():
     assert np.allclose(rgb, 128 / 255, atol=0.02)
 
 
+@pytest.mark.parametrize("full", [255, 65535])
+def test_small_numbers_in_32_bits_are_no_black_picture(full):
+    """Whole numbers of 8 or 16 bits in a file of 32 are what they look like, with a note."""
+    grey = np.linspace(0, full, HEIGHT * WIDTH).astype(np.int32).reshape(HEIGHT, WIDTH)
+    picture = read(saved(Image.fromarray(grey), "TIFF"))
+    assert np.allclose(picture.rgb[..., 0], grey / full, atol=1e-6)
+    assert picture.notes == (f"samples of 32 bits taken as values from 0 to {full}",)
+
+
 def test_float_and_32_bit_tiffs_are_read_and_say_how():
     """A TIFF of floats from 0 to 1 keeps its values; NaN becomes black; the note says what was taken."""
     values = np.linspace(0, 1, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)

@@ -154,11 +154,22 @@ def test_classic():
     assert (found.optimizer, found.learning_rate) == ("adam", 0.02)
     assert found.content_layers == {"block5_conv2": 1.0} == dict(CONTENT_LAYERS)
     assert list(found.style_layers) == [f"block{n}_conv1" for n in range(1, 6)] == list(STYLE_LAYERS)
-    assert (found.init, found.color, found.style_size, found.stop_when_flat) == ("content", "style", None, 0)
+    assert (found.init, found.color, found.style_size, found.stop_when_flat) == ("content", "style", 512, 0)
     assert (found.precision, found.seed, found.save_epoch) == ("auto", 0, False)
     assert (found.format, found.quality, found.priority) == ("png", 95, 0)
     preset = preset_of("classic")
     assert (preset.beta_1, preset.beta_2, preset.epsilon, preset.statistic) == (0.99, 0.999, 0.1, "gram")
+
+
+def test_every_key_is_resolved():
+    """job.json's settings leave no question open: a style size that nobody wrote is the size, wherever that is from."""
+    assert resolve(right("size: 300")).style_size == 300
+    assert resolve(right("style_size: 100"), right("size: 300")).style_size == 100
+    full = resolve(right("size: full"))
+    assert full.style_size == "full"
+    assert (full.style_side(640), resolve(right("style_size: 100\nsize: full")).style_side(640)) == (640, 100)
+    for settings in (full, resolve(Patch())):
+        assert None not in settings.model_dump().values()
 
 
 def test_sidecar_before_defaults_before_preset():

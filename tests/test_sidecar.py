@@ -269,7 +269,7 @@ def test_pairs_of_the_command_line():
         (["size="], "no value"),
         (["size=[1"], "not YAML"),
         (["preset=fine"], "not yet"),
-        (["content=a.jpg"], "unknown key"),
+        (["content=a.jpg"], "content: is not set so: it is the first word of the command"),
     ],
 )
 def test_wrong_pairs(pairs, words):

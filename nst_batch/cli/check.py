@@ -130,7 +130,7 @@ def _job_line(job: JobRequest, config: Config) -> tuple[str, bool]:
         images.check_format_size(settings.format, height, width)
         for (role, ref), header in zip(job.files(), headers, strict=True):
             if role == "style":
-                images.working_size(header.width, header.height, settings.style_size or max(height, width), ref.name)
+                images.working_size(header.width, header.height, settings.style_side(max(height, width)), ref.name)
     except JobError as error:
         return f"{job.title}: {error.code}: {error.message}; {error.advice}", False
     styles = " + ".join(ref.name for ref, _ in job.styles)

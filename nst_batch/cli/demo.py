@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from nst_batch.cli.listeners import Bars, Lines
-from nst_batch.config import load_config
+from nst_batch.config import Config, load_config
 from nst_batch.daemon import Daemon, Once
 from nst_batch.errors import EXIT_OK, SetupError
 from nst_batch.spool import Ended
-from nst_batch.transfer.locate import locate_weights
-from nst_batch.workers import installed_gpus
+from nst_batch.transfer.locate import UNTRAINED, locate_weights
+from nst_batch.workers import choose_devices, installed_gpus
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -24,19 +24,24 @@ TITLE = "valley-in-swirls"
 CONTENT_NAME, STYLE_NAME = "valley.png", "swirls.png"
 SAMPLE_SIDE = 768
 
-# Chosen by looking at what they draw of the sample pair within two minutes on two cores; docs/decisions.md.
-TRAINED: dict[str, Any] = {"preset": "draft", "size": 512}
-# A processor without bfloat16 takes twice as long for the same picture.
-TRAINED_IN_FLOAT32: dict[str, Any] = {"preset": "draft", "size": 384}
-UNTRAINED: dict[str, Any] = {
+# Long side and steps an epoch, the best to look at first. The first that this machine paints in PAINTING_SECONDS is
+# taken, so that the demo takes less than two minutes with the start of TensorFlow and the drawing of the pair.
+CHOICES = ((512, 50), (448, 50), (384, 50), (384, 40), (320, 40), (256, 40))
+PAINTING_SECONDS = 85.0
+STEP_FLOPS_A_PIXEL = 1.44e6  # VGG19 to its fifth block, forward and backward
+SHARE_OF_MATRIX_RATE = 0.5  # what float32 convolutions reach of a matrix product's rate on a processor, at the least
+SCALES = 1.5  # all scales together cost so many times the last one, at the most
+
+# Chosen by looking at what they draw of the sample pair; docs/decisions.md.
+TRAINED: dict[str, Any] = {"preset": "draft"}
+BY_THE_UNTRAINED: dict[str, Any] = {
     "preset": "draft",
-    "size": 384,
-    "steps_per_epoch": 60,
     "content_layers": ["block2_conv1", "block3_conv1"],
     "content_weight": 0.1,
     "tv_weight": 0.01,
     "learning_rate": 0.015,
 }
+UNTRAINED_SIDE = 384  # its hatches are as fine as its filters: in a larger picture they are hardly seen
 
 
 def add(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -46,7 +51,8 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="a sample pair becomes a picture, in under two minutes",
         description="Draws a landscape and a painting, drops them into a fresh inbox, runs the daemon once, "
-        "and says where the picture is. Without VGG19's weights it paints with the untrained network.",
+        "and says where the picture is. Without VGG19's weights it paints with the untrained network. "
+        "Of the config only weights and device count.",
     )
     command.add_argument(
         "--folder",
@@ -60,19 +66,21 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo; returns the daemon's exit code."""
     folder: Path = arguments.folder
-    missing = _missing_weights()
+    base = load_config(arguments.config)
+    weights, missing = _weights(base)
     inbox = folder / "inbox"
     inbox.mkdir(parents=True, exist_ok=True)
-    config = {"weights": "untrained" if missing else "auto", "watch": {"settle_seconds": 1}}
+    device = list(base.device) if isinstance(base.device, tuple) else base.device
+    config = {"weights": weights, "device": device, "watch": {"settle_seconds": 1}}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     print(f"drawing the sample pair into {inbox} ...", file=sys.stderr)
-    _draw(inbox)
+    matrix_rate = _in_a_child(inbox)
     sidecar = {
         "content": CONTENT_NAME,
         "style": STYLE_NAME,
         "title": TITLE,
         "save_epoch": True,
-        **_recipe(trained=missing is None),
+        **recipe(trained=weights != UNTRAINED, rate=_rate(base, matrix_rate)),
     }
     # The sidecar last: it says that the pair is complete.
     (inbox / f"{TITLE}.yaml").write_text(yaml.safe_dump(sidecar, sort_keys=False))
@@ -83,46 +91,66 @@ def run(arguments: argparse.Namespace) -> int:
     for ended in seen.done:
         print(f"The picture: {ended.folder / f'{ended.title}.png'}")
         print(f"Beside it: its epochs, loss.json and loss.svg; {folder / 'outbox' / 'index.html'} shows everything.")
-    if missing and code == EXIT_OK:
+    if weights == UNTRAINED and code == EXIT_OK:
         print("It was painted by the untrained network, which hatches rather than paints. For the real thing:")
-        print(f"  {missing.advice}")
+        print(f"  {missing.advice if missing else 'say weights: auto in the config'}")
     return code
 
 
-def _recipe(*, trained: bool) -> dict[str, Any]:
-    if not trained:
-        return UNTRAINED
+def recipe(*, trained: bool, rate: float) -> dict[str, Any]:
+    """The sidecar's keys for a device of ``rate`` float32 operations a second; infinite for a GPU."""
+    base = TRAINED if trained else BY_THE_UNTRAINED
+    most = CHOICES[0][0] if trained else UNTRAINED_SIDE
+    choices = [choice for choice in CHOICES if choice[0] <= most]
+    size, steps = next((each for each in choices if _seconds(*each, rate) <= PAINTING_SECONDS), choices[-1])
+    return {**base, "size": size, "steps_per_epoch": steps}
+
+
+def _seconds(size: int, steps: int, rate: float) -> float:
+    """How long the sample pair is painted; it is half as wide again as it is high."""
+    pixels = size * size * 2 / 3
+    return SCALES * steps * pixels * STEP_FLOPS_A_PIXEL / rate
+
+
+def _rate(config: Config, matrix_rate: float) -> float:
+    """Convolutions a second, in float32 operations, on the device that will paint."""
     from nst_batch.transfer.device import TensorFlowDevices, cpu_has_bfloat16  # noqa: PLC0415
 
-    fast = bool(installed_gpus()) or cpu_has_bfloat16(TensorFlowDevices())
-    return TRAINED if fast else TRAINED_IN_FLOAT32
+    if choose_devices(config.device, installed_gpus())[0].name != "cpu":
+        return float("inf")
+    return matrix_rate * SHARE_OF_MATRIX_RATE * (2 if cpu_has_bfloat16(TensorFlowDevices()) else 1)
 
 
-def _missing_weights() -> SetupError | None:
-    """Why there are no trained weights, or None where there are."""
+def _weights(config: Config) -> tuple[str, SetupError | None]:
+    """What the demo paints with, and why it is the untrained network though ``auto`` was asked for."""
+    if config.weights == UNTRAINED:
+        return UNTRAINED, None
     print("looking for VGG19's weights ...", file=sys.stderr)
     try:
-        location = locate_weights("auto")
+        location = locate_weights(config.weights)
     except SetupError as error:
+        if config.weights != "auto":
+            raise
         print(f"{error.message}; going on with the untrained network", file=sys.stderr)
-        return error
+        return UNTRAINED, error
     print(f"weights: {location.path}", file=sys.stderr)
-    return None
+    return config.weights, None
 
 
-def _draw(inbox: Path) -> None:
-    # Drawing needs NumPy and OpenCV; a child keeps them out of the daemon, whose only work is to wait.
+def _in_a_child(inbox: Path) -> float:
+    """Draw the pair, and measure the processor; NumPy and OpenCV stay out of the daemon, whose only work is to wait."""
     import multiprocessing  # noqa: PLC0415
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
 
-    context = multiprocessing.get_context("spawn")
-    child = context.Process(target=_draw_here, args=(str(inbox),))
-    child.start()
-    child.join()
-    if child.exitcode:
-        raise SetupError("demo_pair", "the sample pair could not be drawn", "run nst-batch doctor")
+    try:
+        with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            return pool.submit(_draw_and_measure, str(inbox)).result()
+    except (BrokenProcessPool, ImportError) as error:
+        raise SetupError("demo_pair", f"the sample pair could not be drawn: {error}", "run nst-batch doctor") from error
 
 
-def _draw_here(inbox: str) -> None:
+def _draw_and_measure(inbox: str) -> float:
     import numpy as np  # noqa: PLC0415
 
     from nst_batch import images  # noqa: PLC0415
@@ -131,6 +159,22 @@ def _draw_here(inbox: str) -> None:
     for name, draw in ((CONTENT_NAME, draw_landscape), (STYLE_NAME, draw_painting)):
         picture = draw(SAMPLE_SIDE, SAMPLE_SIDE * 2 // 3, seed=0).astype(np.float32) / np.float32(255.0)
         Path(inbox, name).write_bytes(images.encode(picture))
+    return _matrix_rate()
+
+
+def _matrix_rate(side: int = 1536, times: int = 5) -> float:
+    """Operations a second of a float32 matrix product, the median of a few."""
+    import time  # noqa: PLC0415
+
+    import numpy as np  # noqa: PLC0415
+
+    matrix = np.full((side, side), 0.5, np.float32)
+    seconds = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        np.matmul(matrix, matrix)
+        seconds.append(time.perf_counter() - begun)
+    return 2.0 * side**3 / sorted(seconds)[times // 2]
 
 
 class _Results:

@@ -119,7 +119,7 @@ def _check_images(files: Files, settings: Settings, limits: images.ImageLimits) 
     content, style = headers[:2]
     size = images.working_size(content.width, content.height, settings.size, files[0][1].name)
     images.check_format_size(settings.format, *size)
-    images.working_size(style.width, style.height, settings.style_size or max(size), files[1][1].name)
+    images.working_size(style.width, style.height, settings.style_side(max(size)), files[1][1].name)
 
 
 def _workshop(output: Path) -> tempfile.TemporaryDirectory[str]:

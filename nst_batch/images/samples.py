@@ -75,7 +75,7 @@ def _deep_grey(image: Image, header: Header) -> Pixels:
     if image.mode == "F":
         values, notes = _float_grey(array.astype(np.float32))
     elif image.mode == "I" and header.bits > 16 and header.format != "PPM":
-        values = array.view(np.uint32).astype(np.float32) / np.float32(2**32 - 1)
+        values, notes = _wide_grey(array.view(np.uint32))
     else:
         # 12-bit TIFFs come as they are, everything else scaled to 16 bits.
         full = (1 << header.bits) - 1 if header.format == "TIFF" and 8 < header.bits < 16 else 65535
@@ -86,6 +86,14 @@ def _deep_grey(image: Image, header: Header) -> Pixels:
     transparent = image.info.get("transparency")
     alpha = (array != transparent).astype(np.float32) if isinstance(transparent, int) else None
     return Pixels(values[..., None], alpha, notes)
+
+
+def _wide_grey(whole: npt.NDArray[np.uint32]) -> tuple[Floats, tuple[str, ...]]:
+    """Whole numbers of 32 bits; where all are small they are 8 or 16 bits in a wide box, not a black picture."""
+    highest = int(whole.max(initial=0))
+    full = next((bound for bound in (255, 65535) if highest <= bound), 2**32 - 1)
+    notes = (f"samples of 32 bits taken as values from 0 to {full}",) if full < 2**32 - 1 else ()
+    return (whole / np.float64(full)).astype(np.float32), notes
 
 
 def _float_grey(values: Floats) -> tuple[Floats, tuple[str, ...]]:
