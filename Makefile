@@ -37,7 +37,7 @@ all: lint test test-system  ## before every commit
 
 lock: $(VENV)/.dev  ## renew the locks in requirements/ from pyproject.toml
 	cd $(CURDIR) && for what in run dev gpu; do \
-	  case $$what in run) extra= ;; *) extra="--extra $$what" ;; esac; \
+	  case $$what in run) extra= ;; *) extra="--extra $$what -c requirements/run.txt" ;; esac; \
 	  $(BIN)/uv pip compile pyproject.toml $$extra --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header --quiet --upgrade -o requirements/$$what.txt || exit 1; \
 	done

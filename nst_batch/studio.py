@@ -11,7 +11,8 @@ from nst_batch.material import Material
 from nst_batch.presets import preset_of
 from nst_batch.settings import Settings
 from nst_batch.spool.fs import FileSystem
-from nst_batch.transfer.device import Device, choose_device, choose_precision, prepare_tensorflow
+from nst_batch.transfer.device import Device, choose_device, choose_precision, quiet_tensorflow
+from nst_batch.transfer.locate import locate_weights
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, TransferSpec
 
 if TYPE_CHECKING:
@@ -41,12 +42,13 @@ class Studio:
 
         Raises SetupError where either is not to be had.
         """
+        location = locate_weights(weights)  # what is missing is said at once, and not after TensorFlow is loaded
         prepare_tensorflow()
-        from nst_batch.transfer.weights import find_weights  # noqa: PLC0415 - TensorFlow must be told to be quiet first
+        from nst_batch.transfer.weights import load_weights  # noqa: PLC0415 - TensorFlow must be told to be quiet first
 
         # The pool gave this process one GPU (CUDA_VISIBLE_DEVICES): whatever its number, it is the only one.
         claimed = choose_device("cpu" if device == "cpu" else "gpu")
-        return cls(find_weights(weights), claimed, limits, checkpoint_seconds)
+        return cls(load_weights(location), claimed, limits, checkpoint_seconds)
 
     @property
     def device(self) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from house import PATIENCE_SECONDS
 
 from nst_batch.messages import LineReader, to_line
 from nst_batch.worker import WorkerOptions
-from nst_batch.workers import Worker, choose_devices, cpu, gpu, installed_gpus
+from nst_batch.workers import WORKER_COMMAND, Worker, choose_devices, cpu, gpu, installed_gpus
 
 
 def test_gpus_are_found_by_their_device_files(tmp_path: Path) -> None:
@@ -61,7 +64,10 @@ def test_messages_come_whole_however_the_pipe_cuts_them() -> None:
     os.close(reading)
 
 
-def started(log: Path, weights: str, parent: int) -> Worker[str]:
+BARE = (sys.executable, str(Path(__file__).with_name("bare_worker.py")))  # takes no seconds to load TensorFlow
+
+
+def started(log: Path, weights: str, parent: int, command: Sequence[str] = BARE) -> Worker[str]:
     options = WorkerOptions(
         parent=parent,
         weights=weights,
@@ -70,22 +76,22 @@ def started(log: Path, weights: str, parent: int) -> Worker[str]:
         max_file_mb=100,
         checkpoint_seconds=60,
     )
-    return Worker(cpu(), options, log, time.monotonic())
+    return Worker(cpu(), options, log, time.monotonic(), command)
 
 
 def until(worker: Worker[str], done: Any) -> None:
-    end = time.monotonic() + 90
+    end = time.monotonic() + PATIENCE_SECONDS
     while not done() and not worker.closed and time.monotonic() < end:
         select.select([worker], [], [], 1.0)
         worker.read(time.monotonic())
     assert done(), worker.stderr_tail()
 
 
-def test_a_worker_gets_ready_and_ends_when_told(tmp_path: Path) -> None:
-    """It says on which device and with which weights it works, and ends with 0."""
-    worker = started(tmp_path / "log", "untrained", os.getpid())
+def test_a_worker_gets_ready_and_ends_when_told(tmp_path: Path, weights_file: Path) -> None:
+    """It loads TensorFlow, says on which device and with which weights it works, and ends with 0."""
+    worker = started(tmp_path / "log", str(weights_file), os.getpid(), WORKER_COMMAND)
     until(worker, lambda: worker.idle)
-    assert worker.details["weights"] == "untrained"
+    assert (worker.details["weights"], worker.details["device"]) == ("path", "CPU")
     worker.end()
     until(worker, lambda: worker.closed)
     assert worker.reap().code == 0
@@ -93,7 +99,7 @@ def test_a_worker_gets_ready_and_ends_when_told(tmp_path: Path) -> None:
 
 def test_a_worker_without_weights_says_what_is_wrong(tmp_path: Path) -> None:
     """A fault names the file; the exit code is that of a wrong set-up."""
-    worker = started(tmp_path / "log", str(tmp_path / "none.h5"), os.getpid())
+    worker = started(tmp_path / "log", str(tmp_path / "none.h5"), os.getpid(), WORKER_COMMAND)
     until(worker, lambda: worker.closed)
     assert worker.fault is not None
     assert "none.h5" in worker.fault["message"]
@@ -102,7 +108,7 @@ def test_a_worker_without_weights_says_what_is_wrong(tmp_path: Path) -> None:
 
 def test_a_worker_whose_parent_is_gone_ends_at_once(tmp_path: Path) -> None:
     """Started with another parent than it has, it does not even load TensorFlow."""
-    worker = started(tmp_path / "log", "untrained", parent=1 if os.getpid() != 1 else 2)
+    worker = started(tmp_path / "log", "untrained", 1 if os.getpid() != 1 else 2, WORKER_COMMAND)
     until(worker, lambda: worker.closed)
     assert worker.reap().code == 70
 
