@@ -11,7 +11,7 @@ from nst_batch.material import Material
 from nst_batch.presets import preset_of
 from nst_batch.settings import Settings
 from nst_batch.spool.fs import FileSystem
-from nst_batch.transfer.device import Device, choose_device, choose_precision, quiet_tensorflow
+from nst_batch.transfer.device import Device, choose_device, choose_precision, prepare_tensorflow
 from nst_batch.transfer.locate import locate_weights
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, TransferSpec
 
