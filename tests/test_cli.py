@@ -212,22 +212,6 @@ def test_control_of_a_job_that_is_not_there_ends_with_2(house: House) -> None:
     assert not list(house.root.rglob("elsewhere*"))
 
 
-def test_retry_puts_a_failed_job_back(house: House) -> None:
-    """The inputs of a failed job come back into the inbox; mended, the job is done."""
-    house.pair("again")
-    whole = (house.inbox / "again-style.png").read_bytes()
-    (house.inbox / "again-style.png").write_bytes(whole[:100])
-    assert house.once().returncode == 1
-    assert house.job("failed/again")["reason"] == "image_truncated"
-    assert house.command("retry", "again").returncode == 0
-    back = house.inbox / "retry-again"
-    assert not (house.outbox / "failed/again").exists()
-    (back / "again-style.png").write_bytes(whole)
-    done = house.once()
-    assert done.returncode == 0, done.stderr
-    assert house.job("again")["state"] == "done"
-
-
 def test_schemas_are_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Both schemas are printed as JSON objects."""
     for what in ("sidecar", "config"):

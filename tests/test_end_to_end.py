@@ -1,15 +1,29 @@
-"""The whole path with real parts: a daemon process, files dropped, the outbox read."""
+"""The whole path with real parts: a daemon process, files dropped, the outbox read.
+
+Loading TensorFlow is what takes time here, so that tests which can share a daemon do: ``studio`` is one at work in an
+inbox of its own, ``interrupted`` what lies in the outbox after a night with an interruption.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from house import House, draw
+import pytest
+from house import PATIENCE_SECONDS, House, draw
 from PIL import Image
+
+# Where tests are spread over processes, these stay in one, with the daemon that they share.
+pytestmark = pytest.mark.xdist_group("daemon")
+
+LONG = {"epochs": 10_000, "steps_per_epoch": 5}
 
 
 def finished(house: House, *titles: str) -> Callable[[], bool]:
@@ -24,13 +38,51 @@ def check_log(loss: dict[str, Any], steps: int) -> None:
         assert math.isclose(entry["total"], total, rel_tol=1e-9)
 
 
-def test_a_dropped_pair_becomes_a_finished_folder(house: House) -> None:
-    """A pair dropped into a running daemon's inbox comes out whole, with all that the contract names."""
-    house.configure(weights="untrained")
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A daemon at work, with the untrained network."""
+    house = House(tmp_path_factory.mktemp("studio"), Path("untrained"))
     house.start()
-    house.pair("harbour", title="harbour at dusk", save_epoch=True)
-    house.wait_for(finished(house, "harbour at dusk"), "a finished job")
-    folder = house.outbox / "harbour at dusk"
+    yield house
+    house.end()
+
+
+class Night(NamedTuple):
+    """What became of an interrupted daemon, and of the one that emptied the inbox after it."""
+
+    house: House
+    interrupted: int  # the exit code
+    seen_at_interruption: set[str]
+    emptied: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory, weights_file: Path) -> Iterator[Night]:
+    """Pairs dropped in every order, before, while and after a daemon that is told to end in mid-job."""
+    house = House(tmp_path_factory.mktemp("night"), weights_file)
+    house.pair("one")
+    house.pair("two", folder="deep/er", title="two")
+    process = house.start()
+    house.sidecar("three", content="three.png", style="shared.png")
+    house.sidecar("four", content="four.png", style="shared.png")
+    draw(house.inbox / "three.png", hue=10)
+    house.wait_for(finished(house, "one", "two"), "the first jobs")
+    house.pair("long", epochs=30, steps_per_epoch=10)
+    house.wait_for((house.outbox / "running/long/loss.json").exists, "the first epoch of the long job")
+    process.send_signal(signal.SIGTERM)
+    code = process.wait(timeout=120)
+    seen = {path.name for path in house.outbox.iterdir()}
+    draw(house.inbox / "four.png", hue=20)
+    draw(house.inbox / "shared.png", hue=30)
+    yield Night(house, code, seen, house.once())
+    house.end()
+
+
+def test_a_dropped_pair_becomes_a_finished_folder(studio: House) -> None:
+    """A pair dropped into a running daemon's inbox comes out whole, with all that the contract names."""
+    studio.pair("harbour", title="harbour at dusk", save_epoch=True)
+    studio.wait_for(finished(studio, "harbour at dusk"), "a finished job")
+    folder = studio.outbox / "harbour at dusk"
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert names == {
         "harbour at dusk.png",
@@ -43,10 +95,10 @@ def test_a_dropped_pair_becomes_a_finished_folder(house: House) -> None:
         "input/harbour-content.png",
         "input/harbour-style.png",
     }
-    loss = house.loss("harbour at dusk")
+    loss = studio.loss("harbour at dusk")
     assert (loss["title"], loss["epochs"], loss["steps_per_epoch"]) == ("harbour at dusk", 2, 2)
     check_log(loss, 4)
-    job = house.job("harbour at dusk")
+    job = studio.job("harbour at dusk")
     assert job["state"] == "done"
     assert job["steps_done"] == 4
     assert job["attempts"] == 1
@@ -56,96 +108,99 @@ def test_a_dropped_pair_becomes_a_finished_folder(house: House) -> None:
     assert all(len(each["sha256"]) == 64 for each in job["inputs"])
     with Image.open(folder / "harbour at dusk.png") as picture:
         assert picture.size == (48, 36)
-    house.wait_for(lambda: not [p for p in house.inbox.iterdir() if p.name != ".nst_batch"], "an empty inbox")
-    assert not list((house.outbox / "running").iterdir())
+    studio.wait_for(lambda: not [p for p in studio.inbox.iterdir() if p.name != ".nst_batch"], "an empty inbox")
+    assert not [path for path in (studio.outbox / "running").iterdir() if not path.name.startswith(".")]
 
 
-def test_pairs_in_any_order_come_out_once_each(house: House) -> None:
-    """Sidecars first, images first, sub-folders, a shared style, some while no daemon runs."""
-    house.pair("one")
-    house.pair("two", folder="deep/er", title="two")
-    process = house.start()
-    house.sidecar("three", content="three.png", style="shared.png")
-    house.sidecar("four", content="four.png", style="shared.png")
-    draw(house.inbox / "three.png", hue=10)
-    house.wait_for(finished(house, "one"), "the first job")
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 0
-    draw(house.inbox / "four.png", hue=20)
-    draw(house.inbox / "shared.png", hue=30)
-    result = house.once()
-    assert result.returncode == 0, result.stderr
-    for title in ("one", "two", "three", "four"):
-        check_log(house.loss(title), 4)
-    assert sorted(p.name for p in house.outbox.iterdir() if p.is_dir() and p.name not in ("running", "failed")) == [
-        "four",
-        "one",
-        "three",
-        "two",
-    ]
-
-
-def test_a_grid_is_a_product_and_one_bad_image_fails_only_its_own_job(house: House) -> None:
+def test_a_grid_is_a_product_and_one_bad_image_fails_only_its_own_job(studio: House) -> None:
     """Two contents by two styles, one content broken: two pictures, two failures that say why."""
-    draw(house.inbox / "a1.png")
-    (house.inbox / "a2.png").write_bytes(b"\x89PNG\r\n\x1a\nnot a picture")
-    draw(house.inbox / "s1.png", hue=40)
-    draw(house.inbox / "s2.png", hue=80)
-    house.sidecar("grid", content="a*.png", style=["s1.png", "s2.png"])
-    result = house.once()
-    assert result.returncode == 1, result.stderr
-    assert {p.name for p in house.outbox.iterdir()} >= {"a1-s1", "a1-s2"}
-    failed = {p.name for p in (house.outbox / "failed").iterdir()}
-    assert failed == {"a2-s1", "a2-s2"}
-    job = house.job("failed/a2-s1")
+    draw(studio.inbox / "a1.png")
+    (studio.inbox / "a2.png").write_bytes(b"\x89PNG\r\n\x1a\nnot a picture")
+    draw(studio.inbox / "s1.png", hue=40)
+    draw(studio.inbox / "s2.png", hue=80)
+    studio.sidecar("grid", content="a*.png", style=["s1.png", "s2.png"])
+    studio.wait_for(finished(studio, "a1-s1", "a1-s2", "failed/a2-s1", "failed/a2-s2"), "all four jobs")
+    assert not (studio.outbox / "a2-s1").exists()
+    job = studio.job("failed/a2-s1")
     assert job["reason"].startswith("image_")
     assert job["advice"]
-    assert (house.outbox / "failed/a2-s1/error.txt").read_text().strip()
-    assert (house.outbox / "failed/a2-s1/input/a2.png").exists()
+    assert (studio.outbox / "failed/a2-s1/error.txt").read_text().strip()
+    assert (studio.outbox / "failed/a2-s1/input/a2.png").exists()
 
 
-def test_stop_ends_with_the_picture_as_it_stands(house: House) -> None:
+def test_a_failed_job_is_mended_and_put_back(studio: House) -> None:
+    """`retry` puts the inputs into the inbox; while the queue is paused there is time to mend them."""
+    studio.pair("again")
+    whole = (studio.inbox / "again-style.png").read_bytes()
+    (studio.inbox / "again-style.png").write_bytes(whole[:100])
+    studio.wait_for(finished(studio, "failed/again"), "a failed job")
+    assert studio.job("failed/again")["reason"] == "image_truncated"
+    assert studio.command("pause").returncode == 0
+    assert studio.command("retry", "again").returncode == 0
+    assert not (studio.outbox / "failed/again").exists()
+    (studio.inbox / "retry-again/again-style.png").write_bytes(whole)
+    assert studio.command("resume").returncode == 0
+    studio.wait_for(finished(studio, "again"), "the mended job")
+    assert studio.job("again")["state"] == "done"
+    studio.wait_for(lambda: not (studio.inbox / "retry-again").exists(), "an empty inbox")
+
+
+def test_stop_ends_with_the_picture_as_it_stands(studio: House) -> None:
     """JOB.stop publishes what there is; JOB.cancel puts the inputs into failed/."""
-    house.configure(defaults={"epochs": 1000, "steps_per_epoch": 5, "size": 48, "precision": "float32"})
-    house.pair("long")
-    house.pair("dropped")
-    house.start()
-    house.wait_for((house.outbox / "running/long/loss.json").exists, "the first epoch")
-    (house.inbox / "dropped.cancel").touch()
-    (house.inbox / "long.stop").touch()
-    house.wait_for(finished(house, "long"), "a stopped job")
-    job = house.job("long")
+    studio.pair("long", **LONG)
+    studio.wait_for((studio.outbox / "running/long/loss.json").exists, "the first epoch")
+    studio.pair("dropped")
+    studio.wait_for(lambda: "dropped: ready" in studio.command("status").stdout, "the second job in the queue")
+    (studio.inbox / "dropped.cancel").touch()
+    studio.wait_for(finished(studio, "failed/dropped"), "a cancelled job")
+    assert studio.job("failed/dropped")["state"] == "cancelled"
+    (studio.inbox / "long.stop").touch()
+    studio.wait_for(finished(studio, "long"), "a stopped job")
+    job = studio.job("long")
     assert job["state"] == "stopped"
-    loss = house.loss("long")
-    check_log(loss, job["steps_done"])
-    house.wait_for((house.outbox / "failed/dropped/job.json").exists, "a cancelled job")
-    assert house.job("failed/dropped")["state"] == "cancelled"
-    house.wait_for(
-        lambda: not list(house.inbox.glob("*.stop")) + list(house.inbox.glob("*.cancel")), "no control files"
+    check_log(studio.loss("long"), job["steps_done"])
+    studio.wait_for(
+        lambda: not list(studio.inbox.glob("*.stop")) + list(studio.inbox.glob("*.cancel")), "no control files"
     )
 
 
-def test_sigterm_puts_the_job_back_and_it_goes_on(house: House) -> None:
-    """SIGTERM in mid-job ends with 0, spends no attempt, and every step is logged once in the end."""
-    house.configure(defaults={"epochs": 30, "steps_per_epoch": 10, "size": 48, "precision": "float32"})
-    house.pair("night")
-    process = house.start()
-    house.wait_for((house.outbox / "running/night/loss.json").exists, "the first epoch")
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 0
-    assert not (house.outbox / "night").exists()
-    assert house.once().returncode == 0
-    check_log(house.loss("night"), 300)
-    assert house.job("night")["attempts"] == 1
+def test_the_outbox_shows_no_partial_result(studio: House) -> None:
+    """Whatever is visible in the outbox's own folders is whole at the moment it is first seen."""
+    folder = studio.outbox / "seen"
+    studio.pair("seen", save_epoch=True)
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not folder.exists():
+        assert time.monotonic() < end, studio.logs()
+    seen = {path.name for path in folder.iterdir()}
+    assert seen == {"seen.png", "epochs", "loss.json", "loss.svg", "job.json", "input"}
 
 
-def test_a_second_daemon_ends_with_75(house: House) -> None:
+def test_a_second_daemon_ends_with_75(studio: House) -> None:
     """One daemon an inbox: the second says who holds it."""
-    process = house.start()
-    house.wait_for((house.inbox / ".nst_batch/state.json").exists, "the daemon at work")
-    second = house.once()
+    studio.wait_for((studio.inbox / ".nst_batch/state.json").exists, "the daemon at work")
+    pid = json.loads((studio.inbox / ".nst_batch/state.json").read_bytes())["pid"]
+    second = studio.once()
     assert second.returncode == 75
-    assert str(process.pid) in second.stderr
+    assert f"process {pid} " in second.stderr
+
+
+def test_pairs_in_any_order_come_out_once_each(night: Night) -> None:
+    """Sidecars first, images first, sub-folders, a shared style, some while no daemon runs."""
+    house = night.house
+    assert night.emptied.returncode == 0, night.emptied.stderr
+    for title in ("one", "two", "three", "four"):
+        check_log(house.loss(title), 4)
+    folders = {path.name for path in house.outbox.iterdir() if path.is_dir()} - {"running", "failed"}
+    assert folders == {"one", "two", "three", "four", "long"}
+    assert not list((house.outbox / "failed").iterdir())
+
+
+def test_sigterm_puts_the_job_back_and_it_goes_on(night: Night) -> None:
+    """SIGTERM in mid-job ends with 0, spends no attempt, and every step is logged once in the end."""
+    assert night.interrupted == 0
+    assert "long" not in night.seen_at_interruption
+    check_log(night.house.loss("long"), 300)
+    assert night.house.job("long")["attempts"] == 1
 
 
 def test_missing_weights_end_run_with_78(house: House) -> None:
@@ -160,30 +215,9 @@ def test_missing_weights_end_run_with_78(house: House) -> None:
 
 def test_the_daemon_imports_neither_tensorflow_nor_opencv() -> None:
     """The daemon's modules load none of the worker's libraries."""
-    import subprocess
-    import sys
-
     script = (
         "import sys, nst_batch.cli, nst_batch.daemon, nst_batch.report.gallery\n"
         "print([m for m in ('tensorflow', 'keras', 'cv2', 'numpy', 'h5py') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_the_outbox_shows_no_partial_result(house: House, tmp_path: Path) -> None:
-    """Whatever is visible in the outbox's own folders is whole at the moment it is first seen."""
-    house.pair("seen", save_epoch=True)
-    process = house.start()
-    seen: list[Path] = []
-    while not seen:
-        seen = [p for p in house.outbox.glob("*") if p.name == "seen"]
-        assert process.poll() is None, house.logs()
-    assert {p.name for p in seen[0].iterdir()} == {
-        "seen.png",
-        "epochs",
-        "loss.json",
-        "loss.svg",
-        "job.json",
-        "input",
-    }

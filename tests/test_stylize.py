@@ -14,6 +14,7 @@ import pytest
 from house import House, draw
 
 from nst_batch.cli import main
+from nst_batch.cli.easel import Interrupts
 from nst_batch.images import read_text
 
 
@@ -56,13 +57,25 @@ def test_one_pair_into_a_folder(desk: House, capfd: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_ends_with_the_picture_as_it_stands(desk: House, number: signal.Signals) -> None:
-    """By Ctrl-C or by a batch system; what was painted so far is a result, and nothing else is left."""
+def test_a_first_interruption_is_a_wish_and_a_second_one_ends(number: signal.Signals) -> None:
+    """The handlers from before are back afterwards."""
+    before = signal.getsignal(number)
+    with Interrupts() as interrupts:
+        assert interrupts.wish() == "go"
+        signal.raise_signal(number)
+        assert interrupts.wish() == "stop"
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(number) is before
+
+
+def test_an_interruption_ends_with_the_picture_as_it_stands(desk: House) -> None:
+    """What was painted so far is a result, and nothing else is left."""
     command = [sys.executable, "-m", "nst_batch", "stylize", "c.png", "s.png", "out", "--set", "epochs=10000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
         assert job.stderr is not None
         assert any(line.startswith("epoch 1/") for line in job.stderr)
-        job.send_signal(number)
+        job.send_signal(signal.SIGTERM)
         said, _ = job.communicate(timeout=120)
     assert job.returncode == 0
     assert said == "out/c-s/c-s.png\n"
