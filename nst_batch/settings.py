@@ -130,7 +130,7 @@ def _read_size(value: object) -> object:
     raise faults_error(
         Fault(
             f"must be {_PIXELS.phrase}, or full, not {shown(value)}",
-            meant(value, ("full",)) if isinstance(value, str) else "",
+            f"write {int(value)}" if isinstance(value, float) and value.is_integer() else meant(value, ("full",)),
         )
     )
 

@@ -6,8 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from house import House
+
+# How long an example takes says how busy the machine is, and nothing of what the tests are about.
+hypothesis.settings.register_profile("nst_batch", deadline=None)
+hypothesis.settings.load_profile("nst_batch")
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,8 @@ def test_without_weights_it_goes_on_and_says_what_is_missing(
     assert "none.h5" in capsys.readouterr().err
 
 
+# The daemon silences it for itself (spool/watch.py), but pytest asks for every warning anew.
+@pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")
 def test_the_sample_pair_becomes_a_picture(
     house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,6 +64,14 @@ def test_waiting_jobs_say_why_in_the_order_of_their_turn() -> None:
     assert facts["waiting"][2]["until"] == 99.0
 
 
+def test_a_sidecar_that_cannot_be_understood_is_not_passed_over() -> None:
+    """Before a daemon has failed it, its first mistake is told."""
+    error = SimpleNamespace(message="a.yaml: line 3, epocs: unknown key\na.yaml: line 4, sise: unknown key")
+    broken = SimpleNamespace(name="a", sidecar="a.yaml", error=error, entry=SimpleNamespace(ctime_ns=1))
+    (entry,) = state(view(broken=(broken,)), (), (), Pace(), None, 1)["waiting"]
+    assert (entry["name"], entry["why"]) == ("a", "will fail: a.yaml: line 3, epocs: unknown key")
+
+
 def test_every_waiting_job_says_when_it_came_in_the_same_way() -> None:
     """Claimed or not, in ISO 8601 with a zone."""
     facts = state(view(ready=(ready("next"),)), (job("claimed"),), (), Pace(), None, 1)

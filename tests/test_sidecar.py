@@ -132,6 +132,13 @@ def test_codes(text, code):
     assert refused(text).code == code
 
 
+@pytest.mark.parametrize(("size", "fix"), [("64.0", "write 64"), ("ful", "did you mean 'full'?"), ("12", "")])
+def test_a_size_that_is_none_comes_with_the_one_that_was_meant(size, fix):
+    """As any other number does."""
+    (problem,) = refused(PAIR + f"size: {size}\n").problems
+    assert problem.fix == fix
+
+
 def test_content_is_no_mapping():
     """Only styles can be blended."""
     assert "not a mapping" in str(refused("content: {a.jpg: 1}\nstyle: b.jpg\n"))
