@@ -77,9 +77,9 @@ def waiting_entries(view: View | None, jobs: Iterable[Job], running: set[str]) -
             if name not in claimed
         ]
         entries.sort(key=lambda entry: -entry["priority"])
-        for pair in view.broken:
-            why = f"will fail: {pair.error.message.splitlines()[0]}"
-            entries.append(_entry(pair.name, why, None, 0, now_iso(pair.entry.ctime_ns / 1e9)))
+        for broken in view.broken:
+            why = f"will fail: {broken.error.message.splitlines()[0]}"
+            entries.append(_entry(broken.name, why, None, 0, now_iso(broken.entry.ctime_ns / 1e9)))
         for pair in view.waiting:
             entries += [_entry(name, pair.why, pair.until, 0, "") for name in pair.names or (pair.sidecar,)]
     return entries
