@@ -12,7 +12,7 @@ from pydantic import Field
 
 from nst_batch.config_model import ConfigFile, Defaults, Jobs, Limits, Watch
 from nst_batch.errors import Problem, SetupError
-from nst_batch.settings import Patch, conflicts, not_yet, resolve
+from nst_batch.settings import Patch, conflicts, resolve
 from nst_batch.sidecar import SidecarRules, sidecar_schema
 from nst_batch.yamlmarks import Marked, load, problems_error
 from nst_batch.yamlmodels import (
@@ -121,12 +121,8 @@ def parse_config(text: bytes | str, path: Path) -> Config:
     file, problems = check(ConfigFile, marked)
     defaults = marked.data.get("defaults")
     problems = [replace(item, what=_ONE_PAIR, fix="") if item.key in _OF_ONE_PAIR else item for item in problems]
-    if isinstance(defaults, dict):
-        problems += [
-            problem_at(marked, ("defaults", *fault.path), fault.what, fault.fix) for fault in not_yet(defaults)
-        ]
-        if "output" in defaults and "path_output" in defaults:
-            problems.append(problem_at(marked, ("defaults", "path_output"), "says the same as output"))
+    if isinstance(defaults, dict) and "output" in defaults and "path_output" in defaults:
+        problems.append(problem_at(marked, ("defaults", "path_output"), "says the same as output"))
     if file is None or problems:
         raise problems_error("config_invalid", str(path), problems)
     folder = Path.cwd() / path.parent

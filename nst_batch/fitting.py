@@ -1,66 +1,87 @@
-"""How large a picture would have fitted, for a job for which the memory has run out twice.
-
-On a GPU the device refuses in words and the process lives on: smaller sizes are tried until one fits. On the CPU the
-kernel ends the process without a word, so what a size takes is measured beforehand at two small ones.
-"""
+"""How large a picture fits here: what a worker may hold, and the long side that this is enough for."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
-SHRINK = 0.84  # of the long side: seven tenths of the pixels
-GRID = 16
-SMALLEST = 64
+from nst_batch import memory
+from nst_batch.transfer.memory import most_pixels
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision
+
+GRID = 16  # a size that is told is a multiple of this
+CPU_ROOM_MB = 4096.0  # strips cost no time, so more than this is not asked for where they do with less
+CPU_SHARE = 0.6  # of the memory of a machine that has less than that to spare
+GPU_SHARE = 0.8  # of a GPU's memory; its libraries' workspace and the desktop want some too
 RESERVE = 0.9  # of the memory that is free; other programs want some too
-SCOUTED = (1 / 8, 1 / 4)  # of the long side: what is measured before a last run on the CPU
-SMALLEST_SCOUTED = 128
+SMI_SECONDS = 20.0
 
 
-class Need(NamedTuple):
-    """A size that was tried, and the most memory that the process had held by then."""
+@dataclass(frozen=True)
+class Room:
+    """The memory that a worker computes in: all there is, and what it plans with, in MB of 2²⁰ bytes."""
 
-    side: int
-    peak_mb: float
+    total_mb: float
+    planned_mb: float
+
+
+def cpu_room(total_mb: float) -> Room:
+    """Of a machine, or a control group, with ``total_mb``; 0 where that is not known."""
+    return Room(total_mb, min(CPU_ROOM_MB, CPU_SHARE * total_mb) if total_mb else CPU_ROOM_MB)
+
+
+def gpu_room(total_mb: float) -> Room:
+    """Of a GPU with ``total_mb``; where that is not known (0) all is painted in one piece until memory runs out."""
+    return Room(total_mb, GPU_SHARE * total_mb or float("inf"))
+
+
+def expected_room(device: str | tuple[int, ...]) -> Room:
+    """Where the config's ``device`` computes, as far as it can be told without TensorFlow."""
+    numbers = device if isinstance(device, tuple) else (None,)
+    gpu = 0.0 if device == "cpu" else min(gpu_memory_mb(number) for number in numbers)
+    return gpu_room(gpu) if gpu else cpu_room(memory.total_mb())
+
+
+def gpu_memory_mb(number: int | None = None, run: Callable[..., str] | None = None) -> float:
+    """The memory of a GPU by its number, of the smallest one for None; 0 where the driver does not tell."""
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    if number is not None:
+        command.append(f"--id={number}")
+    try:
+        lines = (run or _output)(command).split()
+    except (OSError, subprocess.SubprocessError):  # no driver, or one that hangs
+        return 0.0
+    return min((float(line) for line in lines if line.isdigit()), default=0.0)
 
 
 def advice(side: int | None) -> str:
-    """What to do about a job that does not fit, where ``side`` would have; None where that is not known."""
+    """What to do about a job that does not fit, where ``side`` should; None where that is not known."""
     if side is None:
         return "ask for a smaller size, or run it on a machine with more memory"
-    return f"size {side} would have fitted: ask for that or less, or run it on a machine with more memory"
+    return f"size {side} should fit: ask for that or less, or run it on a machine with more memory"
 
 
-def next_smaller(side: float) -> int:
-    """The size to try below ``side``."""
-    return int(side * SHRINK) // GRID * GRID
+def largest_side(
+    height: int,
+    width: int,
+    room_mb: float,
+    precision: Precision,
+    optimizer: AdamSpec | LbfgsSpec,
+    *,
+    whole: bool = False,
+) -> int:
+    """The long side up to which a picture of that shape fits into ``room_mb``, in strips or ``whole``."""
+    pixels = most_pixels(room_mb, precision, optimizer, whole=whole)
+    long, short = max(height, width), min(height, width)
+    return int((pixels * long / short) ** 0.5) // GRID * GRID
 
 
-def largest_that_fits(side: int, fits: Callable[[int], bool]) -> int | None:
-    """The first of ever smaller sizes that fits; None where none does."""
-    side = next_smaller(side)
-    while side >= SMALLEST:
-        if fits(side):
-            return side
-        side = next_smaller(side)
-    return None
+def free_now_mb() -> float:
+    """What this process can hold in all: what it has, and of what is free the better part."""
+    return memory.resident_mb() + RESERVE * memory.free_mb()
 
 
-def scouted_sides(side: int) -> tuple[int, int]:
-    """The two sizes to measure, the smaller first."""
-    small, large = (int(side * share) // GRID * GRID for share in SCOUTED)
-    small = max(small, SMALLEST_SCOUTED)
-    return small, max(large, 2 * small)
-
-
-def estimate(side: int, small: Need, large: Need, room_mb: float) -> int | None:
-    """The size below ``side`` that fits where a process can hold ``room_mb``; memory grows with the pixels.
-
-    None where the two measurements do not tell.
-    """
-    per_pixel = (large.peak_mb - small.peak_mb) / (large.side**2 - small.side**2)
-    if per_pixel <= 0:
-        return None
-    pixels = large.side**2 + (RESERVE * room_mb - large.peak_mb) / per_pixel
-    found = int(max(0.0, pixels) ** 0.5) // GRID * GRID
-    return max(SMALLEST, min(found, next_smaller(side)))
+def _output(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SMI_SECONDS)
+    return done.stdout

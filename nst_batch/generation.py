@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from nst_batch import fitting
-from nst_batch.checkpoints import Checkpoints
+from nst_batch.checkpoints import Checkpoint, Checkpoints
 from nst_batch.errors import JobError
 from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, load_spec, now_iso, versions
 from nst_batch.material import Facts, Material, load_material
+from nst_batch.presets import preset_of
 from nst_batch.results import STEPS_NAME, LossLog, Results, Saver
-from nst_batch.scouting import Scout
+from nst_batch.settings import SMALLEST_SIZE
 from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from nst_batch.studio import Studio
     from nst_batch.transfer.neural_style import NeuralStyleModel, Step
+    from nst_batch.transfer.spec import Precision
 
 Wish = Literal["go", "stop", "cancel", "yield"]
 End = Literal["done", "stopped", "failed", "cancelled", "yielded"]
@@ -78,17 +80,16 @@ def run_job(
     """Work on the job in ``folder`` until it is finished or wanted back; leaves ``outcome.json`` where finished.
 
     ``claim`` is what the inputs' paths are relative to; ``running`` is where pictures and loss.json go. With
-    ``last_for_memory`` it is found out how large a picture would have fitted, should this one not.
+    ``last_for_memory``, for a job on which memory has run out, all is done with as little as can be, and it is told
+    how large a picture should fit.
     """
-    sitting = Sitting(studio, claim, folder, running, wishes, listener)
+    sitting = Sitting(studio, claim, folder, running, wishes, listener, sparing=last_for_memory)
     started_at, clock = now_iso(), time.monotonic()
     try:
-        if last_for_memory:
-            sitting.say_what_fits()
         outcome = sitting.work()
     except (OutOfMemoryError, MemoryError) as error:
         studio.spent = True
-        outcome = sitting.out_of_memory(error, how_large=last_for_memory)
+        outcome = sitting.out_of_memory(error)
     except JobError as error:
         outcome = Outcome(
             state="failed", code=error.code, message=error.message, advice=error.advice, retry=error.retry
@@ -119,7 +120,15 @@ class Sitting:
     """The state of one sitting; :meth:`work` is the way through it."""
 
     def __init__(
-        self, studio: Studio, claim: Path, folder: Path, running: Path, wishes: Wishes, listener: Listener
+        self,
+        studio: Studio,
+        claim: Path,
+        folder: Path,
+        running: Path,
+        wishes: Wishes,
+        listener: Listener,
+        *,
+        sparing: bool = False,
     ) -> None:
         self._studio = studio
         self._claim = claim
@@ -129,7 +138,8 @@ class Sitting:
         self._listener = listener
         self._saver = Saver()
         self._spec: JobSpec = load_spec(folder)
-        self._scout = Scout(studio, self._spec, claim, listener)
+        self._sparing = sparing
+        self._size: tuple[int, int] | None = None  # of the result, once the content is read
         self.facts = Facts(self._spec)
         self.precision: str | None = None
         self.notes: list[str] = []
@@ -142,7 +152,11 @@ class Sitting:
         self._listener.say("phase", phase="reading the images")
         material = load_material(self._spec, self._claim, self._studio.limits, self.facts)
         self.notes += material.notes
+        self._size = material.size
         precision = self._studio.precision(self._spec.settings.precision)
+        if self._sparing:
+            # Told beforehand: a process that the kernel ends for want of memory says nothing any more.
+            self._listener.say("fits", size=self._what_fits(material.size, precision))
         try:
             return self._optimise(material, precision)
         except LossNotFiniteError as error:
@@ -156,20 +170,22 @@ class Sitting:
         except LossNotFiniteError as error:
             raise self._not_finite(error) from error
 
-    def say_what_fits(self) -> None:
-        """Told beforehand: a process that the kernel ends for want of memory says nothing any more."""
-        size = self._scout.before_the_last_run()
-        if size is not None:
-            self._listener.say("fits", size=size)
+    def _what_fits(self, size: tuple[int, int], precision: Precision) -> int:
+        """A long side that should fit; less than this job's, which does not."""
+        found = self._studio.largest_side(self._spec.settings, size, precision)
+        return max(SMALLEST_SIZE, min(found, int(0.9 * max(size))))
 
-    def out_of_memory(self, error: BaseException, *, how_large: bool) -> Outcome:
-        """The outcome of a job that did not fit; ``how_large`` has smaller sizes tried until one does."""
+    def out_of_memory(self, error: BaseException) -> Outcome:
+        """The outcome of a job that did not fit."""
         settings = self._spec.settings
+        fits = None
+        if self._size is not None:
+            fits = self._what_fits(self._size, self._studio.precision(settings.precision))
         return Outcome(
             state="failed",
             code="out_of_memory",
             message=f"size {settings.size} does not fit into the memory of {self._studio.device}: {_first_line(error)}",
-            advice=fitting.advice(self._scout.after_a_failure() if how_large else None),
+            advice=fitting.advice(fits),
             retry=True,
         )
 
@@ -182,14 +198,17 @@ class Sitting:
     def _optimise(self, material: Material, precision: Literal["float32", "bfloat16"]) -> Outcome | None:
         self.precision = precision
         self._listener.say("phase", phase="building the model")
-        model = self._studio.model(self._spec.settings, material, precision)
-        self._note_scales(len(model.scales))
         files = self._studio.files
         results = Results(files, self._running, self._spec, material)
-        log = LossLog(self._folder / STEPS_NAME, self._spec, model.spec.statistic)
+        log = LossLog(self._folder / STEPS_NAME, self._spec, preset_of(self._spec.settings.preset).statistic)
         checkpoints = Checkpoints(files, self._folder)
-        self._resume(model, log, results, checkpoints, precision)
-        end = self._steps(model, log, results, checkpoints)
+        checkpoint = self._last_checkpoint(checkpoints, log, precision)
+        # A picture goes on as it was begun, so that it is bit-equal; unless memory has run out on it since.
+        room = self._room_mb() if checkpoint is None or self._sparing else float(checkpoint.facts["room_mb"])
+        model = self._studio.model(self._spec.settings, material, precision, room)
+        self._note_plan(model)
+        self._resume(model, checkpoint, results)
+        end = self._steps(model, log, results, checkpoints, room)
         self._saver.wait()
         if end == "yielded":
             return None
@@ -204,38 +223,50 @@ class Sitting:
         final = results.final(model.image(), log.text(), {"device": self._studio.device, "precision": precision})
         return Outcome(state=end, final=final, outputs=results.outputs())
 
-    def _note_scales(self, found: int) -> None:
-        """Say where fewer scales are painted than were asked for: a coarse one can be too small to show anything."""
-        asked = self._spec.settings.scales
-        note = f"painted in {found} of {asked} scales: coarser ones would be too small, or have no epoch"
-        if found < asked and note not in self.notes:
-            self.notes.append(note)
+    def _room_mb(self) -> float:
+        """The memory to plan with; none at all where it has run out before, which asks for the least."""
+        return 0.0 if self._sparing else self._studio.room.planned_mb
 
-    def _resume(
-        self,
-        model: NeuralStyleModel,
-        log: LossLog,
-        results: Results,
-        checkpoints: Checkpoints,
-        precision: str,
-    ) -> None:
-        for checkpoint in checkpoints.newest_first():
-            # A checkpoint of another precision or whose log is gone would not give the undisturbed picture.
-            if checkpoint.facts.get("precision") == precision and log.resume(checkpoint.step):
-                model.restore(checkpoint.state)
-                results.forget_epochs_after(checkpoint.epoch)
-                self.steps_done = checkpoint.step
-                self.seconds_before = float(checkpoint.facts["seconds"])
-                self.started_before = str(checkpoint.facts["started_at"])
-                self._listener.say("phase", phase=f"going on from step {checkpoint.step}")
-                break
-        else:
+    def _note_plan(self, model: NeuralStyleModel) -> None:
+        """Say where fewer scales are painted than were asked for, and where memory is saved."""
+        asked, found = self._spec.settings.scales, len(model.scales)
+        if found < asked:
+            self._note(f"painted in {found} of {asked} scales: coarser ones would be too small, or have no epoch")
+        if model.is_cut:
+            self._note("painted in strips, to save memory; the picture is the same within rounding")
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def _last_checkpoint(self, checkpoints: Checkpoints, log: LossLog, precision: str) -> Checkpoint | None:
+        """The newest one that gives the undisturbed picture: of this precision, and with all of its log."""
+        found = next(
+            (
+                each
+                for each in checkpoints.newest_first()
+                if each.facts.get("precision") == precision and log.resume(each.step)
+            ),
+            None,
+        )
+        if found is None:
             log.clear()
-            results.forget_epochs_after(0)
         self.notes += checkpoints.notes
+        return found
+
+    def _resume(self, model: NeuralStyleModel, checkpoint: Checkpoint | None, results: Results) -> None:
+        """Go on from the checkpoint, or begin anew; pictures of later epochs are painted again."""
+        results.forget_epochs_after(checkpoint.epoch if checkpoint else 0)
+        if checkpoint is None:
+            return
+        model.restore(checkpoint.state)
+        self.steps_done = checkpoint.step
+        self.seconds_before = float(checkpoint.facts["seconds"])
+        self.started_before = str(checkpoint.facts["started_at"])
+        self._listener.say("phase", phase=f"going on from step {checkpoint.step}")
 
     def _steps(
-        self, model: NeuralStyleModel, log: LossLog, results: Results, checkpoints: Checkpoints
+        self, model: NeuralStyleModel, log: LossLog, results: Results, checkpoints: Checkpoints, room_mb: float
     ) -> Literal["done", "stopped", "cancelled", "yielded"]:
         started_at, clock = self.started_before or now_iso(), time.monotonic()
         last_checkpoint = clock
@@ -246,6 +277,7 @@ class Sitting:
             log.flush()
             facts = {
                 "precision": self.precision,
+                "room_mb": room_mb,
                 "seconds": self.seconds_before + last_checkpoint - clock,
                 "started_at": started_at,
             }

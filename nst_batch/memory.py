@@ -1,4 +1,4 @@
-"""The machine's memory as its kernel tells of it: how much is free, and whether somebody was ended for want of it."""
+"""The machine's memory as its kernel tells of it: what there is, what is free, who was ended for want of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ def oom_kills(proc: Path = PROC) -> int:
 def free_mb(proc: Path = PROC, cgroups: Path = CGROUPS) -> float:
     """What this process can still get: of the machine's memory, and of its control groups' limits (v1 and v2)."""
     free = _fields(proc / "meminfo").get("MemAvailable:", 0) / 1024
-    return min([free, *_room_in_groups(proc, cgroups)])
+    return min([free, *(max(0.0, limit - used) for limit, used in _groups(proc, cgroups))])
+
+
+def total_mb(proc: Path = PROC, cgroups: Path = CGROUPS) -> float:
+    """What this process could get of an idle machine: its memory, or its control groups' least limit; 0 if unknown."""
+    total = _fields(proc / "meminfo").get("MemTotal:", 0) / 1024
+    return min([total, *(limit for limit, _ in _groups(proc, cgroups))])
 
 
 def resident_mb(proc: Path = PROC) -> float:
@@ -27,13 +33,8 @@ def resident_mb(proc: Path = PROC) -> float:
     return _fields(proc / "self/status").get("VmRSS:", 0) / 1024
 
 
-def peak_mb(proc: Path = PROC) -> float:
-    """The most that this process has held."""
-    return _fields(proc / "self/status").get("VmHWM:", 0) / 1024
-
-
-def _room_in_groups(proc: Path, cgroups: Path) -> Iterator[float]:
-    """The room below each limit that stands above this process, in MB."""
+def _groups(proc: Path, cgroups: Path) -> Iterator[tuple[float, float]]:
+    """Limit and use, in MB, of every control group above this process that has a limit."""
     for line in _text(proc / "self/cgroup").splitlines():
         _number, controllers, path = line.split(":", 2)
         if controllers == "":
@@ -46,7 +47,7 @@ def _room_in_groups(proc: Path, cgroups: Path) -> Iterator[float]:
         while group.is_relative_to(root):
             most, taken = _number_in(group / limit), _number_in(group / used)
             if not math.isnan(most - taken):
-                yield max(0.0, most - taken) / MB
+                yield most / MB, taken / MB
             group = group.parent
 
 

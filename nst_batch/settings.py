@@ -7,8 +7,7 @@ wrote (every key optional), :class:`Settings` what a job runs with (every key re
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -30,7 +29,6 @@ from nst_batch.yamlmodels import ENOUGH, Expected, Fault, StrictModel, faults_er
 
 __all__ = [
     "CONTENT_LAYERS",
-    "NOT_YET",
     "PRESETS",
     "STYLE_LAYERS",
     "VGG19_LAYERS",
@@ -38,7 +36,6 @@ __all__ = [
     "Preset",
     "Settings",
     "conflicts",
-    "not_yet",
     "preset_of",
     "resolve",
 ]
@@ -96,32 +93,6 @@ PLAIN_DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "priority": 0,
     }
 )
-
-
-@dataclass(frozen=True)
-class NotYet:
-    """A value that is part of the contract and not made yet: refused, never ignored."""
-
-    key: str
-    refused: Callable[[Any], bool]
-    what: str
-    instead: str
-
-
-NOT_YET = (NotYet("preset", lambda v: v in PRESET_NAMES and v not in PRESETS, "this preset", "use classic"),)
-
-
-def not_yet(data: Mapping[str, Any]) -> list[Fault]:
-    """What ``data`` (keys as a person wrote them) asks for and the engine cannot do yet."""
-    return [
-        Fault(
-            f"not yet: {entry.what} ({shown(data[entry.key])}) comes with a later version",
-            entry.instead,
-            (entry.key,),
-        )
-        for entry in NOT_YET
-        if entry.key in data and entry.refused(data[entry.key])
-    ]
 
 
 def _read_size(value: object) -> object:
@@ -289,10 +260,7 @@ class Patch(StrictModel):
 
 
 def resolve(sidecar: Patch, defaults: Patch | None = None) -> Settings:
-    """Every key: of the sidecar, else of ``defaults``, else of the preset that the two name.
-
-    Raises KeyError for a preset that is not in PRESETS; :func:`not_yet` refuses those before.
-    """
+    """Every key: of the sidecar, else of ``defaults``, else of the preset that the two name."""
     written = (defaults.written() if defaults else {}) | sidecar.written()
     preset = preset_of(written.get("preset", DEFAULT_PRESET))
     values = {**PLAIN_DEFAULTS, **preset.keys()}

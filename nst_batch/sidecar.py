@@ -20,7 +20,7 @@ from nst_batch.names import (
     title_fault,
 )
 from nst_batch.resolver import MAX_GLOBS, FileRef, Refusal, Resolver, Role, is_glob
-from nst_batch.settings import Patch, Settings, conflicts, not_yet, resolve
+from nst_batch.settings import Patch, Settings, conflicts, resolve
 from nst_batch.sidecar_model import SidecarModel
 from nst_batch.yamlmarks import Marked, load, problems_error, shown
 from nst_batch.yamlmodels import (
@@ -124,7 +124,6 @@ def parse_sidecar(text: bytes | str, source: str, rules: SidecarRules | None = N
     marked = load(text, max_kb=rules.max_sidecar_kb, source=source)
     model, problems = check(SidecarModel, marked)
     problems += _alias_problems(marked)
-    problems += [problem_at(marked, fault.path, fault.what, fault.fix) for fault in not_yet(marked.data)]
     if model is None or problems:
         raise problems_error(common_code(problems, "sidecar_invalid"), source, problems)
     return _request(model, marked, rules)
@@ -286,7 +285,6 @@ def patch_from_pairs(pairs: Sequence[str], source: str = "--set") -> Patch:
         replace(each, what=f"is not set so: it is {_WORDS_OF[each.key]}", fix="") if each.key in _WORDS_OF else each
         for each in more
     ]
-    problems += [problem_at(marked, fault.path, fault.what, fault.fix) for fault in not_yet(data)]
     if patch is None or problems:
         words = str(problems_error("usage", source, problems))
         raise UsageError("usage", words, "docs/sidecar.md explains every key")

@@ -6,13 +6,16 @@ import hashlib
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
+from nst_batch.fitting import Room, cpu_room, free_now_mb, gpu_memory_mb, gpu_room, largest_side
 from nst_batch.images import ImageLimits
 from nst_batch.material import Material
+from nst_batch.memory import total_mb
 from nst_batch.presets import preset_of
 from nst_batch.settings import Settings
 from nst_batch.spool.fs import FileSystem
 from nst_batch.transfer.device import Device, choose_device, choose_precision, prepare_tensorflow
 from nst_batch.transfer.locate import locate_weights
+from nst_batch.transfer.memory import choose_cut
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, TransferSpec
 
 if TYPE_CHECKING:
@@ -27,9 +30,18 @@ if TYPE_CHECKING:
 class Studio:
     """The warm part of a worker. ``spent`` asks for a fresh process after this job."""
 
-    def __init__(self, weights: Weights, device: Device, limits: ImageLimits, checkpoint_seconds: float) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        device: Device,
+        limits: ImageLimits,
+        checkpoint_seconds: float,
+        room: Room | None = None,
+    ) -> None:
+        """``room`` None: what the machine's own memory gives."""
         self._weights = weights
         self._device = device
+        self.room = room or cpu_room(total_mb())
         self._networks: dict[Precision, Network] = {}
         self.limits = limits
         self.checkpoint_seconds = checkpoint_seconds
@@ -48,7 +60,8 @@ class Studio:
 
         # The pool gave this process one GPU (CUDA_VISIBLE_DEVICES): whatever its number, it is the only one.
         claimed = choose_device("cpu" if device == "cpu" else "gpu")
-        return cls(load_weights(location), claimed, limits, checkpoint_seconds)
+        room = cpu_room(total_mb()) if claimed.kind == "cpu" else gpu_room(gpu_memory_mb(_gpu_number(device)))
+        return cls(load_weights(location), claimed, limits, checkpoint_seconds, room)
 
     @property
     def device(self) -> str:
@@ -66,6 +79,11 @@ class Studio:
         return self._weights.source
 
     @property
+    def weights(self) -> Weights:
+        """The weights themselves."""
+        return self._weights
+
+    @property
     def weights_sha256(self) -> str:
         """The hash of the weights."""
         return self._weights.sha256
@@ -74,18 +92,28 @@ class Studio:
         """The precision that ``auto`` stands for here."""
         return choose_precision(asked, self._device)
 
-    def model(self, settings: Settings, material: Material, precision: Precision) -> NeuralStyleModel:
-        """One generation over ``material``, ready to step."""
+    def model(
+        self, settings: Settings, material: Material, precision: Precision, room_mb: float | None = None
+    ) -> NeuralStyleModel:
+        """One generation over ``material``, ready to step, planned for ``room_mb`` (None: this studio's)."""
         from nst_batch.transfer.neural_style import NeuralStyleModel  # noqa: PLC0415 - loads TensorFlow
 
+        spec = transfer_spec(settings, *material.size)
+        room = self.room.planned_mb if room_mb is None else room_mb
         return NeuralStyleModel(
             material.content,
             material.styles,
-            transfer_spec(settings, *material.size),
+            spec,
             self._network(precision),
             init_image=material.init,
             style_keys=[_content_key(picture) for picture, _ in material.styles],
+            cut=lambda pixels: choose_cut(pixels, room, precision, spec.optimizer),
         )
+
+    def largest_side(self, settings: Settings, size: tuple[int, int], precision: Precision) -> int:
+        """The long side at which a picture of that shape should fit into what is free now."""
+        room = free_now_mb() if self.is_cpu else self.room.planned_mb
+        return largest_side(*size, room, precision, transfer_spec(settings, *size).optimizer)
 
     def _network(self, precision: Precision) -> Network:
         if precision not in self._networks:
@@ -125,3 +153,9 @@ def transfer_spec(settings: Settings, height: int, width: int) -> TransferSpec:
 def _content_key(picture: NDArray[np.float32]) -> Hashable:
     """A style's identity by its pixels, so that jobs with the same style share its statistics."""
     return hashlib.blake2b(picture.tobytes(), digest_size=16).hexdigest()
+
+
+def _gpu_number(device: str) -> int | None:
+    """The number in ``gpu:1``, as the driver counts; None where the device is not named by one."""
+    number = device.removeprefix("gpu:")
+    return int(number) if number.isdigit() else None

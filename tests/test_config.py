@@ -107,7 +107,7 @@ def test_home(monkeypatch):
         ("defaults: {content: a.jpg}", "defaults.content: is each sidecar"),
         ("defaults: {title: x}", "defaults.title: is each sidecar"),
         ("defaults: {size: 5}", "defaults.size"),
-        ("defaults: {preset: fine}", "not yet"),
+        ("defaults: {preset: finest}", "did you mean 'fine'"),
         ("defaults: {output: ../x}", "leaves the outbox"),
         ("defaults: {output: a, path_output: b}", "the same as output"),
         ("defaults: {content_weight: 0, style_weight: 0}", "nothing to optimise"),

@@ -14,6 +14,7 @@ from house import draw
 from PIL import Image
 
 from nst_batch import images
+from nst_batch.fitting import Room
 from nst_batch.generation import Progress, run_job
 from nst_batch.job import OUTCOME_NAME, SPEC_NAME, JobInput, JobSpec, Outcome, now_iso
 from nst_batch.settings import Patch, resolve
@@ -172,7 +173,7 @@ def test_a_damaged_checkpoint_is_set_aside(studio: Studio, bench: Callable[..., 
 
 
 class SmallDevice:
-    """A device that refuses pictures of more pixels than ``most``, as a GPU without memory does."""
+    """A device whose memory does not do for pictures of more pixels than ``most`` in one piece, as a small GPU's."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, most: int, words: str = "") -> None:
         import tensorflow as tf
@@ -195,30 +196,57 @@ class SmallDevice:
 
 
 @pytest.mark.parametrize("words", ["", "CUDNN_STATUS_ALLOC_FAILED"])
-def test_a_picture_that_does_not_fit_says_so_and_the_second_time_what_would(
+def test_a_picture_that_does_not_fit_is_painted_in_strips(
     studio: Studio, bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
-    """The first failure asks for a fresh process; the last one has tried smaller sizes and names one that fits."""
+    """The failure asks for a fresh process; there it is made in strips, and is the same within rounding."""
+    whole = bench(size=144, precision="float32")
+    assert whole.run(studio) == "done"
     SmallDevice(monkeypatch, most=100 * 67, words=words)
     monkeypatch.setattr(studio, "spent", False)
-    job = bench(size=144)
+    job = bench(size=144, precision="float32")
     assert job.run(studio) == "failed"
     outcome = job.outcome()
     assert (outcome.code, outcome.retry, studio.spent) == ("out_of_memory", True, True)
     assert "144" in outcome.message
-    assert "would have fitted" not in outcome.advice
-    assert run_job(studio, job.claim, job.claim, job.running, job, job, last_for_memory=True) == "failed"
-    (size,) = (int(word) for word in job.outcome().advice.split() if word.isdigit())
-    assert 80 <= size <= 100
-
-
-def test_on_the_cpu_what_fits_is_told_before_the_last_run(studio: Studio, bench: Callable[..., Bench]) -> None:
-    """For the kernel may end the process; the job itself is done as ever where it fits."""
-    job = bench(size=600, epochs=1, steps_per_epoch=1)
     assert run_job(studio, job.claim, job.claim, job.running, job, job, last_for_memory=True) == "done"
+    assert any("in strips" in note for note in job.outcome().notes)
+    pictures = [images.decode(each.running / "picture.png").rgb for each in (whole, job)]
+    assert np.abs(pictures[0] - pictures[1]).max() <= 2 / 255
+
+
+def test_a_picture_that_fits_by_no_means_says_what_would(
+    studio: Studio, bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the advice, and before the last run too, for the kernel may end the process without a word."""
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(studio, "spent", False)
+    monkeypatch.setattr("nst_batch.transfer.neural_style.NeuralStyleModel.steps", refuse)
+    job = bench(size=600)
+    assert run_job(studio, job.claim, job.claim, job.running, job, job, last_for_memory=True) == "failed"
     said = dict(job.said)
-    assert 64 <= said["fits"]["size"] < 600
-    assert len(job.loss()["log"]) == 1
+    assert 32 <= said["fits"]["size"] < 600
+    assert f"size {said['fits']['size']} should fit" in job.outcome().advice
+
+
+def test_a_picture_goes_on_as_it_was_begun(
+    studio: Studio, bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In strips, where it was begun in strips: resumed with other room to plan with, it is still bit-equal."""
+    sparing = bench(size=144)
+    monkeypatch.setattr(studio, "room", Room(0.0, 0.0))
+    assert sparing.run(studio) == "done"
+    disturbed = bench(size=144)
+    disturbed.wishes = {6: "yield"}
+    assert disturbed.run(studio) == "yielded"
+    monkeypatch.setattr(studio, "room", Room(0.0, 1e6))
+    assert disturbed.run(studio) == "done"
+    assert any("in strips" in note for note in disturbed.outcome().notes)
+    picture = "picture.png"
+    assert (sparing.running / picture).read_bytes() == (disturbed.running / picture).read_bytes()
 
 
 def test_stop_and_cancel(studio: Studio, bench: Callable[..., Bench]) -> None:

@@ -10,7 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_batch import memory
-from nst_batch.fitting import RESERVE, Need, advice, estimate, largest_that_fits, scouted_sides
+from nst_batch.fitting import CPU_ROOM_MB, advice, cpu_room, gpu_memory_mb, gpu_room, largest_side
+from nst_batch.transfer.memory import choose_cut, peak_mb
+from nst_batch.transfer.spec import AdamSpec
+
+SPAREST = choose_cut(1, 0.0, "float32", AdamSpec())
 
 
 def machine(root: Path, cgroup: str, limits: dict[str, str]) -> tuple[Path, Path]:
@@ -50,54 +54,75 @@ def test_what_is_free_is_the_least_of_all_limits(
 
 
 def test_the_rest_of_what_the_kernel_tells(tmp_path: Path) -> None:
-    """Kills for want of memory, and what the process holds and has held; nothing known is nothing found."""
+    """Kills for want of memory, and what the process holds; nothing known is nothing found."""
     proc, _ = machine(tmp_path, "", {})
     assert memory.oom_kills(proc) == 3
-    assert (memory.resident_mb(proc), memory.peak_mb(proc)) == (100, 200)
+    assert memory.resident_mb(proc) == 100
     assert memory.oom_kills(tmp_path / "nowhere") == 0
-    assert memory.peak_mb() >= memory.resident_mb() > 1
+    assert memory.resident_mb() > 1
     assert os.path.exists("/proc/vmstat") is (memory.free_mb() > 0)  # noqa: PTH110
 
 
-@given(st.integers(64, 8192), st.integers(1, 8192))
-def test_a_size_that_fits_is_found_by_trying(side: int, most: int) -> None:
-    """Below what was asked for, and not much smaller than what fits."""
-    tried: list[int] = []
-
-    def fits(size: int) -> bool:
-        tried.append(size)
-        return size <= most
-
-    found = largest_that_fits(side, fits)
-    assert all(size < side for size in tried)
-    assert tried == sorted(tried, reverse=True)
-    if found is None:
-        assert most < 100 or side < 100
-    else:
-        assert found <= most
-        assert found > 0.84 * min(side, most) - 32
-
-
-@given(st.integers(512, 8192), st.floats(0.5, 20.0), st.floats(100, 2000), st.floats(0.1, 2.0))
-def test_a_size_that_fits_is_told_by_two_that_were_measured(
-    side: int, bytes_a_pixel: float, base: float, share: float
+@pytest.mark.parametrize(
+    ("cgroup", "limits", "total"),
+    [
+        ("0::/\n", {}, 9_000_000 / 1024),
+        ("0::/a/b\n", {"a/memory.max": str(800 << 20), "a/memory.current": str(300 << 20)}, 800),
+    ],
+)
+def test_what_there_is_is_the_least_of_all_limits(
+    tmp_path: Path, cgroup: str, limits: dict[str, str], total: float
 ) -> None:
-    """Where memory grows with the pixels, the estimate fits, and is less than was asked for."""
+    """Whatever is in use of it."""
+    proc, groups = machine(tmp_path, cgroup, limits)
+    assert memory.total_mb(proc, groups) == pytest.approx(total)
+    assert memory.total_mb(tmp_path / "nowhere", groups) == 0
 
-    def need(size: int) -> float:
-        return base + bytes_a_pixel * 1000 * size**2 / memory.MB
 
-    small, large = scouted_sides(side)
-    assert small < large
-    room = need(side) * share
-    found = estimate(side, Need(small, need(small)), Need(large, need(large)), room)
-    assert found is not None
-    assert 64 <= found < side
-    assert need(found) <= RESERVE * room or found == 64
-    assert estimate(side, Need(small, 500), Need(large, 500), room) is None
+# --- how large a picture fits ---------------------------------------------------------------------------
+
+
+def test_the_room_of_a_machine() -> None:
+    """Of a small one a part, of a large one no more than pictures in strips need, of an unknown one the same."""
+    assert cpu_room(2000.0).planned_mb == pytest.approx(1200)
+    assert cpu_room(64_000.0).planned_mb == CPU_ROOM_MB == cpu_room(0.0).planned_mb
+    assert gpu_room(80_000.0).planned_mb == pytest.approx(64_000)
+    assert gpu_room(0.0).planned_mb > 1e9
+
+
+def test_a_gpu_tells_its_memory_or_not() -> None:
+    """By its number; the smallest where none is named; nothing where there is no driver, or it does not know."""
+    asked: list[list[str]] = []
+
+    def smi(command: list[str]) -> str:
+        asked.append(command)
+        return "81559\n24576\n" if len(asked) < 3 else "[N/A]\n"
+
+    def gone(_command: list[str]) -> str:
+        raise FileNotFoundError
+
+    assert gpu_memory_mb(1, smi) == 24576
+    assert "--id=1" in asked[0]
+    assert gpu_memory_mb(None, smi) == 24576
+    assert not any(word.startswith("--id") for word in asked[1])
+    assert gpu_memory_mb(0, smi) == 0
+    assert gpu_memory_mb(0, gone) == 0
+
+
+@given(st.integers(32, 4096), st.integers(32, 4096), st.floats(1500, 60_000), st.booleans())
+def test_the_largest_side_fits_and_a_larger_one_does_not(height: int, width: int, room: float, whole: bool) -> None:
+    """By the estimate that the plan goes by, for any shape."""
+    side = largest_side(height, width, room, "float32", AdamSpec(), whole=whole)
+    cut = None if whole else SPAREST
+    short = side * min(height, width) / max(height, width)
+    assert side % 16 == 0
+    if side:
+        assert peak_mb(int(side * short), cut, "float32", AdamSpec()) <= room + 0.01
+    grown = (side + 16) / max(side, 1)
+    assert peak_mb(int(max(side * grown * short * grown, 257)) + 1, cut, "float32", AdamSpec()) > room or side == 0
 
 
 def test_the_advice_names_the_size() -> None:
     """Where it is known."""
-    assert "size 1408 would have fitted" in advice(1408)
+    assert "size 1408 should fit" in advice(1408)
     assert advice(None).startswith("ask for a smaller size")

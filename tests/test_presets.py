@@ -11,7 +11,7 @@ from nst_batch.settings import Patch, Settings, conflicts, resolve
 def test_names():
     """The default is there, every preset has a name that a sidecar may write, and no other has numbers."""
     assert DEFAULT_PRESET in PRESETS
-    assert set(PRESETS) <= set(PRESET_NAMES)
+    assert tuple(PRESETS) == PRESET_NAMES
     with pytest.raises(KeyError):
         preset_of("nothing")
 

@@ -13,7 +13,6 @@ from nst_batch.settings import (
     Patch,
     Settings,
     conflicts,
-    not_yet,
     resolve,
 )
 from nst_batch.yamlmarks import load
@@ -207,33 +206,3 @@ def test_conflict_of_weights():
     assert conflicts(resolve(right("content_weight: 0"), right("style_weight: 0")))
     assert not conflicts(resolve(right("content_weight: 0")))
     assert not conflicts(resolve(right("style_weight: 0")))
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["preset: fine"],
-)
-def test_not_yet(text):
-    """What the engine cannot do yet is refused by name, never ignored."""
-    data = load(text, max_kb=1, source="a").data
-    (fault,) = not_yet(data)
-    assert fault.what.startswith("not yet: ")
-    assert fault.fix
-    assert fault.path == tuple(data)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "scales: 3",
-        "preset: classic",
-        "init: style",
-        "color: match",
-        "style: {a.jpg: 1}",
-        "optimizer: lbfgs",
-        "preset: x",
-    ],
-)
-def test_not_refused_as_not_yet(text):
-    """What works, or is wrong for another reason, is not called unfinished."""
-    assert not_yet(load(text, max_kb=1, source="a").data) == []

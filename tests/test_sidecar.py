@@ -93,14 +93,14 @@ def test_all_problems_at_once():
     """Every kind of problem is told in one go, with its line, in the order of lines."""
     text = (
         "content: [a.jpg, 5]\nstyel: b.jpg\ntitle: a/b\noutput: running\n"
-        "size: 5\npreset: fine\nstyle_layers: [block1]\n"
+        "size: 5\npreset: finest\nstyle_layers: [block1]\n"
     )
     error = refused(text)
     assert error.code == "sidecar_invalid"
     assert [problem.line for problem in error.problems] == [0, 1, 2, 3, 4, 5, 6, 7]
     assert "content.1" in str(error)
     assert "did you mean 'style'" in str(error)
-    assert "not yet" in str(error)
+    assert "did you mean 'fine'" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_pairs_of_the_command_line():
         (["size=5", "epocs=3"], "did you mean 'epochs'"),
         (["size="], "no value"),
         (["size=[1"], "not YAML"),
-        (["preset=fine"], "not yet"),
+        (["preset=finest"], "did you mean 'fine'"),
         (["content=a.jpg"], "content: is not set so: it is the first word of the command"),
     ],
 )

@@ -92,7 +92,7 @@ def test_an_interruption_ends_with_the_picture_as_it_stands(desk: House) -> None
         (["c.png", "s.png", "out", "--set", "epocs=3"], 2, "did you mean 'epochs'?"),
         (["c.png", "s.png", "out", "--set", "title=T"], 2, "title: is not set so: it is --title"),
         (["c.png", "s.png", "out", "--set", "content=c.png"], 2, "content: is not set so: it is the first word"),
-        (["c.png", "s.png", "out", "--set", "preset=fine"], 2, "not yet"),
+        (["c.png", "s.png", "out", "--set", "preset=finest"], 2, "did you mean 'fine'"),
         (["c.png", "s.png", "out", "--title", "a/b"], 2, "a/b"),
         (["c.png", "s.png", "c.png"], 2, "c.png: File exists"),
         (["c.png", "s.png", "c.png/out"], 2, "c.png/out: Not a directory"),

@@ -13,9 +13,14 @@ from nst_batch.cli.terminal import plural
 from nst_batch.config import Config, load_config
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, ProblemsError, UsageError
 from nst_batch.filetree import DiskTree
+from nst_batch.fitting import RESERVE, expected_room, largest_side
 from nst_batch.names import is_sidecar, is_temporary, natural_key
 from nst_batch.resolver import FileResolver
+from nst_batch.settings import Settings
 from nst_batch.sidecar import Expansion, JobRequest, expand, parse_sidecar
+from nst_batch.studio import transfer_spec
+from nst_batch.transfer.memory import choose_cut, peak_mb
+from nst_batch.transfer.spec import Precision
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -137,6 +142,24 @@ def _job_line(job: JobRequest, config: Config) -> tuple[str, bool]:
     return (
         f"{job.title}: {job.content.name} ({content.width} × {content.height}) with {styles}, "
         f"{width} × {height}, {settings.preset}, "
-        f"{plural(settings.epochs, 'epoch')} of {plural(settings.steps_per_epoch, 'step')}",
+        f"{plural(settings.epochs, 'epoch')} of {plural(settings.steps_per_epoch, 'step')}, "
+        f"{_memory(settings, (height, width), config)}",
         True,
     )
+
+
+def _memory(settings: Settings, size: tuple[int, int], config: Config) -> str:
+    """What the job will hold at its peak, and what would fit where that is more than there is."""
+    precision, optimizer = _precision(settings), transfer_spec(settings, *size).optimizer
+    room, pixels = expected_room(config.device), size[0] * size[1]
+    need = peak_mb(pixels, choose_cut(pixels, room.planned_mb, precision, optimizer), precision, optimizer)
+    told = f"about {need / 1024:.1f} GiB of memory"
+    if not room.total_mb or need <= room.total_mb:
+        return told
+    fits = largest_side(*size, RESERVE * room.total_mb, precision, optimizer)
+    return f"{told}, more than the {room.total_mb / 1024:.1f} GiB here: size {fits} should fit"
+
+
+def _precision(settings: Settings) -> Precision:
+    """As far as it can be told without TensorFlow: what needs more memory, where it is not written."""
+    return "bfloat16" if settings.precision == "bfloat16" else "float32"

@@ -12,9 +12,12 @@ from typing import Any
 from nst_batch.config import Config
 from nst_batch.doctor.check import Answer, Check, Machine
 from nst_batch.errors import SetupError
+from nst_batch.fitting import RESERVE, largest_side
 from nst_batch.transfer.locate import ENVIRONMENT, KERAS_NAME, KERAS_URL, keras_cache, locate_weights
+from nst_batch.transfer.spec import AdamSpec
 
 GIB = 1 << 30
+MIB = 1 << 20
 LEAST_MEMORY = 2 * GIB  # TensorFlow, VGG19 and a 512 px picture with its gradients
 IMPORT_SECONDS = 180.0  # TensorFlow from a cold network disk takes its time
 _BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
@@ -62,11 +65,17 @@ def memory(machine: Machine) -> Check:
         total, free = limit, min(free or limit, max(0, limit - used))
     if not total:
         return Check("memory", "warn", "this system does not tell how much it has")
-    what = f"{free / GIB:.1f} GiB free of {total / GIB:.1f} GiB"
+    what = f"{free / GIB:.1f} GiB free of {total / GIB:.1f} GiB; {_how_large(total / MIB)}"
     if free < LEAST_MEMORY:
         advice = f"512 px want about {LEAST_MEMORY / GIB:.0f} GiB: end other programs, or ask for a smaller size"
         return Check("memory", "warn", what, advice)
     return Check("memory", "ok", what)
+
+
+def _how_large(total_mb: float) -> str:
+    """What fits into so much memory, told for the usual shape and the precision that needs more."""
+    side, whole = (largest_side(3, 4, RESERVE * total_mb, "float32", AdamSpec(), whole=one) for one in (False, True))
+    return f"4:3 pictures up to {side} px long ({whole} px in one piece)"
 
 
 def tensorflow(config: Config, machine: Machine) -> tuple[Check, ...]:
@@ -93,7 +102,8 @@ def _device(config: Config, gpus: list[str], cards: list[str]) -> Check:
         what = f"GPU {numbers} asked for, but TensorFlow sees {seen or 'none'}"
         return Check("device", "bad", what, f"correct device: in config.yaml, or {install} and NVIDIA's driver")
     if gpus:
-        return Check("device", "ok", f"GPU {seen}")
+        memory_mb = min((float(mib) for card in cards for mib in re.findall(r"(\d+) MiB", card)), default=0.0)
+        return Check("device", "ok", f"GPU {seen}" + (f"; {_how_large(memory_mb)}" if memory_mb else ""))
     if cards:
         what = f"the driver shows {', '.join(cards)}, but TensorFlow does not see it"
         return Check("device", "bad" if config.device == "gpu" else "warn", what, install)

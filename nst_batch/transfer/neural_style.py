@@ -118,6 +118,11 @@ class NeuralStyleModel:
         """The steps of the whole job, where no scale ends early."""
         return self.spec.epochs * self.spec.steps_per_epoch
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the last scale is looked at in strips."""
+        return self._cut(self.spec.height * self.spec.width) is not None
+
     def image(self) -> Picture:
         """The picture that the last emitted step speaks of, (H, W, 3) float32 in [0, 1], its scale's size."""
         return np.asarray(self._image[0], np.float32)

@@ -1,0 +1,102 @@
+"""Painting a pair with a preset, saving it, judging what was saved, and keeping both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.quality.evaluator import Evaluator, Measures
+from benchmarks.quality.pairs import Pair
+from nst_batch import images
+from nst_batch.material import Material
+from nst_batch.settings import Patch, Settings, resolve
+from nst_batch.studio import Studio
+
+
+@dataclass(frozen=True)
+class Painting:
+    """One saved picture: where it lies, how it was made, how it is judged."""
+
+    pair: str
+    preset: str
+    size: int
+    path: Path
+    steps: int
+    seconds: float  # of optimisation
+    processor_seconds: float  # the same, all cores added up
+    measures: Measures
+
+    def __str__(self) -> str:
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in asdict(self.measures).items())
+        return f"{self.pair} {self.preset} {self.size}: {self.steps} steps, {self.seconds:.0f} s  {figures}"
+
+
+class Painter:
+    """Paints what is not there yet; one network for all, one judge a pair."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._studio: Studio | None = None
+        self._judges: dict[str, Evaluator] = {}
+
+    def kept(self, pair: Pair, preset: str, size: int) -> Painting | None:
+        """What was painted before with the very same settings; None where nothing was."""
+        picture, facts = self._paths(pair, preset, size)
+        if not facts.exists():
+            return None
+        known = json.loads(facts.read_bytes())
+        measures = Measures(**known.pop("measures"))
+        return Painting(pair.name, preset, size, picture, measures=measures, **known)
+
+    def paint(self, pair: Pair, preset: str, size: int) -> Painting:
+        """The picture and its figures, painted now where they are not kept."""
+        found = self.kept(pair, preset, size)
+        return found if found is not None else self._paint(pair, preset, size)
+
+    def _paint(self, pair: Pair, preset: str, size: int) -> Painting:
+        picture, facts = self._paths(pair, preset, size)
+        if self._studio is None:
+            self._studio = Studio.open("auto", "cpu", images.ImageLimits(), 60.0)
+        settings = _settings(preset, size)
+        model = self._studio.model(settings, _material(pair, size), self._studio.precision("auto"))
+        begun, last = time.process_time(), None
+        for step in model.steps():
+            last = step
+        if last is None:
+            raise RuntimeError("no step was made")
+        known = {"steps": last.step, "seconds": last.seconds, "processor_seconds": time.process_time() - begun}
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(images.encode(model.image()))
+        measures = self._judge(pair).measure(images.decode(picture).rgb)
+        facts.write_text(json.dumps({**known, "measures": asdict(measures)}, indent=1))
+        return Painting(pair.name, preset, size, picture, measures=measures, **known)
+
+    def _judge(self, pair: Pair) -> Evaluator:
+        if pair.name not in self._judges:
+            if self._studio is None:
+                raise RuntimeError("the judge comes after the painter")
+            self._judges[pair.name] = Evaluator(self._studio.weights, pair.content(), pair.style())
+        return self._judges[pair.name]
+
+    def _paths(self, pair: Pair, preset: str, size: int) -> tuple[Path, Path]:
+        text = _settings(preset, size).model_dump_json()
+        stem = f"{pair.name}_{preset}_{size}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        return self._folder / f"{stem}.png", self._folder / f"{stem}.json"
+
+
+def _settings(preset: str, size: int) -> Settings:
+    return resolve(Patch.model_validate({"preset": preset, "size": size}))
+
+
+def _material(pair: Pair, size: int) -> Material:
+    """As a job has it: both pictures brought to the size."""
+    content, style = pair.content(), pair.style()
+    shape = images.working_size(content.shape[1], content.shape[0], size)
+    small = images.resize_array(style, images.working_size(style.shape[1], style.shape[0], size))
+    sized: np.ndarray = images.resize_array(content, shape)
+    return Material(content=sized, styles=((small, 1.0),), init=None, alpha=None, size=shape, notes=())

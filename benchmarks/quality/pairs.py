@@ -1,0 +1,69 @@
+"""The pairs that are judged: drawn by this project, or pictures named on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst_batch import images
+from nst_batch.sample import draw_landscape, draw_painting
+
+DRAWN_SIDE = 1024
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A content and a style, decoded when they are asked for."""
+
+    name: str
+    content: Callable[[], NDArray[np.float32]]  # (H, W, 3) RGB in [0, 1]
+    style: Callable[[], NDArray[np.float32]]
+
+
+def drawn_pairs() -> tuple[Pair, ...]:
+    """Two pairs, unlike in motif and palette."""
+    return (Pair("valley-swirls", _valley, _swirls), Pair("church-embers", _church, _embers))
+
+
+def pairs_in(folder: Path, contents: Sequence[str], styles: Sequence[str]) -> tuple[Pair, ...]:
+    """Every content with every style, by their file names in a folder."""
+    return tuple(
+        Pair(
+            f"{Path(content).stem}-{Path(style).stem}", partial(_read, folder / content), partial(_read, folder / style)
+        )
+        for content in contents
+        for style in styles
+    )
+
+
+def _read(path: Path) -> NDArray[np.float32]:
+    return images.decode(path).rgb
+
+
+def _valley() -> NDArray[np.float32]:
+    return _unit(draw_landscape(DRAWN_SIDE, DRAWN_SIDE * 3 // 4))
+
+
+def _church() -> NDArray[np.float32]:
+    """The church and the peak above it: a part of a larger landscape."""
+    whole = _unit(draw_landscape(2 * DRAWN_SIDE, 2 * DRAWN_SIDE * 3 // 4, seed=3))
+    height, width = DRAWN_SIDE * 3 // 4, DRAWN_SIDE
+    return whole[height // 4 :, width * 3 // 4 :][:height, :width]
+
+
+def _swirls() -> NDArray[np.float32]:
+    return _unit(draw_painting(DRAWN_SIDE, DRAWN_SIDE * 3 // 4))
+
+
+def _embers() -> NDArray[np.float32]:
+    """Another painting of the kind, red where it was blue."""
+    return _unit(draw_painting(DRAWN_SIDE, DRAWN_SIDE * 3 // 4, seed=5))[..., ::-1].copy()
+
+
+def _unit(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return picture.astype(np.float32) / np.float32(255)

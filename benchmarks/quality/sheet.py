@@ -1,0 +1,45 @@
+"""The contact sheet: a row a pair and preset, a column a size, all at one height, so that looks can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from benchmarks.quality.paintings import Painting
+from benchmarks.quality.pairs import Pair
+from nst_batch import images
+
+SIDE = 360  # pixels, long side of a picture on the sheet
+GAP, LABEL = 8, 18
+PAPER, INK = (250, 249, 246), (40, 40, 40)
+
+
+def draw_sheet(path: Path, pairs: Sequence[Pair], paintings: Sequence[Painting]) -> None:
+    """Save the sheet as JPEG: of each pair content and style, then every preset at every size."""
+    rows: list[list[tuple[str, NDArray[np.uint8]]]] = []
+    for pair in pairs:
+        rows.append([("content", _small(pair.content())), ("style", _small(pair.style()))])
+        for preset in dict.fromkeys(each.preset for each in paintings):
+            mine = [each for each in paintings if (each.pair, each.preset) == (pair.name, preset)]
+            rows.append([(f"{preset}, {each.size} px", _small(images.decode(each.path).rgb)) for each in mine])
+    height = max(picture.shape[0] for row in rows for _, picture in row)
+    columns = max(len(row) for row in rows)
+    cell = SIDE + GAP, height + LABEL + GAP
+    sheet = Image.new("RGB", (columns * cell[0] + GAP, len(rows) * cell[1] + GAP), PAPER)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for y, row in enumerate(rows):
+        for x, (label, picture) in enumerate(row):
+            at = GAP + x * cell[0], GAP + y * cell[1]
+            pen.text(at, label, fill=INK, font=font)
+            sheet.paste(Image.fromarray(picture), (at[0], at[1] + LABEL))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path, quality=88, optimize=True)
+
+
+def _small(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
+    shape = images.working_size(picture.shape[1], picture.shape[0], SIDE)
+    return images.quantize(np.clip(images.resize_array(picture, shape), 0.0, 1.0))
