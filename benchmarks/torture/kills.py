@@ -13,7 +13,6 @@ from kill_trials import (
     FAR_STEPS,
     Tally,
     go_far,
-    in_order,
     named_steps,
     other_file_system,
     random_kills,
@@ -62,7 +61,7 @@ def all_steps(folder: Path, first: int, size: int) -> Figures:
     """Every named step, ``size`` times over."""
     del first
     total = Tally()
-    near = in_order(step for step in named_steps() if step not in FAR_STEPS)
+    near = [step for step in named_steps() if step not in FAR_STEPS]
     for number in range(size):
         total += _steps(KillHouse(folder / f"near{number}"), near)
         place = other_file_system(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -20,6 +21,7 @@ import nst_batch.spool
 FAR_STEPS = ("move.copied", "publish.copied", "publish.moved")
 RETRY_STEPS = ("retry.built", "retry.noted", "retry.moved", "retry.removed")
 CUT_STEPS = ("fetch.copied", "fetch.recorded", "second_look.done")
+ALONE_STEPS = (*CUT_STEPS, "second_look.counted", "running.renamed")
 
 
 def named_steps() -> list[str]:
@@ -152,6 +154,8 @@ def step_kills(house: KillHouse, steps: Iterable[str]) -> Tally:
 
 def _kill_in_scene(house: KillHouse, step: str) -> bool:
     """Set the scene that makes a daemon come to the step, and kill it there."""
+    if step in ALONE_STEPS:
+        house.empty()  # what an earlier kill has left would come to these steps first
     if step.startswith("fail."):
         house.drop_broken()
     kind = "segfault" if step == "died.counted" else "cut" if step in CUT_STEPS else "job"
@@ -168,14 +172,14 @@ def _kill_in_scene(house: KillHouse, step: str) -> bool:
     elif step == "second_look.counted":
         arguments = ["--unreadable", content]
     elif step == "running.renamed":
-        stranger.mkdir(parents=True)
+        arguments = ["--stranger", f"running.built={title}"]
     elif step.startswith("recover.") and not _killed_at(house, "handout.counted"):
         return False  # a daemon that dies right after handing out leaves something to recover
     reached = _killed_at(house, step, *arguments)
     if "--meddle" in arguments:
         house.given[title][content] = (house.inbox / content).read_bytes()
-    if step == "running.renamed":
-        stranger.rmdir()
+    if step == "running.renamed" and stranger.exists():
+        shutil.rmtree(stranger)
     return reached
 
 

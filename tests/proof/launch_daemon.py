@@ -1,11 +1,12 @@
 """The real daemon as a process that can be killed at a named step of its spool.
 
     python launch_daemon.py --config FILE [--once] [--quick] [--kill-at STEP:N] [--meddle STEP=FILE]
-                            [--unreadable FILE] [--retry JOB]
+                            [--stranger STEP=FOLDER] [--unreadable FILE] [--retry JOB]
 
 ``--quick`` puts quick_worker.py at the worker's place. ``--kill-at`` ends the process by SIGKILL when it comes to
 the N-th occurrence of a step. ``--meddle`` changes an image of the inbox when it first comes to a step: one that is cut
-short becomes whole, any other one longer. ``--unreadable`` is an image that the disk cannot read. ``--retry`` runs the
+short becomes whole, any other one longer. ``--stranger`` has another inbox's job put its running folder there when it
+first comes to a step. ``--unreadable`` is an image that the disk cannot read. ``--retry`` runs the
 retry command in place of the daemon.
 
 In the environment: ``DISK_SAYS``, see full_disk.py, and ``BLOCKED_RETRY_SECONDS``, how soon a disk that has refused is
@@ -30,6 +31,7 @@ from nst_batch.daemon import Daemon, Once
 from nst_batch.errors import NstError
 from nst_batch.spool import retry_job
 from nst_batch.spool.copying import UnreadableError
+from nst_batch.spool.layout import RUNNING_MARKER
 from nst_batch.spool.primitives import Identity
 from nst_batch.workers import WORKER_COMMAND
 
@@ -39,17 +41,23 @@ QUICK = (sys.executable, str(Path(__file__).with_name("quick_worker.py")))
 class Steps:
     """Counts the steps; does what was asked for at one of them."""
 
-    def __init__(self, config: Config, kill_at: str, meddle: str) -> None:
+    def __init__(self, config: Config, kill_at: str, meddle: str, stranger: str) -> None:
         self._name, _, number = kill_at.partition(":")
         self._left = int(number or 1)
         self._meddle_at, _, file = meddle.partition("=")
         self._file = config.inbox / file
+        self._stranger_at, _, folder = stranger.partition("=")
+        self._stranger = config.outbox / "running" / folder
 
     def __call__(self, name: str) -> None:
         if name == self._meddle_at:
             self._meddle_at = ""
             data = self._file.read_bytes()
             self._file.write_bytes(data.replace(b"half", b"whole") if b"half" in data else data + b"\n")
+        if name == self._stranger_at:
+            self._stranger_at = ""
+            self._stranger.mkdir(parents=True)
+            (self._stranger / RUNNING_MARKER).write_text("another-inbox another-job")
         if name == self._name:
             self._left -= 1
             if self._left == 0:
@@ -74,12 +82,12 @@ def main() -> int:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--once", action="store_true")
     parser.add_argument("--quick", action="store_true")
-    for name in ("--kill-at", "--meddle", "--unreadable", "--retry"):
+    for name in ("--kill-at", "--meddle", "--stranger", "--unreadable", "--retry"):
         parser.add_argument(name, default="")
     asked = parser.parse_args()
     daemon_module.BLOCKED_RETRY_SECONDS = float(os.environ.get("BLOCKED_RETRY_SECONDS", "10"))
     config = load_config(asked.config)
-    files = Files(Steps(config, asked.kill_at, asked.meddle), asked.unreadable)
+    files = Files(Steps(config, asked.kill_at, asked.meddle, asked.stranger), asked.unreadable)
     if asked.retry:
         retry_job(config, asked.retry, files)
         return 0

@@ -184,7 +184,7 @@ def test_unmounted_in_mid_job(trial: Trial, which: str, seconds: float) -> None:
 def test_started_while_the_inbox_is_not_mounted(trial: Trial) -> None:
     """It waits, builds nothing into the bare folder, and begins by itself when the inbox is there."""
     title = trial.house.drop()
-    trial.house.empty(SECONDS)
+    trial.house.empty()
     other = trial.house.drop()
     disk = trial.disks["inbox"]
     disk.unmount()
