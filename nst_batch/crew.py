@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nst_batch.config import Config
-from nst_batch.fitting import advice
+from nst_batch.memory import advice
 from nst_batch.messages import Message
 from nst_batch.spool import Death, HandOut
 from nst_batch.spool.attempts import OUT_OF_MEMORY

@@ -55,13 +55,6 @@ def gpu_memory_mb(number: int | None = None, run: Callable[..., str] | None = No
     return min((float(line) for line in lines if line.isdigit()), default=0.0)
 
 
-def advice(side: int | None) -> str:
-    """What to do about a job that does not fit, where ``side`` should; None where that is not known."""
-    if side is None:
-        return "ask for a smaller size, or run it on a machine with more memory"
-    return f"size {side} should fit: ask for that or less, or run it on a machine with more memory"
-
-
 def largest_side(
     height: int,
     width: int,

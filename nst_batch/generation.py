@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from nst_batch import fitting
+from nst_batch import memory
 from nst_batch.checkpoints import Checkpoint, Checkpoints
 from nst_batch.errors import JobError
 from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, load_spec, now_iso, versions
@@ -185,7 +185,7 @@ class Sitting:
             state="failed",
             code="out_of_memory",
             message=f"size {settings.size} does not fit into the memory of {self._studio.device}: {_first_line(error)}",
-            advice=fitting.advice(fits),
+            advice=memory.advice(fits),
             retry=True,
         )
 

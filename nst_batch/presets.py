@@ -71,7 +71,7 @@ FINE = Preset(
 DRAFT = replace(FINE, epochs=3, scales=3)
 PRESETS: Mapping[str, Preset] = MappingProxyType({"classic": CLASSIC, "draft": DRAFT, "fine": FINE})
 PRESET_NAMES = tuple(PRESETS)
-DEFAULT_PRESET = "classic"
+DEFAULT_PRESET = "fine"
 
 
 def preset_of(name: str) -> Preset:

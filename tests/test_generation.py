@@ -200,11 +200,11 @@ def test_a_picture_that_does_not_fit_is_painted_in_strips(
     studio: Studio, bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     """The failure asks for a fresh process; there it is made in strips, and is the same within rounding."""
-    whole = bench(size=144, precision="float32")
+    whole = bench(size=144, preset="classic")
     assert whole.run(studio) == "done"
     SmallDevice(monkeypatch, most=100 * 67, words=words)
     monkeypatch.setattr(studio, "spent", False)
-    job = bench(size=144, precision="float32")
+    job = bench(size=144, preset="classic")
     assert job.run(studio) == "failed"
     outcome = job.outcome()
     assert (outcome.code, outcome.retry, studio.spent) == ("out_of_memory", True, True)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_batch import memory
-from nst_batch.fitting import CPU_ROOM_MB, advice, cpu_room, gpu_memory_mb, gpu_room, largest_side
+from nst_batch.fitting import CPU_ROOM_MB, cpu_room, gpu_memory_mb, gpu_room, largest_side
 from nst_batch.transfer.memory import choose_cut, peak_mb
 from nst_batch.transfer.spec import AdamSpec
 
@@ -124,5 +124,5 @@ def test_the_largest_side_fits_and_a_larger_one_does_not(height: int, width: int
 
 def test_the_advice_names_the_size() -> None:
     """Where it is known."""
-    assert "size 1408 should fit" in advice(1408)
-    assert advice(None).startswith("ask for a smaller size")
+    assert "size 1408 should fit" in memory.advice(1408)
+    assert memory.advice(None).startswith("ask for a smaller size")

@@ -146,9 +146,9 @@ def test_layers():
 
 
 def test_classic():
-    """The defaults are the contract's: classic, 512 px, 10 × 100 steps of Adam at 0.02, one scale, block5_conv2."""
-    found = resolve(Patch())
-    assert found.preset == "classic"
+    """The contract's numbers: 512 px, 10 × 100 steps of Adam at 0.02, one scale, block5_conv2; the default is fine."""
+    assert resolve(Patch()).preset == "fine"
+    found = resolve(right("preset: classic"))
     assert (found.size, found.epochs, found.steps_per_epoch, found.scales) == (512, 10, 100, 1)
     assert (found.optimizer, found.learning_rate) == ("adam", 0.02)
     assert found.content_layers == {"block5_conv2": 1.0} == dict(CONTENT_LAYERS)
@@ -192,7 +192,7 @@ def test_learning_rate_follows_the_optimizer():
     """A preset's learning rate is for its own optimiser; another one gets its own unless told."""
     assert resolve(right("optimizer: lbfgs")).learning_rate == 1.0
     assert resolve(right("optimizer: lbfgs\nlearning_rate: 0.5")).learning_rate == 0.5
-    assert resolve(right("optimizer: adam")).learning_rate == 0.02
+    assert resolve(right("optimizer: adam")).learning_rate == preset_of("fine").learning_rate
 
 
 def test_settings_survive_json():

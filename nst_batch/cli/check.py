@@ -18,7 +18,6 @@ from nst_batch.names import is_sidecar, is_temporary, natural_key
 from nst_batch.resolver import FileResolver
 from nst_batch.settings import Settings
 from nst_batch.sidecar import Expansion, JobRequest, expand, parse_sidecar
-from nst_batch.studio import transfer_spec
 from nst_batch.transfer.memory import choose_cut, peak_mb
 from nst_batch.transfer.spec import Precision
 
@@ -150,6 +149,8 @@ def _job_line(job: JobRequest, config: Config) -> tuple[str, bool]:
 
 def _memory(settings: Settings, size: tuple[int, int], config: Config) -> str:
     """What the job will hold at its peak, and what would fit where that is more than there is."""
+    from nst_batch.studio import transfer_spec  # noqa: PLC0415 - loads NumPy, which the daemon does without
+
     precision, optimizer = _precision(settings), transfer_spec(settings, *size).optimizer
     room, pixels = expected_room(config.device), size[0] * size[1]
     need = peak_mb(pixels, choose_cut(pixels, room.planned_mb, precision, optimizer), precision, optimizer)
