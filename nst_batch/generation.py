@@ -204,7 +204,9 @@ class Sitting:
         checkpoints = Checkpoints(files, self._folder)
         checkpoint = self._last_checkpoint(checkpoints, log, precision)
         # A picture goes on as it was begun, so that it is bit-equal; unless memory has run out on it since.
-        room = self._room_mb() if checkpoint is None or self._sparing else float(checkpoint.facts["room_mb"])
+        room = self._room_mb()
+        if checkpoint is not None and not self._sparing:
+            room = float(checkpoint.facts.get("room_mb", room))
         model = self._studio.model(self._spec.settings, material, precision, room)
         self._note_plan(model)
         self._resume(model, checkpoint, results)

@@ -140,6 +140,15 @@ class NeuralStyleModel:
                 return
             self._enter(self._at.scale + 1)
 
+    def run(self, on_step: Callable[[Step], object] = lambda _: None) -> Picture:
+        """Run to the end, telling ``on_step`` of each step; the finished picture, (H, W, 3) float32 in [0, 1].
+
+        Raises :class:`LossNotFiniteError`, and whatever ``on_step`` raises, which ends the run.
+        """
+        for step in self.steps():
+            on_step(step)
+        return self.image()
+
     def seconds_left(self) -> float:
         """An estimate of the time to the end, from the steps so far; NaN before the first."""
         per = self.spec.steps_per_epoch
