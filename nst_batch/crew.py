@@ -14,6 +14,7 @@ from pathlib import Path
 from nst_batch.config import Config
 from nst_batch.memory import advice
 from nst_batch.messages import Message
+from nst_batch.report.markup import duration
 from nst_batch.spool import Death, HandOut
 from nst_batch.spool.attempts import OUT_OF_MEMORY
 from nst_batch.spool.trouble import pause_for
@@ -23,6 +24,7 @@ from nst_batch.workers import WORKER_COMMAND, Device, Worker
 RENEW_AFTER_JOBS = 200
 RENEW_AFTER_GROWTH_MB = 4096.0
 END_SECONDS = 30.0  # a worker without a job that was told to end has this long
+START_SECONDS = 300.0  # a worker has at least this long to load TensorFlow, however short ``stall_timeout`` is
 ASLEEP_SECONDS = 30.0  # longer than this between two looks, and the daemon itself was not running
 
 
@@ -154,15 +156,16 @@ class Crew:
         for name, worker in list(self._workers.items()):
             for message in worker.read(now):
                 yield from self._event(worker, message)
-            is_silent = now - worker.last_beat > self._config.jobs.stall_timeout
+            silence = now - worker.last_beat
             if worker.closed or worker.process.poll() is not None:
                 yield from self._buried(name, worker, now)
             elif worker.job is not None:
-                if is_silent:
+                if silence > self._config.jobs.stall_timeout:
                     yield from self._stalled(name, worker)
             elif not worker.ready:
-                if is_silent:
-                    yield from self._never_ready(name, worker, f"took more than {self._stall_minutes} to start")
+                if silence > self._start_seconds:
+                    how = f"took more than {duration(self._start_seconds)} to start"
+                    yield from self._never_ready(name, worker, how)
             elif worker.ending:
                 if now - self._told_to_end.setdefault(name, now) > END_SECONDS:
                     worker.kill()
@@ -274,12 +277,12 @@ class Crew:
         worker.kill()
         end = worker.reap()
         del self._workers[name]
-        text = f"no step for {self._stall_minutes} on {name}; the worker was ended"
+        text = f"no step for {duration(self._config.jobs.stall_timeout)} on {name}; the worker was ended"
         yield Died(handout, _death("worker_stalled", text, end.stderr, by_signal=False))
 
     @property
-    def _stall_minutes(self) -> str:
-        return f"{self._config.jobs.stall_timeout / 60:g} minutes"
+    def _start_seconds(self) -> float:
+        return max(START_SECONDS, self._config.jobs.stall_timeout)
 
     def _is_spent(self, name: str, worker: CrewWorker) -> bool:
         grown = worker.memory_mb - self._first_memory.get(name, worker.memory_mb)

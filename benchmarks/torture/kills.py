@@ -105,7 +105,7 @@ def deaths(folder: Path, first: int, size: int) -> Figures:
     for number in range(size):
         for kind in FATAL:
             house = KillHouse(
-                folder / f"{kind}{number}", jobs={"attempts": 3, "backoff_seconds": [0.05], "stall_timeout": 1}
+                folder / f"{kind}{number}", jobs={"attempts": 3, "backoff_seconds": [0.05], "stall_timeout": 3}
             )
             bad = house.drop(kind, priority=1)
             house.drop()

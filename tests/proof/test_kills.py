@@ -83,7 +83,7 @@ def test_a_job_that_ends_its_worker_fails_and_the_next_one_starts(
     make: Make, kind: str, reason: str, most: int
 ) -> None:
     """At most three runs, the reason in job.json, and the job behind it is done within 30 s."""
-    house = make(jobs={"attempts": 3, "backoff_seconds": [0.05], "stall_timeout": 1})
+    house = make(jobs={"attempts": 3, "backoff_seconds": [0.05], "stall_timeout": 3})
     bad = house.drop(kind, priority=1)
     house.drop()
     begun = time.monotonic()
