@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,25 @@ def test_check_sees_what_the_daemon_would_refuse(house: House, capsys: pytest.Ca
     assert "image_too_small: ribbon.png" in told.out
     assert "          the file is larger than 64 KiB" in told.out
     assert "2 epochs of 2 steps" in told.out
+
+
+def test_check_keeps_out_of_the_daemons_own_folder(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claims come and go there while the daemon runs; a folder that goes while it is walked broke the command."""
+    claim = house.inbox / ".nst_batch/claims/one/sidecar"
+    claim.mkdir(parents=True)
+    (claim / "taken.yaml").write_text("content: nowhere.png\n")
+    listed = os.scandir
+
+    def scandir(path: str) -> object:
+        if ".nst_batch" in str(path):
+            raise FileNotFoundError(path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert main(["check", "--config", str(house.config)]) == 0
+    assert "sidecars  none" in capsys.readouterr().out
 
 
 def test_check_of_a_file_that_is_not_there_says_so_before_anything_else(

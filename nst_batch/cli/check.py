@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,11 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _sidecars_below(inbox: Path) -> Iterator[Path]:
-    for path in inbox.rglob("*"):
-        parts = path.relative_to(inbox).parts
-        is_there = path.is_symlink() or path.is_file()
-        if is_sidecar(path.name) and is_there and not any(is_temporary(part) for part in parts):
-            yield path
+    """Where the daemon would look; its own folder, in which things come and go, is not entered."""
+    for folder, folders, files in os.walk(inbox):
+        folders[:] = [name for name in folders if not is_temporary(name)]
+        yield from (Path(folder, name) for name in files if is_sidecar(name) and not is_temporary(name))
 
 
 def _check_sidecar(path: Path, config: Config) -> bool:

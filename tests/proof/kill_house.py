@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,11 @@ class KillHouse(House):
 
     def at_work(self) -> bool:
         """Whether a worker is at a job: it holds the lock of one."""
-        return any(is_held(path) for path in (self.inbox / ".nst_batch/claims").glob("*/jobs/*/lock"))
+        return any(is_held(folder / "lock") for folder in self._job_folders())
+
+    def _job_folders(self) -> list[Path]:
+        """Those of all claims; a claim may go while it is looked at, which Path.glob would not bear."""
+        return [Path(path) for path in glob(f"{escape(str(self.inbox))}/.nst_batch/claims/*/jobs/*")]  # noqa: PTH207 - see above
 
     def has_work(self) -> bool:
         """Whether a sidecar waits or a claim stands."""
@@ -147,7 +152,7 @@ class KillHouse(House):
     def _signs(self) -> tuple[int, ...]:
         """What changes while the daemon or a worker gets on."""
         claims = self.inbox / ".nst_batch/claims"
-        touched = [path for path in (*claims.glob("*/jobs/*"), claims, self.outbox, self.root) if path.exists()]
+        touched = [*self._job_folders(), *(path for path in (claims, self.outbox, self.root) if path.exists())]
         logs = [path.stat().st_size for path in self.root.glob("daemon-*.log")]
         return (*logs, *(_mtime(path) for path in touched))
 

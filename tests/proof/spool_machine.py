@@ -12,6 +12,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -25,6 +26,12 @@ SETTLE_SECONDS = 5.0
 AT_WORK = 2
 TALLY: Counter[str] = Counter()  # what has happened over all runs, so that a quiet machine is noticed
 PICKS = st.integers(0, 1 << 16)
+
+
+def _record_of(claim: Path) -> dict[str, Any]:
+    """What a claim's folder says of itself; nothing where it was killed before the intent was whole."""
+    record: dict[str, Any] = json.loads((claim / "claim.json").read_bytes()) if (claim / "claim.json").exists() else {}
+    return record
 
 
 class SpoolMachine(RuleBasedStateMachine):
@@ -113,8 +120,17 @@ class SpoolMachine(RuleBasedStateMachine):
         self.written[name] = self.world.mono
         if rest[count:]:
             self.partial[name] = rest[count:]
-        if any((self.world.inbox / sidecar).exists() for sidecar in self.plan.titles if sidecar[:-5] in name):
+        waits = any((self.world.inbox / sidecar).exists() for sidecar in self.plan.titles if sidecar[:-5] in name)
+        if waits or self._is_to_be_copied(name):
             self._now_is(name, path.read_bytes())
+
+    def _is_to_be_copied(self, name: str) -> bool:
+        """Whether a claim names the image and was killed before it copied it: the change undoes the claim."""
+        for claim in self.world.claims():
+            for source in _record_of(claim).get("sources", ()):
+                if source["path"] == name and not (claim / source["stored"]).exists():
+                    return True
+        return False
 
     @precondition(lambda self: self._waiting())
     @rule(pick=PICKS, what=st.sampled_from(("sidecar", "image", "image")))
@@ -245,8 +261,8 @@ class SpoolMachine(RuleBasedStateMachine):
         TALLY["handed out"] += 1
 
     def _check_stillness(self, claim: Path) -> None:
-        record = json.loads((claim / "claim.json").read_bytes()) if (claim / "claim.json").exists() else None
-        if record is None:
+        record = _record_of(claim)
+        if not record:
             return  # killed before the intent was whole
         for path in (record["origin"], *(source["path"] for source in record["sources"])):
             still = self.world.mono - self.written.get(path, 0.0)

@@ -26,3 +26,15 @@ def test_whatever_happens_every_job_is_in_exactly_one_place(monkeypatch: pytest.
     run_state_machine_as_test(SpoolMachine, settings=quick)
     kills = sum(count for what, count in TALLY.items() if what.startswith("kill "))
     assert min(kills, TALLY["done"], TALLY["failed"], TALLY["retries"], TALLY["worker deaths"]) > 0, TALLY
+
+
+def test_an_image_that_grows_between_the_claim_and_its_copy_comes_out_whole() -> None:
+    """The machine's books once called this wrong: killed right after the claim, then the writer goes on."""
+    machine = SpoolMachine()
+    machine.begin(after="archive")
+    machine.drop_in_part(kind="plain", pick=0)
+    machine.kill_now(steps=2)
+    machine.hand_out(seconds=6.0)
+    (claim,) = machine.world.claims()
+    assert not (claim / "copied").exists()
+    machine.teardown()
