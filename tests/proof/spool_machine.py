@@ -120,8 +120,8 @@ class SpoolMachine(RuleBasedStateMachine):
         self.written[name] = self.world.mono
         if rest[count:]:
             self.partial[name] = rest[count:]
-        waits = any((self.world.inbox / sidecar).exists() for sidecar in self.plan.titles if sidecar[:-5] in name)
-        if waits or self._is_to_be_copied(name):
+        sidecar = f"{name.removesuffix('.jpg')[:-1]}.yaml"  # s1.yaml of s1a.jpg
+        if (self.world.inbox / sidecar).exists() or self._is_to_be_copied(name):
             self._now_is(name, path.read_bytes())
 
     def _is_to_be_copied(self, name: str) -> bool:

@@ -1,0 +1,228 @@
+"""How soon is the tutorial's loss reached? TensorFlow's tutorial and ours side by side, on the tutorial's objective.
+
+    python -m benchmarks.time_to_loss [--images FOLDER --contents A.jpg --styles C.jpg D.jpg] [--size 256]
+
+Each contestant of ours descends on the tutorial's weights, layers and losses. In a round the tutorial makes
+``ROUND`` steps and each of ours ``OURS``; after it the tutorial judges our pictures by its own loss, in float32 and
+outside the time. What a round costs is told in tutorial's steps of the same round, so that a busy machine slows
+both sides alike; seconds are that times the tutorial's median step. Told are the steps and the time to the
+tutorial's loss after 300 steps, and to 1.05 times its loss after 1,000. Without --images: the two pairs that the
+project draws. Needs trained weights (``NST_BATCH_WEIGHTS`` or the Keras cache).
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst_batch.transfer.device import choose_device, prepare_tensorflow
+
+prepare_tensorflow()
+
+from benchmarks.quality.pairs import Pair, drawn_pairs, pairs_in  # noqa: E402 - TensorFlow is told to be quiet first
+from benchmarks.tutorial import (  # noqa: E402
+    CONTENT_LAYERS,
+    CONTENT_WEIGHT,
+    STYLE_LAYERS,
+    STYLE_WEIGHT,
+    TV_WEIGHT,
+    TutorialProcess,
+)
+from nst_batch import images  # noqa: E402
+from nst_batch.transfer import NeuralStyleModel  # noqa: E402
+from nst_batch.transfer.network import Network, load_network  # noqa: E402
+from nst_batch.transfer.objective import Layers, Targets, balance  # noqa: E402
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec  # noqa: E402
+from nst_batch.transfer.weights import find_weights  # noqa: E402
+
+ROUND = 10  # the tutorial's steps
+OURS = 5  # each of ours
+EARLY, LATE, LATE_SLACK = 300, 1000, 1.05
+SAME = 0.02  # bfloat16's features
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to descend: an optimiser, and the steps of each scale, coarse to fine."""
+
+    optimizer: AdamSpec | LbfgsSpec
+    steps: int  # of each scale
+    scales: int = 1
+
+
+HASTY = AdamSpec(learning_rate=0.02, beta_1=0.9, beta_2=0.99, epsilon=1e-8)
+WAYS = {
+    "adam": Way(HASTY, 400),
+    "lbfgs": Way(LbfgsSpec(), 400),
+    "adam, 3 scales": Way(HASTY, 200, 3),
+    "lbfgs, 3 scales": Way(LbfgsSpec(), 200, 3),
+}
+
+
+@dataclass
+class Contestant:
+    """A run of ours: what it has cost so far, and what the tutorial says of its pictures."""
+
+    model: NeuralStyleModel
+    steps: Iterator[Any] = field(init=False)
+    made: int = 0
+    cost: float = 0.0  # in tutorial's steps
+    ended: bool = False
+    judged: list[tuple[int, float, float]] = field(default_factory=list)  # steps, cost, loss
+
+    def __post_init__(self) -> None:
+        self.steps = self.model.steps()
+
+    def play(self, unit: float) -> None:
+        """A few steps; ``unit`` is the seconds of a tutorial's step in this round."""
+        begun = time.perf_counter()
+        for _ in range(OURS):
+            if next(self.steps, None) is None:
+                self.ended = True
+                break
+            self.made += 1
+        self.cost += (time.perf_counter() - begun) / unit
+
+    @property
+    def at_full_size(self) -> bool:
+        """Whether its picture has the size of the result, so that it can be judged."""
+        return self.model.image().shape[:2] == (self.model.spec.height, self.model.spec.width)
+
+    def reached(self, loss: float) -> tuple[int, float] | None:
+        """Steps and cost at which the tutorial's loss of its picture was first no greater than ``loss``."""
+        return next(((made, cost) for made, cost, found in self.judged if found <= loss), None)
+
+
+def tutorial_spec(way: Way, network: Network, content: Any, style: Any) -> TransferSpec:
+    """The tutorial's objective in our terms: the weights with which the engine's factors are the tutorial's.
+
+    Its content loss is a mean of squares, ours half their sum; its style loss a mean over N² Gram entries, ours that
+    divided by 4; its sum over the style layers is divided by their number, ours has weights that add up to 1.
+    """
+    relative = TransferSpec(
+        *content.shape[1:3],
+        dict.fromkeys(CONTENT_LAYERS, 1.0),
+        dict.fromkeys(STYLE_LAYERS, 1.0),
+        content_weight=1.0,
+        style_weight=1.0,
+        tv_weight=TV_WEIGHT,
+        optimizer=way.optimizer,
+        scales=way.scales,
+        epochs=way.scales,
+        steps_per_epoch=way.steps,
+    )
+    targets = _targets(relative, network, content, style)
+    factors = balance(relative, targets, pixels(content)).factors
+    (features,) = targets.content.values()
+    return replace(
+        relative,
+        content_weight=CONTENT_WEIGHT * 2.0 / float(np.prod(features.shape)) / factors["content"],
+        style_weight=STYLE_WEIGHT * 4.0 / factors["style"],
+    )
+
+
+def _targets(spec: TransferSpec, network: Network, content: Any, style: Any) -> Targets:
+    layers = Layers.of(spec)
+    return Targets(network.content_features(content, layers), network.style_statistics(style, layers))
+
+
+def pixels(picture: Any) -> int:
+    """Of (1, H, W, 3)."""
+    return int(picture.shape[1] * picture.shape[2])
+
+
+def check_objective(spec: TransferSpec, network: Network, content: Any, style: Any, tutorial: TutorialProcess) -> None:
+    """Ends the bench where ours is not the tutorial's objective, on a picture that is neither content nor style."""
+    probe = np.float32(0.5) * (content + content[:, ::-1])
+    targets = _targets(spec, network, content, style)
+    weights = balance(spec, targets, pixels(content)).tensors()
+    ours = float(network.losses(probe, Layers.of(spec), targets, weights)[-1])
+    theirs = tutorial.loss_of(probe)
+    if abs(ours / theirs - 1.0) > SAME:
+        raise SystemExit(f"the objectives differ: ours is {ours:.6g} where the tutorial's is {theirs:.6g}")
+
+
+def race(pair: Pair, size: int, last: int, ways: Sequence[str], network: Network) -> None:
+    """One pair: every way against the tutorial; prints its rows."""
+    content, style = (_sized(picture(), size) for picture in (pair.content, pair.style))
+    specs = {name: tutorial_spec(WAYS[name], network, content, style) for name in ways}
+
+    def begin(spec: TransferSpec) -> NeuralStyleModel:
+        return NeuralStyleModel(content[0], [(style[0], 1.0)], spec, network)
+
+    for spec in specs.values():  # traces every program once
+        begin(replace(spec, steps_per_epoch=2)).run()
+    contestants = {name: Contestant(begin(spec)) for name, spec in specs.items()}
+    losses: list[float] = []  # of the tutorial's picture before each step
+    units: list[float] = []
+    with TutorialProcess(content, style, network.weights.kernels, network.device.kind) as tutorial:
+        check_objective(specs[ways[0]], network, content, style, tutorial)
+        losses.append(tutorial.step())  # traced; not timed, but counted
+        while len(losses) <= last:
+            begun = time.perf_counter()
+            losses.extend(tutorial.step() for _ in range(ROUND))
+            units.append((time.perf_counter() - begun) / ROUND)
+            for one in contestants.values():
+                if one.ended:
+                    continue
+                one.play(units[-1])
+                if one.at_full_size:
+                    judged = tutorial.loss_of(one.model.image()[np.newaxis])
+                    one.judged.append((one.made, one.cost, judged))
+    second = statistics.median(units)
+    for mark, slack in ((EARLY, 1.0), (LATE, LATE_SLACK)):
+        if mark < len(losses):
+            show(pair, mark, slack * losses[mark], second, contestants)
+
+
+def show(pair: Pair, mark: int, loss: float, second: float, contestants: dict[str, Contestant]) -> None:
+    """The rows of one goal."""
+    print(f"{pair.name}, to loss {loss:.5g}: the tutorial {mark} steps, {mark * second:.0f} s", flush=True)
+    for name, one in contestants.items():
+        found = one.reached(loss)
+        if found is None:
+            least = min((value for *_, value in one.judged), default=float("nan"))
+            print(f"    {name:16} not reached in {one.made} steps; its least loss was {least:.5g}", flush=True)
+            continue
+        steps, cost = found
+        print(
+            f"    {name:16} {steps:4} steps {cost * second:7.1f} s  {mark / cost:5.1f} × sooner"
+            f"  ({mark / steps:.1f} × fewer steps)",
+            flush=True,
+        )
+
+
+def _sized(picture: Any, size: int) -> Any:
+    shape = images.working_size(picture.shape[1], picture.shape[0], size)
+    return np.asarray(images.resize_array(picture, shape), np.float32)[np.newaxis]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=Path, metavar="FOLDER")
+    parser.add_argument("--contents", nargs="+", default=[], metavar="FILE")
+    parser.add_argument("--styles", nargs="+", default=[], metavar="FILE")
+    parser.add_argument("--size", type=int, default=256, help="long side in pixels")
+    parser.add_argument("--steps", type=int, default=LATE, help="the tutorial's; 300 leaves out the later goal")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--weights", default="auto")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--device", default="auto")
+    asked = parser.parse_args()
+    pairs = pairs_in(asked.images, asked.contents, asked.styles) if asked.images else drawn_pairs()
+    device = choose_device(asked.device)
+    network = load_network(find_weights(asked.weights), precision=asked.precision, device=device)
+    print(f"{device.name}, ours in {network.precision}, {asked.size} px", flush=True)
+    for pair in pairs:
+        race(pair, asked.size, asked.steps, asked.ways, network)
+
+
+if __name__ == "__main__":
+    main()
