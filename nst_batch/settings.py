@@ -25,7 +25,7 @@ from nst_batch.presets import (
     preset_of,
 )
 from nst_batch.yamlmarks import shown
-from nst_batch.yamlmodels import ENOUGH, Expected, Fault, StrictModel, faults_error, meant, one_of
+from nst_batch.yamlmodels import ENOUGH, Expected, Fault, StrictModel, faults_error, meant, one_of, written_whole
 
 __all__ = [
     "CONTENT_LAYERS",
@@ -101,7 +101,7 @@ def _read_size(value: object) -> object:
     raise faults_error(
         Fault(
             f"must be {_PIXELS.phrase}, or full, not {shown(value)}",
-            f"write {int(value)}" if isinstance(value, float) and value.is_integer() else meant(value, ("full",)),
+            written_whole(value) or meant(value, ("full",)),
         )
     )
 

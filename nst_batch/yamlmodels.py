@@ -69,10 +69,18 @@ def faults_error(*faults: Fault) -> PydanticCustomError:
 
 
 def meant(word: object, choices: Iterable[str]) -> str:
-    """``did you mean 'epochs'?`` where one of ``choices`` is close to ``word``, else ""."""
+    """``did you mean 'epochs'?`` where one of ``choices`` is close to ``word``, or the one with that word in it, else ""."""
     by_case = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(str(word).lower()[:100], by_case, n=1, cutoff=0.6)
+    asked = str(word).lower()[:100]
+    close = [choice for choice in by_case if asked in choice.split("_")]
+    if len(close) != 1:
+        close = difflib.get_close_matches(asked, by_case, n=1, cutoff=0.6)
     return f"did you mean {by_case[close[0]]!r}?" if close else ""
+
+
+def written_whole(value: object) -> str:
+    """``write 512`` where 512.0 stands and a whole number is asked for, else "" (also where it is absurdly large)."""
+    return f"write {int(value)}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e6 else ""
 
 
 def one_of(*choices: str) -> Expected:
@@ -155,8 +163,8 @@ def _expected_problem(field: FieldInfo, marked: Marked, here: Path, rest: Path, 
         fix = f"write {_TYPOS_OF_BOOL[value.lower()]}"
     elif "text" in expected.phrase and not isinstance(value, (str, list, dict)):
         fix = "put it in quotes"
-    elif "number" in expected.phrase and isinstance(value, float) and value.is_integer():
-        fix = f"write {int(value)}"
+    elif "whole number" in expected.phrase and isinstance(value, float):
+        fix = written_whole(value)
     elif "number" in expected.phrase and isinstance(value, str) and type(scalar(value)) in (int, float):
         fix = "remove the quotes"
     parts = tuple(part for part in rest if isinstance(part, int))

@@ -71,6 +71,7 @@ def test_right_values(key, values):
         ("size: true", "or full, not true"),
         ("size: ful", "did you mean 'full'"),
         ("size: 512px", "not '512px'"),
+        ("size: 512.0", "write 512"),
         ("epochs: 0", "from 1 to 10000, not 0"),
         ("epochs: 1e3", "write 1000"),
         ("epochs: '10'", "remove the quotes"),
@@ -100,6 +101,9 @@ def test_right_values(key, values):
         ("init: contnet", "did you mean 'content'"),
         ("init: 5", "an image file, not 5"),
         ("epocs: 5", "unknown key; did you mean 'epochs'"),
+        ("steps: 5", "unknown key; did you mean 'steps_per_epoch'"),
+        ("rate: 5", "unknown key; did you mean 'learning_rate'"),
+        ("epoch: 5", "unknown key; did you mean 'epochs'"),
         ("zzz: 5", "unknown key"),
         ("size:", "no value"),
         ("content: a.jpg", "unknown key"),
@@ -124,6 +128,13 @@ def test_wrong_values(text, words):
     assert patch is None
     assert words in " ".join(str(problem) for problem in problems)
     assert {problem.line for problem in problems} == {1}
+
+
+@pytest.mark.parametrize("text", ["learning_rate: 1.0e+30", "style_weight: -2.0", "size: 1.0e+30", "epochs: 1.0e+30"])
+def test_a_number_out_of_range_is_not_offered_again(text):
+    """What is offered in its place would be refused as well."""
+    (problem,) = read(text)[1]
+    assert "write" not in str(problem)
 
 
 def test_all_problems_at_once_each_with_its_line():
