@@ -69,7 +69,7 @@ def faults_error(*faults: Fault) -> PydanticCustomError:
 
 
 def meant(word: object, choices: Iterable[str]) -> str:
-    """``did you mean 'epochs'?`` where one of ``choices`` is close to ``word``, or the one with that word in it, else ""."""
+    """``did you mean 'epochs'?`` where one of ``choices`` is close to ``word`` or alone holds it as a word, else ""."""
     by_case = {choice.lower(): choice for choice in choices}
     asked = str(word).lower()[:100]
     close = [choice for choice in by_case if asked in choice.split("_")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,3 +111,13 @@ def test_modules_have_one_duty_and_fit_a_few_screens() -> None:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
                 assert (node.end_lineno or 0) - node.lineno <= 60, f"{path}: {node.name}"
+
+
+def test_the_readme_names_every_room_and_every_page() -> None:
+    """A look at its map tells a stranger where everything is."""
+    readme = (ROOT.parent / "README.md").read_text()
+    tree = readme.split("## Where everything is")[1].split("## Developing")[0]
+    named = set(re.findall(r"[\w.]+", tree))
+    rooms = {path.name for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    pages = {path.name for path in (ROOT.parent / "docs").glob("*.md")}
+    assert rooms | pages <= named | {"__init__.py", "__main__.py"}
