@@ -201,7 +201,7 @@ class Daemon:
             self._settle_leftovers(at)
             self._hand_out(view, at)
         except (SpoolBlocked, InboxLost) as error:
-            self._block(error.code, error.message)
+            self._block(error.code, error.in_one_line)
             self._next_look = at.mono + BLOCKED_RETRY_SECONDS
         else:
             self._looked_well = True
@@ -284,7 +284,7 @@ class Daemon:
         except (SpoolBlocked, InboxLost) as error:
             if at_once:
                 raise
-            self._block(error.code, error.message)
+            self._block(error.code, error.in_one_line)
 
     def _tell_end(self, ended: Ended) -> None:
         self._told -= {(ended.id, "stop"), (ended.id, "cancel")}

@@ -30,6 +30,11 @@ class NstError(Exception):
         self.message = message
         self.advice = advice
 
+    @property
+    def in_one_line(self) -> str:
+        """What, where, and what to do, for where there is one line."""
+        return f"{self.message}; {self.advice}" if self.advice else self.message
+
 
 class UsageError(NstError):
     """The command line asks for something that cannot be (exit 2)."""

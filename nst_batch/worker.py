@@ -189,7 +189,7 @@ def do_job(run: Run, message: Message, reporter: Reporter) -> None:
         refusal = _refusal(error, folder, running)
         if refusal is None:
             raise
-        reporter.say("refused", code=refusal.code, message=refusal.message)
+        reporter.say("refused", code=refusal.code, message=refusal.in_one_line)
     else:
         if state == "yielded":
             reporter.say("yielded")

@@ -148,7 +148,10 @@ def short_of_room(places: Places, least_gb: float) -> str | None:
         except OSError as error:
             return f"{folder}: {error.strerror}"
         if free < least_gb:
-            return f"only {free:.1f} GB are free at {folder}, less than min_free_gb: {least_gb:,g}"
+            return (
+                f"only {free:.1f} GB are free at {folder}, less than min_free_gb: {least_gb:,g};"
+                " make room, or lower limits.min_free_gb in config.yaml"
+            )
     return None
 
 

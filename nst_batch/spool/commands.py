@@ -57,7 +57,7 @@ def look_from_outside(config: Config, at: Moment) -> tuple[View, tuple[Job, ...]
     try:
         return desk.look(at, jobs, taken), jobs
     except InboxLost as error:
-        return desk.lost(at, error.message), jobs
+        return desk.lost(at, error.in_one_line), jobs
 
 
 def obstacle(config: Config, fs: FileSystem | None = None) -> str | None:
@@ -76,7 +76,7 @@ def obstacle(config: Config, fs: FileSystem | None = None) -> str | None:
             if folder.is_dir():
                 _try_to_write(fs, folder)
     except NstError as error:
-        return error.message
+        return error.in_one_line
     return None
 
 

@@ -116,7 +116,7 @@ class Spool:
             with self._held():
                 return self._desk.look(at, self.jobs(), self._ledger.taken())
         except InboxLost as error:
-            return self._desk.lost(at, error.message)
+            return self._desk.lost(at, error.in_one_line)
 
     def expire(self, at: Moment) -> None:
         """What waits for missing images now waits no longer: it can be claimed, and fails."""
@@ -353,5 +353,5 @@ class Spool:
         except NstError as error:
             if error.code == INBOX_TAKEN and not self._begun:
                 raise  # it never was ours
-            return error.message
+            return error.in_one_line
         return None

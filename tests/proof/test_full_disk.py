@@ -70,6 +70,8 @@ def test_a_job_at_work_goes_back_when_the_disk_refuses(disk: Disk, monkeypatch: 
     assert disk.says("the queue waits")
     time.sleep(3)
     assert disk.house.logs().count("the queue waits") <= 2, disk.house.logs()
+    advice = {"ENOSPC": "make room", "EROFS": "mount it writable", "EACCES": "let the daemon's user"}[code]
+    assert advice in disk.house.logs(), "it says what to do"
     disk.ends_well(daemon, title)
 
 
