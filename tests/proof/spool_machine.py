@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,13 @@ def _record_of(claim: Path) -> dict[str, Any]:
     """What a claim's folder says of itself; nothing where it was killed before the intent was whole."""
     record: dict[str, Any] = json.loads((claim / "claim.json").read_bytes()) if (claim / "claim.json").exists() else {}
     return record
+
+
+def _next_tick() -> None:
+    """Wait until the kernel's clock for files has gone on: arrivals within one of its ticks have no order of their own."""
+    now = time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)
+    while time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE) == now:
+        pass
 
 
 class SpoolMachine(RuleBasedStateMachine):
@@ -59,6 +67,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     def _drop(self, kind: str) -> list[str]:
         """The names of a new pair's files, images first."""
+        _next_tick()
         before = set(self.plan.files)
         add_pair(self.plan, f"s{self.number}", kind)
         self.number += 1
@@ -113,6 +122,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def _write_on(self, name: str, count: int) -> None:
         rest = self.partial.pop(name)
         path = self.world.inbox / name
+        _next_tick()
         if not path.exists():
             return  # taken as it stood, after having been still for the whole window
         with path.open("ab") as file:
@@ -166,6 +176,7 @@ class SpoolMachine(RuleBasedStateMachine):
         name = names[pick % len(names)]
         self.plan.retried.add(name)
         TALLY["retries"] += 1
+        _next_tick()
         self._do(lambda: retry_job(self.world.config, name, self.world.fs))
 
     # --- time --------------------------------------------------------------------------------------------
