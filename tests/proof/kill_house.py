@@ -121,8 +121,8 @@ class KillHouse(House):
         return any(is_held(folder / "lock") for folder in self._job_folders())
 
     def _job_folders(self) -> list[Path]:
-        """Those of all claims; a claim may go while it is looked at, which Path.glob would not bear."""
-        return [Path(path) for path in glob(f"{escape(str(self.inbox))}/.nst_batch/claims/*/jobs/*")]  # noqa: PTH207 - see above
+        """Those of all claims, not the marks beside them; a claim may go meanwhile, which Path.glob would not bear."""
+        return [Path(path) for path in glob(f"{escape(str(self.inbox))}/.nst_batch/claims/*/jobs/*/")]  # noqa: PTH207 - see above
 
     def has_work(self) -> bool:
         """Whether a sidecar waits or a claim stands."""

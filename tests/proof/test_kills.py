@@ -46,6 +46,15 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def test_the_house_tells_a_job_from_the_mark_that_it_is_done(make: Make) -> None:
+    """Looked at in the moment between two jobs of a claim, the mark was once taken for a job's folder."""
+    house = make()
+    mark = house.inbox / ".nst_batch/claims/one/jobs/0001.done"
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+    assert not house.at_work()
+
+
 def test_killed_at_random_moments(make: Make) -> None:
     """Daemon, worker or both, half of the kills while a job is at work: nothing lost, twice, or seen in part."""
     tally = random_kills(make(), kills=14, jobs=6, luck=random.Random(7))
