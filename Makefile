@@ -21,7 +21,7 @@ test: $(VENV)/.dev  ## the tests that need nothing but Python
 test-system: $(VENV)/.dev  ## what needs more: a real systemd, a browser, kills
 	$(BIN)/python -m pytest -m system
 
-torture: $(VENV)/.dev  ## the long proof, about two hours; ended in between, it goes on where it was
+torture: $(VENV)/.dev  ## the long proof, two to six hours; ended in between, it goes on where it was
 	$(BIN)/python -m benchmarks.torture
 
 lint: $(VENV)/.dev  ## ruff and mypy

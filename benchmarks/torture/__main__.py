@@ -1,6 +1,6 @@
 """Run the long proof, or one trial of it, and print its figures.
 
-    python -m benchmarks.torture                   everything, about two hours; killed, it goes on where it was
+    python -m benchmarks.torture                   everything, two to six hours; killed, it goes on where it was
     python -m benchmarks.torture kills --count 80  one trial alone, with another count; keeps no state
     python -m benchmarks.torture --list
 
