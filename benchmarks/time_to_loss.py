@@ -26,7 +26,7 @@ from nst_batch.transfer.device import choose_device, prepare_tensorflow
 
 prepare_tensorflow()
 
-from benchmarks.quality.pairs import Pair, drawn_pairs, pairs_in  # noqa: E402 - TensorFlow is told to be quiet first
+from benchmarks.quality.pairs import Pair, at_size, drawn_pairs, pairs_in  # noqa: E402 - TensorFlow is told to be quiet first
 from benchmarks.tutorial import (  # noqa: E402
     CONTENT_LAYERS,
     CONTENT_WEIGHT,
@@ -35,7 +35,6 @@ from benchmarks.tutorial import (  # noqa: E402
     TV_WEIGHT,
     TutorialProcess,
 )
-from nst_batch import images  # noqa: E402
 from nst_batch.transfer import NeuralStyleModel  # noqa: E402
 from nst_batch.transfer.network import Network, load_network  # noqa: E402
 from nst_batch.transfer.objective import Layers, Targets, balance  # noqa: E402
@@ -89,11 +88,6 @@ class Contestant:
                 break
             self.made += 1
         self.cost += (time.perf_counter() - begun) / unit
-
-    @property
-    def at_full_size(self) -> bool:
-        """Whether its picture has the size of the result, so that it can be judged."""
-        return self.model.image().shape[:2] == (self.model.spec.height, self.model.spec.width)
 
     def reached(self, loss: float) -> tuple[int, float] | None:
         """Steps and cost at which the tutorial's loss of its picture was first no greater than ``loss``."""
@@ -151,7 +145,7 @@ def check_objective(spec: TransferSpec, network: Network, content: Any, style: A
 
 def race(pair: Pair, size: int, last: int, ways: Sequence[str], network: Network) -> None:
     """One pair: every way against the tutorial; prints its rows."""
-    content, style = (_sized(picture(), size) for picture in (pair.content, pair.style))
+    content, style = (at_size(picture(), size)[np.newaxis] for picture in (pair.content, pair.style))
     specs = {name: tutorial_spec(WAYS[name], network, content, style) for name in ways}
 
     def begin(spec: TransferSpec) -> NeuralStyleModel:
@@ -173,9 +167,9 @@ def race(pair: Pair, size: int, last: int, ways: Sequence[str], network: Network
                 if one.ended:
                     continue
                 one.play(units[-1])
-                if one.at_full_size:
-                    judged = tutorial.loss_of(one.model.image()[np.newaxis])
-                    one.judged.append((one.made, one.cost, judged))
+                picture = one.model.image()[np.newaxis]
+                if picture.shape == content.shape:  # not a coarse scale's
+                    one.judged.append((one.made, one.cost, tutorial.loss_of(picture)))
     second = statistics.median(units)
     for mark, slack in ((EARLY, 1.0), (LATE, LATE_SLACK)):
         if mark < len(losses):
@@ -197,11 +191,6 @@ def show(pair: Pair, mark: int, loss: float, second: float, contestants: dict[st
             f"  ({mark / steps:.1f} × fewer steps)",
             flush=True,
         )
-
-
-def _sized(picture: Any, size: int) -> Any:
-    shape = images.working_size(picture.shape[1], picture.shape[0], size)
-    return np.asarray(images.resize_array(picture, shape), np.float32)[np.newaxis]
 
 
 def main() -> None:

@@ -95,13 +95,17 @@ PLAIN_DEFAULTS: Mapping[str, Any] = MappingProxyType(
 )
 
 
+def _is_size(value: object) -> bool:
+    return type(value) is int and SMALLEST_SIZE <= value <= LARGEST_SIZE
+
+
 def _read_size(value: object) -> object:
-    if value == "full" or (type(value) is int and SMALLEST_SIZE <= value <= LARGEST_SIZE):
+    if value == "full" or _is_size(value):
         return value
     raise faults_error(
         Fault(
             f"must be {_PIXELS.phrase}, or full, not {shown(value)}",
-            written_whole(value) or meant(value, ("full",)),
+            written_whole(value, _is_size) or meant(value, ("full",)),
         )
     )
 

@@ -8,11 +8,12 @@ function that raises :func:`faults_error` with one :class:`Fault` a part.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -78,9 +79,10 @@ def meant(word: object, choices: Iterable[str]) -> str:
     return f"did you mean {by_case[close[0]]!r}?" if close else ""
 
 
-def written_whole(value: object) -> str:
-    """``write 512`` where 512.0 stands and a whole number is asked for, else "" (also where it is absurdly large)."""
-    return f"write {int(value)}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e6 else ""
+def written_whole(value: object, takes: Callable[[int], bool]) -> str:
+    """``write 512`` where 512.0 stands for a whole number that would be right, else ""."""
+    is_meant = isinstance(value, float) and value.is_integer() and takes(int(value))
+    return f"write {value:.0f}" if is_meant else ""
 
 
 def one_of(*choices: str) -> Expected:
@@ -163,12 +165,21 @@ def _expected_problem(field: FieldInfo, marked: Marked, here: Path, rest: Path, 
         fix = f"write {_TYPOS_OF_BOOL[value.lower()]}"
     elif "text" in expected.phrase and not isinstance(value, (str, list, dict)):
         fix = "put it in quotes"
-    elif "whole number" in expected.phrase and isinstance(value, float):
-        fix = written_whole(value)
+    elif "number" in expected.phrase and isinstance(value, float):
+        fix = written_whole(value, partial(_takes, field))
     elif "number" in expected.phrase and isinstance(value, str) and type(scalar(value)) in (int, float):
         fix = "remove the quotes"
     parts = tuple(part for part in rest if isinstance(part, int))
     return problem_at(marked, (*here, *parts), f"must be {expected.phrase}, not {shown(value)}", fix)
+
+
+def _takes(field: FieldInfo, value: object) -> bool:
+    """Whether a field would have accepted ``value``."""
+    try:
+        TypeAdapter(field.rebuild_annotation()).validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def _field_at(model: type[BaseModel], place: Path) -> tuple[type[BaseModel], int, FieldInfo | None]:

@@ -130,7 +130,10 @@ def test_wrong_values(text, words):
     assert {problem.line for problem in problems} == {1}
 
 
-@pytest.mark.parametrize("text", ["learning_rate: 1.0e+30", "style_weight: -2.0", "size: 1.0e+30", "epochs: 1.0e+30"])
+@pytest.mark.parametrize(
+    "text",
+    ["learning_rate: 1.0e+30", "style_weight: -2.0", "size: 1.0e+30", "epochs: 1.0e+30", "size: 2e4", "epochs: 2e4"],
+)
 def test_a_number_out_of_range_is_not_offered_again(text):
     """What is offered in its place would be refused as well."""
     (problem,) = read(text)[1]

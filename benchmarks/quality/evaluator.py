@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nst_batch.images import resize_array, working_size
+from benchmarks.quality.pairs import at_size
+from nst_batch.images import resize_array
 from nst_batch.transfer.color import LUMA
 from nst_batch.transfer.losses import gram_matrix, positions
 from nst_batch.transfer.vgg19 import StyleContentModel
@@ -66,20 +67,20 @@ class Evaluator:
     def __init__(self, weights: Weights, content: Picture, style: Picture) -> None:
         layers = sorted({*CONTENT, *GRAM, *HELD_OUT})
         self._extract = tf.function(StyleContentModel(weights.kernels, layers))
-        self._shape = working_size(content.shape[1], content.shape[0], SIDE)
-        self._content = self._features(resize_array(content, self._shape))
-        small_style = resize_array(style, working_size(style.shape[1], style.shape[0], SIDE))
+        small_content, small_style = at_size(content, SIDE), at_size(style, SIDE)
+        self._shape = small_content.shape[0], small_content.shape[1]
+        self._content = self._features(small_content)
         self._style = self._features(small_style)
         self._fineness = fineness(small_style)
         self._unstyled = self._distance(self._content)
 
     def measure(self, picture: Picture) -> Measures:
         """The measures of a result."""
-        at_size = resize_array(picture, self._shape)
-        found = self._features(at_size)
+        sized = resize_array(picture, self._shape)
+        found = self._features(sized)
         content = [float(np.sum((found[n] - self._content[n]) ** 2) / np.sum(self._content[n] ** 2)) for n in CONTENT]
         grams = [_relative(_gram(found[name]), _gram(self._style[name])) for name in GRAM]
-        grain, speckle = (mine / theirs for mine, theirs in zip(fineness(at_size), self._fineness, strict=True))
+        grain, speckle = (mine / theirs for mine, theirs in zip(fineness(sized), self._fineness, strict=True))
         return Measures(*content, *grams, self._distance(found) / self._unstyled, grain, speckle)
 
     def _features(self, picture: Picture) -> Features:

@@ -8,10 +8,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.quality.evaluator import Evaluator, Measures
-from benchmarks.quality.pairs import Pair
+from benchmarks.quality.pairs import Pair, at_size
 from nst_batch import images
 from nst_batch.material import Material
 from nst_batch.settings import Patch, Settings, resolve
@@ -95,8 +93,6 @@ def _settings(preset: str, size: int) -> Settings:
 
 def _material(pair: Pair, size: int) -> Material:
     """As a job has it: both pictures brought to the size."""
-    content, style = pair.content(), pair.style()
-    shape = images.working_size(content.shape[1], content.shape[0], size)
-    small = images.resize_array(style, images.working_size(style.shape[1], style.shape[0], size))
-    sized: np.ndarray = images.resize_array(content, shape)
-    return Material(content=sized, styles=((small, 1.0),), init=None, alpha=None, size=shape, notes=())
+    content, style = at_size(pair.content(), size), at_size(pair.style(), size)
+    shape = content.shape[0], content.shape[1]
+    return Material(content=content, styles=((style, 1.0),), init=None, alpha=None, size=shape, notes=())

@@ -41,6 +41,11 @@ def pairs_in(folder: Path, contents: Sequence[str], styles: Sequence[str]) -> tu
     )
 
 
+def at_size(picture: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """The picture with its long side made ``side`` pixels."""
+    return images.resize_array(picture, images.working_size(picture.shape[1], picture.shape[0], side))
+
+
 def _read(path: Path) -> NDArray[np.float32]:
     return images.decode(path).rgb
 

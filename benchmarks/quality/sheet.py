@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.quality.paintings import Painting
-from benchmarks.quality.pairs import Pair
+from benchmarks.quality.pairs import Pair, at_size
 from nst_batch import images
 
 SIDE = 360  # pixels, long side of a picture on the sheet
@@ -41,5 +41,4 @@ def draw_sheet(path: Path, pairs: Sequence[Pair], paintings: Sequence[Painting])
 
 
 def _small(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
-    shape = images.working_size(picture.shape[1], picture.shape[0], SIDE)
-    return images.quantize(np.clip(images.resize_array(picture, shape), 0.0, 1.0))
+    return images.quantize(at_size(picture, SIDE))

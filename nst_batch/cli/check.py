@@ -136,7 +136,7 @@ def _job_line(job: JobRequest, config: Config) -> tuple[str, bool]:
             if role == "style":
                 images.working_size(header.width, header.height, settings.style_side(max(height, width)), ref.name)
     except JobError as error:
-        return f"{job.title}: {error.code}: {error.message}; {error.advice}", False
+        return f"{job.title}: {error.code}: {error.in_one_line}", False
     styles = " + ".join(ref.name for ref, _ in job.styles)
     return (
         f"{job.title}: {job.content.name} ({content.width} × {content.height}) with {styles}, "

@@ -14,7 +14,7 @@ def test_whatever_happens_every_job_is_in_exactly_one_place(monkeypatch: pytest.
     """Drop, part-write, rename, delete, kill, restart, retry, cancel, clock jump; the books are held after each."""
     monkeypatch.setattr(os, "fsync", lambda fd: None)  # a kill loses nothing that was written
     quick = settings(
-        max_examples=70,
+        max_examples=150,
         stateful_step_count=40,
         deadline=None,
         derandomize=True,
