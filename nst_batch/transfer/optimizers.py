@@ -73,6 +73,8 @@ class Adam:
 class Lbfgs:
     """L-BFGS (Nocedal 1980; Liu and Nocedal 1989) projected on the box [0, 1], with Armijo backtracking.
 
+    The first guess of the inverse Hessian is a multiple of :func:`coarse_metric` rather than of the identity, so that
+    broad changes of tone and colour, of which a gradient pixel by pixel says little, are made early.
     Pixels that stand at a bound with the gradient pushing outward are held for the direction; the trial
     picture is clipped, and shortened along the straight line to it (which stays in the box) while the loss
     does not fall enough. After ``RESTART_AFTER`` refusals the history is dropped and the gradient's own
@@ -176,7 +178,8 @@ class Lbfgs:
             alphas[row] = rho[row] * _dot(state[f"s{row:02d}"], vector)
             vector -= alphas[row] * state[f"y{row:02d}"]
         newest = state[f"y{self._rows[-1]:02d}"]
-        vector *= tf.math.divide_no_nan(1.0, rho[-1] * _dot(newest, newest))
+        # γ M with γ = s·y / y·My, which is the usual s·y / y·y where M is the identity.
+        vector = coarse_metric(vector) * tf.math.divide_no_nan(1.0, rho[-1] * _dot(newest, coarse_metric(newest)))
         for row in self._rows:
             beta = rho[row] * _dot(state[f"y{row:02d}"], vector)
             vector += (alphas[row] - beta) * state[f"s{row:02d}"]
@@ -205,8 +208,27 @@ class Lbfgs:
         return {**state, "rho": tf.zeros_like(state["rho"])}
 
     def _steepest(self, state: State, gradient: Any) -> Any:
-        """The gradient, scaled to the length of a first move."""
-        return gradient * tf.math.divide_no_nan(state["first_move"], tf.reduce_mean(tf.abs(gradient)))
+        """The gradient in the metric, scaled to the length of a first move."""
+        move = coarse_metric(gradient)
+        return move * tf.math.divide_no_nan(state["first_move"], tf.reduce_mean(tf.abs(move)))
+
+
+def coarse_metric(picture: Any, blocks: int = 16) -> Any:
+    """M · picture, (1, H, W, 3), for M = 1 + Σ (b/2) P_b over b = 2, 4, … ``blocks``; M is symmetric, its eigenvalues ≥ 1.
+
+    P_b puts in the place of each pixel the mean over its block of b × b, pixels beyond the edge counted as zeros.
+    """
+    return picture + _block_means(picture, 1.0, blocks.bit_length() - 1)
+
+
+def _block_means(picture: Any, weight: float, levels: int) -> Any:
+    """weight · P₂ + 2 weight · P₄ + … of so many levels, each from the means of the level before."""
+    height, width = tf.unstack(tf.shape(picture)[1:3])
+    even = tf.pad(picture, [[0, 0], [0, height % 2], [0, width % 2], [0, 0]])
+    means = tf.nn.avg_pool2d(even, 2, 2, "VALID")
+    coarser = _block_means(means, 2.0 * weight, levels - 1) if levels > 1 else 0.0
+    enlarged = tf.repeat(tf.repeat(weight * means + coarser, 2, axis=1), 2, axis=2)
+    return enlarged[:, :height, :width]
 
 
 def _dot(a: Any, b: Any) -> Any:

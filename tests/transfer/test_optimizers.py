@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_batch.transfer.optimizers import Adam, Lbfgs, make_optimizer
+from nst_batch.transfer.optimizers import Adam, Lbfgs, coarse_metric, make_optimizer
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
 
 SHAPE = (1, 3, 4, 3)
@@ -56,6 +56,27 @@ def test_adam_stays_in_the_box():
     """A gradient that always points outward ends at the bound."""
     accepted = iterates(Adam(AdamSpec(learning_rate=0.3)), quadratic(5.0, 1.0), picture(), 20)
     np.testing.assert_array_equal(accepted[-1][0], np.ones(SHAPE, np.float32))
+
+
+@pytest.mark.parametrize("height, width", [(32, 16), (37, 21), (3, 5), (1, 1)])
+def test_metric_adds_the_means_of_blocks(height, width):
+    """As written: each pixel, and b/2 times the mean of its block of b, zeros beyond the edge."""
+    picture = np.random.default_rng(1).random((1, height, width, 3), np.float32)
+    expected = picture.astype(np.float64)
+    for block in (2, 4, 8, 16):
+        for top in range(0, height, block):
+            for left in range(0, width, block):
+                here = picture[:, top : top + block, left : left + block]
+                mean = here.sum(axis=(1, 2), keepdims=True, dtype=np.float64) / block**2
+                expected[:, top : top + block, left : left + block] += block / 2 * mean
+    np.testing.assert_allclose(coarse_metric(tf.constant(picture)), expected, rtol=1e-5)
+
+
+def test_metric_is_symmetric_and_shortens_nothing():
+    """a · Mb = Ma · b, and a · Ma ≥ a · a: what an inverse Hessian needs."""
+    a, b = (tf.constant(np.random.default_rng(seed).normal(size=(1, 19, 30, 3)).astype(np.float32)) for seed in (3, 4))
+    assert float(tf.reduce_sum(a * coarse_metric(b))) == pytest.approx(float(tf.reduce_sum(coarse_metric(a) * b)), rel=1e-3)
+    assert float(tf.reduce_sum(a * coarse_metric(a))) >= float(tf.reduce_sum(a * a))
 
 
 def test_lbfgs_finds_a_minimum_inside_and_at_the_bounds():
