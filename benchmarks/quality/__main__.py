@@ -3,11 +3,12 @@
     python -m benchmarks.quality --images FOLDER --contents A.jpg B.jpg --styles C.jpg D.jpg --write docs/quality.md
     python -m benchmarks.quality --sheet docs/pictures/presets.jpg      the project's own drawn pairs
 
-Every picture is painted, saved as PNG, and judged by what was saved (evaluator.py). It goes into the folder
-``--keep`` with its figures beside it, and what lies there already is not painted again: the bench can be ended and
-gone on with. Small sizes come first, and the slow preset last. Needs trained weights (``NST_BATCH_WEIGHTS`` or the
-Keras cache). Seconds are those of the optimisation on this machine; processor seconds, all cores added up, are steadier
-where others use the machine too.
+Every picture is painted, saved as PNG into the folder ``--keep``, and judged by what was saved (evaluator.py). Its
+figures go into the file ``--figures``, and what stands there is not painted again: the bench can be ended and gone on
+with, on another machine too, where that file was kept (docs/quality.json is the one of the table in docs/quality.md).
+Small sizes come first, and the slow preset last. Needs trained weights (``NST_BATCH_WEIGHTS`` or the Keras cache).
+Seconds are those of the optimisation on this machine; processor seconds, all cores added up, are steadier where others
+use the machine too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.quality.figures import Figures
 from benchmarks.quality.pairs import Pair, drawn_pairs, pairs_in
 from nst_batch.presets import PRESETS
 from nst_batch.transfer.device import prepare_tensorflow
@@ -49,6 +51,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=list(PRESETS))
     parser.add_argument("--sizes", nargs="+", type=int, default=[*SIZES, LARGE], help="long sides in pixels")
     parser.add_argument("--keep", type=Path, default=Path("build/quality"), metavar="FOLDER")
+    parser.add_argument("--figures", type=Path, default=Path("build/quality/figures.json"), metavar="FILE")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="draw a contact sheet of the drawn pairs")
     parser.add_argument("--only-shown", action="store_true", help="paint nothing; show what is there")
@@ -62,7 +65,7 @@ def main() -> int:
     """Paint what is missing, then show the table or draw the sheet."""
     asked = parse()
     pairs = drawn_pairs() if asked.sheet else pairs_in(asked.images, asked.contents, asked.styles)
-    painter = Painter(asked.keep)
+    painter = Painter(asked.keep, Figures(asked.figures), to_look_at=asked.sheet is not None)
     paintings: list[Painting] = []
     for pair, preset, size in plan(pairs, asked.presets, asked.sizes):
         painting = painter.kept(pair, preset, size) if asked.only_shown else painter.paint(pair, preset, size)

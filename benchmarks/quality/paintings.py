@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.quality.evaluator import Evaluator, Measures
+from benchmarks.quality.figures import Figures
 from benchmarks.quality.pairs import Pair, at_size
 from nst_batch import images
 from nst_batch.material import Material
@@ -18,13 +18,14 @@ from nst_batch.studio import Studio
 
 @dataclass(frozen=True)
 class Painting:
-    """One saved picture: where it lies, how it was made, how it is judged."""
+    """One picture: where it lies or lay, how it was made, how what was saved is judged."""
 
     pair: str
     preset: str
     size: int
     path: Path
     steps: int
+    precision: str  # of the network
     seconds: float  # of optimisation
     processor_seconds: float  # the same, all cores added up
     measures: Measures
@@ -35,19 +36,26 @@ class Painting:
 
 
 class Painter:
-    """Paints what is not there yet; one network for all, one judge a pair."""
+    """Paints what is not there yet; one network for all, one judge a pair.
 
-    def __init__(self, folder: Path) -> None:
+    With ``to_look_at`` a picture whose figures are known, but which is gone, counts as not there.
+    """
+
+    def __init__(self, folder: Path, figures: Figures, *, to_look_at: bool) -> None:
         self._folder = folder
+        self._figures = figures
+        self._to_look_at = to_look_at
         self._studio: Studio | None = None
         self._judges: dict[str, Evaluator] = {}
+        self._hashes: dict[str, str] = {}
 
     def kept(self, pair: Pair, preset: str, size: int) -> Painting | None:
-        """What was painted before with the very same settings; None where nothing was."""
-        picture, facts = self._paths(pair, preset, size)
-        if not facts.exists():
+        """What was painted before of the same pictures with the very same settings; None where nothing was."""
+        stem = self._stem(pair, preset, size)
+        known = self._figures.of(stem)
+        picture = self._folder / f"{stem}.png"
+        if known is None or (self._to_look_at and not picture.exists()):
             return None
-        known = json.loads(facts.read_bytes())
         measures = Measures(**known.pop("measures"))
         return Painting(pair.name, preset, size, picture, measures=measures, **known)
 
@@ -57,21 +65,28 @@ class Painter:
         return found if found is not None else self._paint(pair, preset, size)
 
     def _paint(self, pair: Pair, preset: str, size: int) -> Painting:
-        picture, facts = self._paths(pair, preset, size)
+        stem = self._stem(pair, preset, size)
+        picture = self._folder / f"{stem}.png"
         if self._studio is None:
             self._studio = Studio.open("auto", "cpu", images.ImageLimits(), 60.0)
         settings = _settings(preset, size)
-        model = self._studio.model(settings, _material(pair, size), self._studio.precision("auto"))
+        precision = self._studio.precision("auto")
+        model = self._studio.model(settings, _material(pair, size), precision)
         begun, last = time.process_time(), None
         for step in model.steps():
             last = step
         if last is None:
             raise RuntimeError("no step was made")
-        known = {"steps": last.step, "seconds": last.seconds, "processor_seconds": time.process_time() - begun}
+        known = {
+            "steps": last.step,
+            "precision": precision,
+            "seconds": round(last.seconds, 1),
+            "processor_seconds": round(time.process_time() - begun, 1),
+        }
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_bytes(images.encode(model.image()))
         measures = self._judge(pair).measure(images.decode(picture).rgb)
-        facts.write_text(json.dumps({**known, "measures": asdict(measures)}, indent=1))
+        self._figures.add(stem, {**known, "measures": asdict(measures)})
         return Painting(pair.name, preset, size, picture, measures=measures, **known)
 
     def _judge(self, pair: Pair) -> Evaluator:
@@ -81,10 +96,13 @@ class Painter:
             self._judges[pair.name] = Evaluator(self._studio.weights, pair.content(), pair.style())
         return self._judges[pair.name]
 
-    def _paths(self, pair: Pair, preset: str, size: int) -> tuple[Path, Path]:
-        text = _settings(preset, size).model_dump_json()
-        stem = f"{pair.name}_{preset}_{size}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-        return self._folder / f"{stem}.png", self._folder / f"{stem}.json"
+    def _stem(self, pair: Pair, preset: str, size: int) -> str:
+        """The picture's name: equal only for the same pictures painted with the same settings."""
+        if pair.name not in self._hashes:
+            pixels = hashlib.sha256(pair.content().tobytes() + pair.style().tobytes())
+            self._hashes[pair.name] = pixels.hexdigest()
+        text = self._hashes[pair.name] + _settings(preset, size).model_dump_json()
+        return f"{pair.name}_{preset}_{size}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _settings(preset: str, size: int) -> Settings:

@@ -213,16 +213,17 @@ class Lbfgs:
         return move * tf.math.divide_no_nan(state["first_move"], tf.reduce_mean(tf.abs(move)))
 
 
-def coarse_metric(picture: Any, blocks: int = 16) -> Any:
-    """M · picture, (1, H, W, 3), for M = 1 + Σ (b/2) P_b over b = 2, 4, … ``blocks``; M is symmetric, its eigenvalues ≥ 1.
+def coarse_metric(picture: Any) -> Any:
+    """M · picture, (1, H, W, 3), for M = 1 + P₂ + 2 P₄ + 4 P₈ + 8 P₁₆.
 
-    P_b puts in the place of each pixel the mean over its block of b × b, pixels beyond the edge counted as zeros.
+    P_b puts in the place of each pixel the mean over its block of b × b, pixels beyond the edge counted as zeros. M is
+    symmetric, and its eigenvalues are 1 or more.
     """
-    return picture + _block_means(picture, 1.0, blocks.bit_length() - 1)
+    return picture + _block_means(picture, 1.0, 4)
 
 
 def _block_means(picture: Any, weight: float, levels: int) -> Any:
-    """weight · P₂ + 2 weight · P₄ + … of so many levels, each from the means of the level before."""
+    """Weights 1, 2, 4 … times ``weight`` for P₂, P₄, P₈ …, so many levels, each from the means of the level before."""
     height, width = tf.unstack(tf.shape(picture)[1:3])
     even = tf.pad(picture, [[0, 0], [0, height % 2], [0, width % 2], [0, 0]])
     means = tf.nn.avg_pool2d(even, 2, 2, "VALID")
