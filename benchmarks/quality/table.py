@@ -25,16 +25,15 @@ def table(paintings: Sequence[Painting]) -> str:
 
 
 def _head(what: str) -> list[str]:
-    names = ("size", "preset", what, *COLUMNS, "steps", "seconds", "processor seconds")
+    names = ("size", "preset", what, *COLUMNS, "steps", "processor seconds")
     return ["| " + " | ".join(names) + " |", "|---:|---|---|" + "---:|" * (len(names) - 3)]
 
 
 def _row(size: int, preset: str, what: str, group: Sequence[Painting]) -> str:
     figures = [statistics.fmean(_figure(each, name) for each in group) for name in COLUMNS]
-    seconds = statistics.fmean(each.seconds for each in group)
     processor = statistics.fmean(each.processor_seconds for each in group)
     cells = [f"{value:.3f}" for value in figures]
-    return f"| {size} | {preset} | {what} | {' | '.join(cells)} | {group[0].steps} | {seconds:.0f} | {processor:.0f} |"
+    return f"| {size} | {preset} | {what} | {' | '.join(cells)} | {group[0].steps} | {processor:.0f} |"
 
 
 def _figure(painting: Painting, name: str) -> float:
