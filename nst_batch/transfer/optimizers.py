@@ -140,7 +140,7 @@ class Lbfgs:
         newton = free * self._inverse_hessian(state, free * gradient)
         slope = _dot(newton, gradient)
         usable = tf.reduce_any(state["rho"] > 0.0) & (slope > 0.0) & tf.math.is_finite(slope)
-        move = tf.cond(usable, lambda: newton, lambda: self._steepest(state, free * gradient))
+        move = tf.cond(usable, lambda: newton, lambda: self._first_move(state, coarse_metric(free * gradient)))
         later = {
             **state,
             "begun": tf.constant(True),
@@ -160,7 +160,8 @@ class Lbfgs:
         share = tf.where(tf.math.is_finite(share), tf.clip_by_value(share, 0.1, 0.5), 0.1)
 
         def restart() -> tuple[Any, State]:
-            move = self._steepest(state, _free(base, gradient) * gradient)
+            # Without the metric: however many pixels the box cuts short, each that moves lowers the loss.
+            move = self._first_move(state, _free(base, gradient) * gradient)
             return tf.clip_by_value(base - 0.1 * move, 0.0, 1.0), self._forget(state)
 
         def shorten() -> tuple[Any, State]:
@@ -207,9 +208,8 @@ class Lbfgs:
     def _forget(self, state: State) -> State:
         return {**state, "rho": tf.zeros_like(state["rho"])}
 
-    def _steepest(self, state: State, gradient: Any) -> Any:
-        """The gradient in the metric, scaled to the length of a first move."""
-        move = coarse_metric(gradient)
+    def _first_move(self, state: State, move: Any) -> Any:
+        """``move``, scaled to the length of a first one."""
         return move * tf.math.divide_no_nan(state["first_move"], tf.reduce_mean(tf.abs(move)))
 
 

@@ -101,6 +101,20 @@ def test_lbfgs_does_better_than_steepest_descent_on_a_curved_valley():
     assert accepted[-1][1] < 1e-3 * accepted[0][1]
 
 
+def test_lbfgs_restart_descends_where_the_metric_does_not():
+    """Steep pixels just above black pull the others down in the metric, and are cut short: the gradient has to do."""
+    steep = np.tile([[[1.0], [0.0]], [[0.0], [1.0]]], (1, 8, 8, 3)).astype(np.float32)
+
+    def function(image):
+        return tf.reduce_sum(steep * 10.0 * image + (1.0 - steep) * 0.5 * tf.square(image - 1.0))
+
+    start = tf.constant(np.where(steep, 1e-5, 0.5).astype(np.float32))
+    accepted = iterates(Lbfgs(LbfgsSpec()), function, start, 2 + Lbfgs.RESTART_AFTER)
+    assert len(accepted) == 2
+    assert accepted[1][1] < accepted[0][1]
+    np.testing.assert_array_less(0.5, accepted[1][0].numpy()[steep == 0])
+
+
 def test_lbfgs_iterates_do_not_rise():
     """Every accepted loss is below the one before it, but for rounding."""
     target = picture(3)
