@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from nst_batch.settings import Patch
-from nst_batch.sidecar_model import Output
+from nst_batch.sidecar_model import InboxPatch, Output
 from nst_batch.yamlmarks import shown
 from nst_batch.yamlmodels import Expected, Fault, StrictModel, faults_error, one_of
 
@@ -144,7 +143,7 @@ class Limits(StrictModel):
     ] = 2.0
 
 
-class Defaults(Patch):
+class Defaults(InboxPatch):
     """What sidecars that do not say otherwise ask for: any of their keys but content, style and title."""
 
     output: Output = None

@@ -177,6 +177,11 @@ def _whole(low: int, high: int) -> Expected:
 
 Layers = Annotated[dict[str, float] | None, BeforeValidator(_read_layers), WithJsonSchema(_LAYERS_SCHEMA)]
 Weight = Annotated[float | None, Field(ge=0), _WEIGHT]
+Start = Annotated[
+    str | None,
+    BeforeValidator(_read_init),
+    Field(description="what the optimisation starts from: content, noise, style or an image"),
+]
 
 
 class Patch(StrictModel):
@@ -215,11 +220,7 @@ class Patch(StrictModel):
         Field(gt=0, le=1000, description="length of a step"),
         Expected("a number above 0, at most 1000"),
     ] = None
-    init: Annotated[
-        str | None,
-        BeforeValidator(_read_init),
-        Field(description="what the optimisation starts from: content, noise, style or an image"),
-    ] = None
+    init: Start = None
     scales: Annotated[int | None, Field(ge=1, le=6, description="number of scales, coarse to fine"), _whole(1, 6)] = (
         None
     )

@@ -198,6 +198,10 @@ def expand(request: SidecarRequest, resolver: Resolver) -> Expansion:
     _bound(request, len(contents), len(choices))
     if request.init and not starts:
         choices = []
+    if len(starts) > 1:
+        what = f"{request.init} means {len(starts)} images, and there is one start"
+        problem = Problem(request.lines["init"], "init", what, "name one image")
+        raise ProblemsError("sidecar_invalid", request.source, (problem,))
     pairs = [(content, choice) for content in contents for choice in choices]
     return Expansion(_jobs(request, pairs, starts[0] if starts else None, bool(missing)), tuple(missing))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from nst_batch.names import fill_template, output_fault, output_parts, template_fault, title_fault
 from nst_batch.resolver import reference_fault
-from nst_batch.settings import Patch
+from nst_batch.settings import Patch, Start
 from nst_batch.yamlmarks import shown
 from nst_batch.yamlmodels import Expected, Fault, faults_error
 
@@ -50,6 +50,14 @@ def _read_styles(value: object) -> tuple[str, ...] | dict[str, float]:
     if faults:
         raise faults_error(*faults)
     return {name: float(weight) for name, weight in value.items()}
+
+
+def _below_the_inbox(value: str | None) -> str | None:
+    """A word, or an image where a sidecar's images may lie."""
+    fault = None if value is None else reference_fault(value)
+    if fault:
+        raise faults_error(fault)
+    return value
 
 
 def _read_title(value: object) -> object:
@@ -97,7 +105,13 @@ Output = Annotated[
 ]
 
 
-class SidecarModel(Patch):
+class InboxPatch(Patch):
+    """The optimisation keys where an image is looked for beside the sidecar and in the inbox, and nowhere else."""
+
+    init: Annotated[Start, AfterValidator(_below_the_inbox)] = None
+
+
+class SidecarModel(InboxPatch):
     """Every key of a sidecar, as a person writes it."""
 
     content: Annotated[

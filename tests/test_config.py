@@ -109,6 +109,7 @@ def test_home(monkeypatch):
         ("defaults: {size: 5}", "defaults.size"),
         ("defaults: {preset: finest}", "did you mean 'fine'"),
         ("defaults: {output: ../x}", "leaves the outbox"),
+        ("defaults: {init: ../x.png}", "climbs by"),
         ("defaults: {output: a, path_output: b}", "the same as output"),
         ("defaults: {content_weight: 0, style_weight: 0}", "nothing to optimise"),
         ("watch: []", "a mapping of keys"),

@@ -107,6 +107,8 @@ def test_all_problems_at_once():
     ("text", "code"),
     [
         ("content: ../a.jpg\nstyle: /b.jpg\n", "path_outside"),
+        (PAIR + "init: ../first.png\n", "path_outside"),
+        (PAIR + "init: /first.png\n", "path_outside"),
         (PAIR + "output: ../x\n", "path_outside"),
         (PAIR + "output: /x\n", "path_outside"),
         (PAIR + "title: a/b\n", "title_invalid"),
@@ -242,6 +244,8 @@ def test_start_images():
     assert job.settings.init == "first.png"
     expansion = expand(parse_sidecar(PAIR + "init: missing.png\n", "x.yaml"), Folder())
     assert (expansion.jobs, expansion.missing[0].role) == ((), "init")
+    with pytest.raises(ProblemsError, match="line 3.*means 2 images, and there is one start"):
+        jobs(PAIR + "init: '*.png'\n", Folder(**{".png": ["first.png", "second.png"]}))
 
 
 def test_on_real_files(tmp_path):
