@@ -244,7 +244,7 @@ def test_start_images():
     assert job.settings.init == "first.png"
     expansion = expand(parse_sidecar(PAIR + "init: missing.png\n", "x.yaml"), Folder())
     assert (expansion.jobs, expansion.missing[0].role) == ((), "init")
-    with pytest.raises(ProblemsError, match="line 3.*means 2 images, and there is one start"):
+    with pytest.raises(ProblemsError, match=r"line 3.*means 2 images, and there is one start"):
         jobs(PAIR + "init: '*.png'\n", Folder(**{".png": ["first.png", "second.png"]}))
 
 

@@ -45,11 +45,26 @@ def moment_sums(features: Any) -> Any:
     return tf.concat([gram_matrix(features), total[tf.newaxis]], axis=0)
 
 
+def weighted_sums(features: Any, weights: Any, *, with_means: bool) -> Any:
+    """The Gram matrix, or :func:`moment_sums`, with each position counted by its weight (1, h, w, 1), 0 or more."""
+    wide = tf.cast(features, tf.float32)
+    gram = gram_matrix(wide * tf.sqrt(weights))
+    if not with_means:
+        return gram
+    return tf.concat([gram, tf.reduce_sum(wide * weights, axis=[0, 1, 2])[tf.newaxis]], axis=0)
+
+
 def moments(sums: Any, sum_positions: Any) -> Any:
     """Covariance matrix of the filters and, as the last row, their means: (N + 1, N) sums -> (N + 1, N)."""
     mean = sums[-1] / sum_positions
     covariance = sums[:-1] / sum_positions - mean[:, tf.newaxis] * mean[tf.newaxis]
     return tf.concat([covariance, mean[tf.newaxis]], axis=0)
+
+
+def raw_moments(central: Any) -> Any:
+    """:func:`moment_sums` of one position, from its :func:`moments`: (N + 1, N) -> (N + 1, N)."""
+    mean = central[-1]
+    return tf.concat([central[:-1] + mean[:, tf.newaxis] * mean[tf.newaxis], mean[tf.newaxis]], axis=0)
 
 
 def positions(features: Any) -> Any:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from nst_batch.transfer.device import Device, choose_device, choose_precision
 from nst_batch.transfer.locate import UNTRAINED
+from nst_batch.transfer.mask import position_weights
 from nst_batch.transfer.objective import (
     Layers,
     Targets,
@@ -28,9 +29,10 @@ from nst_batch.transfer.spec import Precision
 from nst_batch.transfer.vgg19 import Pooling, StyleContentModel, convolutions
 from nst_batch.transfer.weights import Weights
 
-PROGRAMS = 32  # traced programs kept; a job needs four, and up to 13 more where it goes over strips
+PROGRAMS = 32  # traced programs kept; a job needs five, and up to 19 more where it goes over strips
 STATISTICS = 32  # style images whose statistics are kept: about 2.5 MB each
 PICTURE = tf.TensorSpec([1, None, None, 3], tf.float32)
+PLANE = tf.TensorSpec([1, None, None, 1], tf.float32)
 
 
 class Bounded:
@@ -95,6 +97,10 @@ class Network:
             return compute()
         return dict(self._statistics.get((key, tuple(image.shape), layers.style, layers.moments), compute))
 
+    def weighted_sums(self, image: Any, layers: Layers, plane: Any) -> dict[str, Any]:
+        """The style sums of ``image``, each position counted by its share of ``plane`` (1, H, W, 1)."""
+        return dict(self.program(("weighted", layers), self._trace_weighted, layers)(image, plane))
+
     def losses(self, image: Any, layers: Layers, targets: Targets, weights: Any) -> Any:
         """The loss report of a picture, without a step."""
         program = self.program(("losses", layers), self._trace_losses, layers)
@@ -144,6 +150,14 @@ class Network:
             return style_statistics(style_sums(features, layers), style_positions(features, layers), layers)
 
         return tf.function(statistics, autograph=False, input_signature=[PICTURE])
+
+    def _trace_weighted(self, layers: Layers) -> Any:
+        extract = self.extractor(layers.style)
+
+        def sums(image: Any, plane: Any) -> Any:
+            return style_sums(extract(image), layers, position_weights(plane, layers))
+
+        return tf.function(sums, autograph=False, input_signature=[PICTURE, PLANE])
 
     def _trace_losses(self, layers: Layers) -> Any:
         extract = self.extractor(layers.all)

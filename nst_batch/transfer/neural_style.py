@@ -14,18 +14,15 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
+from nst_batch.transfer.motif import Motif, Picture, Sight
 from nst_batch.transfer.network import Network
-from nst_batch.transfer.objective import Balance, Layers, Targets, balance, blend
-from nst_batch.transfer.optimizers import make_optimizer
+from nst_batch.transfer.objective import Balance
+from nst_batch.transfer.optimizers import Box, make_optimizer
 from nst_batch.transfer.pyramid import Scale, plan_scales, resize
 from nst_batch.transfer.spec import TransferSpec
-from nst_batch.transfer.staged import StagedNetwork
 from nst_batch.transfer.strips import Cut
 
-Picture = NDArray[np.float32]
-
 OUT_OF_MEMORY_WORDS = ("out of memory", "out_of_memory", "alloc_failed", "failed to allocate")
-MIN_STYLE = 32  # a style picture with a shorter side leaves the last block nothing to look at
 
 
 @dataclass(frozen=True)
@@ -66,24 +63,15 @@ class _Progress:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Sight:
-    """What a scale's pictures are compared with, and the network that looks at them."""
-
-    network: Network | StagedNetwork
-    targets: Targets
-    balance: Balance
-    weights: Any  # Balance.tensors()
-
-
 class NeuralStyleModel:
     """Owns one generation and emits its steps.
 
     ``content`` is (H, W, 3) float32 RGB in [0, 1], at least as large as the result. ``styles`` are (picture,
     weight) pairs; a style picture is looked at in its own size at the last scale, smaller at coarser ones.
     ``style_keys`` (one a style, such as a content hash) let the network remember their statistics between
-    jobs. ``init_image`` is the start where ``spec.init`` is ``image``. A scale or style of which
-    ``cut`` says that it goes strip by strip takes longer and gives the same within rounding.
+    jobs. ``init_image`` is the start where ``spec.init`` is ``image``. ``mask`` (H, W) float32 in [0, 1] is 1 where the
+    picture is painted and 0 where the content stays as it is; None paints all of it. A scale or style of which ``cut``
+    says that it goes strip by strip takes longer and gives the same within rounding.
     """
 
     def __init__(
@@ -94,6 +82,7 @@ class NeuralStyleModel:
         network: Network,
         *,
         init_image: Picture | None = None,
+        mask: Picture | None = None,
         style_keys: Sequence[Hashable | None] | None = None,
         cut: Callable[[int], Cut | None] = lambda _: None,
         clock: Callable[[], float] = time.perf_counter,
@@ -102,16 +91,15 @@ class NeuralStyleModel:
         self.scales: tuple[Scale, ...] = plan_scales(spec.height, spec.width, spec.scales, spec.epochs)
         self._network = network
         self._cut = cut
-        self._content = _tensor(content)
-        self._styles = [(_tensor(picture), weight) for picture, weight in styles]
-        self._style_keys = tuple(style_keys or [None] * len(self._styles))
-        self._init_image = None if init_image is None else _tensor(init_image)
-        self._layers = Layers.of(spec)
+        self._motif = Motif(
+            content, styles, spec, network, init_image=init_image, mask=mask, style_keys=style_keys, cut=cut
+        )
         self._optimizer = make_optimizer(spec.optimizer)
         self._clock = clock
         self._at = _Progress()
-        self._image = self._start()
-        self._state = self._optimizer.init(self._image)
+        box = self._motif.box(self.scales[0])
+        self._image = _within(box, self._motif.start(self.scales[0]))
+        self._state = self._optimizer.init(self._image, box)
 
     @property
     def total_steps(self) -> int:
@@ -177,7 +165,7 @@ class NeuralStyleModel:
     def _run(self, scale: Scale) -> Iterator[Step]:
         """The steps of one scale. The first evaluation is of the picture it starts (or goes on) from."""
         with _out_of_memory_named(scale):
-            sight = self._look(scale)
+            sight = self._motif.look(scale)
         for number, (image, state, report, accepted) in enumerate(self._evaluations(scale, sight)):
             if not accepted:
                 continue
@@ -193,7 +181,7 @@ class NeuralStyleModel:
             if self._at.ended:
                 return
 
-    def _evaluations(self, scale: Scale, sight: _Sight) -> Iterator[tuple[Any, Any, NDArray[Any], bool]]:
+    def _evaluations(self, scale: Scale, sight: Sight) -> Iterator[tuple[Any, Any, NDArray[Any], bool]]:
         """Pictures of the scale as the optimiser asks for them; each: state before it, losses, accepted."""
         image, state = self._image, self._state
         first, last = True, scale.epochs * self.spec.steps_per_epoch
@@ -217,15 +205,15 @@ class NeuralStyleModel:
         most = self._network.device.steps_per_call
         return most if room >= most else 1
 
-    def _steps(self, image: Any, state: Any, sight: _Sight, count: int) -> list[tuple[Any, Any, Any, Any]]:
+    def _steps(self, image: Any, state: Any, sight: Sight, count: int) -> list[tuple[Any, Any, Any, Any]]:
         results = sight.network.advance(
-            image, state, self._layers, sight.targets, sight.weights, optimizer=self._optimizer, count=count
+            image, state, self._motif.layers, sight.targets, sight.weights, optimizer=self._optimizer, count=count
         )
         results[-1][0].numpy()  # waits for the device, so that its time is counted
         return results
 
-    def _losses(self, image: Any, sight: _Sight) -> NDArray[Any]:
-        report = sight.network.losses(image, self._layers, sight.targets, sight.weights)
+    def _losses(self, image: Any, sight: Sight) -> NDArray[Any]:
+        report = sight.network.losses(image, self._motif.layers, sight.targets, sight.weights)
         return np.asarray(report)
 
     @contextmanager
@@ -272,42 +260,11 @@ class NeuralStyleModel:
     def _enter(self, index: int) -> None:
         """Go up to the scale of that index, picture and optimiser state enlarged."""
         scale = self.scales[index]
-        self._image = resize(self._image, scale.height, scale.width)
-        self._state = self._optimizer.resize(self._state, self._image)
+        box = self._motif.box(scale)
+        self._image = _within(box, resize(self._image, scale.height, scale.width))
+        self._state = self._optimizer.resize(self._state, self._image, box)
         at = self._at
         at.scale, at.done, at.ended, at.epoch_start = index, 0, False, math.nan
-
-    def _look(self, scale: Scale) -> _Sight:
-        """The targets and balance of one scale."""
-        content = resize(self._content, scale.height, scale.width)
-        factor = max(scale.height, scale.width) / max(self.spec.height, self.spec.width)
-        statistics = []
-        for (picture, _), key in zip(self._styles, self._style_keys, strict=True):
-            height, width = (max(MIN_STYLE, round(side * factor)) for side in picture.shape[1:3])
-            at_scale = resize(picture, height, width)
-            statistics.append(self._view(height * width).style_statistics(at_scale, self._layers, key))
-        blended = blend(statistics, [weight for _, weight in self._styles])
-        network = self._view(scale.height * scale.width)
-        targets = Targets(network.content_features(content, self._layers), blended)
-        joined = balance(self.spec, targets, scale.height * scale.width)
-        return _Sight(network, targets, joined, joined.tensors())
-
-    def _view(self, pixels: int) -> Network | StagedNetwork:
-        """How the network looks at a picture of so many pixels: in one piece, or its first blocks in strips."""
-        cut = self._cut(pixels)
-        return self._network if cut is None else StagedNetwork(self._network, cut)
-
-    def _start(self) -> Any:
-        """The picture before the first step, at the first scale's size."""
-        scale = self.scales[0]
-        if self.spec.init == "noise":
-            noise = np.random.default_rng(self.spec.seed).random((1, scale.height, scale.width, 3), np.float32)
-            return tf.constant(noise)
-        source = {"content": self._content, "style": self._styles[0][0], "image": self._init_image}
-        picture = source[self.spec.init]
-        if picture is None:
-            raise ValueError("init: image, and no init_image given")
-        return resize(picture, scale.height, scale.width)
 
 
 @contextmanager
@@ -323,5 +280,5 @@ def _out_of_memory_named(scale: Scale) -> Iterator[None]:
         raise OutOfMemoryError(scale.height, scale.width, text.partition("\n")[0]) from error
 
 
-def _tensor(picture: Picture) -> Any:
-    return tf.constant(np.asarray(picture, np.float32)[np.newaxis])
+def _within(box: Box | None, image: Any) -> Any:
+    return image if box is None else tf.clip_by_value(image, *box)

@@ -28,6 +28,7 @@ from nst_batch.transfer.losses import (
     positions,
     style_layer_loss,
     total_variation,
+    weighted_sums,
 )
 from nst_batch.transfer.spec import TransferSpec
 
@@ -124,8 +125,18 @@ def content_targets(features: Mapping[str, Any], layers: Layers) -> dict[str, An
     return {layer: features[layer] for layer in layers.content}
 
 
-def style_sums(features: Mapping[str, Any], layers: Layers) -> dict[str, Any]:
-    """Per style layer, a sum over positions that holds its statistic: those of a picture's parts add up to its own."""
+def block_of(layer: str) -> int:
+    """The number of a layer's block."""
+    return int(layer[5])
+
+
+def style_sums(features: Mapping[str, Any], layers: Layers, weights: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Per style layer, a sum over positions that holds its statistic: those of a picture's parts add up to its own.
+
+    ``weights`` (1, h, w, 1 per style layer) count positions; None counts each once.
+    """
+    if weights is not None:
+        return {n: weighted_sums(features[n], weights[n], with_means=layers.moments) for n in layers.style}
     sums = moment_sums if layers.moments else gram_matrix
     return {layer: sums(features[layer]) for layer in layers.style}
 

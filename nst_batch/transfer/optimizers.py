@@ -1,4 +1,4 @@
-"""Optimisers of a picture in [0, 1], as init / step / state.
+"""Optimisers of a picture in a box, as init / step / state.
 
 A state is a flat dict of tensors, hyperparameters included: a checkpoint can hold it, and one traced step
 serves every job. ``step`` is told the loss and gradient at the picture it last asked for, and answers
@@ -15,6 +15,7 @@ import tensorflow as tf
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
 
 State = dict[str, Any]
+Box = tuple[Any, Any]  # the least and the greatest values of a picture: (1, H, W, 3), or (1, 1, 1, 3) for all pixels
 Outcome = tuple[Any, Any, State]  # accepted (bool scalar), the next picture to evaluate, the state
 
 
@@ -27,18 +28,18 @@ class Optimizer(Protocol):
     def key(self) -> tuple[object, ...]:
         """Equal for optimisers whose steps can share one trace."""
 
-    def init(self, image: Any) -> State:
-        """The state before the first evaluation, which is at ``image``."""
+    def init(self, image: Any, box: Box | None = None) -> State:
+        """The state before the first evaluation, which is at ``image``; no box: [0, 1]."""
 
     def step(self, state: State, image: Any, loss: Any, gradient: Any) -> Outcome:
         """Told loss and gradient at ``image``: accepted or not, the next picture, the state."""
 
-    def resize(self, state: State, image: Any) -> State:
-        """The state carried to the next scale, which starts at ``image``."""
+    def resize(self, state: State, image: Any, box: Box | None = None) -> State:
+        """The state carried to the next scale, which starts at ``image`` and has its own box."""
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015, as in Keras: ε added to the root of the uncorrected v), clipped to [0, 1]."""
+    """Adam (Kingma and Ba 2015, as in Keras: ε added to the root of the uncorrected v), clipped to the box."""
 
     always_accepts = True
     key = ("adam",)
@@ -46,9 +47,10 @@ class Adam:
     def __init__(self, spec: AdamSpec) -> None:
         self._hyper = (spec.learning_rate, spec.beta_1, spec.beta_2, spec.epsilon)
 
-    def init(self, image: Any) -> State:
+    def init(self, image: Any, box: Box | None = None) -> State:
         zeros = tf.zeros_like(image)
         return {
+            **_bounds(box),
             "hyper": tf.constant(self._hyper, tf.float32),
             "count": tf.zeros([], tf.float32),
             "mean": zeros,
@@ -61,17 +63,17 @@ class Adam:
         mean = state["mean"] + (gradient - state["mean"]) * (1.0 - beta_1)
         square = state["square"] + (tf.square(gradient) - state["square"]) * (1.0 - beta_2)
         rate *= tf.sqrt(1.0 - tf.pow(beta_2, count)) / (1.0 - tf.pow(beta_1, count))
-        moved = tf.clip_by_value(image - rate * mean / (tf.sqrt(square) + epsilon), 0.0, 1.0)
+        moved = _clipped(image - rate * mean / (tf.sqrt(square) + epsilon), state)
         return tf.constant(True), moved, {**state, "count": count, "mean": mean, "square": square}
 
-    def resize(self, state: State, image: Any) -> State:
+    def resize(self, state: State, image: Any, box: Box | None = None) -> State:
         size = tf.shape(image)[1:3]
         carried = {name: tf.image.resize(state[name], size) for name in ("mean", "square")}
-        return {**state, **carried}
+        return {**state, **carried, **_bounds(box)}
 
 
 class Lbfgs:
-    """L-BFGS (Nocedal 1980; Liu and Nocedal 1989) projected on the box [0, 1], with Armijo backtracking.
+    """L-BFGS (Nocedal 1980; Liu and Nocedal 1989) projected on the box, with Armijo backtracking.
 
     The first guess of the inverse Hessian is a multiple of :func:`coarse_metric` rather than of the identity, so that
     broad changes of tone and colour, of which a gradient pixel by pixel says little, are made early.
@@ -99,9 +101,10 @@ class Lbfgs:
     def key(self) -> tuple[object, ...]:
         return ("lbfgs", self._spec.history)
 
-    def init(self, image: Any) -> State:
+    def init(self, image: Any, box: Box | None = None) -> State:
         zeros = tf.zeros_like(image)
         state = {
+            **_bounds(box),
             "first_move": tf.constant(self._spec.learning_rate * self.FIRST_MOVE, tf.float32),
             "begun": tf.constant(False),
             "refusals": tf.constant(0, tf.int32),
@@ -113,8 +116,8 @@ class Lbfgs:
         state |= {f"s{row:02d}": zeros for row in self._rows}
         return state | {f"y{row:02d}": zeros for row in self._rows}
 
-    def resize(self, state: State, image: Any) -> State:  # noqa: ARG002 - curvature does not carry over to other targets
-        return self.init(image)
+    def resize(self, state: State, image: Any, box: Box | None = None) -> State:  # noqa: ARG002 - see below
+        return self.init(image, box)  # curvature does not carry over to other targets
 
     def step(self, state: State, image: Any, loss: Any, gradient: Any) -> Outcome:
         slope = _dot(state["gradient"], image - state["image"])
@@ -136,7 +139,7 @@ class Lbfgs:
             lambda: self._forget(state),
             lambda: self._remember(state, image - state["image"], gradient - state["gradient"]),
         )
-        free = _free(image, gradient)
+        free = _free(image, gradient, state)
         newton = free * self._inverse_hessian(state, free * gradient)
         slope = _dot(newton, gradient)
         usable = tf.reduce_any(state["rho"] > 0.0) & (slope > 0.0) & tf.math.is_finite(slope)
@@ -149,7 +152,7 @@ class Lbfgs:
             "image": image,
             "gradient": gradient,
         }
-        return tf.clip_by_value(image - move, 0.0, 1.0), later
+        return _clipped(image - move, state), later
 
     def _refuse(self, state: State, image: Any, loss: Any, slope: Any) -> tuple[Any, State]:
         """The trial was no good: a shorter one, then the gradient's direction, then none at all."""
@@ -161,8 +164,8 @@ class Lbfgs:
 
         def restart() -> tuple[Any, State]:
             # Without the metric: however many pixels the box cuts short, each that moves lowers the loss.
-            move = self._first_move(state, _free(base, gradient) * gradient)
-            return tf.clip_by_value(base - 0.1 * move, 0.0, 1.0), self._forget(state)
+            move = self._first_move(state, _free(base, gradient, state) * gradient)
+            return _clipped(base - 0.1 * move, state), self._forget(state)
 
         def shorten() -> tuple[Any, State]:
             stay = refusals >= self.STAY_AFTER
@@ -236,9 +239,19 @@ def _dot(a: Any, b: Any) -> Any:
     return tf.reduce_sum(a * b)
 
 
-def _free(image: Any, gradient: Any) -> Any:
+def _bounds(box: Box | None) -> State:
+    """The part of a state that keeps a picture in its box."""
+    low, high = box or (tf.zeros([1, 1, 1, 3]), tf.ones([1, 1, 1, 3]))
+    return {"low": low, "high": high}
+
+
+def _clipped(image: Any, state: State) -> Any:
+    return tf.clip_by_value(image, state["low"], state["high"])
+
+
+def _free(image: Any, gradient: Any, state: State) -> Any:
     """1 where a pixel may move against the gradient, 0 where a bound holds it."""
-    held = ((image <= 0.0) & (gradient > 0.0)) | ((image >= 1.0) & (gradient < 0.0))
+    held = ((image <= state["low"]) & (gradient > 0.0)) | ((image >= state["high"]) & (gradient < 0.0))
     return tf.cast(~held, tf.float32)
 
 

@@ -44,7 +44,7 @@ def _on_grid(length: float) -> int:
 
 
 def resize(picture: Any, height: int, width: int) -> Any:
-    """(1, H, W, 3) brought to another size, anti-aliased, kept in [0, 1]."""
+    """(1, H, W, 3), or (1, H, W, 1), brought to another size, anti-aliased, kept in [0, 1]."""
     if tuple(picture.shape[1:3]) == (height, width):
         return picture
     resized = tf.image.resize(picture, (height, width), method="bicubic", antialias=True)

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from nst_batch.settings import VGG19_LAYERS
 from nst_batch.transfer.losses import content_loss, total_variation
-from nst_batch.transfer.network import PICTURE, Network, any_size
-from nst_batch.transfer.objective import Layers, Targets, style_losses, style_statistics, style_sums
+from nst_batch.transfer.mask import position_weights
+from nst_batch.transfer.network import PICTURE, PLANE, Network, any_size
+from nst_batch.transfer.objective import Layers, Targets, block_of, style_losses, style_statistics, style_sums
 from nst_batch.transfer.optimizers import Optimizer
 from nst_batch.transfer.vgg19 import pool
 
@@ -44,11 +45,6 @@ def within(layers: Layers, first: int, last: int) -> Layers:
     return Layers(content, style, layers.moments)
 
 
-def block_of(layer: str) -> int:
-    """The number of a layer's block."""
-    return int(layer[5])
-
-
 def stages(layers: Layers, blocks: int) -> list[Stage]:
     """The first ``blocks`` blocks, as far as the layers need them."""
     deepest = max(block_of(layer) for layer in layers.all)
@@ -59,28 +55,35 @@ def stages(layers: Layers, blocks: int) -> list[Stage]:
     return found
 
 
-def trace_see(network: Network, stage: Stage) -> Any:
-    """A strip and its core -> content features, style sums, and what the block hands on."""
+def trace_see(network: Network, stage: Stage, *, weighted: bool = False) -> Any:
+    """A strip and its core -> content features, style sums, and what the block hands on.
+
+    ``weighted``: the sums count the core's positions by a plane (1, h, w, 1), which is asked for as well.
+    """
     extract = network.extractor(stage.extracted, stage.block)
 
-    def see(given: Any, core: Any) -> Any:
+    def see(given: Any, core: Any, *plane: Any) -> Any:
         cores = _cores(extract(given), core)
         content = {layer: cores[layer] for layer in stage.layers.content}
         handed_on = pool(cores[stage.last], network.pooling) if stage.last else tf.zeros([])
-        return content, style_sums(cores, stage.layers), handed_on
+        weights = position_weights(plane[0], stage.layers, stage.block) if weighted else None
+        return content, style_sums(cores, stage.layers, weights), handed_on
 
-    return tf.function(see, autograph=False, input_signature=[input_spec(network, stage.block), _CORE])
+    signature = [input_spec(network, stage.block), _CORE, *([PLANE] if weighted else [])]
+    return tf.function(see, autograph=False, input_signature=signature)
 
 
-def trace_see_rest(network: Network, layers: Layers, first_block: int) -> Any:
+def trace_see_rest(network: Network, layers: Layers, first_block: int, *, weighted: bool = False) -> Any:
     """What the last block in strips hands on -> content features and style sums of the rest."""
     extract = network.extractor(layers.all, first_block)
 
-    def see(given: Any) -> Any:
+    def see(given: Any, *plane: Any) -> Any:
         features = extract(given)
-        return {layer: features[layer] for layer in layers.content}, style_sums(features, layers)
+        weights = position_weights(plane[0], layers, first_block) if weighted else None
+        return {layer: features[layer] for layer in layers.content}, style_sums(features, layers, weights)
 
-    return tf.function(see, autograph=False, input_signature=[input_spec(network, first_block)])
+    signature = [input_spec(network, first_block), *([PLANE] if weighted else [])]
+    return tf.function(see, autograph=False, input_signature=signature)
 
 
 def trace_judge(network: Network, layers: Layers) -> Any:

@@ -13,19 +13,20 @@ the blocks in strips: with one block a tenth of a step's time, with three a thir
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from nst_batch.transfer.losses import content_loss, total_variation
+from nst_batch.transfer.mask import halved
 from nst_batch.transfer.network import Network
-from nst_batch.transfer.objective import Layers, Targets, joined_report, style_losses, style_statistics
+from nst_batch.transfer.objective import Layers, Targets, block_of, joined_report, style_losses, style_statistics
 from nst_batch.transfer.optimizers import Optimizer
 from nst_batch.transfer.stage import (
     Stage,
-    block_of,
     stages,
     trace_back,
     trace_judge,
@@ -87,6 +88,10 @@ class StagedNetwork:
 
         return self._network.remembered_style(image, layers, key, compute)
 
+    def weighted_sums(self, image: Any, layers: Layers, plane: Any) -> dict[str, Any]:
+        """As of :class:`Network`."""
+        return self._see(image, layers, plane=plane).sums
+
     def losses(self, image: Any, layers: Layers, targets: Targets, weights: Any) -> Any:
         """As of :class:`Network`."""
         seen = self._see(image, layers)
@@ -132,28 +137,32 @@ class StagedNetwork:
 
     # --- forward --------------------------------------------------------------------------------------------
 
-    def _see(self, image: Any, layers: Layers, *, rest: bool = True) -> _Seen:
-        """A forward pass, with or without the blocks in one piece."""
+    def _see(self, image: Any, layers: Layers, *, rest: bool = True, plane: Any = None) -> _Seen:
+        """A forward pass, with or without the blocks in one piece; ``plane`` (1, H, W, 1) counts positions."""
         seen = _Seen([image])
         for stage in stages(layers, self._blocks):
             given = seen.inputs[-1]
-            program = self._network.program(("see", stage), trace_see, self._network, stage)
+            program = self._see_program(trace_see, stage, weighted=plane is not None)
             rows: list[tuple[Any, Any]] = []
             for strip in self._strips(stage, given):
-                content, sums, handed_on = program(_cut(given, strip), tf.constant(strip.core))
+                counted = () if plane is None else (plane[:, strip.core_start : strip.core_stop],)
+                content, sums, handed_on = program(_cut(given, strip), tf.constant(strip.core), *counted)
                 rows.append((content, handed_on))
                 seen.sums |= {layer: seen.sums[layer] + s if layer in seen.sums else s for layer, s in sums.items()}
             for layer in stage.layers.content:
                 seen.content[layer] = tf.concat([content[layer] for content, _ in rows], axis=1)
             seen.inputs.append(tf.concat([handed_on for _, handed_on in rows], axis=1) if stage.last else given)
+            plane = None if plane is None else halved(plane)
         remaining = self._rest(layers)
         if rest and remaining.all:
-            first = self._blocks + 1
-            program = self._network.program(("see", first, remaining), trace_see_rest, self._network, remaining, first)
-            content, sums = program(seen.inputs[-1])
+            program = self._see_program(trace_see_rest, remaining, self._blocks + 1, weighted=plane is not None)
+            content, sums = program(seen.inputs[-1], *(() if plane is None else (plane,)))
             seen.content |= content
             seen.sums |= sums
         return seen
+
+    def _see_program(self, trace: Callable[..., Any], *args: Any, weighted: bool) -> Any:
+        return self._network.program(("see", *args, weighted), partial(trace, self._network, *args, weighted=weighted))
 
     def _rest(self, layers: Layers) -> Layers:
         """The layers of the blocks in one piece."""
