@@ -33,7 +33,7 @@ class JobInput(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    role: Literal["content", "style", "init"]
+    role: Literal["content", "style", "init", "mask"]
     name: str
     path: str
     weight: float = 1.0

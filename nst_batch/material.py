@@ -6,21 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nst_batch import images
 from nst_batch.errors import JobError
 from nst_batch.job import InputFacts, JobInput, JobSpec
 from nst_batch.transfer import color
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+
+_LEAST_MASK = 1 / 4096  # the mean of a mask that paints anything to speak of
 
 
 @dataclass(frozen=True)
 class Material:
     """Arrays are float32 H × W × 3 RGB in [0, 1], as the network is to see them.
 
-    ``colors`` is the content whose colours come back on the result (``color: content``), else None.
+    ``colors`` is the content whose colours come back on the result (``color: content``), else None. ``mask``, H × W in
+    [0, 1], is 1 where the picture is painted and 0 where the content stays.
     """
 
     content: NDArray[np.float32]
@@ -30,11 +34,21 @@ class Material:
     size: tuple[int, int]  # height, width of the result
     notes: tuple[str, ...]
     colors: NDArray[np.float32] | None = None
+    mask: NDArray[np.float32] | None = None
 
     def shown(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
         """A picture of the optimisation as it is saved: at the result's size, in the colours asked for."""
-        full = picture if picture.shape[:2] == self.size else images.resize_array(picture, self.size)
+        full = picture if picture.shape[:2] == self.size else self._enlarged(picture)
         return full if self.colors is None else color.with_luminance(self.colors, color.luminance(full))
+
+    def _enlarged(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A picture of a coarse scale at the result's size, with the content in full where the mask keeps it."""
+        full = images.resize_array(picture, self.size)
+        if self.mask is None:
+            return full
+        painted = self.mask[..., np.newaxis]
+        low = self.content * (1.0 - painted)
+        return np.clip(full, low, low + painted)
 
 
 class Facts:
@@ -93,7 +107,26 @@ def load_material(spec: JobSpec, claim: Path, limits: images.ImageLimits, facts:
         size=size,
         notes=tuple(f"{each.name}: {note}" for each, picture in pictures for note in picture.notes),
         colors=colors,
+        mask=next((_mask(each, picture, content, size) for each, picture in pictures if each.role == "mask"), None),
     )
+
+
+def _mask(
+    each: JobInput, picture: images.Picture, content: images.Picture, size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """H × W in [0, 1], what is transparent counted as black. JobError where it has another shape, or paints nothing."""
+    images.check_mask_shape((picture.width, picture.height), (content.width, content.height), each.name)
+    plane = color.luminance(picture.rgb)
+    if picture.alpha is not None:
+        plane *= picture.alpha
+    plane = images.resize_array(plane, size, sharp=False)
+    if plane.mean() < _LEAST_MASK:
+        raise JobError(
+            "mask_empty",
+            f"{each.name}: the mask is black, and nothing would be painted",
+            "make white what is to be",
+        )
+    return plane
 
 
 def _decode(each: JobInput, path: Path, limits: images.ImageLimits) -> images.Picture:

@@ -20,7 +20,7 @@ from nst_batch.names import is_image, is_sidecar, is_temporary, natural_key, nor
 from nst_batch.yamlmarks import shown
 from nst_batch.yamlmodels import Fault
 
-Role = Literal["content", "style", "init"]
+Role = Literal["content", "style", "init", "mask"]
 Kind = Literal["file", "folder", "link", "other"]
 
 MAX_GLOBS = 100  # of one sidecar: each may walk the whole inbox

@@ -43,6 +43,8 @@ __all__ = [
 SMALLEST_SIZE = 32
 LARGEST_SIZE = 16384
 LARGEST_SEED = 2**31 - 1
+# What the keys that can name an image have as words of their own.
+WORDS = {"init": ("content", "noise", "style"), "mask": ("none",)}
 
 
 class Settings(BaseModel):
@@ -72,6 +74,13 @@ class Settings(BaseModel):
     format: Literal["png", "jpg", "webp", "tiff"]
     quality: Annotated[int, Field(ge=1, le=100)]
     priority: int
+    # none, or the name of an image. A job that was claimed before there were masks has none.
+    mask: str = "none"
+
+    def images(self) -> tuple[tuple[Literal["init", "mask"], str], ...]:
+        """The keys that name an image, each with its name."""
+        named: tuple[Literal["init", "mask"], ...] = ("init", "mask")
+        return tuple((key, getattr(self, key)) for key in named if getattr(self, key) not in WORDS[key])
 
     def style_side(self, long_side: int) -> int:
         """The long side at which the style is looked at, for a result of ``long_side``."""
@@ -83,6 +92,7 @@ PLAIN_DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "preset": DEFAULT_PRESET,
         "size": 512,
         "init": "content",
+        "mask": "none",
         "color": "style",
         "stop_when_flat": 0.0,
         "precision": "auto",
@@ -146,12 +156,22 @@ def _shown(value: object) -> str:
     return "an empty one" if isinstance(value, (list, dict)) else shown(value)
 
 
+def _is_image_name(value: object) -> bool:
+    return isinstance(value, str) and ("." in value or "/" in value)
+
+
 def _read_init(value: object) -> object:
-    words = ("content", "noise", "style")
-    if value in words or (isinstance(value, str) and ("." in value or "/" in value)):
+    words = WORDS["init"]
+    if value in words or _is_image_name(value):
         return value
     fix = meant(value, words) if isinstance(value, str) else ""
     raise faults_error(Fault(f"must be content, noise, style or an image file, not {shown(value)}", fix))
+
+
+def _read_mask(value: object) -> object:
+    if value in WORDS["mask"] or _is_image_name(value):
+        return value
+    raise faults_error(Fault(f"must be an image file, or none, not {shown(value)}"))
 
 
 _LAYER = {"enum": list(VGG19_LAYERS)}
@@ -181,6 +201,11 @@ Start = Annotated[
     str | None,
     BeforeValidator(_read_init),
     Field(description="what the optimisation starts from: content, noise, style or an image"),
+]
+Mask = Annotated[
+    str | None,
+    BeforeValidator(_read_mask),
+    Field(description="an image that is white where the picture is painted, black where the content stays; or none"),
 ]
 
 
@@ -221,6 +246,7 @@ class Patch(StrictModel):
         Expected("a number above 0, at most 1000"),
     ] = None
     init: Start = None
+    mask: Mask = None
     scales: Annotated[int | None, Field(ge=1, le=6, description="number of scales, coarse to fine"), _whole(1, 6)] = (
         None
     )

@@ -31,7 +31,6 @@ from nst_batch.yamlmodels import (
 )
 
 ALIASES = {"path_content": "content", "path_style": "style", "path_output": "output"}
-KEYWORDS_OF_INIT = ("content", "noise", "style")
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,13 @@ class SidecarRequest:
     content: tuple[str, ...]
     style: tuple[str, ...]
     blend: tuple[float, ...] | None  # a weight for each of ``style``, which then make one job together
-    init: str | None  # the reference of an image to start from
+    more: tuple[tuple[Role, str], ...]  # the other images asked for, by their references: a start, a mask
     title: str | None  # a template or a plain title; None: the sidecar's stem, or the usual template
     output: str
     settings: Settings
     parsed: dict[str, Any]  # the sidecar as it was read, for job.json
     max_jobs: int
-    lines: dict[str, int]  # of the keys content, style, title, init
+    lines: dict[str, int]  # of the keys content, style, title, init, mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +70,11 @@ class JobRequest:
     title: str
     output: str
     settings: Settings
-    init: FileRef | None = None
+    more: tuple[tuple[Role, FileRef], ...] = ()  # init, mask
 
     def files(self) -> tuple[tuple[Role, FileRef], ...]:
         """Every input with its role."""
-        start: tuple[tuple[Role, FileRef], ...] = (("init", self.init),) if self.init else ()
-        return (("content", self.content), *(("style", ref) for ref, _ in self.styles), *start)
+        return (("content", self.content), *(("style", ref) for ref, _ in self.styles), *self.more)
 
     @property
     def refusal(self) -> Refusal | None:
@@ -159,14 +157,15 @@ def _request(model: SidecarModel, marked: Marked, rules: SidecarRules) -> Sideca
         content=content,
         style=tuple(style),
         blend=tuple(style.values()) if isinstance(style, dict) else None,
-        init=None if settings.init in KEYWORDS_OF_INIT else settings.init,
+        more=settings.images(),
         title=model.title,
         output=rules.output if given is None else given,
         settings=_shared(settings.model_dump_json()),
         parsed=marked.data,
         max_jobs=rules.max_jobs,
         lines={
-            key: marked.line((key,)) or marked.line((f"path_{key}",)) for key in ("content", "style", "title", "init")
+            key: marked.line((key,)) or marked.line((f"path_{key}",))
+            for key in ("content", "style", "title", "init", "mask")
         },
     )
     # Each reference means a file at least, so some products are too large before any file is looked for.
@@ -188,7 +187,7 @@ def expand(request: SidecarRequest, resolver: Resolver) -> Expansion:
     missing: list[Missing] = []
     contents = _find(request, resolver, "content", request.content, missing)
     styles = _find(request, resolver, "style", request.style, missing)
-    starts = _find(request, resolver, "init", (request.init,) if request.init else (), missing)
+    more = _more(request, resolver, missing)
     if request.blend:
         whole = len(styles) == len(request.blend)
         choices = [tuple(zip(styles, request.blend, strict=True))] if whole else []
@@ -196,14 +195,23 @@ def expand(request: SidecarRequest, resolver: Resolver) -> Expansion:
         choices = [((style, 1.0),) for style in dict.fromkeys(styles)]
     contents = list(dict.fromkeys(contents))
     _bound(request, len(contents), len(choices))
-    if request.init and not starts:
+    if len(more) < len(request.more):
         choices = []
-    if len(starts) > 1:
-        what = f"{request.init} means {len(starts)} images, and there is one start"
-        problem = Problem(request.lines["init"], "init", what, "name one image")
-        raise ProblemsError("sidecar_invalid", request.source, (problem,))
     pairs = [(content, choice) for content in contents for choice in choices]
-    return Expansion(_jobs(request, pairs, starts[0] if starts else None, bool(missing)), tuple(missing))
+    return Expansion(_jobs(request, pairs, more, bool(missing)), tuple(missing))
+
+
+def _more(request: SidecarRequest, resolver: Resolver, missing: list[Missing]) -> tuple[tuple[Role, FileRef], ...]:
+    """The one image that each other key means, as far as they are there."""
+    found = []
+    for role, reference in request.more:
+        files = _find(request, resolver, role, (reference,), missing)
+        if len(files) > 1:
+            what = f"{reference} means {len(files)} images, and it is to be one"
+            problem = Problem(request.lines[role], role, what, "name one image")
+            raise ProblemsError("sidecar_invalid", request.source, (problem,))
+        found += [(role, ref) for ref in files]
+    return tuple(found)
 
 
 def _find(
@@ -235,14 +243,14 @@ Choice = tuple[tuple[FileRef, float], ...]
 def _jobs(
     request: SidecarRequest,
     pairs: Sequence[tuple[FileRef, Choice]],
-    start: FileRef | None,
+    more: tuple[tuple[Role, FileRef], ...],
     more_to_come: bool,
 ) -> tuple[JobRequest, ...]:
     several = len(pairs) > 1 or (more_to_come and max(len(request.content), len(request.style)) > 1)
     template = request.title or (DEFAULT_TEMPLATE if several else None)
     settings = request.settings
-    if start:
-        settings = settings.model_copy(update={"init": start.name})
+    if more:
+        settings = settings.model_copy(update={role: ref.name for role, ref in more})
     problems: list[Problem] = []
     jobs: list[JobRequest] = []
     for index, (content, styles) in enumerate(pairs, start=1):
@@ -252,7 +260,7 @@ def _jobs(
         if fault:
             fix = "give a title that is one file name" if request.title is None else "choose another title"
             problems.append(Problem(request.lines["title"], "title", f"{shown(title)} {fault}", fix))
-        jobs.append(JobRequest(index, content, styles, title, request.output, settings, start))
+        jobs.append(JobRequest(index, content, styles, title, request.output, settings, more))
     if problems:
         raise problems_error("title_invalid", request.source, problems)
     return tuple(jobs)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from nst_batch.names import fill_template, output_fault, output_parts, template_fault, title_fault
 from nst_batch.resolver import reference_fault
-from nst_batch.settings import Patch, Start
+from nst_batch.settings import Mask, Patch, Start
 from nst_batch.yamlmarks import shown
 from nst_batch.yamlmodels import Expected, Fault, faults_error
 
@@ -109,6 +109,7 @@ class InboxPatch(Patch):
     """The optimisation keys where an image is looked for beside the sidecar and in the inbox, and nowhere else."""
 
     init: Annotated[Start, AfterValidator(_below_the_inbox)] = None
+    mask: Annotated[Mask, AfterValidator(_below_the_inbox)] = None
 
 
 class SidecarModel(InboxPatch):

@@ -106,6 +106,7 @@ class Studio:
             spec,
             self._network(precision),
             init_image=material.init,
+            mask=material.mask,
             style_keys=[_content_key(picture) for picture, _ in material.styles],
             cut=lambda pixels: choose_cut(pixels, room, precision, spec.optimizer),
         )

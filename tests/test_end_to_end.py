@@ -145,6 +145,36 @@ def test_a_failed_job_is_mended_and_put_back(studio: House) -> None:
     studio.wait_for(lambda: not (studio.inbox / "retry-again").exists(), "an empty inbox")
 
 
+def test_a_mask_goes_the_way_of_its_pair(studio: House) -> None:
+    """One of another shape fails its job and lies beside the pair; mended and put back, it says what is painted."""
+    Image.new("L", (64, 64), 255).save(studio.inbox / "sky.png")
+    studio.pair("masked", mask="sky.png", size=64)
+    studio.wait_for(finished(studio, "failed/masked"), "a failed job")
+    failed = studio.job("failed/masked")
+    assert failed["reason"] == "mask_shape"
+    assert [item["role"] for item in failed["inputs"]] == ["content", "style", "mask"]
+    assert studio.command("pause").returncode == 0
+    assert studio.command("retry", "masked").returncode == 0
+    mask = Image.new("L", (64, 48), 0)
+    mask.paste(255, (32, 0, 64, 48))
+    mask.save(studio.inbox / "retry-masked/sky.png")
+    assert studio.command("resume").returncode == 0
+    studio.wait_for(finished(studio, "masked"), "the mended job")
+    folder = studio.outbox / "masked"
+    assert studio.job("masked")["settings"]["mask"] == "sky.png"
+    assert {path.name for path in (folder / "input").iterdir()} == {
+        "masked.yaml",
+        "masked-content.png",
+        "masked-style.png",
+        "sky.png",
+    }
+    with Image.open(folder / "masked.png") as result, Image.open(folder / "input/masked-content.png") as content:
+        kept = (0, 0, 32, 48)
+        assert result.crop(kept).tobytes() == content.crop(kept).tobytes()
+        assert result.tobytes() != content.tobytes()
+    studio.wait_for(lambda: not (studio.inbox / "retry-masked").exists(), "an empty inbox")
+
+
 def test_stop_ends_with_the_picture_as_it_stands(studio: House) -> None:
     """JOB.stop publishes what there is; JOB.cancel puts the inputs into failed/."""
     studio.pair("long", **LONG)

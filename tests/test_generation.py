@@ -314,6 +314,62 @@ def test_the_contents_colours_are_kept_where_asked(studio: Studio, bench: Callab
     assert np.abs(result - content).mean() > 0.01
 
 
+def with_mask(job: Bench, mask: Image.Image) -> Bench:
+    """The job with a mask beside its pair."""
+    mask.save(job.claim / "inputs/m.png")
+    spec = JobSpec.model_validate_json((job.claim / SPEC_NAME).read_text())
+    more = JobInput(role="mask", name="sky.png", path="inputs/m.png")
+    (job.claim / SPEC_NAME).write_text(spec.model_copy(update={"inputs": (*spec.inputs, more)}).model_dump_json())
+    return job
+
+
+def right_half(size: tuple[int, int] = (96, 64)) -> Image.Image:
+    """Black to the left, white to the right."""
+    mask = Image.new("L", size, 0)
+    mask.paste(255, (size[0] // 2, 0, *size))
+    return mask
+
+
+@pytest.mark.parametrize("keys", [{}, {"color": "content"}, {"init": "noise"}, {"scales": 3, "size": 192, "epochs": 2}])
+def test_what_a_mask_keeps_is_the_photograph(studio: Studio, bench: Callable[..., Bench], keys: dict[str, Any]) -> None:
+    """In the result and in every epoch's picture, those of coarse scales too."""
+    job = with_mask(bench(save_epoch=True, **keys), right_half())
+    assert job.run(studio) == "done"
+    outcome = job.outcome()
+    assert [(each.role, each.name) for each in outcome.inputs][-1] == ("mask", "sky.png")
+    content = images.resize(images.decode(job.claim / "inputs/c.png"), keys.get("size", 64)).rgb
+    middle = content.shape[1] // 2
+    for name in (name for name in outcome.outputs if name.endswith(".png")):
+        difference = np.abs(images.decode(job.running / name).rgb - content)
+        assert difference[:, : middle - 1].max() <= 0.51 / 255
+        assert difference[:, middle + 1 :].mean() > 0.01
+
+
+def test_what_is_transparent_in_a_mask_stays(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """A white shape on transparent ground means what a white one on black does."""
+    white = Image.new("RGBA", (96, 64), (255, 255, 255, 255))
+    white.putalpha(right_half())
+    pictures = []
+    for mask in (white, right_half()):
+        job = with_mask(bench(), mask)
+        assert job.run(studio) == "done"
+        pictures.append(images.decode(job.running / "picture.png").rgb)
+    np.testing.assert_array_equal(*pictures)
+
+
+@pytest.mark.parametrize(
+    ("mask", "code"), [(right_half((64, 64)), "mask_shape"), (Image.new("L", (96, 64), 0), "mask_empty")]
+)
+def test_a_mask_that_cannot_be_meant_fails(
+    studio: Studio, bench: Callable[..., Bench], mask: Image.Image, code: str
+) -> None:
+    """One of another shape than its content, and one that paints nothing, with the name that the person gave it."""
+    job = with_mask(bench(), mask)
+    assert job.run(studio) == "failed"
+    assert (job.outcome().code, job.outcome().retry) == (code, False)
+    assert "sky.png" in job.outcome().message
+
+
 @pytest.mark.parametrize(
     "keys", [{"color": "match"}, {"init": "style"}, {"init": "noise"}, {"style_size": 48}, {"optimizer": "lbfgs"}]
 )

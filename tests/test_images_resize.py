@@ -129,3 +129,13 @@ def test_a_picture_transparent_everywhere_is_left_as_it_is():
     """There is nothing to carry on."""
     rgb = np.random.default_rng(0).random((40, 40, 3), np.float32)
     assert fill_transparent(rgb, np.zeros((40, 40), np.float32)) is rgb
+
+
+def test_a_plane_is_enlarged_without_overshoot():
+    """Where no sharpness is asked for, an edge has no ripples beside it: black stays black."""
+    plane = np.zeros((8, 8), np.float32)
+    plane[:, 4:] = 1.0
+    enlarged = resize_array(plane, (32, 32), sharp=False)
+    assert not enlarged[:, :13].any()
+    assert (np.diff(enlarged, axis=1) >= 0).all()
+    assert resize_array(plane, (32, 32))[:, :13].any()

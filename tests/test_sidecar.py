@@ -109,6 +109,7 @@ def test_all_problems_at_once():
         ("content: ../a.jpg\nstyle: /b.jpg\n", "path_outside"),
         (PAIR + "init: ../first.png\n", "path_outside"),
         (PAIR + "init: /first.png\n", "path_outside"),
+        (PAIR + "mask: ../sky.png\n", "path_outside"),
         (PAIR + "output: ../x\n", "path_outside"),
         (PAIR + "output: /x\n", "path_outside"),
         (PAIR + "title: a/b\n", "title_invalid"),
@@ -244,8 +245,20 @@ def test_start_images():
     assert job.settings.init == "first.png"
     expansion = expand(parse_sidecar(PAIR + "init: missing.png\n", "x.yaml"), Folder())
     assert (expansion.jobs, expansion.missing[0].role) == ((), "init")
-    with pytest.raises(ProblemsError, match=r"line 3.*means 2 images, and there is one start"):
+    with pytest.raises(ProblemsError, match=r"line 3.*means 2 images, and it is to be one"):
         jobs(PAIR + "init: '*.png'\n", Folder(**{".png": ["first.png", "second.png"]}))
+
+
+def test_masks():
+    """A mask is an input of its own role, beside a start too; `none` is no image."""
+    (job,) = jobs(PAIR + "init: first.png\nmask: masks/sky.png\n", Folder(**{"masks/sky.png": ["sky.png"]}))
+    assert [role for role, _ in job.files()] == ["content", "style", "init", "mask"]
+    assert (job.settings.init, job.settings.mask) == ("first.png", "sky.png")
+    expansion = expand(parse_sidecar(PAIR + "init: first.png\nmask: missing.png\n", "x.yaml"), Folder())
+    assert (expansion.jobs, [lost.role for lost in expansion.missing]) == ((), ["mask"])
+    defaults = SidecarRules(defaults=Patch(mask="sky.png"))
+    assert parse_sidecar(PAIR, "x.yaml", defaults).more == (("mask", "sky.png"),)
+    assert parse_sidecar(PAIR + "mask: none\n", "x.yaml", defaults).more == ()
 
 
 def test_on_real_files(tmp_path):

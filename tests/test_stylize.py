@@ -56,6 +56,14 @@ def test_one_pair_into_a_folder(desk: House, capfd: pytest.CaptureFixture[str]) 
     assert json.loads(read_text(folder / "T.png")["nst_batch"])["id"] == job["id"]
 
 
+def test_a_mask_of_another_shape_is_told_at_once(desk: House, capfd: pytest.CaptureFixture[str]) -> None:
+    """Before TensorFlow is loaded, and nothing is left behind."""
+    draw(desk.root / "mask.png", size=(64, 64))
+    assert main(["stylize", "c.png", "s.png", "out", "--set", "mask=mask.png"]) == 1
+    assert "mask.png: the mask has 64 × 64 pixels, its content 64 × 48" in capfd.readouterr().err
+    assert not (desk.root / "out").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_first_interruption_is_a_wish_and_a_second_one_ends(number: signal.Signals) -> None:
     """The handlers from before are back afterwards."""

@@ -135,6 +135,8 @@ def _job_line(job: JobRequest, config: Config) -> tuple[str, bool]:
         for (role, ref), header in zip(job.files(), headers, strict=True):
             if role == "style":
                 images.working_size(header.width, header.height, settings.style_side(max(height, width)), ref.name)
+            if role == "mask":
+                images.check_mask_shape((header.width, header.height), (content.width, content.height), ref.name)
     except JobError as error:
         return f"{job.title}: {error.code}: {error.in_one_line}", False
     styles = " + ".join(ref.name for ref, _ in job.styles)

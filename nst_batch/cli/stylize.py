@@ -31,7 +31,7 @@ from nst_batch.job import (
 )
 from nst_batch.names import check_title, unique_name
 from nst_batch.settings import conflicts, resolve
-from nst_batch.sidecar import KEYWORDS_OF_INIT, patch_from_pairs
+from nst_batch.sidecar import patch_from_pairs
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import claim_id
 from nst_batch.transfer.locate import locate_weights
@@ -90,9 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("usage", f"--set {'.'.join(map(str, fault.path))}: {fault.what}", fault.fix)
     title = check_title(arguments.title or f"{arguments.content.stem}-{arguments.style.stem}")
     files: Files = (("content", arguments.content), ("style", arguments.style))
-    if settings.init not in KEYWORDS_OF_INIT:
-        files += (("init", Path(settings.init)),)
-        settings = settings.model_copy(update={"init": Path(settings.init).name})
+    more: Files = tuple((role, Path(name)) for role, name in settings.images())
+    files += more
+    settings = settings.model_copy(update={role: path.name for role, path in more})
     limits = images.ImageLimits(max_megapixels=config.limits.max_megapixels, max_file_mb=config.limits.max_file_mb)
     _check_images(files, settings, limits)
     locate_weights(config.weights)
@@ -111,11 +111,14 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_images(files: Files, settings: Settings, limits: images.ImageLimits) -> None:
     """What the worker would say of the images, as far as their headers tell."""
     headers = []
-    for _, path in files:
+    for role, path in files:
         if not path.is_file():
             what = "is not a file" if path.exists() else "there is no such image"
             raise UsageError("image_missing", f"{path}: {what}", "give the path of an image file")
-        headers.append(images.read_header(path.resolve(), limits))
+        header = images.read_header(path.resolve(), limits)
+        headers.append(header)
+        if role == "mask":
+            images.check_mask_shape((header.width, header.height), (headers[0].width, headers[0].height), path.name)
     content, style = headers[:2]
     size = images.working_size(content.width, content.height, settings.size, files[0][1].name)
     images.check_format_size(settings.format, *size)

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from nst_batch.images.files import ImageLimits
 from nst_batch.images.header import Header, read_header
-from nst_batch.images.sizes import FORMATS, MIN_SHORT_SIDE, check_format_size, suffix, working_size
+from nst_batch.images.sizes import FORMATS, MIN_SHORT_SIDE, check_format_size, check_mask_shape, suffix, working_size
 from nst_batch.images.text import read_text
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ __all__ = [
     "ImageLimits",
     "Picture",
     "check_format_size",
+    "check_mask_shape",
     "close",
     "decode",
     "decode_bytes",

@@ -26,16 +26,17 @@ def resize(picture: Picture, target: int | Literal["full"] | tuple[int, int]) ->
     return dataclasses.replace(picture, rgb=resize_array(picture.rgb, size), alpha=alpha)
 
 
-def resize_array(array: Floats, size: tuple[int, int]) -> Floats:
+def resize_array(array: Floats, size: tuple[int, int], *, sharp: bool = True) -> Floats:
     """Height × width, or height × width × 3, in [0, 1] -> the same at ``size`` (height, width), in [0, 1].
 
     Where both sides shrink each new pixel is the mean of the area it covers, so that nothing aliases;
-    otherwise Lanczos over 8 × 8 pixels, whose overshoot is clipped. Works on the sRGB values as they are.
+    otherwise Lanczos over 8 × 8 pixels, whose overshoot is clipped, or for a plane that is no picture (not ``sharp``)
+    linear interpolation, which has none. Works on the sRGB values as they are.
     """
     height, width = array.shape[:2]
     if (height, width) == size:
         return array
     shrinks = size[0] <= height and size[1] <= width
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4 if sharp else cv2.INTER_LINEAR
     result = cv2.resize(np.ascontiguousarray(array, np.float32), (size[1], size[0]), interpolation=method)
     return np.asarray(np.clip(result, 0.0, 1.0), np.float32)

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from nst_batch.errors import JobError, UsageError
 
+MASK_TOLERANCE = 0.02  # masks that were saved smaller have their sides rounded
 MIN_SHORT_SIDE = 32
 """Shorter than this and VGG19's last layers see less than two positions."""
 
@@ -46,6 +47,17 @@ def working_size(width: int, height: int, size: int | Literal["full"], name: str
             "use a larger or less narrow picture, or a larger size",
         )
     return new_height, new_width
+
+
+def check_mask_shape(mask: tuple[int, int], content: tuple[int, int], name: str) -> None:
+    """Raises JobError mask_shape where a mask (width, height) has not the content's proportions, but for rounding."""
+    (width, height), (of_content, up_content) = mask, content
+    if abs(width * up_content - of_content * height) > MASK_TOLERANCE * of_content * height:
+        raise JobError(
+            "mask_shape",
+            f"{name}: the mask has {width} × {height} pixels, its content {of_content} × {up_content}: another shape",
+            "draw the mask over the content image itself, and save it at that size",
+        )
 
 
 def check_format_size(file_format: str, height: int, width: int) -> None:

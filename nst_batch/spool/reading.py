@@ -70,8 +70,7 @@ class _Noting:
 
 def _job(job: JobRequest) -> WantedJob:
     styles = [_input("style", ref, weight) for ref, weight in job.styles]
-    start = [_input("init", job.init)] if job.init else []
-    inputs = (_input("content", job.content), *styles, *start)
+    inputs = (_input("content", job.content), *styles, *(_input(role, ref) for role, ref in job.more))
     return WantedJob(job.title, job.output, job.settings, inputs)
 
 
@@ -99,8 +98,8 @@ def _lacking(request: SidecarRequest, expansion: Expansion, resolver: FileResolv
     inputs = [item for ref in contents for item in _found(resolver, ref, "content", 1.0)]
     for ref, weight in zip(styles, weights, strict=True):
         inputs += _found(resolver, ref, "style", weight)
-    if request.init:
-        inputs += _found(resolver, request.init, "init", 1.0)
+    for role, ref in request.more:
+        inputs += _found(resolver, ref, role, 1.0)
     title = request.title if request.title and not names.is_template(request.title) else names.stem(request.source)
     title = names.normal(title)
     if names.title_fault(title):

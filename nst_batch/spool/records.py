@@ -66,7 +66,7 @@ class SourceRecord(_Record):
 class InputRecord(_Record):
     """One image of one job. ``name`` is the file's name in the result's input folder."""
 
-    role: Literal["content", "style", "init"]
+    role: Literal["content", "style", "init", "mask"]
     name: str
     ref: str  # as the sidecar has it
     weight: float

@@ -168,13 +168,13 @@ def rewritten(manifest: dict[str, Any], there: set[str]) -> bytes:
     sidecar has for it, where that can be told.
     """
     asked = dict(manifest["sidecar"])
-    refs: dict[str, list[str]] = {"content": [], "style": [], "init": []}
+    refs: dict[str, list[str]] = {"content": [], "style": [], "init": [], "mask": []}
     for item in manifest.get("inputs") or []:
         if item.get("role") in refs and isinstance(item.get("name"), str):
             refs[item["role"]].append(_ref(item["name"], there, asked))
-    for alias, key in (*ALIASES.items(), ("init", "init")):
+    for alias, key in (*ALIASES.items(), ("init", "init"), ("mask", "mask")):
         used = alias if alias in asked else key
-        if used not in asked or not refs.get(key):
+        if not refs.get(key):
             continue
         if key == "style" and isinstance(asked[used], dict):
             if len(refs[key]) == len(asked[used]):
@@ -205,7 +205,7 @@ def _ref(name: str, there: set[str], asked: dict[str, Any]) -> str:
     """How the rewritten sidecar names a file; one that is not there goes by the name that the original has for it."""
     if name in there:
         return name
-    for key in ("content", "path_content", "style", "path_style", "init"):
+    for key in ("content", "path_content", "style", "path_style", "init", "mask"):
         value = asked.get(key)
         for ref in value if isinstance(value, (list, dict)) else [value]:
             if isinstance(ref, str) and ref.rpartition("/")[2] == name:

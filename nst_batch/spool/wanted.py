@@ -54,7 +54,7 @@ class WantedInput:
     that could be copied. ``refusal`` says why it cannot be used, though it is there.
     """
 
-    role: Literal["content", "style", "init"]
+    role: Literal["content", "style", "init", "mask"]
     ref: str
     source: Source | None
     weight: float = 1.0

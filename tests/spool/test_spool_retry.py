@@ -42,6 +42,14 @@ def test_a_missing_image_keeps_its_reference() -> None:
     assert request.content == ("pics/a.jpg",)
 
 
+def test_a_mask_and_a_start_come_along() -> None:
+    """By the names they have beside the sidecar, also where config.yaml asked for them and not the sidecar."""
+    inputs = (("content", "a.jpg"), ("style", "s.jpg"), ("init", "first.png"), ("mask", "sky.png"))
+    body = manifest({"content": "a.jpg", "style": "s.jpg", "init": "old/first.png"}, "a", *inputs)
+    request = parse_sidecar(rewritten(body, {"a.jpg", "s.jpg", "first.png", "sky.png"}), "a.yaml")
+    assert request.more == (("init", "first.png"), ("mask", "sky.png"))
+
+
 TITLES = st.text(
     st.characters(exclude_characters='/\\:*?"<>|', exclude_categories=["Cc", "Cs", "Zl", "Zp", "Cn", "Co"]),
     min_size=1,
