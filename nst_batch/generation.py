@@ -232,7 +232,8 @@ class Sitting:
     def _note_plan(self, model: NeuralStyleModel) -> None:
         """Say where fewer scales are painted than were asked for, and where memory is saved."""
         asked, found = self._spec.settings.scales, len(model.scales)
-        if found < asked:
+        # A preset's own number means as many as fit, and most pictures have no place for all.
+        if found < asked != preset_of(self._spec.settings.preset).scales:
             self._note(f"painted in {found} of {asked} scales: coarser ones would be too small, or have no epoch")
         if model.is_cut:
             self._note("painted in strips, to save memory; the picture is the same within rounding")

@@ -148,10 +148,10 @@ def test_scales_go_on_from_a_checkpoint_too(studio: Studio, bench: Callable[...,
 
 def test_scales_that_do_not_fit_are_told(studio: Studio, bench: Callable[..., Bench]) -> None:
     """A picture too small for the scales asked for is painted in fewer, and job.json's notes say so."""
-    fits, too_many = bench(size=200, scales=2, epochs=2), bench(scales=3)
-    for job in (fits, too_many):
+    fits, too_many, nobody_asked = bench(size=200, scales=2, epochs=2), bench(scales=3), bench()
+    for job in (fits, too_many, nobody_asked):
         assert job.run(studio) == "done"
-    assert fits.outcome().notes == ()
+    assert fits.outcome().notes == nobody_asked.outcome().notes == ()
     assert too_many.outcome().notes == ("painted in 1 of 3 scales: coarser ones would be too small, or have no epoch",)
 
 
