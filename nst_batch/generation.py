@@ -215,6 +215,7 @@ class Sitting:
         if end == "yielded":
             return None
         if end == "cancelled":
+            results.losses(log.text())
             return Outcome(
                 state="cancelled",
                 code="cancelled",

@@ -155,13 +155,17 @@ class Results:
         height, width = self._material.size
         small = images.resize_array(full, images.working_size(width, height, min(PREVIEW_SIDE, max(height, width))))
         self._write(self.running / PREVIEW_NAME, images.encode(small))
+        self.losses(loss_text)
+
+    def losses(self, loss_text: str) -> None:
+        """Save the losses alone."""
         self._write(self.running / LOSS_NAME, loss_text.encode())
 
     def final(self, picture: NDArray[np.float32], loss_text: str, facts: dict[str, str]) -> str:
         """Save the finished picture, its losses and their plot; returns the picture's name."""
         name = f"{self._spec.title}.{self._extension}"
         self._write(self.running / name, self._encode(self._material.shown(picture), facts))
-        self._write(self.running / LOSS_NAME, loss_text.encode())
+        self.losses(loss_text)
         self._write(self.running / PLOT_NAME, loss_svg(json.loads(loss_text)).encode())
         (self.running / PREVIEW_NAME).unlink(missing_ok=True)
         return name

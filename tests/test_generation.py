@@ -260,6 +260,7 @@ def test_stop_and_cancel(studio: Studio, bench: Callable[..., Bench]) -> None:
     dropped.wishes = {5: "cancel"}
     assert dropped.run(studio) == "cancelled"
     assert not (dropped.running / "picture.png").exists()
+    assert len(dropped.loss()["log"]) == dropped.outcome().steps_done == 5
 
 
 def test_an_image_that_cannot_be_read_fails_with_its_own_name(studio: Studio, bench: Callable[..., Bench]) -> None:
