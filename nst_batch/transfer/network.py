@@ -118,7 +118,7 @@ class Network:
         count: int = 1,
     ) -> list[tuple[Any, Any, Any, Any]]:
         """``count`` evaluations from ``image``; of each: loss report, accepted, next picture, next state."""
-        key = ("advance", layers, optimizer.key, count)
+        key = ("advance", layers, optimizer.key, ranks(state), count)
         program = self.program(key, self._trace_advance, layers, optimizer, count, state)
         return list(program(image, state, targets.content, targets.style, weights))
 
@@ -208,6 +208,11 @@ def load_network(
     """The network of ``weights`` on ``device`` (None: a GPU where there is one), its precision to suit it."""
     at = device or choose_device()
     return Network(weights, at, choose_precision(precision, at), pooling)
+
+
+def ranks(state: Mapping[str, Any]) -> tuple[int, ...]:
+    """What tells apart states of one optimiser that need programs of their own: bounds for all pixels, or for each."""
+    return tuple(state[name].shape.rank for name in sorted(state))
 
 
 def any_size(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import tensorflow as tf
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
 
 State = dict[str, Any]
-Box = tuple[Any, Any]  # the least and the greatest values of a picture: (1, H, W, 3), or (1, 1, 1, 3) for all pixels
+Box = tuple[Any, Any]  # the least and the greatest values of a picture, each (1, H, W, 3)
 Outcome = tuple[Any, Any, State]  # accepted (bool scalar), the next picture to evaluate, the state
 
 
@@ -241,7 +241,7 @@ def _dot(a: Any, b: Any) -> Any:
 
 def _bounds(box: Box | None) -> State:
     """The part of a state that keeps a picture in its box."""
-    low, high = box or (tf.zeros([1, 1, 1, 3]), tf.ones([1, 1, 1, 3]))
+    low, high = box or (tf.zeros([]), tf.ones([]))
     return {"low": low, "high": high}
 
 

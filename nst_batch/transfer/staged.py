@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from nst_batch.transfer.losses import content_loss, total_variation
 from nst_batch.transfer.mask import halved
-from nst_batch.transfer.network import Network
+from nst_batch.transfer.network import Network, ranks
 from nst_batch.transfer.objective import Layers, Targets, block_of, joined_report, style_losses, style_statistics
 from nst_batch.transfer.optimizers import Optimizer
 from nst_batch.transfer.stage import (
@@ -111,7 +111,7 @@ class StagedNetwork:
         count: int = 1,
     ) -> list[tuple[Any, Any, Any, Any]]:
         """As of :class:`Network`."""
-        step = self._network.program(("step", optimizer.key), trace_step, optimizer, state)
+        step = self._network.program(("step", optimizer.key, ranks(state)), trace_step, optimizer, state)
         results = []
         for _ in range(count):
             report, gradient = self._evaluate(image, layers, targets, weights)

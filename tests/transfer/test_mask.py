@@ -12,9 +12,9 @@ from conftest import waves
 from nst_batch.transfer.checkpoint import pack, unpack
 from nst_batch.transfer.losses import weighted_sums
 from nst_batch.transfer.mask import painted_box, position_weights, style_beside
+from nst_batch.transfer.network import Network
 from nst_batch.transfer.neural_style import NeuralStyleModel
 from nst_batch.transfer.objective import Layers, style_positions, style_statistics, style_sums
-from nst_batch.transfer.optimizers import make_optimizer
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec
 from nst_batch.transfer.staged import StagedNetwork
 from nst_batch.transfer.strips import Cut
@@ -147,12 +147,17 @@ def test_a_resumed_one_is_bit_equal(network, mask, optimizer):
             np.testing.assert_array_equal(second.image(), whole.image())
 
 
-def test_one_trace_steps_with_a_mask_and_without():
-    """The box is part of the state and its bounds of one pixel serve all, so that a program serves both."""
-    for optimizer in map(make_optimizer, (ADAM, LBFGS)):
-        image = tf.constant(waves(8, 9, 0.0)[np.newaxis])
-        box = painted_box(image, tf.constant(np.full((1, 8, 9, 1), 0.5, np.float32)))
-        states = optimizer.init(image), optimizer.init(image, box)
-        for name in states[0]:
-            assert states[0][name].shape.rank == states[1][name].shape.rank
-            assert states[0][name].shape[-1:] == states[1][name].shape[-1:]
+def test_traces_do_not_grow_with_masks(weights, network):
+    """Masks of many shapes share their programs, and so do pictures without one, also after a checkpoint."""
+    fresh = Network(weights, network.device, "float32")
+    found = []
+    for size in range(64, 70):
+        picture, mask = waves(size, size + 5, 0.0), np.eye(size, size + 5, dtype=np.float32)
+        for each in (None, mask):
+            spec = replace(SPEC, height=size, width=size + 5, scales=1, epochs=1)
+            model = NeuralStyleModel(picture, [(picture, 1.0)], spec, fresh, mask=each)
+            next(model.steps())
+            model.restore(unpack(pack(model.state()))[0])
+            list(model.steps())
+        found.append(fresh.traces())
+    assert found == [found[0]] * 6
