@@ -51,11 +51,12 @@ def working_size(width: int, height: int, size: int | Literal["full"], name: str
 
 def check_mask_shape(mask: tuple[int, int], content: tuple[int, int], name: str) -> None:
     """Raises JobError mask_shape where a mask (width, height) has not the content's proportions, but for rounding."""
-    (width, height), (of_content, up_content) = mask, content
-    if abs(width * up_content - of_content * height) > MASK_TOLERANCE * of_content * height:
+    (width, height), (content_width, content_height) = mask, content
+    if abs(width * content_height - content_width * height) > MASK_TOLERANCE * content_width * height:
         raise JobError(
             "mask_shape",
-            f"{name}: the mask has {width} × {height} pixels, its content {of_content} × {up_content}: another shape",
+            f"{name}: the mask has {width} × {height} pixels, "
+            f"its content {content_width} × {content_height}: another shape",
             "draw the mask over the content image itself, and save it at that size",
         )
 

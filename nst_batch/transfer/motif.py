@@ -101,7 +101,7 @@ class Motif:
         stays = 1.0 - resize(self._mask, scale.height, scale.width)
         sums = network.weighted_sums(content, self.layers, stays)
         style = style_beside(targets.style, sums, position_weights(stays, self.layers), self.layers)
-        share = 1.0 - float(tf.reduce_mean(stays))
+        share = 1.0 - float(tf.reduce_mean(stays)) or 1.0  # where all stays nothing moves, however strong it is
         return replace(targets, style=style), replace(joined, style=joined.style / share)
 
     def _view(self, pixels: int) -> Network | StagedNetwork:

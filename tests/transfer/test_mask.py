@@ -161,3 +161,10 @@ def test_traces_do_not_grow_with_masks(weights, network):
             list(model.steps())
         found.append(fresh.traces())
     assert found == [found[0]] * 6
+
+
+def test_a_black_mask_moves_nothing(network):
+    """Given from a notebook, say: every step leaves the content as it is, and no loss is infinite."""
+    model, content = make(network, np.zeros((128, 160), np.float32), scales=1, epochs=1)
+    assert all(np.isfinite(step.total) for step in model.steps())
+    np.testing.assert_array_equal(model.image(), content)
