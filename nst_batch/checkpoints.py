@@ -39,19 +39,20 @@ class Checkpoints:
 
     def write(self, state: Mapping[str, Any], *, step: int, epoch: int, facts: Mapping[str, Any]) -> None:
         """Write a checkpoint aside, then put it in the newest one's place, which becomes the one before."""
-        data = pack(state, {"step": step, "epoch": epoch, **facts})
+        pieces = pack(state, {"step": step, "epoch": epoch, **facts})
         newest = self._folder / NEWEST
         if newest.exists():
             # A kill between these two leaves the one before, which newest_first() finds.
             self._files.rename(newest, self._folder / BEFORE)
-        self._files.write_durable(newest, data)
+        self._files.write_durable(newest, pieces)
 
     def newest_first(self) -> Iterator[Checkpoint]:
         """The checkpoints that can be read; a damaged one is renamed aside and noted."""
         for name in (NEWEST, BEFORE):
             path = self._folder / name
             try:
-                state, facts = unpack(path.read_bytes())
+                with path.open("rb") as file:
+                    state, facts = unpack(file)
             except FileNotFoundError:
                 continue
             except DamagedCheckpointError as error:

@@ -210,6 +210,7 @@ class Sitting:
         model = self._studio.model(self._spec.settings, material, precision, room)
         self._note_plan(model)
         self._resume(model, checkpoint, results)
+        del checkpoint  # its arrays are as large as the model's own
         end = self._steps(model, log, results, checkpoints, room)
         self._saver.wait()
         if end == "yielded":

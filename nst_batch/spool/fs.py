@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from nst_batch.spool.primitives import Identity, Primitives
+from nst_batch.spool.primitives import Content, Identity, Primitives
 
 
 class FileSystem(Primitives):
@@ -34,12 +34,12 @@ class FileSystem(Primitives):
         if self._on_step is not None:
             self._on_step(name)
 
-    def write_durable(self, path: Path, data: bytes) -> None:
+    def write_durable(self, path: Path, data: Content) -> None:
         """Replace ``path`` whole: written aside, fsynced, renamed, and the folder fsynced."""
         self.replace(path, data, sync=True)
         self.fsync_dir(path.parent)
 
-    def replace(self, path: Path, data: bytes, *, sync: bool = False) -> None:
+    def replace(self, path: Path, data: Content, *, sync: bool = False) -> None:
         """Replace ``path`` whole, so that a reader sees the old or the new one; not durable by itself."""
         with self._aside(path) as aside:
             self.write_new(aside, data, sync=sync)

@@ -9,7 +9,7 @@ import functools
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,8 @@ from nst_batch.spool.copying import UnreadableError, copy_content
 
 RENAME_NOREPLACE = 1
 AT_FDCWD = -100
+
+Content = bytes | Sequence[bytes | memoryview]  # of a file; in pieces where it is too large to be copied together
 
 
 class Identity(NamedTuple):
@@ -49,14 +51,15 @@ class Primitives:
     def __init__(self) -> None:
         self.on_progress: Callable[[], object] = lambda: None
 
-    def write_new(self, path: Path, data: bytes, *, sync: bool = True) -> None:
+    def write_new(self, path: Path, data: Content, *, sync: bool = True) -> None:
         """Create ``path`` with ``data`` and, by default, fsync it; FileExistsError where it stands already."""
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             with _about(path):
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(fd, view) :]
+                for piece in (data,) if isinstance(data, bytes) else data:
+                    view = memoryview(piece)
+                    while view:
+                        view = view[os.write(fd, view) :]
                 if sync:
                     os.fsync(fd)
         finally:

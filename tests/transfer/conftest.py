@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,6 +14,7 @@ from nst_batch.transfer.device import Device, prepare_tensorflow
 
 prepare_tensorflow()
 
+from nst_batch.transfer.checkpoint import pack, unpack  # noqa: E402
 from nst_batch.transfer.network import Network  # noqa: E402 - TensorFlow is told to be quiet first
 from nst_batch.transfer.weights import Kernels, Weights, kernels_digest, layer_shape  # noqa: E402
 
@@ -38,6 +42,11 @@ def weights(kernels: Kernels) -> Weights:
 @pytest.fixture(scope="session")
 def network(weights: Weights) -> Network:
     return Network(weights, CPU, "float32")
+
+
+def through_bytes(state: dict[str, Any]) -> dict[str, Any]:
+    """A model's state as a checkpoint's file gives it back."""
+    return unpack(io.BytesIO(b"".join(pack(state))))[0]
 
 
 def waves(height: int, width: int, phase: float) -> NDArray[np.float32]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_batch.transfer.checkpoint import DamagedCheckpointError, pack, unpack
+from nst_batch.transfer import checkpoint
+from nst_batch.transfer.checkpoint import DamagedCheckpointError
 
 STATE = {
     "step": 12,
@@ -19,6 +23,14 @@ STATE = {
     "optimizer/begun": np.array(True),
     "optimizer/empty": np.zeros((0, 3), np.float32),
 }
+
+
+def pack(state, extra=None):
+    return b"".join(checkpoint.pack(state, extra))
+
+
+def unpack(data):
+    return checkpoint.unpack(io.BytesIO(data))
 
 
 def test_what_was_packed_comes_back():
@@ -64,3 +76,23 @@ def test_bytes_after_the_end_are_noticed():
     """More bytes than were written are as bad as fewer."""
     with pytest.raises(DamagedCheckpointError):
         unpack(pack(STATE) + b"\0")
+
+
+def test_neither_way_copies_the_whole(tmp_path):
+    """Packing takes next to nothing beside the state, unpacking what comes back and no more."""
+    state = {f"s{row:02d}": np.full((512, 512), row, np.float32) for row in range(20)}
+    size = sum(array.nbytes for array in state.values())
+    tracemalloc.start()
+    try:
+        with (tmp_path / "checkpoint").open("wb") as file:
+            file.writelines(checkpoint.pack(state))
+        packing = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        with (tmp_path / "checkpoint").open("rb") as file:
+            found, _ = checkpoint.unpack(file)
+        unpacking = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert all(np.array_equal(found[name], array) for name, array in state.items())
+    assert packing < 0.2 * size
+    assert unpacking < 1.2 * size

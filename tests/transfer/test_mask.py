@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import waves
+from conftest import through_bytes, waves
 
-from nst_batch.transfer.checkpoint import pack, unpack
 from nst_batch.transfer.losses import weighted_sums
 from nst_batch.transfer.mask import painted_box, position_weights, style_beside
 from nst_batch.transfer.network import Network
@@ -142,7 +141,7 @@ def test_a_resumed_one_is_bit_equal(network, mask, optimizer):
     for step in first.steps():
         if step.step in (3, 6):
             second, _ = make(network, mask, optimizer=optimizer)
-            second.restore(unpack(pack(first.state()))[0])
+            second.restore(through_bytes(first.state()))
             list(second.steps())
             np.testing.assert_array_equal(second.image(), whole.image())
 
@@ -157,7 +156,7 @@ def test_traces_do_not_grow_with_masks(weights, network):
             spec = replace(SPEC, height=size, width=size + 5, scales=1, epochs=1)
             model = NeuralStyleModel(picture, [(picture, 1.0)], spec, fresh, mask=each)
             next(model.steps())
-            model.restore(unpack(pack(model.state()))[0])
+            model.restore(through_bytes(model.state()))
             list(model.steps())
         found.append(fresh.traces())
     assert found == [found[0]] * 6

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import through_bytes
 
 from nst_batch.settings import VGG19_LAYERS
-from nst_batch.transfer.checkpoint import pack, unpack
 from nst_batch.transfer.device import Device
 from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
 from nst_batch.transfer.losses import content_loss, gram_matrix, positions, style_layer_loss, total_variation
@@ -98,7 +98,7 @@ def test_resume_is_bit_equal(network, content, style, optimizer, at):
     steps = first.steps()
     log = [asdict(next(steps)) for _ in range(at)]
     second = make(network, content, style, spec)
-    second.restore(unpack(pack(first.state()))[0])
+    second.restore(through_bytes(first.state()))
     np.testing.assert_array_equal(second.image(), first.image())
     log += [asdict(step) for step in second.steps()]
     for entry in log + expected:
