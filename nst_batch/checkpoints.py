@@ -57,7 +57,7 @@ class Checkpoints:
                 continue
             except DamagedCheckpointError as error:
                 self._files.rename(path, self._folder / DAMAGED)
-                self.notes.append(f"a damaged checkpoint was set aside: {error}")
+                self.notes.append(f"{error}; it was set aside")
                 continue
             yield Checkpoint(int(facts["step"]), int(facts["epoch"]), facts, state)
 

@@ -167,7 +167,7 @@ def test_a_damaged_checkpoint_is_set_aside(studio: Studio, bench: Callable[..., 
     newest.write_bytes(data)
     assert disturbed.run(studio) == "done"
     assert ("phase", {"phase": "going on from step 8"}) in disturbed.said
-    assert any("damaged checkpoint" in note for note in disturbed.outcome().notes)
+    assert any("checkpoint is not usable" in note for note in disturbed.outcome().notes)
     picture = "picture.png"
     assert (undisturbed.running / picture).read_bytes() == (disturbed.running / picture).read_bytes()
 

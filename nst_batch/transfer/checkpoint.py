@@ -15,7 +15,7 @@ import numpy as np
 
 from nst_batch.transfer.errors import DamagedCheckpointError
 
-MAGIC = b"nst_batch checkpoint 1\n"
+MAGIC = b"nst_batch checkpoint 2\n"  # another number where a state has other parts: an older one is set aside
 _DIGEST = hashlib.sha256().digest_size
 _LENGTH = 8
 _AT_A_TIME = 1 << 20
@@ -49,7 +49,7 @@ def unpack(file: BinaryIO) -> tuple[dict[str, Any], dict[str, Any]]:
     before.
     """
     if file.read(len(MAGIC)) != MAGIC:
-        raise DamagedCheckpointError("it does not begin as one")
+        raise DamagedCheckpointError("it does not begin as one of this version")
     said, found, length = file.read(_DIGEST), hashlib.sha256(), 0
     while piece := file.read(_AT_A_TIME):
         found.update(piece)

@@ -96,3 +96,10 @@ def test_neither_way_copies_the_whole(tmp_path):
     assert all(np.array_equal(found[name], array) for name, array in state.items())
     assert packing < 0.2 * size
     assert unpacking < 1.2 * size
+
+
+def test_one_of_another_version_is_refused():
+    """It would lack parts of the state, or have others."""
+    data = pack(STATE).replace(b"checkpoint 2", b"checkpoint 1", 1)
+    with pytest.raises(DamagedCheckpointError, match="of this version"):
+        unpack(data)
