@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from nst_batch.resolver import Role
 from nst_batch.settings import Settings
 
 State = Literal["done", "stopped", "failed", "cancelled"]
@@ -33,7 +34,7 @@ class JobInput(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    role: Literal["content", "style", "init", "mask"]
+    role: Role
     name: str
     path: str
     weight: float = 1.0

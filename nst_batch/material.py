@@ -11,7 +11,9 @@ import numpy as np
 from nst_batch import images
 from nst_batch.errors import JobError
 from nst_batch.job import InputFacts, JobInput, JobSpec
+from nst_batch.sizing import result_size
 from nst_batch.transfer import color
+from nst_batch.transfer.box import painted_box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,9 +48,7 @@ class Material:
         full = images.resize_array(picture, self.size)
         if self.mask is None:
             return full
-        painted = self.mask[..., np.newaxis]
-        low = self.content * (1.0 - painted)
-        return np.clip(full, low, low + painted)
+        return np.clip(full, *painted_box(self.content, self.mask[..., np.newaxis]))
 
 
 class Facts:
@@ -82,10 +82,8 @@ def load_material(spec: JobSpec, claim: Path, limits: images.ImageLimits, facts:
         picture = _decode(each, claim / each.path, limits)
         facts.add(each, picture)
         pictures.append((each, picture))
-    (name, content) = next((each.name, picture) for each, picture in pictures if each.role == "content")
-    size = images.working_size(content.width, content.height, settings.size, name)
-    images.check_format_size(settings.format, *size)
-    sized = images.resize(content, size)
+    size = result_size(settings, [(each.role, each.name, picture) for each, picture in pictures])
+    sized = next(images.resize(picture, size) for each, picture in pictures if each.role == "content")
     style_side = settings.style_side(max(size))
     styles = [
         (images.resize(picture, _long_side(picture, style_side, each.name)).rgb, each.weight)
@@ -107,15 +105,12 @@ def load_material(spec: JobSpec, claim: Path, limits: images.ImageLimits, facts:
         size=size,
         notes=tuple(f"{each.name}: {note}" for each, picture in pictures for note in picture.notes),
         colors=colors,
-        mask=next((_mask(each, picture, content, size) for each, picture in pictures if each.role == "mask"), None),
+        mask=next((_mask(each, picture, size) for each, picture in pictures if each.role == "mask"), None),
     )
 
 
-def _mask(
-    each: JobInput, picture: images.Picture, content: images.Picture, size: tuple[int, int]
-) -> NDArray[np.float32]:
-    """H × W in [0, 1], what is transparent counted as black. JobError where it has another shape, or paints nothing."""
-    images.check_mask_shape((picture.width, picture.height), (content.width, content.height), each.name)
+def _mask(each: JobInput, picture: images.Picture, size: tuple[int, int]) -> NDArray[np.float32]:
+    """H × W in [0, 1], what is transparent counted as black. JobError where it paints nothing."""
     plane = color.luminance(picture.rgb)
     if picture.alpha is not None:
         plane *= picture.alpha

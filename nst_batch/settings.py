@@ -43,8 +43,9 @@ __all__ = [
 SMALLEST_SIZE = 32
 LARGEST_SIZE = 16384
 LARGEST_SEED = 2**31 - 1
-# What the keys that can name an image have as words of their own.
-WORDS = {"init": ("content", "noise", "style"), "mask": ("none",)}
+# The keys beside content and style that can name an image, each with what it has as words of its own.
+ImageKey = Literal["init", "mask"]
+WORDS: Mapping[ImageKey, tuple[str, ...]] = MappingProxyType({"init": ("content", "noise", "style"), "mask": ("none",)})
 
 
 class Settings(BaseModel):
@@ -77,10 +78,9 @@ class Settings(BaseModel):
     # none, or the name of an image. A job that was claimed before there were masks has none.
     mask: str = "none"
 
-    def images(self) -> tuple[tuple[Literal["init", "mask"], str], ...]:
+    def images(self) -> tuple[tuple[ImageKey, str], ...]:
         """The keys that name an image, each with its name."""
-        named: tuple[Literal["init", "mask"], ...] = ("init", "mask")
-        return tuple((key, getattr(self, key)) for key in named if getattr(self, key) not in WORDS[key])
+        return tuple((key, getattr(self, key)) for key, words in WORDS.items() if getattr(self, key) not in words)
 
     def style_side(self, long_side: int) -> int:
         """The long side at which the style is looked at, for a result of ``long_side``."""

@@ -20,7 +20,7 @@ from nst_batch.names import (
     title_fault,
 )
 from nst_batch.resolver import MAX_GLOBS, FileRef, Refusal, Resolver, Role, is_glob
-from nst_batch.settings import Patch, Settings, conflicts, resolve
+from nst_batch.settings import WORDS, Patch, Settings, conflicts, resolve
 from nst_batch.sidecar_model import SidecarModel
 from nst_batch.yamlmarks import Marked, load, problems_error, shown
 from nst_batch.yamlmodels import (
@@ -57,7 +57,7 @@ class SidecarRequest:
     settings: Settings
     parsed: dict[str, Any]  # the sidecar as it was read, for job.json
     max_jobs: int
-    lines: dict[str, int]  # of the keys content, style, title, init, mask
+    lines: dict[str, int]  # of the keys content, style, title and those of WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +164,7 @@ def _request(model: SidecarModel, marked: Marked, rules: SidecarRules) -> Sideca
         parsed=marked.data,
         max_jobs=rules.max_jobs,
         lines={
-            key: marked.line((key,)) or marked.line((f"path_{key}",))
-            for key in ("content", "style", "title", "init", "mask")
+            key: marked.line((key,)) or marked.line((f"path_{key}",)) for key in ("content", "style", "title", *WORDS)
         },
     )
     # Each reference means a file at least, so some products are too large before any file is looked for.

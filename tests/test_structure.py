@@ -32,6 +32,7 @@ ORDER = (
     "messages",
     "job",
     "images",
+    "sizing",
     "sample",
     "transfer",
     "fitting",

@@ -19,6 +19,7 @@ from nst_batch.names import is_sidecar, is_temporary, natural_key
 from nst_batch.resolver import FileResolver
 from nst_batch.settings import Settings
 from nst_batch.sidecar import Expansion, JobRequest, expand, parse_sidecar
+from nst_batch.sizing import result_size
 from nst_batch.transfer.memory import choose_cut, peak_mb
 from nst_batch.transfer.spec import Precision
 
@@ -128,17 +129,11 @@ def _job_line(job: JobRequest, config: Config) -> tuple[str, bool]:
     if refusal is not None:
         return f"{job.title}: {refusal.code}: {refusal.message}; {refusal.advice}", False
     try:
-        headers = [images.read_header(ref.path, limits) for _, ref in job.files()]
-        content = headers[0]
-        height, width = images.working_size(content.width, content.height, settings.size, job.content.name)
-        images.check_format_size(settings.format, height, width)
-        for (role, ref), header in zip(job.files(), headers, strict=True):
-            if role == "style":
-                images.working_size(header.width, header.height, settings.style_side(max(height, width)), ref.name)
-            if role == "mask":
-                images.check_mask_shape((header.width, header.height), (content.width, content.height), ref.name)
+        headers = [(role, ref.name, images.read_header(ref.path, limits)) for role, ref in job.files()]
+        height, width = result_size(settings, headers)
     except JobError as error:
         return f"{job.title}: {error.code}: {error.in_one_line}", False
+    content = headers[0][2]
     styles = " + ".join(ref.name for ref, _ in job.styles)
     return (
         f"{job.title}: {job.content.name} ({content.width} × {content.height}) with {styles}, "

@@ -32,6 +32,7 @@ from nst_batch.job import (
 from nst_batch.names import check_title, unique_name
 from nst_batch.settings import conflicts, resolve
 from nst_batch.sidecar import patch_from_pairs
+from nst_batch.sizing import result_size
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import claim_id
 from nst_batch.transfer.locate import locate_weights
@@ -115,14 +116,8 @@ def _check_images(files: Files, settings: Settings, limits: images.ImageLimits) 
         if not path.is_file():
             what = "is not a file" if path.exists() else "there is no such image"
             raise UsageError("image_missing", f"{path}: {what}", "give the path of an image file")
-        header = images.read_header(path.resolve(), limits)
-        headers.append(header)
-        if role == "mask":
-            images.check_mask_shape((header.width, header.height), (headers[0].width, headers[0].height), path.name)
-    content, style = headers[:2]
-    size = images.working_size(content.width, content.height, settings.size, files[0][1].name)
-    images.check_format_size(settings.format, *size)
-    images.working_size(style.width, style.height, settings.style_side(max(size)), files[1][1].name)
+        headers.append((role, path.name, images.read_header(path.resolve(), limits)))
+    result_size(settings, headers)
 
 
 def _workshop(output: Path) -> tempfile.TemporaryDirectory[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from nst_batch import names
 from nst_batch.config import Config
 from nst_batch.filetree import DiskTree, ListingTree, Tree
-from nst_batch.resolver import FileRef, FileResolver
+from nst_batch.resolver import FileRef, FileResolver, Role
 from nst_batch.sidecar import Expansion, JobRequest, Missing, SidecarRequest, expand, parse_sidecar
 from nst_batch.spool.listing import Entry
 from nst_batch.spool.wanted import Ending, Source, Used, Wanted, WantedInput, WantedJob
@@ -74,10 +74,11 @@ def _job(job: JobRequest) -> WantedJob:
     return WantedJob(job.title, job.output, job.settings, inputs)
 
 
-def _input(role: str, ref: FileRef, weight: float = 1.0) -> WantedInput:
-    refusal = ref.refusal and Ending("failed", ref.refusal.code, ref.refusal.message, ref.refusal.advice)
+def _input(role: Role, ref: FileRef, weight: float = 1.0) -> WantedInput:
+    refused = ref.refusal
+    refusal = Ending("failed", refused.code, refused.message, refused.advice) if refused else None
     source = None if ref.kind == "other" else _source(ref)
-    return WantedInput(role, ref.relative, source, weight, refusal)  # type: ignore[arg-type]
+    return WantedInput(role, ref.relative, source, weight, refusal)
 
 
 def _source(ref: FileRef) -> Source:
@@ -111,11 +112,11 @@ def _only(role: str, missing: Sequence[Missing]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.reference for item in missing if item.role == role))
 
 
-def _found(resolver: FileResolver, reference: str, role: str, weight: float) -> list[WantedInput]:
+def _found(resolver: FileResolver, reference: str, role: Role, weight: float) -> list[WantedInput]:
     try:
-        files = resolver.find(reference, role)  # type: ignore[arg-type]
+        files = resolver.find(reference, role)
     except PermissionError:
         files = ()
     if not files:
-        return [WantedInput(role, reference, None, weight)]  # type: ignore[arg-type]
+        return [WantedInput(role, reference, None, weight)]
     return [_input(role, ref, weight) for ref in files]

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from nst_batch.job import JobInput, JobSpec
+from nst_batch.resolver import Role
 from nst_batch.settings import Settings
 from nst_batch.spool.primitives import Identity
 from nst_batch.spool.wanted import Ending, EndState
@@ -66,7 +67,7 @@ class SourceRecord(_Record):
 class InputRecord(_Record):
     """One image of one job. ``name`` is the file's name in the result's input folder."""
 
-    role: Literal["content", "style", "init", "mask"]
+    role: Role
     name: str
     ref: str  # as the sidecar has it
     weight: float

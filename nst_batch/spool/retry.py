@@ -20,6 +20,7 @@ import yaml
 from nst_batch import names
 from nst_batch.errors import NotNowError, UsageError
 from nst_batch.job import MANIFEST_NAME
+from nst_batch.settings import WORDS
 from nst_batch.sidecar import ALIASES
 from nst_batch.spool.clear import RETRY_PREFIX
 from nst_batch.spool.fs import FileSystem
@@ -168,11 +169,11 @@ def rewritten(manifest: dict[str, Any], there: set[str]) -> bytes:
     sidecar has for it, where that can be told.
     """
     asked = dict(manifest["sidecar"])
-    refs: dict[str, list[str]] = {"content": [], "style": [], "init": [], "mask": []}
+    refs: dict[str, list[str]] = {key: [] for key in ("content", "style", *WORDS)}
     for item in manifest.get("inputs") or []:
         if item.get("role") in refs and isinstance(item.get("name"), str):
             refs[item["role"]].append(_ref(item["name"], there, asked))
-    for alias, key in (*ALIASES.items(), ("init", "init"), ("mask", "mask")):
+    for alias, key in (*ALIASES.items(), *zip(WORDS, WORDS, strict=True)):
         used = alias if alias in asked else key
         if not refs.get(key):
             continue
@@ -205,7 +206,7 @@ def _ref(name: str, there: set[str], asked: dict[str, Any]) -> str:
     """How the rewritten sidecar names a file; one that is not there goes by the name that the original has for it."""
     if name in there:
         return name
-    for key in ("content", "path_content", "style", "path_style", "init", "mask"):
+    for key in ("content", "path_content", "style", "path_style", *WORDS):
         value = asked.get(key)
         for ref in value if isinstance(value, (list, dict)) else [value]:
             if isinstance(ref, str) and ref.rpartition("/")[2] == name:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from nst_batch.resolver import Role
 from nst_batch.settings import Settings
 
 EndState = Literal["done", "stopped", "failed", "cancelled"]
@@ -54,7 +55,7 @@ class WantedInput:
     that could be copied. ``refusal`` says why it cannot be used, though it is there.
     """
 
-    role: Literal["content", "style", "init", "mask"]
+    role: Role
     ref: str
     source: Source | None
     weight: float = 1.0

@@ -1,4 +1,4 @@
-"""Painting a part of a picture: where each pixel may go, and the style that the whole then has.
+"""Painting a part of a picture: the style that the whole then has (box.py says where its pixels may go).
 
 A mask (1, H, W, 1) in [0, 1] is 1 where the picture is painted, 0 where the content stays, and between the two where a
 pixel is a mixture of both. What stays has its statistics, too, and the painted part is not to make up for them. So
@@ -17,13 +17,6 @@ import tensorflow as tf
 
 from nst_batch.transfer.losses import moments, raw_moments
 from nst_batch.transfer.objective import Layers, block_of
-from nst_batch.transfer.optimizers import Box
-
-
-def painted_box(content: Any, mask: Any) -> Box:
-    """The least and the greatest value of each pixel, (1, H, W, 3): content + mask · (p − content) for p in [0, 1]."""
-    low = content * (1.0 - mask)
-    return low, low + mask
 
 
 def position_weights(plane: Any, layers: Layers, first_block: int = 1) -> dict[str, Any]:

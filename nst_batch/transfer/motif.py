@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from nst_batch.transfer.mask import painted_box, position_weights, style_beside
+from nst_batch.transfer.box import Box, painted_box
+from nst_batch.transfer.mask import position_weights, style_beside
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.objective import Balance, Layers, Targets, balance, blend
-from nst_batch.transfer.optimizers import Box
 from nst_batch.transfer.pyramid import Scale, resize
 from nst_batch.transfer.spec import TransferSpec
 from nst_batch.transfer.staged import StagedNetwork
@@ -82,6 +82,10 @@ class Motif:
             return None
         height, width = scale.height, scale.width
         return painted_box(resize(self._content, height, width), resize(self._mask, height, width))
+
+    def is_cut(self, scale: Scale) -> bool:
+        """Whether the pictures of a scale are looked at in strips."""
+        return self._cut(scale.height * scale.width) is not None
 
     def start(self, scale: Scale) -> Any:
         """The picture before the first step, which is at ``scale``; not yet brought into its box."""

@@ -13,11 +13,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from nst_batch.transfer.box import Box
 from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
 from nst_batch.transfer.motif import Motif, Picture, Sight
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.objective import Balance
-from nst_batch.transfer.optimizers import Box, make_optimizer
+from nst_batch.transfer.optimizers import make_optimizer
 from nst_batch.transfer.pyramid import Scale, plan_scales, resize
 from nst_batch.transfer.spec import TransferSpec
 from nst_batch.transfer.strips import Cut
@@ -90,7 +91,6 @@ class NeuralStyleModel:
         self.spec = spec
         self.scales: tuple[Scale, ...] = plan_scales(spec.height, spec.width, spec.scales, spec.epochs)
         self._network = network
-        self._cut = cut
         self._motif = Motif(
             content, styles, spec, network, init_image=init_image, mask=mask, style_keys=style_keys, cut=cut
         )
@@ -109,7 +109,7 @@ class NeuralStyleModel:
     @property
     def is_cut(self) -> bool:
         """Whether the last scale is looked at in strips."""
-        return self._cut(self.spec.height * self.spec.width) is not None
+        return self._motif.is_cut(self.scales[-1])
 
     def image(self) -> Picture:
         """The picture that the last emitted step speaks of, (H, W, 3) float32 in [0, 1], its scale's size."""

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from nst_batch.transfer.box import Box
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
 
 State = dict[str, Any]
-Box = tuple[Any, Any]  # the least and the greatest values of a picture, each (1, H, W, 3)
 Outcome = tuple[Any, Any, State]  # accepted (bool scalar), the next picture to evaluate, the state
 
 

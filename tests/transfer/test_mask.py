@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 from conftest import through_bytes, waves
 
+from nst_batch.transfer.box import painted_box
 from nst_batch.transfer.losses import weighted_sums
-from nst_batch.transfer.mask import painted_box, position_weights, style_beside
+from nst_batch.transfer.mask import position_weights, style_beside
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.neural_style import NeuralStyleModel
 from nst_batch.transfer.objective import Layers, style_positions, style_statistics, style_sums
