@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from nst_batch.crew import CrewWorker
+from nst_batch.crew import Crew
 from nst_batch.job import JobSpec, Outcome, manifest
 from nst_batch.queue_state import STATE_NAME, Pace, state
 from nst_batch.report.gallery import Cache, collect, gallery_html
@@ -65,9 +64,7 @@ class Bulletin:
         if self._gallery_due is None:
             self._gallery_due = at.mono + GALLERY_SECONDS
 
-    def post(
-        self, view: View | None, workers: Iterable[CrewWorker], blocked: str | None, at: Moment, *, now: bool = False
-    ) -> None:
+    def post(self, view: View | None, crew: Crew, blocked: str | None, at: Moment, *, now: bool = False) -> None:
         """Write what is due, or with ``now`` everything. Raises SpoolBlocked or InboxLost."""
         if self._gallery_due is not None and (now or at.mono >= self._gallery_due):
             # Whether or not it can be written: a full disk is told once, not at every turn.
@@ -75,11 +72,11 @@ class Bulletin:
             page = gallery_html(collect(self._outbox, self._cache))
             self._spool.write_page(GALLERY_NAME, page.encode())
         if now or at.mono >= self._state_due:
-            self._write_state(view, workers, blocked)
+            self._write_state(view, crew, blocked)
             self._state_due = at.mono + STATE_SECONDS
 
-    def _write_state(self, view: View | None, workers: Iterable[CrewWorker], blocked: str | None) -> None:
-        facts = state(view, self._spool.jobs(), workers, self.pace, blocked, os.getpid())
+    def _write_state(self, view: View | None, crew: Crew, blocked: str | None) -> None:
+        facts = state(view, self._spool.jobs(), crew.workers, self.pace, blocked, os.getpid(), crew.notes)
         running, waiting = len(facts["running"]), len(facts["waiting"])
         self._listener.queue(running, waiting, self._done, self._failed)
         text = json.dumps(facts, ensure_ascii=False)

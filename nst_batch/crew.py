@@ -18,8 +18,9 @@ from nst_batch.report.markup import duration
 from nst_batch.spool import Death, HandOut
 from nst_batch.spool.attempts import OUT_OF_MEMORY
 from nst_batch.spool.trouble import pause_for
+from nst_batch.transfer.errors import DEVICE_MISSING
 from nst_batch.worker import WorkerOptions
-from nst_batch.workers import WORKER_COMMAND, Device, Worker
+from nst_batch.workers import WORKER_COMMAND, Device, Worker, without
 
 RENEW_AFTER_JOBS = 200
 RENEW_AFTER_GROWTH_MB = 4096.0
@@ -110,6 +111,7 @@ class Crew:
         self._told_to_end: dict[str, float] = {}  # since when (monotonic)
         self._last_news: float | None = None
         self._to_tell: list[Event] = []
+        self.notes: tuple[str, ...] = ()  # on devices that are not what was to be expected
 
     @property
     def workers(self) -> tuple[CrewWorker, ...]:
@@ -208,6 +210,7 @@ class Crew:
             max_megapixels=limits.max_megapixels,
             max_file_mb=limits.max_file_mb,
             checkpoint_seconds=self._config.jobs.checkpoint_seconds,
+            note=device.note,
         )
         log = self._logs / f"worker-{device.name.replace(':', '-')}.log"
         try:
@@ -224,6 +227,10 @@ class Crew:
             case "ready":
                 self._start_failures = 0
                 yield Phased(None, f"worker ready on {message['device']}, weights: {message['weights']}")
+            case "fault" if message["code"] == DEVICE_MISSING and not worker.device.insisted:
+                self._devices, note = without(self._devices, worker.device, message["advice"])
+                self.notes += (note,)
+                yield Phased(None, note)
             case "fault":
                 yield Fault(message["code"], message["message"], message["advice"])
             case "phase" if handout is not None:

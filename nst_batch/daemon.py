@@ -293,7 +293,7 @@ class Daemon:
     def _post(self, at: Moment, *, now: bool = False) -> None:
         self._posted_well = False
         with self._or_block():
-            self._bulletin.post(self._view, self._crew.workers, self._blocked, at, now=now)
+            self._bulletin.post(self._view, self._crew, self._blocked, at, now=now)
             self._posted_well = True
             self._unblock()
 

@@ -142,7 +142,7 @@ class Sitting:
         self._size: tuple[int, int] | None = None  # of the result, once the content is read
         self.facts = Facts(self._spec)
         self.precision: str | None = None
-        self.notes: list[str] = []
+        self.notes: list[str] = list(studio.notes)
         self.steps_done = 0
         self.seconds_before = 0.0
         self.started_before: str | None = None

@@ -96,14 +96,16 @@ def state(
     pace: Pace,
     blocked: str | None,
     pid: int,
+    notes: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """The whole state. ``until`` and ``empty_at`` are in seconds since the epoch."""
+    """The whole state. ``until`` and ``empty_at`` are in seconds since the epoch; ``notes`` are on the devices."""
     running = [running_entry(worker) for worker in workers if worker.job is not None]
     waiting = waiting_entries(view, jobs, {entry["id"] for entry in running})
     return {
         "pid": pid,
         "paused": bool(view and view.paused),
         "blocked": blocked,
+        "notes": list(notes),
         "running": running,
         "waiting": waiting,
         "empty_at": _empty_at(running, waiting, pace),

@@ -37,8 +37,9 @@ class Studio:
         limits: ImageLimits,
         checkpoint_seconds: float,
         room: Room | None = None,
+        note: str = "",
     ) -> None:
-        """``room`` None: what the machine's own memory gives."""
+        """``room`` None: what the machine's own memory gives. ``note``: on the device, for every job."""
         self._weights = weights
         self._device = device
         self.room = room or cpu_room(total_mb())
@@ -47,9 +48,10 @@ class Studio:
         self.checkpoint_seconds = checkpoint_seconds
         self.files = FileSystem()
         self.spent = False
+        self.notes = (note,) if note else ()
 
     @classmethod
-    def open(cls, weights: str, device: str, limits: ImageLimits, checkpoint_seconds: float) -> Studio:
+    def open(cls, weights: str, device: str, limits: ImageLimits, checkpoint_seconds: float, note: str = "") -> Studio:
         """Load the weights and claim the device (``cpu``, or anything else for the GPU this process may see).
 
         Raises SetupError where either is not to be had.
@@ -61,7 +63,7 @@ class Studio:
         # The pool gave this process one GPU (CUDA_VISIBLE_DEVICES): whatever its number, it is the only one.
         claimed = choose_device("cpu" if device == "cpu" else "gpu")
         room = cpu_room(total_mb()) if claimed.kind == "cpu" else gpu_room(gpu_memory_mb(_gpu_number(device)))
-        return cls(load_weights(location), claimed, limits, checkpoint_seconds, room)
+        return cls(load_weights(location), claimed, limits, checkpoint_seconds, room, note)
 
     @property
     def device(self) -> str:

@@ -42,6 +42,7 @@ class WorkerOptions(BaseModel):
     max_megapixels: float
     max_file_mb: float
     checkpoint_seconds: float
+    note: str = ""  # on the device; goes into every job.json
 
 
 def die_with_parent(parent: int) -> None:
@@ -156,7 +157,7 @@ def serve(options: WorkerOptions, pipe: BinaryIO) -> int:
         from nst_batch.studio import Studio  # noqa: PLC0415
 
         limits = ImageLimits(max_megapixels=options.max_megapixels, max_file_mb=options.max_file_mb)
-        studio = Studio.open(options.weights, options.device, limits, options.checkpoint_seconds)
+        studio = Studio.open(options.weights, options.device, limits, options.checkpoint_seconds, options.note)
     except NstError as error:
         reporter.say("fault", code=error.code, message=error.message, advice=error.advice)
         return error.exit_code

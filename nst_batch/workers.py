@@ -28,10 +28,15 @@ Job = TypeVar("Job")
 
 @dataclass(frozen=True)
 class Device:
-    """Where a worker runs: ``cpu``, or the number of a GPU."""
+    """Where a worker runs: ``cpu``, or the number of a GPU.
+
+    One that is not ``insisted`` on may turn out to be of no use; ``note`` says why another one was taken instead.
+    """
 
     name: str
     environment: dict[str, str] = field(default_factory=dict)
+    insisted: bool = True
+    note: str = ""
 
 
 def installed_gpus(root: Path = Path("/dev")) -> tuple[int, ...]:
@@ -44,24 +49,40 @@ def choose_devices(wanted: str | list[int] | tuple[int, ...], gpus: tuple[int, .
     """One device a worker: every GPU asked for, else the CPU.
 
     ``wanted`` is config.yaml's ``device``; a GPU that was asked for by number is tried even where its device
-    file does not show, so that the worker says what is wrong with it.
+    file does not show, so that the worker says what is wrong with it. With ``auto`` a device file is only a hint
+    that there is a GPU: see :func:`without`.
     """
     if wanted == "cpu":
         return (cpu(),)
-    chosen = gpus if wanted in ("auto", "gpu") else tuple(int(number) for number in wanted)
-    if not chosen:
-        return (gpu(0),) if wanted == "gpu" else (cpu(),)
+    if wanted == "auto":
+        return tuple(gpu(number, insisted=False) for number in gpus) or (cpu(),)
+    chosen = gpus or (0,) if wanted == "gpu" else tuple(int(number) for number in wanted)
     return tuple(gpu(number) for number in chosen)
 
 
-def cpu() -> Device:
+def without(devices: tuple[Device, ...], lost: Device, advice: str) -> tuple[tuple[Device, ...], str]:
+    """What is left of ``devices`` where TensorFlow does not see ``lost``, and a note on it with what to do.
+
+    The last one that is lost is replaced by the CPU, whose jobs bear the note.
+    """
+    left = tuple(device for device in devices if device != lost)
+    number = lost.name.removeprefix("gpu:")
+    what = f"this machine shows an NVIDIA GPU (/dev/nvidia{number}) that TensorFlow cannot use"
+    if left:
+        return left, f"{what}: it is left out; {advice}"
+    note = f"painted on the CPU: {what}; {advice}"
+    return (cpu(note),), note
+
+
+def cpu(note: str = "") -> Device:
     """The processor; GPUs are hidden, so that TensorFlow does not open them."""
-    return Device("cpu", {"CUDA_VISIBLE_DEVICES": "-1"})
+    return Device("cpu", {"CUDA_VISIBLE_DEVICES": "-1"}, note=note)
 
 
-def gpu(number: int) -> Device:
+def gpu(number: int, *, insisted: bool = True) -> Device:
     """One GPU, by its number; TensorFlow sees this one alone."""
-    return Device(f"gpu:{number}", {"CUDA_VISIBLE_DEVICES": str(number), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"})
+    environment = {"CUDA_VISIBLE_DEVICES": str(number), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    return Device(f"gpu:{number}", environment, insisted)
 
 
 class Worker(Generic[Job]):

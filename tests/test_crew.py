@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from nst_batch.config import parse_config
-from nst_batch.crew import END_SECONDS, START_SECONDS, Crew, Died, Event, Fault
+from nst_batch.crew import END_SECONDS, START_SECONDS, Crew, Died, Event, Fault, Phased
 from nst_batch.spool import Attempts, HandOut, Job
-from nst_batch.workers import cpu
+from nst_batch.workers import Device, choose_devices, cpu
 
 STALL = 600.0
 READY = 'import os, sys, time; print(\'{"say": "ready", "device": "d", "weights": "w"}\', flush=True); '
@@ -25,9 +25,9 @@ def make(tmp_path: Path) -> Iterator[Make]:
     """A crew whose workers run the given lines of Python."""
     crews: list[Crew] = []
 
-    def one(lines: str, jobs: str = "attempts: 3") -> Crew:
+    def one(lines: str, jobs: str = "attempts: 3", devices: tuple[Device, ...] = (cpu(),)) -> Crew:
         config = parse_config(f"jobs: {{{jobs}}}\n", tmp_path / "config.yaml")
-        crews.append(Crew(config, (cpu(),), parent=0, command=(sys.executable, "-c", lines)))
+        crews.append(Crew(config, devices, parent=0, command=(sys.executable, "-c", lines)))
         return crews[-1]
 
     yield one
@@ -136,3 +136,48 @@ def test_a_daemon_that_was_asleep_blames_no_worker(make: Make) -> None:
     list(crew.news(1001.0))
     list(crew.news(1001.0 + 3600.0))
     assert len(crew.workers) == 1
+
+
+PICKY = """
+import json, sys, time
+options = json.loads(sys.argv[1])
+if options["device"] != "cpu":
+    fault = {"say": "fault", "code": "device_missing", "message": "no GPU", "advice": "install it"}
+    print(json.dumps(fault), flush=True)
+    sys.exit(78)
+print(json.dumps({"say": "ready", "device": options["note"], "weights": "w"}), flush=True)
+time.sleep(1000)
+"""
+
+
+def test_auto_goes_on_with_the_cpu_where_no_gpu_can_be_used(make: Make) -> None:
+    """Both are lost: one worker on the CPU, told loudly, and every job is to bear the note."""
+    crew = make(PICKY, devices=choose_devices("auto", (0, 1)))
+    now, told = 1000.0, []
+    end = time.monotonic() + 60
+    while not any(worker.ready for worker in crew.workers):
+        list(crew.ready_for_work(now))
+        told += list(crew.news(now))
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    (worker,) = crew.workers
+    assert worker.device.name == "cpu"
+    assert len(crew.notes) == 2
+    assert crew.notes[1].startswith("painted on the CPU: ")
+    assert worker.details["device"] == crew.notes[1]
+    assert [event.phase for event in told if isinstance(event, Phased) and event.phase in crew.notes] == [*crew.notes]
+    assert not [event for event in told if isinstance(event, Fault)]
+
+
+@pytest.mark.parametrize("wanted", ["gpu", (0,)])
+def test_a_gpu_that_was_asked_for_is_insisted_on(make: Make, wanted: str | tuple[int, ...]) -> None:
+    """Nothing goes on silently on the CPU."""
+    crew = make(PICKY, devices=choose_devices(wanted, (0,)))
+    told: list[Event] = []
+    end = time.monotonic() + 60
+    list(crew.ready_for_work(1000.0))
+    while not [event for event in told if isinstance(event, Fault)]:
+        told += list(crew.news(1000.0))
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert crew.notes == ()

@@ -29,11 +29,13 @@ class Fake(Machine):
         answers: Mapping[str, Answer | None] | None = None,
         environ: Mapping[str, str] | None = None,
         inotify: str = "",
+        gpus: tuple[int, ...] = (),
     ) -> None:
         self.files = files or {}
         self.answers = answers or {}
         self.environ = environ or {}
         self.inotify = inotify
+        self.gpus = gpus
 
     def read(self, path: str) -> str:
         return self.files.get(path, "")
@@ -44,6 +46,9 @@ class Fake(Machine):
 
     def has_command(self, name: str) -> bool:
         return name in self.answers
+
+    def gpu_numbers(self) -> tuple[int, ...]:
+        return self.gpus
 
     def inotify_error(self) -> str:
         return self.inotify
@@ -124,7 +129,7 @@ def test_memory_unknown() -> None:
         ("auto", sees("NVIDIA A"), "NVIDIA A, 24576 MiB", "ok", "4:3 pictures up to "),
         ("auto", sees(), "NVIDIA A, 24 GiB", "warn", "TensorFlow does not see it"),
         ("gpu", sees(), "NVIDIA A, 24 GiB", "bad", "TensorFlow does not see it"),
-        ("gpu", sees(), None, "bad", "there is none"),
+        ("gpu", sees(), None, "bad", "no GPU here"),
         ("cpu", sees("NVIDIA A"), None, "ok", "as config.yaml asks"),
         ("[0, 1]", sees("NVIDIA A"), None, "bad", "GPU 1 asked for"),
         ("[1]", sees("NVIDIA A", "NVIDIA B"), None, "ok", "1: NVIDIA B"),
@@ -140,6 +145,17 @@ def test_the_device_is_what_the_config_asks_for(
     assert found.state == state
     assert part in found.what
     assert bool(found.advice) == (state != "ok")
+
+
+@pytest.mark.parametrize(("device", "state"), [("auto", "warn"), ("gpu", "bad"), ("[0]", "bad"), ("cpu", "ok")])
+def test_a_gpu_whose_packages_are_missing_is_known_by_its_device_file(tmp_path: Path, device: str, state: str) -> None:
+    """The plain install on a machine with a card: without nvidia-smi too it is told what to install."""
+    machine = Fake(answers={"tensorflow": sees()}, gpus=(0,))
+    _, found = tensorflow(config(tmp_path, f"device: {device}"), machine)
+    assert found.state == state
+    if device == "auto":
+        assert found.what == "the CPU: this machine shows /dev/nvidia0, but TensorFlow does not see it"
+        assert "[gpu]" in found.advice or "driver" in found.advice
 
 
 @pytest.mark.parametrize(

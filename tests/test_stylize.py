@@ -145,6 +145,23 @@ def test_it_paints_on_the_device_of_the_config(desk: House, monkeypatch: pytest.
     assert opened == [("gpu:2", "2")]
 
 
+def test_auto_paints_on_the_cpu_where_no_gpu_can_be_used(
+    desk: House, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A device file without CUDA's packages: the terminal and job.json say why it was the CPU."""
+    from nst_batch.cli import stylize
+
+    monkeypatch.setattr(stylize, "installed_gpus", lambda: (99,))
+    desk.configure(device="auto")
+    assert main(["stylize", "c.png", "s.png", "out", "--title", "T"]) == 0
+    job = json.loads((desk.root / "out/T/job.json").read_text())
+    assert job["device"] == "CPU"
+    (note,) = job["notes"]
+    assert note.startswith("painted on the CPU: ")
+    assert "/dev/nvidia99" in note
+    assert note in capfd.readouterr().err.splitlines()
+
+
 def test_show_without_a_display_is_a_plain_error(desk: House) -> None:
     """No crash of a windowing library, and nothing painted in vain."""
     done = subprocess.run(

@@ -15,7 +15,7 @@ from house import PATIENCE_SECONDS
 
 from nst_batch.messages import LineReader, to_line
 from nst_batch.worker import WorkerOptions
-from nst_batch.workers import WORKER_COMMAND, Worker, choose_devices, cpu, gpu, installed_gpus
+from nst_batch.workers import WORKER_COMMAND, Worker, choose_devices, cpu, gpu, installed_gpus, without
 
 
 def test_gpus_are_found_by_their_device_files(tmp_path: Path) -> None:
@@ -39,6 +39,24 @@ def test_gpus_are_found_by_their_device_files(tmp_path: Path) -> None:
 def test_one_worker_a_device(wanted: Any, gpus: tuple[int, ...], names: list[str]) -> None:
     """Every GPU asked for gets a worker; without any the CPU does, unless a GPU was insisted on."""
     assert [device.name for device in choose_devices(wanted, gpus)] == names
+
+
+@pytest.mark.parametrize(("wanted", "insisted"), [("auto", False), ("gpu", True), ((0, 1), True)])
+def test_a_gpu_is_insisted_on_only_where_it_was_asked_for(wanted: Any, insisted: bool) -> None:
+    """`auto` goes by device files, which may be there without anything that can use the GPU."""
+    assert {device.insisted for device in choose_devices(wanted, (0, 1))} == {insisted}
+
+
+def test_the_last_gpu_that_is_lost_is_replaced_by_the_cpu() -> None:
+    """With others left it is only left out; each time the note names it and says what to do."""
+    both = choose_devices("auto", (0, 1))
+    left, note = without(both, both[1], "install it")
+    assert (left, note.count("/dev/nvidia1"), note.count("install it")) == (both[:1], 1, 1)
+    assert "left out" in note
+    (last,), note = without(left, both[0], "install it")
+    assert (last.name, last.environment, last.note) == ("cpu", cpu().environment, note)
+    assert note.startswith("painted on the CPU: ")
+    assert "/dev/nvidia0" in note
 
 
 def test_a_worker_sees_one_gpu_or_none() -> None:

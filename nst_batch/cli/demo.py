@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from nst_batch.cli.listeners import Bars, Lines
+from nst_batch.cli.terminal import muted_libraries
 from nst_batch.config import Config, load_config
 from nst_batch.daemon import Daemon, Once
 from nst_batch.errors import EXIT_OK, SetupError
 from nst_batch.spool import Ended
 from nst_batch.transfer.locate import UNTRAINED, locate_weights
-from nst_batch.workers import choose_devices, installed_gpus
+from nst_batch.workers import Device, choose_devices, installed_gpus
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -74,13 +76,13 @@ def run(arguments: argparse.Namespace) -> int:
     config = {"weights": weights, "device": device, "watch": {"settle_seconds": 1}}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     print(f"drawing the sample pair into {inbox} ...", file=sys.stderr)
-    matrix_rate = _in_a_child(inbox)
+    rate = _in_a_child(inbox, choose_devices(base.device, installed_gpus())[0])
     sidecar = {
         "content": CONTENT_NAME,
         "style": STYLE_NAME,
         "title": TITLE,
         "save_epoch": True,
-        **recipe(trained=weights != UNTRAINED, rate=_rate(base, matrix_rate)),
+        **recipe(trained=weights != UNTRAINED, rate=rate),
     }
     # The sidecar last: it says that the pair is complete.
     (inbox / f"{TITLE}.yaml").write_text(yaml.safe_dump(sidecar, sort_keys=False))
@@ -112,13 +114,16 @@ def _seconds(size: int, steps: int, rate: float) -> float:
     return SCALES * steps * pixels * STEP_FLOPS_A_PIXEL / rate
 
 
-def _rate(config: Config, matrix_rate: float) -> float:
-    """Convolutions a second, in float32 operations, on the device that will paint."""
+def _rate(device: Device) -> float:
+    """Convolutions a second, in float32 operations, on the device that will paint; infinite on a GPU."""
     from nst_batch.transfer.device import TensorFlowDevices, cpu_has_bfloat16  # noqa: PLC0415
 
-    if choose_devices(config.device, installed_gpus())[0].name != "cpu":
-        return float("inf")
-    return matrix_rate * SHARE_OF_MATRIX_RATE * (2 if cpu_has_bfloat16(TensorFlowDevices()) else 1)
+    if device.name != "cpu":
+        os.environ.update(device.environment)
+        with muted_libraries(unless=False):
+            if TensorFlowDevices().gpus():
+                return float("inf")
+    return _matrix_rate() * SHARE_OF_MATRIX_RATE * (2 if cpu_has_bfloat16(TensorFlowDevices()) else 1)
 
 
 def _weights(config: Config) -> tuple[str, SetupError | None]:
@@ -137,20 +142,23 @@ def _weights(config: Config) -> tuple[str, SetupError | None]:
     return config.weights, None
 
 
-def _in_a_child(inbox: Path) -> float:
-    """Draw the pair, and measure the processor; NumPy and OpenCV stay out of the daemon, whose only work is to wait."""
+def _in_a_child(inbox: Path, device: Device) -> float:
+    """Draw the pair, and measure the device.
+
+    NumPy, OpenCV and TensorFlow stay out of the daemon, whose only work is to wait.
+    """
     import multiprocessing  # noqa: PLC0415
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
     from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
 
     try:
         with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            return pool.submit(_draw_and_measure, str(inbox)).result()
+            return pool.submit(_draw_and_measure, str(inbox), device).result()
     except (BrokenProcessPool, ImportError) as error:
         raise SetupError("demo_pair", f"the sample pair could not be drawn: {error}", "run nst-batch doctor") from error
 
 
-def _draw_and_measure(inbox: str) -> float:
+def _draw_and_measure(inbox: str, device: Device) -> float:
     import numpy as np  # noqa: PLC0415
 
     from nst_batch import images  # noqa: PLC0415
@@ -159,7 +167,7 @@ def _draw_and_measure(inbox: str) -> float:
     for name, draw in ((CONTENT_NAME, draw_landscape), (STYLE_NAME, draw_painting)):
         picture = draw(SAMPLE_SIDE, SAMPLE_SIDE * 2 // 3, seed=0).astype(np.float32) / np.float32(255.0)
         Path(inbox, name).write_bytes(images.encode(picture))
-    return _matrix_rate()
+    return _rate(device)
 
 
 def _matrix_rate(side: int = 1536, times: int = 5) -> float:

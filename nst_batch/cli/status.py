@@ -93,6 +93,8 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
         yield "paused   no new job starts; nst-batch resume"
     if facts["blocked"]:
         yield f"waits    {facts['blocked']}"
+    for note in facts.get("notes", ()):  # a daemon of an older version tells none
+        yield f"note     {note}"
     for job in facts["running"]:
         yield f"running  {_running_line(job)}"
     for job in facts["waiting"]:

@@ -18,7 +18,7 @@ from nst_batch import images
 from nst_batch.cli.easel import Easel, Interrupts
 from nst_batch.cli.terminal import muted_libraries
 from nst_batch.config import Config, load_config
-from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, UsageError
+from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, SetupError, UsageError
 from nst_batch.job import (
     MANIFEST_NAME,
     OUTCOME_NAME,
@@ -35,13 +35,15 @@ from nst_batch.sidecar import patch_from_pairs
 from nst_batch.sizing import result_size
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import claim_id
+from nst_batch.transfer.errors import DEVICE_MISSING
 from nst_batch.transfer.locate import locate_weights
-from nst_batch.workers import choose_devices, installed_gpus
+from nst_batch.workers import Device, choose_devices, installed_gpus, without
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
     from nst_batch.resolver import Role
     from nst_batch.settings import Settings
+    from nst_batch.studio import Studio
 
     Files = tuple[tuple[Role, Path], ...]
 
@@ -174,19 +176,33 @@ def _generate(
     from nst_batch.transfer.device import prepare_tensorflow  # noqa: PLC0415
 
     prepare_tensorflow()
-    device = choose_devices(config.device, installed_gpus())[0]
-    os.environ.update(device.environment)  # TensorFlow then sees this device alone, as in a worker
+    devices = choose_devices(config.device, installed_gpus())
+    os.environ.update(devices[0].environment)  # TensorFlow then sees this device alone, as in a worker
     with muted_libraries(unless=logging.getLogger().isEnabledFor(logging.DEBUG)):
         from nst_batch.generation import run_job  # noqa: PLC0415 - loads TensorFlow
-        from nst_batch.studio import Studio  # noqa: PLC0415
 
-        studio = Studio.open(config.weights, device.name, limits, config.jobs.checkpoint_seconds)
+        try:
+            studio = _open_studio(config, limits, devices[0])
+        except SetupError as error:
+            if error.code != DEVICE_MISSING or devices[0].insisted:
+                raise
+            # Which GPU TensorFlow may see cannot be changed any more: the CPU, whatever other GPUs there are.
+            (instead,), _ = without(devices[:1], devices[0], error.advice)
+            studio = _open_studio(config, limits, instead)
+    for note in studio.notes:
+        print(note, file=sys.stderr)
     steps = spec.settings.epochs * spec.settings.steps_per_epoch
     with Easel(steps=steps, show=show) as easel, Interrupts() as interrupts:
         end = run_job(studio, workshop, workshop, workshop / "running", interrupts, easel)
     if end == "yielded":
         return None
     return Outcome.model_validate_json((workshop / OUTCOME_NAME).read_bytes())
+
+
+def _open_studio(config: Config, limits: images.ImageLimits, device: Device) -> Studio:
+    from nst_batch.studio import Studio  # noqa: PLC0415 - loads TensorFlow
+
+    return Studio.open(config.weights, device.name, limits, config.jobs.checkpoint_seconds, device.note)
 
 
 def _publish(running: Path, output: Path, title: str) -> Path:

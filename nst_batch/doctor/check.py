@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nst_batch.workers import installed_gpus
+
 State = Literal["ok", "warn", "bad"]
 _ORDER: tuple[State, ...] = ("ok", "warn", "bad")
 
@@ -76,6 +78,10 @@ class Machine:
     def has_command(self, name: str) -> bool:
         """Whether a command of this name can be found."""
         return shutil.which(name) is not None
+
+    def gpu_numbers(self) -> tuple[int, ...]:
+        """The NVIDIA GPUs that have a device file."""
+        return installed_gpus()
 
     def inotify_error(self) -> str:
         """Why no further inotify instance can be had; empty where one can."""

@@ -13,6 +13,7 @@ from nst_batch.config import Config
 from nst_batch.doctor.check import Answer, Check, Machine
 from nst_batch.errors import SetupError
 from nst_batch.fitting import RESERVE, largest_side
+from nst_batch.transfer.device import gpu_advice
 from nst_batch.transfer.locate import ENVIRONMENT, KERAS_NAME, KERAS_URL, keras_cache, locate_weights
 from nst_batch.transfer.spec import AdamSpec
 
@@ -87,29 +88,30 @@ def tensorflow(config: Config, machine: Machine) -> tuple[Check, ...]:
     cards = _cards(machine)
     kind = "with" if found.get("cuda") else "without"
     version = Check("TensorFlow", "ok", f"{found.get('version')}, built {kind} CUDA")
-    return (version, _device(config, [str(name) for name in found.get("gpus", ())], cards))
+    shown = cards or [f"/dev/nvidia{number}" for number in machine.gpu_numbers()]
+    return (version, _device(config, [str(name) for name in found.get("gpus", ())], cards, shown))
 
 
-def _device(config: Config, gpus: list[str], cards: list[str]) -> Check:
+def _device(config: Config, gpus: list[str], cards: list[str], shown: list[str]) -> Check:
+    """``gpus`` that TensorFlow sees, ``cards`` that the driver knows, and what else is ``shown`` of them."""
     seen = ", ".join(f"{number}: {name}" for number, name in enumerate(gpus))
     if config.device == "cpu":
         return Check("device", "ok", "the CPU, as config.yaml asks")
     wanted = config.device if isinstance(config.device, tuple) else ()
     missing = [number for number in wanted if number >= len(gpus)]
-    install = "install the gpu extra (pip install '.[gpu]')"
     if missing:
         numbers = ", ".join(map(str, missing))
         what = f"GPU {numbers} asked for, but TensorFlow sees {seen or 'none'}"
-        return Check("device", "bad", what, f"correct device: in config.yaml, or {install} and NVIDIA's driver")
+        return Check("device", "bad", what, f"correct device: in config.yaml, or {gpu_advice()}")
     if gpus:
         memory_mb = min((float(mib) for card in cards for mib in re.findall(r"(\d+) MiB", card)), default=0.0)
         return Check("device", "ok", f"GPU {seen}" + (f"; {_how_large(memory_mb)}" if memory_mb else ""))
-    if cards:
-        what = f"the driver shows {', '.join(cards)}, but TensorFlow does not see it"
-        return Check("device", "bad" if config.device == "gpu" else "warn", what, install)
+    what = f"this machine shows {', '.join(shown)}, but TensorFlow does not see it" if shown else "no GPU here"
     if config.device == "gpu":
-        return Check("device", "bad", "device: gpu, but there is none", "set device: auto, or install NVIDIA's driver")
-    return Check("device", "ok", "the CPU; no GPU here")
+        return Check("device", "bad", f"device: gpu, but {what}", f"set device: auto, or {gpu_advice()}")
+    if shown:
+        return Check("device", "warn", f"the CPU: {what}", f"{gpu_advice()}; device: cpu in config.yaml is content")
+    return Check("device", "ok", f"the CPU; {what}")
 
 
 def _cards(machine: Machine) -> list[str]:

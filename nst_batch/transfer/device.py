@@ -10,10 +10,12 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from nst_batch.errors import SetupError
+from nst_batch.transfer.errors import DEVICE_MISSING
 from nst_batch.transfer.spec import Precision
 
 BFLOAT16_CAPABILITY = (8, 0)  # the first NVIDIA GPUs with bfloat16 units
@@ -156,11 +158,14 @@ def _use_gpu(at: DeviceBoundary, gpus: Sequence[Any], number: int) -> Device:
 
 
 def _no_gpu(what: str) -> SetupError:
-    return SetupError(
-        "device_missing",
-        what,
-        "install the gpu extra (pip install nst-batch[gpu]) and a driver, or set device: auto or cpu",
-    )
+    return SetupError(DEVICE_MISSING, what, f"{gpu_advice()}; device: cpu in config.yaml paints without")
+
+
+def gpu_advice() -> str:
+    """What to install where TensorFlow sees no GPU: its CUDA packages, which only the ``gpu`` extra brings, or more."""
+    if find_spec("nvidia") is None:
+        return "install TensorFlow's CUDA packages (pip install '.[gpu]' in nst_batch's folder) and NVIDIA's driver"
+    return "TensorFlow's CUDA packages are installed: see to NVIDIA's driver (does nvidia-smi show the GPU?)"
 
 
 def _tensorflow() -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from nst_batch.errors import JobError, NstError
 
+DEVICE_MISSING = "device_missing"  # of the SetupError where TensorFlow does not see the GPU that it should use
+
 
 class LossNotFiniteError(JobError):
     """The loss became NaN or infinite; in bfloat16 a second try in float32 may help."""
