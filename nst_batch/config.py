@@ -36,6 +36,7 @@ __all__ = [
 
 CONFIG_NAME = "config.yaml"
 CONFIG_VARIABLE = "NST_BATCH_CONFIG"
+NOWHERE = Path("(the working folder, which has been removed)")
 MAX_CONFIG_KB = 256
 _OF_ONE_PAIR = ("defaults.content", "defaults.style", "defaults.title")
 _ONE_PAIR = "is each sidecar's own and has no default"
@@ -73,6 +74,14 @@ def config_schema() -> dict[str, Any]:
     return schema
 
 
+def working_folder() -> Path:
+    """The current folder; :data:`NOWHERE` where it has been removed, which does no harm to absolute paths."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return NOWHERE
+
+
 def find_config(
     named: str | Path | None = None, *, environ: Mapping[str, str] = os.environ, cwd: Path | None = None
 ) -> Path | None:
@@ -80,7 +89,7 @@ def find_config(
 
     A file that is named by hand or by the variable and is not there is a SetupError.
     """
-    here = cwd or Path.cwd()
+    here = cwd or working_folder()
     variable = environ.get(CONFIG_VARIABLE)
     for name, how in ((named, "--config"), (variable, CONFIG_VARIABLE)):
         if name:
@@ -103,9 +112,12 @@ def load_config(
     Raises SetupError for a file that cannot be read and ProblemsError (``config_invalid``,
     ``config_too_large``) with all that is wrong in it.
     """
-    here = cwd or Path.cwd()
+    here = cwd or working_folder()
     path = find_config(named, environ=environ, cwd=here)
     if path is None:
+        if here == NOWHERE:
+            what = "the working folder has been removed, and no config is named"
+            raise SetupError("config_missing", what, "go to a folder that is there, or name a config.yaml from / on")
         return parse_config(b"", here / CONFIG_NAME).model_copy(update={"source": None})
     try:
         with path.open("rb") as file:
@@ -125,7 +137,7 @@ def parse_config(text: bytes | str, path: Path) -> Config:
         problems.append(problem_at(marked, ("defaults", "path_output"), "says the same as output"))
     if file is None or problems:
         raise problems_error("config_invalid", str(path), problems)
-    folder = Path.cwd() / path.parent
+    folder = working_folder() / path.parent
     config = Config(
         **{name: getattr(file, name) for name in ("device", "defaults", "after", "watch", "jobs", "limits")},
         inbox=_absolute(folder, file.inbox),

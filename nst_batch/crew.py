@@ -3,6 +3,10 @@
 A worker is started when there is work for it and kept warm after. It is replaced when it dies, when a job
 makes no step for ``stall_timeout``, and after a number of jobs or when its memory has grown, because traced
 graphs are never freed while their process lives.
+
+One that dies while it starts is started again after a pause that grows. A signal or a hang may be the machine's doing
+(no memory, a driver) and is borne for as long as it lasts; one that ends by itself, time after time, is a fault of the
+installation that a person must mend.
 """
 
 from __future__ import annotations
@@ -25,7 +29,9 @@ from nst_batch.workers import WORKER_COMMAND, Device, Worker, without
 RENEW_AFTER_JOBS = 200
 RENEW_AFTER_GROWTH_MB = 4096.0
 END_SECONDS = 30.0  # a worker without a job that was told to end has this long
+START_PAUSES = (2.0, 5.0, 15.0, 60.0, 300.0)  # seconds before a worker that died while it started is started again
 START_SECONDS = 300.0  # a worker has at least this long to load TensorFlow, however short ``stall_timeout`` is
+START_ADVICE = "run nst-batch doctor; the worker's own messages are in inbox/.nst_batch/worker-*.log"
 ASLEEP_SECONDS = 30.0  # longer than this between two looks, and the daemon itself was not running
 
 
@@ -107,7 +113,10 @@ class Crew:
         self._logs = Path(config.inbox) / ".nst_batch"
         self._workers: dict[str, CrewWorker] = {}
         self._first_memory: dict[str, float] = {}
-        self._start_failures = 0
+        self._start_failures = 0  # in a row, of every kind
+        self._exits = 0  # in a row, of workers that ended by themselves before they were ready
+        self._start_due = 0.0  # no worker is started before then (monotonic)
+        self._trouble = ""  # why the last one could not be started
         self._told_to_end: dict[str, float] = {}  # since when (monotonic)
         self._last_news: float | None = None
         self._to_tell: list[Event] = []
@@ -123,6 +132,21 @@ class Crew:
         """The workers with a job."""
         return tuple(worker for worker in self._workers.values() if worker.job is not None)
 
+    @property
+    def trouble(self) -> str | None:
+        """Why there is no worker to hand a job to, where starting one fails; None where all is well."""
+        return self._trouble or None
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether starting has failed so often that somebody who waits for the end should wait no longer."""
+        return self._start_failures >= self._config.jobs.attempts
+
+    @property
+    def start_due(self) -> float:
+        """When the next worker may be started (monotonic)."""
+        return self._start_due
+
     def at_work_on(self, job_id: str) -> CrewWorker | None:
         """The worker that has this job."""
         return next((w for w in self.busy if w.job is not None and w.job.job.id == job_id), None)
@@ -135,7 +159,8 @@ class Crew:
         for device in self._devices:
             worker = self._workers.get(device.name)
             if worker is None:
-                self._start(device, now)
+                if now >= self._start_due:
+                    self._start(device, now)
             elif worker.idle:
                 yield worker
 
@@ -167,7 +192,7 @@ class Crew:
             elif not worker.ready:
                 if silence > self._start_seconds:
                     how = f"took more than {duration(self._start_seconds)} to start"
-                    yield from self._never_ready(name, worker, how)
+                    yield from self._never_ready(name, worker, now, how)
             elif worker.ending:
                 if now - self._told_to_end.setdefault(name, now) > END_SECONDS:
                     worker.kill()
@@ -225,7 +250,8 @@ class Crew:
         handout = worker.job
         match message["say"]:
             case "ready":
-                self._start_failures = 0
+                self._start_failures = self._exits = 0
+                self._trouble = ""
                 yield Phased(None, f"worker ready on {message['device']}, weights: {message['weights']}")
             case "fault" if message["code"] == DEVICE_MISSING and not worker.device.insisted:
                 self._devices, note = without(self._devices, worker.device, message["advice"])
@@ -253,7 +279,7 @@ class Crew:
         for message in worker.read(now):
             yield from self._event(worker, message)
         if worker.job is None and not worker.ready and worker.fault is None and not worker.ending:
-            yield from self._never_ready(name, worker, "")
+            yield from self._never_ready(name, worker, now)
             return
         end = worker.reap()
         del self._workers[name]
@@ -265,18 +291,26 @@ class Crew:
                 death = replace(death, code=OUT_OF_MEMORY, message=text, advice=advice(worker.fits))
             yield Died(handout, death)
 
-    def _never_ready(self, name: str, worker: CrewWorker, how: str) -> Iterator[Event]:
-        """A worker that ended, or hangs, before it could take a job; after ``attempts`` of them no other is started."""
-        if how:
+    def _never_ready(self, name: str, worker: CrewWorker, now: float, hangs: str = "") -> Iterator[Event]:
+        """A worker that ended, or hangs, before it could take a job: another one after a pause.
+
+        After ``attempts`` that ended by themselves no other is started: that is a fault of the installation.
+        """
+        if hangs:
             worker.kill()
         end = worker.reap()
         del self._workers[name]
+        pause = START_PAUSES[min(self._start_failures, len(START_PAUSES) - 1)]
         self._start_failures += 1
-        if self._start_failures >= self._config.jobs.attempts:
-            text = f"the worker on {name} {how or f'{end} before it was ready'}, {self._start_failures} times"
-            last = _last_line(end.stderr)
-            advice = "run nst-batch doctor; the worker's own messages are in inbox/.nst_batch/worker-*.log"
-            yield Fault("worker_start", f"{text}: {last}" if last else text, advice)
+        self._exits = self._exits + 1 if not hangs and end.kind == "exit" else 0
+        self._start_due = now + pause
+        last = _last_line(end.stderr)
+        text = f"the worker on {name} {hangs or f'{end} before it was ready'}" + (f": {last}" if last else "")
+        self._trouble = f"{text}; {START_ADVICE}"
+        if self._exits >= self._config.jobs.attempts:
+            yield Fault("worker_start", f"{text} ({self._exits} times in a row)", START_ADVICE)
+        else:
+            yield Phased(None, f"{text}; another one is started in {duration(pause)}")
 
     def _stalled(self, name: str, worker: CrewWorker) -> Iterator[Event]:
         handout = worker.job

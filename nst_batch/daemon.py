@@ -226,6 +226,8 @@ class Daemon:
         reason = self._spool.room()
         if reason:
             raise SpoolBlocked("disk_full", reason)
+        if self._crew.start_due > at.mono:
+            self._look_at(self._crew.start_due)
         for worker in self._crew.ready_for_work(at.mono):
             job = self._spool.take(at)
             if job is None:
@@ -293,7 +295,7 @@ class Daemon:
     def _post(self, at: Moment, *, now: bool = False) -> None:
         self._posted_well = False
         with self._or_block():
-            self._bulletin.post(self._view, self._crew, self._blocked, at, now=now)
+            self._bulletin.post(self._view, self._crew, self._blocked or self._crew.trouble, at, now=now)
             self._posted_well = True
             self._unblock()
 
@@ -318,8 +320,11 @@ class Daemon:
         view = self._view
         if self._once is None or view is None or self._crew.busy:
             return None
-        if self._blocked or view.paused:
-            self._listener.note(f"ended before the inbox was empty: {self._blocked or 'paused'}")
+        hindrance = self._blocked or ("paused" if view.paused else None)
+        if self._crew.gives_up:
+            hindrance = hindrance or self._crew.trouble
+        if hindrance:
+            self._listener.note(f"ended before the inbox was empty: {hindrance}")
             return EXIT_NOT_NOW
         # What still settles is always waited for; what may not be read or taken never gets better by itself.
         kinds = {"wait": {"settling", "missing", "unreadable"}, "fail": {"settling", "missing"}, "leave": {"settling"}}

@@ -106,7 +106,7 @@ class Worker(Generic[Job]):
         self.memory_mb = 0.0
         self.fault: Message | None = None
         self.fits: int | None = None  # the size that the memory does for, where the job's may be too much
-        self._kills_before = 0
+        self._kills_before = oom_kills()
         self.details: Message = {}
         self._log = log
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nst_batch.config import parse_config
-from nst_batch.crew import END_SECONDS, START_SECONDS, Crew, Died, Event, Fault, Phased
+from nst_batch.crew import END_SECONDS, START_PAUSES, START_SECONDS, Crew, Died, Event, Fault, Phased
 from nst_batch.spool import Attempts, HandOut, Job
 from nst_batch.workers import Device, choose_devices, cpu
 
@@ -41,6 +41,23 @@ def watch(crew: Crew, begin: float, end: float) -> list[Event]:
     return [event for now in (*moments, end) for event in crew.news(now)]
 
 
+def told(events: list[Event], words: str) -> list[Event]:
+    return [event for event in events if isinstance(event, Phased) and words in event.phase]
+
+
+def die(crew: Crew, now: float) -> list[Event]:
+    """What is told of a worker that is started now and dies before it is ready."""
+    assert list(crew.ready_for_work(now)) == []
+    assert len(crew.workers) == 1
+    found: list[Event] = []
+    end = time.monotonic() + 60
+    while crew.workers:
+        found += crew.news(now)
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return found
+
+
 def until(crew: Crew, now: float, condition: Callable[[], bool]) -> None:
     """Wait in real time for what a process does."""
     end = time.monotonic() + 60
@@ -50,20 +67,57 @@ def until(crew: Crew, now: float, condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_worker_that_hangs_before_it_is_ready_is_replaced_and_told_in_the_end(make: Make) -> None:
+def test_a_worker_that_hangs_before_it_is_ready_is_replaced_and_told(make: Make) -> None:
     """A driver may hang while it is loaded: no job is at work then, and none would ever start."""
     crew = make("import time; " + DEAF)
     now = 1000.0
-    for _ in range(3):
+    for pause in START_PAUSES[:3]:
         assert list(crew.ready_for_work(now)) == []
         assert len(crew.workers) == 1
-        assert not [event for event in watch(crew, now, now + STALL) if isinstance(event, Fault)]
+        assert not told(watch(crew, now, now + STALL), "took more")
         assert len(crew.workers) == 1
         now += STALL + 1
-        found = list(crew.news(now))
-        assert len(crew.workers) == 0
-    (fault,) = (event for event in found if isinstance(event, Fault))
-    assert "took more than 10 min to start" in fault.message
+        assert told(list(crew.news(now)), "took more than 10 min to start")
+        assert not crew.workers
+        now += pause
+
+
+def test_workers_killed_while_they_start_are_started_again_for_as_long_as_it_lasts(make: Make) -> None:
+    """The kernel may be short of memory all night: each death is told, the pauses grow, nobody gives up."""
+    crew = make("import os; os.kill(os.getpid(), 9)")
+    now, found = 1000.0, []
+    for pause in (*START_PAUSES, START_PAUSES[-1], START_PAUSES[-1]):
+        found += die(crew, now)
+        assert "was killed by SIGKILL" in (crew.trouble or "")
+        assert list(crew.ready_for_work(now + pause - 0.1)) == []
+        assert not crew.workers, "started before its pause was over"
+        now += pause
+    assert not [event for event in found if isinstance(event, Fault)]
+    assert len(told(found, "before it was ready")) == len(START_PAUSES) + 2
+    assert told(found, "another one is started in 5 min")
+
+
+def test_a_worker_that_ends_by_itself_time_after_time_is_a_fault_of_the_installation(make: Make) -> None:
+    """A broken TensorFlow is broken at every start: a person must mend it, and is told the worker's last words."""
+    crew = make("raise SystemExit('libGL.so.1 is not there')")
+    now = 1000.0
+    for _ in range(2):
+        assert not [event for event in die(crew, now) if isinstance(event, Fault)]
+        now = crew.start_due
+    (fault,) = (event for event in die(crew, now) if isinstance(event, Fault))
+    assert "libGL.so.1 is not there" in fault.message
+
+
+def test_a_worker_that_comes_up_in_the_end_ends_the_trouble(make: Make, tmp_path: Path) -> None:
+    """What `status` said of the deaths before it is not true any more."""
+    mark = tmp_path / "tried"
+    crew = make(f"import os, pathlib\nif not pathlib.Path({str(mark)!r}).exists():\n"
+                f"    pathlib.Path({str(mark)!r}).touch(); os.kill(os.getpid(), 9)\n" + READY + DEAF)  # fmt: skip
+    die(crew, 1000.0)
+    assert crew.trouble
+    assert list(crew.ready_for_work(crew.start_due)) == []
+    until(crew, crew.start_due, lambda: bool(crew.workers) and crew.workers[0].ready)
+    assert crew.trouble is None
 
 
 def test_a_short_stall_timeout_does_not_hurry_a_worker_that_loads(make: Make) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nst_batch import __version__
-from nst_batch.cli import check, control, demo, doctor, run, schema, status, stylize
+from nst_batch.cli import check, control, demo, doctor, run, schema, status, streams, stylize
 from nst_batch.errors import EXIT_OK, NstError
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -59,6 +59,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    streams.open_missing()
+    streams.make_log_lenient()
     arguments = parser().parse_args(argv)
     logging.basicConfig(
         level=logging.DEBUG if arguments.debug else logging.INFO, format="%(message)s", stream=sys.stderr

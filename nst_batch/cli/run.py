@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         listener,
         once=once,
         notifier=notifier,
-        reread=lambda: load_config(arguments.config),
+        reread=lambda: load_config(config.source or arguments.config),
         # A closed terminal ends what was started in it; a service reads its config again.
         hangup="stop" if sys.stdin.isatty() and not notifier.active else "reload",
     )

@@ -5,7 +5,7 @@
 | `fs`, `primitives`, `copying` | the file-system boundary: durable writes, renames, copies; named steps |
 | `listing`, `scan`, `reading`, `wanted` | what lies in the inbox; what is still, complete, waiting, broken |
 | `watch` | a wake-up, nothing else |
-| `attach`, `lock` | one daemon an inbox; a lost inbox is noticed |
+| `attach`, `apart`, `lock` | one daemon an inbox; two folders that are apart; a lost inbox is noticed |
 | `intent`, `claim`, `records`, `book` | the way in, what is written down, the claims in memory |
 | `attempts` | how often a job may be tried |
 | `publish`, `clear` | the way out; what leaves the inbox after it |

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_batch.errors import NstError, SetupError
+from nst_batch.spool.apart import refuse_nested
 from nst_batch.spool.fs import FileSystem, free_bytes
 from nst_batch.spool.layout import Places
 from nst_batch.spool.lock import LOCK_NAME, Lock, lock_inbox
@@ -99,7 +100,10 @@ class Attachment:
             if not make and not folder.is_dir():
                 raise InboxLost("inbox_lost", f"{folder} is gone", "mount it or bring it back")
         places = self._places
-        for folder in (places.inbox, places.own, places.claims, places.outbox, places.running, places.failed):
+        for folder in (places.inbox, places.outbox):
+            self._fs.make_folder(folder)
+        refuse_nested(places.inbox, places.outbox)
+        for folder in (places.own, places.claims, places.running, places.failed):
             self._fs.make_folder(folder)
 
     def _note(self) -> None:

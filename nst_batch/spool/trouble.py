@@ -11,6 +11,7 @@ from nst_batch.errors import NotNowError
 _BLOCKS = {
     errno.ENOSPC: ("disk_full", "the disk is full", "make room; the queue goes on by itself"),
     errno.EDQUOT: ("disk_full", "the disk quota is used up", "make room; the queue goes on by itself"),
+    errno.EFBIG: ("disk_full", "files may not grow that large", "raise the limit on their size (ulimit -f)"),
     errno.EROFS: ("disk_readonly", "the file system is read-only", "mount it writable; the queue goes on by itself"),
     errno.EACCES: ("no_permission", "no permission", "let the daemon's user read and write there"),
     errno.EPERM: ("no_permission", "not permitted", "let the daemon's user read and write there"),
