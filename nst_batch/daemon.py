@@ -18,6 +18,7 @@ from nst_batch.bulletin import Bulletin, QueueListener, manifest_of_ending
 from nst_batch.config import Config
 from nst_batch.crew import Crew, Died, Event, Fault, Phased, Refused, Settled, Stepped, Yielded
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, NstError, SetupError
+from nst_batch.hindrance import Hindrance
 from nst_batch.service import Notifier, Signals, Waker, watchdog_interval
 from nst_batch.settler import Settler
 from nst_batch.spool import (
@@ -92,8 +93,7 @@ class Daemon:
         self._bulletin = Bulletin(self._spool, config.outbox, listener, self._notifier)
         self._woken = threading.Event()
         self._view: View | None = None
-        self._blocked: str | None = None
-        self._told_blocks: set[str] = set()  # codes
+        self._hindrance = Hindrance(listener.note)
         self._looked_well = self._posted_well = True
         self._held_back = (0.0, "", "")  # no job starts before then (monotonic), and why
         self._next_look = 0.0
@@ -135,7 +135,7 @@ class Daemon:
 
     def _begin(self) -> None:
         """Finish or undo whatever an earlier daemon had under way."""
-        if self._blocked is not None:
+        if self._hindrance.reason is not None:
             return
         with self._or_block(at_once=self._once is not None):
             recovery = self._spool.recover(Moment.now())
@@ -188,7 +188,7 @@ class Daemon:
             for text in view.notes:
                 self._listener.note(text)
             if view.inbox_lost:
-                self._block("inbox_lost", view.inbox_lost)
+                self._hindrance.met("inbox_lost", view.inbox_lost)
                 self._crew.rest()
                 return
             if self._once and self._once.incomplete == "fail":
@@ -201,7 +201,7 @@ class Daemon:
             self._settle_leftovers(at)
             self._hand_out(view, at)
         except (SpoolBlocked, InboxLost) as error:
-            self._block(error.code, error.in_one_line)
+            self._hindrance.met(error.code, error.in_one_line)
             self._next_look = at.mono + BLOCKED_RETRY_SECONDS
         else:
             self._looked_well = True
@@ -286,7 +286,7 @@ class Daemon:
         except (SpoolBlocked, InboxLost) as error:
             if at_once:
                 raise
-            self._block(error.code, error.in_one_line)
+            self._hindrance.met(error.code, error.in_one_line)
 
     def _tell_end(self, ended: Ended) -> None:
         self._told -= {(ended.id, "stop"), (ended.id, "cancel")}
@@ -295,32 +295,23 @@ class Daemon:
     def _post(self, at: Moment, *, now: bool = False) -> None:
         self._posted_well = False
         with self._or_block():
-            self._bulletin.post(self._view, self._crew, self._blocked or self._crew.trouble, at, now=now)
+            self._bulletin.post(self._view, self._crew, self._hindrance.reason or self._crew.trouble, at, now=now)
             self._posted_well = True
             self._unblock()
 
     # -- pausing, ending ----------------------------------------------------------------------------
 
-    def _block(self, code: str, reason: str) -> None:
-        """The queue waits. Each kind of reason is told once, wherever on the disk it turns up next."""
-        if code not in self._told_blocks:
-            self._told_blocks.add(code)
-            self._listener.note(f"the queue waits: {reason}")
-        self._blocked = reason
-
     def _unblock(self) -> None:
         """The queue goes on once a look, and the writing of the state after it, met with no trouble."""
-        if self._blocked is not None and self._looked_well and self._posted_well:
-            self._listener.note("the queue goes on")
-            self._told_blocks.clear()
-            self._blocked = None
+        if self._looked_well and self._posted_well:
+            self._hindrance.gone()
 
     def _end_of_once(self) -> int | None:
         """With ``--once``: the exit code when there is nothing left to wait for, else None."""
         view = self._view
         if self._once is None or view is None or self._crew.busy:
             return None
-        hindrance = self._blocked or ("paused" if view.paused else None)
+        hindrance = self._hindrance.reason or ("paused" if view.paused else None)
         if self._crew.gives_up:
             hindrance = hindrance or self._crew.trouble
         if hindrance:

@@ -48,6 +48,7 @@ ORDER = (
     "crew",
     "queue_state",
     "service",
+    "hindrance",
     "bulletin",
     "settler",
     "daemon",
