@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system torture lint format all lock clean
+.PHONY: help demo test test-system torture lint format all lock clean install-service uninstall-service
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,12 @@ test-system: $(VENV)/.dev  ## what needs more: a real systemd, a browser, kills
 
 torture: $(VENV)/.dev  ## the long proof, two to six hours; ended in between, it goes on where it was
 	$(BIN)/python -m benchmarks.torture
+
+install-service:  ## as root: the studio as a systemd service, or its upgrade (GPU=1, WEIGHTS=FILE, MEMBERS="ann bob"; docs/operations.md)
+	@systemd/install-service install
+
+uninstall-service:  ## as root: takes the service away, leaves pictures, queue and config
+	@systemd/install-service uninstall
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -1,49 +1,46 @@
 #!/bin/bash
-# service_trial.sh PROJECT VENV: the service from installation to a bad config, on a machine that may be ruined.
+# service_trial.sh PROJECT: the service from a fresh clone to its end, on a machine that may be ruined.
 # Leaves KEY=VALUE lines in /run/sandbox/report and the journal beside it. Run by test_systemd.py.
 set -u
-project=$1 venv=$2 share=/run/sandbox
+project=$1 share=/run/sandbox
 report() { echo "$1=$2" >>"$share/report"; }
 wait_for() { # wait_for SECONDS COMMAND…
   local end=$((SECONDS + $1)); shift
   until "$@"; do ((SECONDS < end)) || return 1; sleep 0.5; done
 }
 state() { systemctl show nst-batch -p "$1" --value; }
-trap '{ journalctl -u nst-batch --no-pager; tail -n 20 /srv/nst_batch/inbox/.nst_batch/*.log; } >"$share/journal" 2>&1' EXIT
-
-# As in docs/service.md, but for the environment, which is the one under test.
-install -Dm644 "$project/systemd/nst-batch.sysusers.conf" /etc/sysusers.d/nst-batch.conf
-install -Dm644 "$project/systemd/nst-batch.tmpfiles.conf" /etc/tmpfiles.d/nst-batch.conf
-install -Dm644 "$project/systemd/nst-batch.service" /etc/systemd/system/nst-batch.service
-systemd-sysusers && systemd-tmpfiles --create /etc/tmpfiles.d/nst-batch.conf
-install -Dm644 "$share/config.yaml" /etc/nst_batch/config.yaml
-mkdir -p /opt && ln -s "$venv" /opt/nst_batch
-# Wherever interpreter and project lie, the service's user has to get there.
-for path in "$project" "$venv" "$(realpath "$venv/bin/python")"; do
-  while [[ $path != / ]]; do chmod a+rX "$path"; path=$(dirname "$path"); done
-done
+trap '{ cat "$share"/*.log; journalctl -u nst-batch --no-pager; } >"$share/journal" 2>&1' EXIT
+export PIP_NO_INDEX=1 PIP_FIND_LINKS=$share/wheels  # a machine without a connection
+useradd --create-home colleague
+# What makes a trial of it rather than a night.
 mkdir -p /etc/systemd/system/nst-batch.service.d
-printf '[Service]\nProtectHome=no\nPrivateTmp=no\nWatchdogSec=8\nRestartSec=1\nNice=0\n' >/etc/systemd/system/nst-batch.service.d/trial.conf
-systemctl daemon-reload
+printf '[Service]\nWatchdogSec=8\nRestartSec=1\nNice=0\n' >/etc/systemd/system/nst-batch.service.d/trial.conf
 
-systemctl start nst-batch
+install_service() {
+  make -s -C "$project" install-service PYTHON=/usr/bin/python3 CONFIG="$share/config.yaml" MEMBERS=colleague
+}
+install_service >"$share/install.log" 2>&1
+report installed $?
 report started "$(state ActiveState)"
 
-# Somebody of the group, who need not be able to read the shared folder, drops a pair.
+# A colleague of another uid, with the usual umask, in a folder of their own.
 install -Dm644 -t /tmp/pictures "$share/content.png" "$share/style.png"
-group=$(getent group nst-batch | cut -d: -f3)
-member() { (umask 0002; setpriv --reuid=65534 --regid=65534 --groups="$group" "$@"); }
+member() { setpriv --reuid=colleague --regid=colleague --init-groups --reset-env bash -c "umask 0022; $1"; }
 drop() { # drop NAME EPOCHS
-  member cp /tmp/pictures/content.png "/srv/nst_batch/inbox/$1-content.png"
-  member cp /tmp/pictures/style.png "/srv/nst_batch/inbox/$1-style.png"
-  printf 'content: %s-content.png\nstyle: %s-style.png\nepochs: %s\n' "$1" "$1" "$2" |
-    member tee "/srv/nst_batch/inbox/$1.yaml" >/dev/null
+  member "mkdir -p /srv/nst_batch/inbox/of-mine && cd /srv/nst_batch/inbox/of-mine &&
+    cp /tmp/pictures/content.png $1-content.png && cp /tmp/pictures/style.png $1-style.png &&
+    printf 'content: $1-content.png\nstyle: $1-style.png\nepochs: $2\n' >$1.yaml"
 }
 drop pair 2
 result=/srv/nst_batch/outbox/pair/pair.png
 wait_for 150 test -e "$result" && report picture yes || report picture no
 report picture_group "$(stat -c %G "$result" 2>/dev/null)"
-member mv /srv/nst_batch/outbox/pair /srv/nst_batch/outbox/taken && report member_may_write yes
+member 'nst-batch status' >"$share/status.log" 2>&1
+report status $?
+grep -q pair "$share/status.log" && report status_names_it yes
+member 'cp /srv/nst_batch/outbox/pair/pair.png /tmp/mine.png' && report member_may_read yes
+member 'mv /srv/nst_batch/outbox/pair /srv/nst_batch/outbox/taken && rm -r /srv/nst_batch/outbox/taken' &&
+  report member_may_write yes
 
 # A loop that hangs.
 kill -STOP "$(state MainPID)"
@@ -62,6 +59,19 @@ report stop_seconds "$SECONDS"
 report stop_result "$(state Result)"
 compgen -G '/srv/nst_batch/inbox/.nst_batch/claims/*/sidecar/long.yaml' >/dev/null && report job_kept yes
 
+# Upgraded with a job that waits: it goes on, and the version before is kept for the way back.
+steps() { grep -o '"step":' /srv/nst_batch/outbox/running/long/loss.json | wc -l; }
+reached=$(steps)
+before=$(readlink /opt/nst_batch/current)
+echo '# of the administrator' >>/etc/nst_batch/config.yaml
+install_service >"$share/upgrade.log" 2>&1
+report upgraded $?
+[[ $(readlink /opt/nst_batch/current) != "$before" && -d /opt/nst_batch/$before ]] && report way_back yes
+grep -q '# of the administrator' /etc/nst_batch/config.yaml && report config_kept yes
+further() { [[ $(steps) -gt $reached ]]; }
+wait_for 60 further && report goes_on yes
+systemctl stop nst-batch
+
 # A config that cannot be.
 echo 'inbocks: x' >>/etc/nst_batch/config.yaml
 systemctl reset-failed nst-batch
@@ -70,3 +80,9 @@ sleep 3
 report bad_config_status "$(state ExecMainStatus)"
 report bad_config_restarts "$(state NRestarts)"
 report bad_config_state "$(state ActiveState)"
+
+# Taken away: the pictures, the queue and the config stay.
+make -s -C "$project" uninstall-service >"$share/uninstall.log" 2>&1
+report uninstalled $?
+[[ -e /opt/nst_batch || -e /usr/local/bin/nst-batch || -e /etc/systemd/system/nst-batch.service ]] || report gone yes
+compgen -G '/srv/nst_batch/inbox/.nst_batch/claims/*/sidecar/long.yaml' >/dev/null && report spool_left yes
