@@ -23,6 +23,14 @@ SYSTEM_PYTHON = "/usr/bin/python3"  # the service cannot see one that lies in so
 SANDBOX = os.environ.get("NST_BATCH_SYSTEMD_SANDBOX", "")
 
 pytestmark = pytest.mark.system
+
+
+def can_make_environments(python: str) -> bool:
+    """Whether this interpreter is there, with its venv module."""
+    command = [python, "-c", "import ensurepip, venv"]
+    return Path(python).exists() and subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
 needs_analyze = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed (Debian: apt-get install systemd)"
 )
@@ -136,17 +144,16 @@ def bring_packages(folder: Path) -> None:
 
 @pytest.mark.skipif(not SANDBOX, reason="NST_BATCH_SYSTEMD_SANDBOX names no throw-away machine with systemd")
 @pytest.mark.skipif(
-    ROOT.is_relative_to("/tmp"),
-    reason="the throw-away machine has an empty /tmp of its own, and this checkout lies in /tmp",
+    ROOT.is_relative_to("/tmp"), reason="the throw-away machine has an empty /tmp, and this checkout lies in /tmp"
 )
 @pytest.mark.skipif(
-    subprocess.run([SYSTEM_PYTHON, "-c", "import ensurepip, venv"], check=False, capture_output=True).returncode != 0,
-    reason=f"{SYSTEM_PYTHON} has no venv module (Debian: apt-get install python3-venv)",
+    not can_make_environments(SYSTEM_PYTHON),
+    reason=f"{SYSTEM_PYTHON} cannot make environments (Debian: apt-get install python3-venv)",
 )
 @pytest.mark.timeout(1200)
 def test_the_service_on_a_real_systemd(tmp_path: Path) -> None:
     """
-    Installed by one command, it paints for a colleague, survives a hang and an upgrade, ends in time, refuses a bad config.
+    Installed by one command, it paints for a colleague, survives a hang and an upgrade, and refuses a bad config.
 
     Taken away by one command, it leaves pictures, queue and config.
     """
