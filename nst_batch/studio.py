@@ -58,7 +58,7 @@ class Studio:
         """
         location = locate_weights(weights)  # what is missing is said at once, and not after TensorFlow is loaded
         prepare_tensorflow()
-        from nst_batch.transfer.weights import load_weights  # noqa: PLC0415 - TensorFlow must be told to be quiet first
+        from nst_batch.transfer.weights import load_weights  # noqa: PLC0415 - loads h5py
 
         # The pool gave this process one GPU (CUDA_VISIBLE_DEVICES): whatever its number, it is the only one.
         claimed = choose_device("cpu" if device == "cpu" else "gpu")

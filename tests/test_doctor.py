@@ -62,7 +62,11 @@ def config(tmp_path: Path, text: str = "") -> Config:
 
 def sees(*gpus: str) -> Answer:
     """What the child that imports TensorFlow prints, after remarks of libraries."""
-    return Answer(0, "a remark\n" + json.dumps({"version": "2.21.0", "cuda": True, "gpus": list(gpus)}) + "\n", "")
+    return Answer(
+        0,
+        "a remark\n" + json.dumps({"version": "2.21.0", "keras": "3.15.1", "cuda": True, "gpus": list(gpus)}) + "\n",
+        "",
+    )
 
 
 def test_worst_is_the_gravest() -> None:
@@ -141,10 +145,18 @@ def test_the_device_is_what_the_config_asks_for(
     """A GPU that is asked for and missing is bad, one that lies idle by accident is said, none is fine."""
     smi = {"nvidia-smi": Answer(0, f"{driver}\n", "")} if driver else {}
     version, found = tensorflow(config(tmp_path, f"device: {device}"), Fake(answers={"tensorflow": answer} | smi))
-    assert (version.state, version.what) == ("ok", "2.21.0, built with CUDA")
+    assert (version.state, version.what) == ("ok", "2.21.0, built with CUDA, with Keras 3.15.1")
     assert found.state == state
     assert part in found.what
     assert bool(found.advice) == (state != "ok")
+
+
+def test_a_backend_that_does_not_count_is_told(tmp_path: Path) -> None:
+    """KERAS_BACKEND is for other programs; who wonders finds it here."""
+    machine = Fake(answers={"tensorflow": sees()}, environ={"KERAS_BACKEND": "torch", "KERAS_HOME": str(tmp_path)})
+    version, _ = tensorflow(config(tmp_path), machine)
+    assert version.state == "ok"
+    assert "KERAS_BACKEND=torch in the environment does not count" in version.what
 
 
 @pytest.mark.parametrize(("device", "state"), [("auto", "warn"), ("gpu", "bad"), ("[0]", "bad"), ("cpu", "ok")])

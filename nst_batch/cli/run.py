@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from nst_batch.config import load_config
 from nst_batch.daemon import Daemon, Listener, Once
 from nst_batch.errors import UsageError
 from nst_batch.service import Notifier
+from nst_batch.transfer.keras_settings import left_aside
 from nst_batch.transfer.locate import locate_weights
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     once = Once(arguments.incomplete or "wait") if arguments.once else None
     listener: Listener = Bars() if sys.stderr.isatty() else Lines()
     listener.note(f"inbox {config.inbox}, outbox {config.outbox}")
+    for note in left_aside(os.environ):
+        listener.note(note)
     daemon = Daemon(
         config,
         listener,

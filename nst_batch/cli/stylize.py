@@ -36,6 +36,7 @@ from nst_batch.sizing import result_size
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import claim_id
 from nst_batch.transfer.errors import DEVICE_MISSING
+from nst_batch.transfer.keras_settings import left_aside
 from nst_batch.transfer.locate import locate_weights
 from nst_batch.workers import Device, choose_devices, installed_gpus, without
 
@@ -173,11 +174,10 @@ def _paint(
 def _generate(
     config: Config, limits: images.ImageLimits, spec: JobSpec, workshop: Path, *, show: bool
 ) -> Outcome | None:
-    from nst_batch.transfer.device import prepare_tensorflow  # noqa: PLC0415
-
-    prepare_tensorflow()
     devices = choose_devices(config.device, installed_gpus())
     os.environ.update(devices[0].environment)  # TensorFlow then sees this device alone, as in a worker
+    for note in left_aside(os.environ):
+        print(note, file=sys.stderr)
     with muted_libraries(unless=logging.getLogger().isEnabledFor(logging.DEBUG)):
         from nst_batch.generation import run_job  # noqa: PLC0415 - loads TensorFlow
 

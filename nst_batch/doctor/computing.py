@@ -14,6 +14,7 @@ from nst_batch.doctor.check import Answer, Check, Machine
 from nst_batch.errors import SetupError
 from nst_batch.fitting import RESERVE, largest_side
 from nst_batch.transfer.device import gpu_advice
+from nst_batch.transfer.keras_settings import left_aside
 from nst_batch.transfer.locate import ENVIRONMENT, KERAS_NAME, KERAS_URL, keras_cache, locate_weights
 from nst_batch.transfer.spec import AdamSpec
 
@@ -28,11 +29,15 @@ _PACKAGES = {
     "libgthread-2.0.so.0": "libglib2.0-0",
 }
 _DEVICES_SCRIPT = """
-import json, tensorflow as tf
+import json
+from nst_batch.transfer.device import prepare_tensorflow
+prepare_tensorflow()
+import keras, tensorflow as tf
 gpus = tf.config.list_physical_devices("GPU")
 details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
 names = [str(item.get("device_name", "GPU")) for item in details]
-print("\\n" + json.dumps({"version": tf.__version__, "cuda": tf.test.is_built_with_cuda(), "gpus": names}))
+versions = {"version": tf.__version__, "keras": keras.__version__}
+print("\\n" + json.dumps({**versions, "cuda": tf.test.is_built_with_cuda(), "gpus": names}))
 """
 _OPENCV_SCRIPT = "import cv2; print(cv2.__version__)"
 _INSTALL = "install nst_batch with all it needs into a virtual environment: pip install . in its folder"
@@ -87,7 +92,9 @@ def tensorflow(config: Config, machine: Machine) -> tuple[Check, ...]:
         return (_broken_tensorflow(answer),)
     cards = _cards(machine)
     kind = "with" if found.get("cuda") else "without"
-    version = Check("TensorFlow", "ok", f"{found.get('version')}, built {kind} CUDA")
+    what = f"{found.get('version')}, built {kind} CUDA, with Keras {found.get('keras')}"
+    notes = left_aside(machine.environ)
+    version = Check("TensorFlow", "ok", "; ".join((what, *notes)))
     shown = cards or [f"/dev/nvidia{number}" for number in machine.gpu_numbers()]
     return (version, _device(config, [str(name) for name in found.get("gpus", ())], cards, shown))
 

@@ -30,6 +30,7 @@ _HOME = {
     "find_weights": "weights",
     "load_network": "network",
 }
+_ON_TENSORFLOW = ("network", "neural_style", "vgg19")
 
 __all__ = [
     "AdamSpec",
@@ -51,4 +52,6 @@ def __getattr__(name: str) -> Any:
     """The public name, its module imported at first use (PEP 562)."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _HOME[name] in _ON_TENSORFLOW:
+        import_module(f"{__name__}.device").prepare_tensorflow()
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 
 from nst_batch.errors import SetupError
 from nst_batch.transfer.errors import DEVICE_MISSING
+from nst_batch.transfer.keras_settings import OURS, own_settings
 from nst_batch.transfer.spec import Precision
 
 BFLOAT16_CAPABILITY = (8, 0)  # the first NVIDIA GPUs with bfloat16 units
@@ -84,13 +85,23 @@ class TensorFlowDevices:
 
 
 def prepare_tensorflow() -> None:
-    """Tell TensorFlow to be quiet at its start, and which library to compute with. Too late once it is imported."""
-    if "tensorflow" in sys.modules:
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if _is_avx2(TensorFlowDevices().cpu_flags().split()):
-        os.environ.setdefault(_ONEDNN, "1")
+    """Load TensorFlow and its Keras: quiet at their start, told which library to compute with, and nothing else.
+
+    Raises SetupError where somebody has loaded Keras before, for another backend.
+    """
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        if _is_avx2(TensorFlowDevices().cpu_flags().split()):
+            os.environ.setdefault(_ONEDNN, "1")
+    with own_settings():
+        import keras  # noqa: PLC0415 - loaded when first asked
+        import tensorflow  # noqa: F401, PLC0415
+    if keras.config.backend() != OURS["backend"]:
+        raise SetupError(
+            "keras_backend",
+            f"Keras is already loaded in this process, for {keras.config.backend()}; nst_batch is TensorFlow's",
+            "load nst_batch first, or set KERAS_BACKEND=tensorflow",
+        )
 
 
 def choose_device(choice: str | int | Sequence[int] = "auto", *, boundary: DeviceBoundary | None = None) -> Device:

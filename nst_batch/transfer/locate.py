@@ -1,7 +1,8 @@
 """Where the weights come from. Imports nothing heavy, so that the daemon can ask before anything runs.
 
 ``auto`` looks at ``NST_BATCH_WEIGHTS``, the Keras cache, then fetches the file that Keras itself would fetch
-into that cache, checked by the hash that Keras checks. It never goes on with other weights by itself.
+into that cache. In the cache and fetched, a file counts only with the hash that Keras checks. It never goes on with
+other weights by itself.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def locate_weights(
         return _checked(ENVIRONMENT, Path(named).expanduser())
     cached = keras_cache(env) / KERAS_NAME
     if cached.exists():
-        return _checked("keras-cache", cached)
+        return _keras_own(_checked("keras-cache", cached), cached)
     _download(cached, fetch or fetch_url)
     return _checked("keras-download", cached)
 
@@ -117,6 +118,18 @@ def _checked(source: str, path: Path) -> WeightsLocation:
     if len(head) == 48 and head[8] == 0 and size < int.from_bytes(head[40:48], "little"):
         raise damaged_weights(path, "it is cut short")
     return WeightsLocation(source, path, file_digest(path))
+
+
+def _keras_own(location: WeightsLocation, path: Path) -> WeightsLocation:
+    """``location`` if it is the file that Keras itself would keep at ``path``: nobody has named this one."""
+    if file_digest(path, "md5") == KERAS_MD5:
+        return location
+    raise SetupError(
+        "weights_foreign",
+        f"{path} is not Keras's file, by its hash, so weights: auto does not take it",
+        f"delete it to have Keras's own fetched; if it is what you want, name it: weights: {path} in config.yaml, "
+        f"or {ENVIRONMENT}={path}",
+    )
 
 
 def _download(target: Path, fetch: Fetch) -> None:

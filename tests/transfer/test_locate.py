@@ -43,8 +43,9 @@ def test_a_path_is_taken_and_hashed(tmp_path):
     assert found.sha256 == hashlib.sha256(H5).hexdigest()
 
 
-def test_auto_looks_at_the_environment_then_the_cache(tmp_path, environ):
+def test_auto_looks_at_the_environment_then_the_cache(tmp_path, environ, monkeypatch):
     """NST_BATCH_WEIGHTS goes before the Keras cache, which goes before a download."""
+    monkeypatch.setattr(locate, "KERAS_MD5", hashlib.md5(H5).hexdigest())
     cached = tmp_path / "keras" / "models" / KERAS_NAME
     cached.parent.mkdir(parents=True)
     cached.write_bytes(H5)
@@ -53,6 +54,19 @@ def test_auto_looks_at_the_environment_then_the_cache(tmp_path, environ):
     named.write_bytes(H5 + b"other")
     found = locate_weights("auto", environ={**environ, "NST_BATCH_WEIGHTS": str(named)}, fetch=no_network)
     assert (found.source, found.path) == ("NST_BATCH_WEIGHTS", named)
+
+
+def test_another_file_in_the_cache_is_not_taken_unless_it_is_named(tmp_path, environ):
+    """Whatever its name, it is not Keras's; the advice names it as the config and the environment would."""
+    cached = tmp_path / "keras" / "models" / KERAS_NAME
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(H5)
+    with pytest.raises(SetupError) as caught:
+        locate_weights("auto", environ=environ, fetch=no_network)
+    assert (caught.value.code, caught.value.exit_code) == ("weights_foreign", 78)
+    assert f"weights: {cached} in config.yaml" in caught.value.advice
+    assert locate_weights(str(cached), environ=environ).source == "path"
+    assert locate_weights("auto", environ={**environ, "NST_BATCH_WEIGHTS": str(cached)}).path == cached
 
 
 def test_a_named_file_that_is_missing_is_not_passed_over(tmp_path, environ):
@@ -103,7 +117,7 @@ def test_looking_imports_nothing_heavy():
     """The daemon asks this module, and loads neither TensorFlow nor NumPy nor h5py by it."""
     code = (
         "import sys; import nst_batch.transfer, nst_batch.transfer.locate, nst_batch.transfer.spec, "
-        "nst_batch.transfer.device, nst_batch.transfer.errors; "
+        "nst_batch.transfer.device, nst_batch.transfer.errors, nst_batch.transfer.keras_settings; "
         "print(sorted({'tensorflow', 'keras', 'numpy', 'h5py', 'cv2'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
