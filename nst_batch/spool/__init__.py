@@ -11,6 +11,7 @@
 | `publish`, `clear` | the way out; what leaves the inbox after it |
 | `recover` | at start: finish or undo whatever was under way |
 | `control`, `retry` | control files; a failed job goes back |
+| `sweep` | what can be settled without a worker |
 | `desk`, `view`, `spool` | the inbox side, what a look comes to, and the whole as the daemon uses it |
 """
 

@@ -21,7 +21,7 @@ from nst_batch import names
 from nst_batch.spool.book import Claim
 from nst_batch.spool.copying import UnreadableError
 from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.intent import ClaimLostError
+from nst_batch.spool.intent import ClaimLostError, UntakenError
 from nst_batch.spool.layout import Places, unique_file
 from nst_batch.spool.primitives import ChangedError, Identity, NotRegularError
 from nst_batch.spool.records import (
@@ -34,7 +34,7 @@ from nst_batch.spool.records import (
     SourceRecord,
     sidecar_digest,
 )
-from nst_batch.spool.trouble import blocked_by, is_one_files
+from nst_batch.spool.trouble import blocked_by, is_one_files, keeps_one_place
 
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
@@ -63,13 +63,14 @@ class Claimer:
         """Write the intent, rename the sidecar in; the images are not copied yet.
 
         Raises :class:`ClaimLostError` where the sidecar has gone or is another one by now; it is put back then.
+        :class:`UntakenError` where it cannot be moved; nothing is left of the claim then.
         """
         folder = self._places.claims / record.id
         claim = Claim(record, folder)
         try:
             self._write_intent(folder, record)
             self._fs.step("claim.intent")
-            self._fs.move_file(self._places.inbox / record.origin, claim.sidecar)
+            self._take(claim)
         except OSError as error:
             if not os.path.lexists(claim.sidecar):
                 with contextlib.suppress(OSError):
@@ -82,6 +83,18 @@ class Claimer:
             self.undo(claim)
             raise ClaimLostError(f"{record.origin} changed since it was read")
         return claim
+
+    def _take(self, claim: Claim) -> None:
+        origin = self._places.inbox / claim.record.origin
+        try:
+            self._fs.move_file(origin, claim.sidecar)
+        except OSError as error:
+            # The intent could be written, so it is not our own folder that refuses.
+            if not keeps_one_place(error) or not os.path.lexists(origin):
+                raise
+            # From another file system it was copied, and the one that it was copied from stays.
+            self._fs.discard(claim.folder, self._places.trash)
+            raise UntakenError(claim.record.origin, error) from error
 
     def _write_intent(self, folder: Path, record: ClaimRecord) -> None:
         self._fs.make_folder(self._places.claims)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from nst_batch.spool.book import Claim
@@ -19,6 +19,7 @@ from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Places
 from nst_batch.spool.primitives import Identity
 from nst_batch.spool.records import LEAVING_FOLDER, SourceRecord
+from nst_batch.spool.trouble import keeps_one_place
 
 RETRY_PREFIX = "retry-"
 
@@ -30,6 +31,7 @@ class Clearer:
         self._fs = fs
         self._places = places
         self._claimer = claimer
+        self.say: Callable[[str], object] = lambda _text: None  # to a person
 
     def clear(self, claim: Claim, named: Collection[str]) -> None:
         """Take out what no job of this claim and nobody in ``named`` (inbox paths) needs any more."""
@@ -47,7 +49,7 @@ class Clearer:
                 folders.add((self._places.inbox / source.path).parent)
             # Before the claim goes away, or a power cut may bring back images that nobody would take out again.
             for folder in folders:
-                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                     self._fs.fsync_dir(folder)
         claim.to_clear = False
 
@@ -55,13 +57,18 @@ class Clearer:
         """Every job has its end and every image has been seen to: the claim goes away."""
         folder = claim.record.origin.rpartition("/")[0]
         if folder.startswith(RETRY_PREFIX) and "/" not in folder:
-            self._fs.rmdir(self._places.inbox / folder)
+            with _one_place_only():
+                self._fs.rmdir(self._places.inbox / folder)
         self._fs.discard(claim.folder, self._places.trash)
         self._fs.step("claim.closed")
 
     def _take_out(self, claim: Claim, index: int, source: SourceRecord) -> None:
         path = self._places.inbox / source.path
-        if not _is(path, source):
+        try:
+            if not _is(path, source):
+                return
+        except PermissionError as error:
+            self._leave(source, error)
             return
         folder = claim.folder / LEAVING_FOLDER
         self._fs.make_folder(folder)
@@ -70,16 +77,28 @@ class Clearer:
             self._fs.rename(path, leaving)
         except FileNotFoundError:
             return
-        except PermissionError:
-            return  # somebody's folder that we may only read: the image stays, its copy is in the result
         except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            # A sub-folder on another file system: no way to look at it after it was taken.
-            self._fs.remove(path)
+            if error.errno == errno.EXDEV:
+                # A sub-folder on another file system: no way to look at it after it was taken.
+                self._remove(path, source)
+                return
+            self._leave(source, error)
             return
         self._fs.step("clear.leaving")
         self._let_go(leaving, source)
+
+    def _remove(self, path: Path, source: SourceRecord) -> None:
+        try:
+            self._fs.remove(path)
+        except OSError as error:
+            self._leave(source, error)
+
+    def _leave(self, source: SourceRecord, error: OSError) -> None:
+        """An image that may not be moved stays: its copy is in the result, and its sidecar is gone."""
+        if not keeps_one_place(error):
+            raise error
+        why = (error.strerror or "").lower()
+        self.say(f"{source.path} stays in the inbox though its job has ended: it cannot be moved ({why})")
 
     def _let_go(self, leaving: Path, source: SourceRecord) -> None:
         if _is(leaving, source):
@@ -97,6 +116,16 @@ class Clearer:
             return
         for name in waiting:
             self._let_go(folder / name, claim.record.sources[int(name)])
+
+
+@contextlib.contextmanager
+def _one_place_only() -> Iterator[None]:
+    """Pass over what only this one place refuses."""
+    try:
+        yield
+    except OSError as error:
+        if not keeps_one_place(error):
+            raise
 
 
 def _is(path: Path, source: SourceRecord) -> bool:

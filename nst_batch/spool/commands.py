@@ -11,7 +11,7 @@ from nst_batch.config import Config
 from nst_batch.errors import NstError
 from nst_batch.spool.attach import refuse_unmounted
 from nst_batch.spool.book import claim_folders, job_view, lock_path, read_claim
-from nst_batch.spool.control import PAUSE_NAME, Action
+from nst_batch.spool.control import PAUSE_NAME, Action, refuse_folder
 from nst_batch.spool.control import write_control as put_control
 from nst_batch.spool.desk import Desk
 from nst_batch.spool.fs import FileSystem
@@ -118,6 +118,7 @@ def write_control(config: Config, name: str, action: Action) -> Path:
 def pause(config: Config) -> Path:
     """Put ``PAUSE`` into the inbox."""
     path = config.inbox / PAUSE_NAME
+    refuse_folder(path, "the queue is not paused by it")
     files = FileSystem()
     with guard():
         files.make_folder(config.inbox)  # a queue can be paused before its first daemon has made the inbox
@@ -128,6 +129,7 @@ def pause(config: Config) -> Path:
 def resume(config: Config) -> bool:
     """Take ``PAUSE`` away; whether it was there."""
     path = config.inbox / PAUSE_NAME
+    refuse_folder(path, "the queue is not paused by it")
     with guard():
         there = path.exists()
         FileSystem().remove(path)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from nst_batch import names
+from nst_batch.errors import UsageError
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Job
+from nst_batch.spool.trouble import keeps_one_place
 
 PAUSE_NAME = "PAUSE"
 Action = Literal["stop", "cancel"]
@@ -63,18 +65,47 @@ def match(
     return tuple(fitting), tuple(others)
 
 
-def consume(fs: FileSystem, inbox: Path, name: str, job_id: str) -> None:
-    """Remove every control file of a job that has its end, or it would act on the next one of that name."""
+def consume(fs: FileSystem, inbox: Path, name: str, job_id: str, seen: Collection[str]) -> list[str]:
+    """Remove every control file of a job that has its end, or it would act on the next one of that name.
+
+    ``seen``: the control files of the last look, which may be spelled in another case. Returns those that may not be
+    removed.
+    """
     mine = {names.fold(name), names.fold(job_id)}
-    for file_name in os.listdir(inbox):  # noqa: PTH208 - names alone
-        parts = split(file_name)
-        if parts is not None and names.fold(parts[0]) in mine:
-            fs.remove(inbox / file_name)
-            fs.step("control.removed")
+    exact = {f"{word}{suffix}" for word in (name, job_id) for suffix in _SUFFIXES}
+    spelled = {file_name for file_name in seen if (parts := split(file_name)) and names.fold(parts[0]) in mine}
+    return [file_name for file_name in sorted(exact | spelled) if not drop(fs, inbox / file_name)]
+
+
+def drop(fs: FileSystem, path: Path) -> bool:
+    """Remove a control file that has been acted on; whether none is there any more."""
+    try:
+        if stat.S_ISDIR(path.lstat().st_mode):
+            return True  # no control file
+        fs.remove(path)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if not keeps_one_place(error):
+            raise
+        return False
+    fs.step("control.removed")
+    return True
+
+
+def refuse_folder(path: Path, what: str) -> None:
+    """UsageError where a folder stands where a control file belongs; ``what`` says what is not done for it."""
+    if path.is_dir() and not path.is_symlink():
+        raise UsageError(
+            "control_is_folder",
+            f"{path} is a folder, which means nothing to the daemon: {what}",
+            "give it another name",
+        )
 
 
 def write_control(fs: FileSystem, inbox: Path, name: str, action: Action) -> Path:
     """What the commands do: put the control file there."""
     path = inbox / f"{name}.{action}"
+    refuse_folder(path, f"{name} cannot be told to {action}")
     fs.replace(path, b"", sync=True)
     return path

@@ -38,8 +38,10 @@ class Desk:
         self._listing = Listing({})
         self._scan = Scan()
         self._said: dict[str, set[str]] = {}  # by kind of note
+        self._said_once: set[str] = set()
         self._notes: list[str] = []
         self._controls: tuple[Control, ...] = ()
+        self._control_names: tuple[str, ...] = ()
         self._waits_due = 0.0
         self._waits_saved = True
         self._gone: set[str] = set()  # sidecars claimed since the last look
@@ -81,7 +83,7 @@ class Desk:
             waiting=scan.waiting,
             broken=scan.broken,
             controls=self._controls,
-            paused=PAUSE_NAME in self._listing.entries,
+            paused=self._is_control(PAUSE_NAME),
             notes=notes,
             idle=not (scan.ready or scan.waiting or scan.broken or jobs),
         )
@@ -111,6 +113,12 @@ class Desk:
     def say(self, text: str) -> None:
         """Have something told with the next view."""
         self._notes.append(text)
+
+    def say_once(self, text: str) -> None:
+        """As :meth:`say`, unless the same was said before."""
+        if text not in self._said_once:
+            self._said_once.add(text)
+            self.say(text)
 
     # --- what is there ----------------------------------------------------------------------------------
 
@@ -152,19 +160,37 @@ class Desk:
         return controls
 
     def _match_controls(self, jobs: Sequence[Job]) -> None:
-        roots = [path for path in self._listing.entries if "/" not in path and control.split(path)]
+        named = [path for path in self._listing.entries if "/" not in path and control.split(path)]
+        roots = [path for path in named if self._is_control(path)]
+        odd = [path for path in (*named, PAUSE_NAME) if path in self._listing.entries and not self._is_control(path)]
+        self._say_once(
+            "odd", odd, "{} is a folder, so it is no control file; it is left alone", "folders are no control files"
+        )
         waiting: dict[str, str] = {}
         if roots:
             for item in self._scan.ready + self._scan.waiting:
                 waiting.update((names.fold(name), item.sidecar) for name in item.names)
             waiting.update((names.fold(item.name), item.sidecar) for item in self._scan.broken)
-        self._controls, others = control.match(sorted(roots), self._places.inbox, jobs, waiting)
+        self._control_names = tuple(sorted(roots))
+        self._controls, others = control.match(self._control_names, self._places.inbox, jobs, waiting)
         self._say_once(
             "control",
             others,
             "{} fits no job, neither by its name nor by its id; it is left",
             "control files fit no job",
         )
+
+    def _is_control(self, path: str) -> bool:
+        entry = self._listing.entries.get(path)
+        return entry is not None and entry.kind != "folder"
+
+    def control_names(self) -> tuple[str, ...]:
+        """The control files of the last look."""
+        return self._control_names
+
+    def cannot_take(self, sidecar: str, why: str, at: Moment) -> None:
+        """A sidecar may not be moved: it waits, and is tried again later and later."""
+        self._scanner.hold(sidecar, why, at.mono)
 
     def _remark(self) -> None:
         listing = self._listing

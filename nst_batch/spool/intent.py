@@ -32,6 +32,17 @@ class ClaimLostError(Exception):
     """What was to be claimed is not as it was seen; the next look decides anew."""
 
 
+class UntakenError(Exception):
+    """A sidecar cannot be moved, though its folder may be written; ``str()`` names it as people know it, and why."""
+
+    def __init__(self, origin: str, error: OSError) -> None:
+        why = (error.strerror or "").lower()
+        super().__init__(
+            f"{origin} cannot be taken out of its folder ({why}): another user's sticky folder, chattr +i,"
+            " or a mount of its own? let the daemon's user move it, or take it away"
+        )
+
+
 def record_of(pair: Ready | Broken, entries: Mapping[str, Entry], after: After, max_file_mb: float) -> ClaimRecord:
     """The intent to claim a pair. ``entries`` are those it was found ready by.
 

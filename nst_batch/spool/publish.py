@@ -39,6 +39,8 @@ class Publisher:
         self._claimer = claimer
         self.inbox_id = ""  # another inbox may share the outbox; its running folders are not ours
         self.taken: Callable[[], Collection[str]] = tuple  # the JOB names that are not free
+        self.controls: Callable[[], Collection[str]] = tuple  # the control files that were seen last
+        self.say: Callable[[str], object] = lambda _text: None  # to a person
 
     # --- running ----------------------------------------------------------------------------------------
 
@@ -180,7 +182,9 @@ class Publisher:
         where = claim.job_folder(job) / PUBLISH_NAME
         self._fs.write_durable(where, record.model_dump_json().encode())
         self._fs.step("publish.recorded")
-        consume(self._fs, self._places.inbox, job.name, claim.record.job_id(job))
+        inbox = self._places.inbox
+        for stays in consume(self._fs, inbox, job.name, claim.record.job_id(job), self.controls()):
+            self.say(f"{stays} cannot be removed from the inbox, so it will act on every job of that name; remove it")
         self._fs.remove(running / RUNNING_MARKER)
         # Or a power cut may keep the rename and forget the removal: the mark would stand in a finished folder.
         self._fs.fsync_dir(running)

@@ -35,6 +35,7 @@ from nst_batch.spool.layout import NEW_PREFIX, Ended, Places
 from nst_batch.spool.lock import is_held
 from nst_batch.spool.publish import Publisher
 from nst_batch.spool.records import SIDECAR_FOLDER, JobRecord
+from nst_batch.spool.trouble import keeps_one_place
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,9 @@ class Recoverer:
                 self._fs.discard(folder, self._places.trash)
             elif not claim.copied and not self._claimer.is_as_seen(claim):
                 self._claimer.undo(claim)
+            elif not self._finish_move(claim):
+                self._fs.discard(folder, self._places.trash)  # it may not leave its place: it is no claim
             else:
-                self._finish_move(claim)
                 ended += self._recover_jobs(claim, in_hand)
                 claims.append(claim)
             self._fs.step("recover.claim")
@@ -88,18 +90,24 @@ class Recoverer:
         self._fs.discard(path, self._places.trash)
         return notes
 
-    def _finish_move(self, claim: Claim) -> None:
-        """A sidecar that was copied in from another file system may still lie where it was."""
+    def _finish_move(self, claim: Claim) -> bool:
+        """A sidecar that was copied in from another file system may still lie where it was; whether it has left."""
         if claim.copied:
-            return
+            return True
         origin = self._places.inbox / claim.record.origin
         try:
             there, here = origin.lstat(), claim.sidecar.lstat()
         except (FileNotFoundError, NotADirectoryError):
-            return
+            return True
         same = (there.st_size, there.st_mtime_ns) == (here.st_size, here.st_mtime_ns)
         if there.st_dev != here.st_dev and same:
-            self._fs.remove(origin)
+            try:
+                self._fs.remove(origin)
+            except OSError as error:
+                if not keeps_one_place(error):
+                    raise
+                return False
+        return True
 
     def _recover_jobs(self, claim: Claim, in_hand: frozenset[str]) -> list[Ended]:
         ended = []

@@ -28,6 +28,7 @@ from nst_batch.spool.wanted import Moment, Reading, Used, Wanted
 
 NAMES_SHOWN = 3
 LOOK_AGAIN_SECONDS = 10.0
+LONGEST_HOLD_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,16 @@ class _Known:
 
 
 @dataclass
+class _Held:
+    """A sidecar that may not be moved: as it was then, why, how often that was tried, and when it is tried again."""
+
+    entry: Entry
+    why: str
+    tries: int
+    due: float  # monotonic
+
+
+@dataclass
 class Scanner:
     """Remembers what it has seen, so that a look at an unchanged inbox costs next to nothing.
 
@@ -89,6 +100,8 @@ class Scanner:
     _taken: frozenset[str] = frozenset()
     _scan: Scan = field(default_factory=Scan)
     _expire_before: float = -math.inf
+    _held: dict[str, _Held] = field(default_factory=dict)
+    _mono: float = 0.0  # of the last look
 
     def look(self, listing: Listing, taken: Collection[str], at: Moment) -> Scan:
         """What the inbox holds now. ``taken``: the JOB names of live claimed and of failed jobs."""
@@ -99,6 +112,7 @@ class Scanner:
         return self._look(listing, self._taken, at)
 
     def _look(self, listing: Listing, folded: frozenset[str], at: Moment) -> Scan:
+        self._mono = at.mono
         unchanged = listing.entries == self._entries and folded == self._taken
         if unchanged and at.mono < self._scan.next_change:
             return self._scan
@@ -121,10 +135,22 @@ class Scanner:
         self._sidecars.pop(path, None)
         self._scan = Scan(next_change=-math.inf)
 
+    def hold(self, path: str, why: str, mono: float) -> None:
+        """A sidecar could not be moved: it waits, longer each time, or until it changes (its rights do so too)."""
+        entry = self._entries[path]
+        before = self._held.get(path)
+        tries = before.tries + 1 if before is not None and before.entry == entry else 0
+        pause = min(LOOK_AGAIN_SECONDS * 2.0**tries, LONGEST_HOLD_SECONDS)
+        self._held[path] = _Held(entry, why, tries, mono + pause)
+
+    def _holds(self, path: str, mono: float) -> _Held | None:
+        held = self._held.get(path)
+        return held if held is not None and held.entry == self._entries[path] and mono < held.due else None
+
     def as_it_is(self, path: str) -> Ready | Broken | None:
         """What can be claimed of a sidecar right now, images missing or not; None while it is not understood."""
         known = self._sidecars.get(path)
-        if known is None:
+        if known is None or self._holds(path, self._mono):
             return None
         if known.error is not None:
             return _broken(path, known)
@@ -183,6 +209,7 @@ class Scanner:
                     fresh.waited_before = self.restored[path][1]
                 known = fresh
             self._sidecars[path] = known
+        self._held = {path: held for path, held in self._held.items() if path in self._sidecars}
 
     def _understand(self, path: str, known: _Known, mono: float, changes: _Changes) -> None:
         if mono < self._still_at(path):
@@ -247,11 +274,13 @@ class Scanner:
         broken: list[Broken] = []
         changes = [math.inf]
         for path, known in self._sidecars.items():
-            if known.error is not None:
+            held = self._holds(path, at.mono)
+            if held is not None:
+                changes.append(held.due)
+                waiting.append(Waiting(path, known.names, "unreadable", held.why, None))
+            elif known.error is not None:
                 broken.append(_broken(path, known))
-                continue
-            verdict = self._verdict(path, known, at, changes)
-            if isinstance(verdict, Ready):
+            elif isinstance(verdict := self._verdict(path, known, at, changes), Ready):
                 ready.append(verdict)
             else:
                 waiting.append(verdict)

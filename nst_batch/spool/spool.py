@@ -10,28 +10,24 @@ import contextlib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Self
 
-from nst_batch import names
 from nst_batch.config import Config
 from nst_batch.errors import NstError
 from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME
 from nst_batch.spool.attach import Attachment, short_of_room
-from nst_batch.spool.attempts import Death, JobLimits, Verdict
-from nst_batch.spool.book import Claim, job_view
+from nst_batch.spool.attempts import Death, Verdict
+from nst_batch.spool.book import job_view
 from nst_batch.spool.claim import Claimer
 from nst_batch.spool.clear import Clearer
-from nst_batch.spool.control import Control
 from nst_batch.spool.desk import Desk
 from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.intent import ClaimLostError, record_of
 from nst_batch.spool.layout import Ended, HandOut, Job, ManifestWriter, Places
 from nst_batch.spool.ledger import Ledger
 from nst_batch.spool.lock import INBOX_TAKEN
-from nst_batch.spool.pair import Broken, Ready
 from nst_batch.spool.publish import Publisher
 from nst_batch.spool.recover import Recoverer, Recovery
 from nst_batch.spool.retry import finish_retries, with_inputs
 from nst_batch.spool.runs import Runs
-from nst_batch.spool.second_look import SecondLook
+from nst_batch.spool.sweep import Sweep, job_limits
 from nst_batch.spool.trouble import InboxLost, pause_for
 from nst_batch.spool.view import View
 from nst_batch.spool.wanted import Ending, Moment
@@ -54,9 +50,19 @@ class Spool:
         self._desk = Desk(config, self._fs, self._places)
         self._ledger = Ledger(self._places, self._recoverer)
         self._publisher.taken = self._ledger.taken
+        self._publisher.controls = self._desk.control_names
+        self._publisher.say = self._clearer.say = self._desk.say_once
         self._runs = Runs(self._fs, self._places, self._ledger, self._publisher)
-        self._second_look = SecondLook(self._fs, self._claimer, self._desk)
-        self._noted: set[str] = set()  # what reading the folders came upon is told once, however often they are read
+        self._sweep = Sweep(
+            self._fs,
+            self._places,
+            self._desk,
+            self._ledger,
+            claimer=self._claimer,
+            clearer=self._clearer,
+            recoverer=self._recoverer,
+            fail=self._fail,
+        )
         self._begun = False  # the inbox has been held, and what was under way has been seen to
 
     # --- holding the inbox ------------------------------------------------------------------------------
@@ -145,64 +151,13 @@ class Spool:
         be read or looked cut short are looked at again.
         """
         with self._held():
-            for claim in list(self._ledger.claims.values()):
-                self._complete(claim)
-                self._second_look.look(claim, self._job_limits(), at)
-                self._ledger.ended(*self._recoverer.adopt_orphans(claim))
-            for pair in self._desk.hopeless():
-                self._claim(pair)
-            for control in self._desk.take_controls():
-                self._obey(control)
-            for job in self.jobs():
-                if job.trouble is not None and not (job.given or job.orphaned):
-                    self._ledger.ended(self._fail(job, job.trouble, {}))
-            self._clear(at)
+            self._sweep.run(self._config, at)
         return self._ledger.tell()
 
-    def _complete(self, claim: Claim) -> None:
-        try:
-            self._claimer.copy_inputs(claim)
-        except ClaimLostError:
-            self._ledger.claims.pop(claim.record.id, None)
-
-    def _obey(self, control: Control) -> None:
-        """Act on a control file, unless its job is a worker's: then the daemon does."""
-        job = control.job
-        if job is not None and (job.given or job.orphaned or not self._ledger.has(job.id)):
-            return  # a claim may have been undone since the look: the control file stays for the next one
-        if control.action == "stop":
-            self._desk.say(f"{control.path.name}: {control.name} has not started, so there is nothing to stop")
-            self._fs.remove(control.path)
-            return
-        if job is None:
-            pair = self._desk.pair(control.sidecar or "")
-            claim = self._claim(pair) if pair is not None else None
-            if claim is None:
-                return  # it is about to change; the control file stays for the next look
-            wanted = names.fold(control.name)
-            record = next((job for job in claim.record.jobs if names.fold(job.name) == wanted), None)
-            if record is None:
-                return
-            job = job_view(claim, record, self._places)
-        self._ledger.ended(self._fail(job, Ending.cancelled(), {}))
-
-    def _clear(self, at: Moment) -> None:
-        """Take the images of ended jobs out of the inbox, once it is known what waits there for them."""
-        if not self._ledger.to_clear():
-            return
-        named = self._desk.named(at, self._ledger.taken())
-        if named is None:
-            return  # a sidecar is still being written: it may name any of them
-        for claim in self._ledger.to_clear():
-            self._clearer.clear(claim, named | self._ledger.needed_by_others(claim))
-            if claim.finished:
-                self._clearer.close(claim)
-                del self._ledger.claims[claim.record.id]
-
     def _clear_after(self, at: Moment) -> None:
-        """As :meth:`_clear`, after an end that must be told whatever the disk says; the next sweep goes on."""
+        """Clear the inbox after an end that must be told whatever the disk says; the next sweep goes on."""
         try:
-            self._clear(at)
+            self._sweep.clear(at)
         except OSError:
             self._ledger.stale = True
 
@@ -216,21 +171,7 @@ class Spool:
                 pair = next(iter(self._desk.ready), None)
                 if pair is None or (job is not None and self._ledger.order(job)[:3] <= pair.order):
                     return job
-                self._claim(pair)
-
-    def _claim(self, pair: Ready | Broken) -> Claim | None:
-        """Claim a pair; None where it has changed in the last moment."""
-        self._desk.forget(pair.sidecar)
-        try:
-            limit = self._config.limits.max_file_mb
-            record = record_of(pair, self._desk.entries, self._config.after, limit)
-            claim = self._claimer.commit(record)
-            self._ledger.claims[claim.record.id] = claim
-            self._claimer.copy_inputs(claim)
-        except ClaimLostError:
-            self._ledger.gone()
-            return None
-        return claim
+                self._sweep.claim(pair, self._config, at)
 
     def hand_out(self, job: Job, at: Moment) -> HandOut:
         """Make ready what a worker needs, then count the run, durably. The job is in a worker's hands then."""
@@ -257,11 +198,7 @@ class Spool:
     def died(self, job: Job, death: Death, at: Moment) -> Verdict:
         """A run ended without a result: when it is tried again, or the ending to :meth:`fail` it with."""
         with self._held():
-            return self._runs.died(job.id, death, self._job_limits(), at)
-
-    def _job_limits(self) -> JobLimits:
-        jobs, watch = self._config.jobs, self._config.watch
-        return JobLimits(jobs.attempts, tuple(jobs.backoff_seconds), max(watch.settle_seconds, watch.rescan_seconds))
+            return self._runs.died(job.id, death, job_limits(self._config), at)
 
     # --- ends -------------------------------------------------------------------------------------------
 
@@ -338,9 +275,7 @@ class Spool:
         """Have what came of reading the folders told."""
         self._ledger.ended(*recovery.ended)
         for note in recovery.notes:
-            if note not in self._noted:
-                self._noted.add(note)
-                self._desk.say(note)
+            self._desk.say_once(note)
 
     def _find_again(self, at: Moment) -> str | None:
         """Take hold of an inbox that has come back; the reason where it has not."""

@@ -27,6 +27,10 @@ _BLOCKS = {
 }
 
 
+# What keeps one file where it is: the sticky bit, chattr +i, a mount of its own, a program that runs from it.
+_ONE_PLACES = {errno.EPERM, errno.EACCES, errno.EBUSY, errno.ETXTBSY, errno.EROFS, errno.EISDIR, errno.ENOTEMPTY}
+
+
 class SpoolBlocked(NotNowError):  # noqa: N818 - a state the queue is in, not only an error
     """The disk refuses: the queue pauses, nothing is lost, and the same call may do later."""
 
@@ -54,6 +58,11 @@ def pause_for(error: OSError) -> SpoolBlocked:
 def is_one_files(error: OSError) -> bool:
     """Whether what kept a file from being read is that file's own trouble: a bad sector, not a network that is down."""
     return error.errno == errno.EIO or blocked_by(error) is None
+
+
+def keeps_one_place(error: OSError) -> bool:
+    """Whether what kept a file from being moved or removed may be that file's own trouble, or its folder's."""
+    return error.errno in _ONE_PLACES
 
 
 @contextlib.contextmanager

@@ -143,9 +143,7 @@ class World:
         """Everything that can be done, as the daemon's loop would do it."""
         ended: list[Ended] = []
         for _ in range(50):
-            self.spool.look(self.at)
-            self.later(400.0)
-            view = self.spool.look(self.at)
+            view = self.look(400.0)
             ended += self.spool.sweep(self.at)
             for job in self.spool.jobs():
                 if job.outcome is not None and not job.given:
