@@ -78,7 +78,7 @@ def our_step(network: Network, content: NDArray[np.float32], style: NDArray[np.f
     at = [image, optimizer.init(image)]
 
     def step() -> None:
-        ((report, _, *at[:]),) = network.advance(*at, layers, targets, weights, optimizer=optimizer)
+        ((report, _, *at[:]),) = network.advance(*at, layers, [targets], weights, optimizer=optimizer)
         report.numpy()
 
     return step

@@ -150,6 +150,7 @@ def transfer_spec(settings: Settings, height: int, width: int) -> TransferSpec:
         seed=settings.seed,
         stop_when_flat=settings.stop_when_flat,
         statistic=preset.statistic,
+        framed=preset.framed,
     )
 
 

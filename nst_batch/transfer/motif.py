@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nst_batch.transfer.box import Box, painted_box
+from nst_batch.transfer.frame import BARE, FRAMES, framed
 from nst_batch.transfer.mask import position_weights, style_beside
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.objective import Balance, Layers, Targets, balance, blend
@@ -29,7 +30,7 @@ class Sight:
     """What a scale's pictures are compared with, and the network that looks at them."""
 
     network: Network | StagedNetwork
-    targets: Targets
+    targets: tuple[Targets, ...]  # one a frame
     balance: Balance
     weights: Any  # Balance.tensors()
 
@@ -50,6 +51,7 @@ class Motif:
         cut: Callable[[int], Cut | None],
     ) -> None:
         self.layers = Layers.of(spec)
+        self.frames = FRAMES if spec.framed else (BARE,)
         self._spec = spec
         self._network = network
         self._cut = cut
@@ -67,11 +69,15 @@ class Motif:
         for (picture, _), key in zip(self._styles, self._style_keys, strict=True):
             height, width = (max(MIN_STYLE, round(side * factor)) for side in picture.shape[1:3])
             at_scale = resize(picture, height, width)
-            statistics.append(self._view(height * width).style_statistics(at_scale, self.layers, key))
+            view = self._view(height * width)
+            statistics.append(view.style_statistics(at_scale, self.layers, key, self.frames))
         blended = blend(statistics, [weight for _, weight in self._styles])
         network = self._view(scale.height * scale.width)
-        targets = Targets(network.content_features(content, self.layers), blended)
-        joined = balance(self._spec, targets, scale.height * scale.width)
+        targets = tuple(
+            Targets(network.content_features(framed(content, frame), self.layers), blended, frame)
+            for frame in self.frames
+        )
+        joined = balance(self._spec, targets[0], scale.height * scale.width)
         if self._mask is not None:
             targets, joined = self._beside_what_stays(scale, content, network, targets, joined)
         return Sight(network, targets, joined, joined.tensors())
@@ -99,14 +105,23 @@ class Motif:
         return resize(picture, scale.height, scale.width)
 
     def _beside_what_stays(
-        self, scale: Scale, content: Any, network: Network | StagedNetwork, targets: Targets, joined: Balance
-    ) -> tuple[Targets, Balance]:
+        self,
+        scale: Scale,
+        content: Any,
+        network: Network | StagedNetwork,
+        targets: tuple[Targets, ...],
+        joined: Balance,
+    ) -> tuple[tuple[Targets, ...], Balance]:
         """The targets when the mask's part alone takes on the style, which is as strong there as without a mask."""
         stays = 1.0 - resize(self._mask, scale.height, scale.width)
-        sums = network.weighted_sums(content, self.layers, stays)
-        style = style_beside(targets.style, sums, position_weights(stays, self.layers), self.layers)
+        styles = []
+        for each in targets:
+            plane = framed(stays, each.frame)
+            sums = network.weighted_sums(framed(content, each.frame), self.layers, plane)
+            styles.append(style_beside(each.style, sums, position_weights(plane, self.layers), self.layers))
+        style = blend(styles, [1.0] * len(styles))
         share = 1.0 - float(tf.reduce_mean(stays)) or 1.0  # where all stays nothing moves, however strong it is
-        return replace(targets, style=style), replace(joined, style=joined.style / share)
+        return tuple(replace(each, style=style) for each in targets), replace(joined, style=joined.style / share)
 
     def _view(self, pixels: int) -> Network | StagedNetwork:
         """How the network looks at a picture of so many pixels: in one piece, or its first blocks in strips."""

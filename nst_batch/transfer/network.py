@@ -13,11 +13,13 @@ from typing import Any
 import tensorflow as tf
 
 from nst_batch.transfer.device import Device, choose_device, choose_precision
+from nst_batch.transfer.frame import BARE, Frame, framed
 from nst_batch.transfer.locate import UNTRAINED
 from nst_batch.transfer.mask import position_weights
 from nst_batch.transfer.objective import (
     Layers,
     Targets,
+    blend,
     content_targets,
     loss_report,
     style_positions,
@@ -33,6 +35,7 @@ PROGRAMS = 32  # traced programs kept; a job needs five, and up to 19 more where
 STATISTICS = 32  # style images whose statistics are kept: about 2.5 MB each
 PICTURE = tf.TensorSpec([1, None, None, 3], tf.float32)
 PLANE = tf.TensorSpec([1, None, None, 1], tf.float32)
+FRAME = tf.TensorSpec([4], tf.int32)
 
 
 class Bounded:
@@ -81,21 +84,35 @@ class Network:
         """What the content layers say of ``image`` (1, H, W, 3)."""
         return dict(self.program(("content", layers), self._trace_content, layers)(image))
 
-    def style_statistics(self, image: Any, layers: Layers, key: Hashable | None = None) -> dict[str, Any]:
-        """The statistics of a style image (1, H, W, 3) per style layer; remembered where a key is given."""
+    def style_statistics(
+        self, image: Any, layers: Layers, key: Hashable | None = None, frames: Sequence[Frame] = (BARE,)
+    ) -> dict[str, Any]:
+        """The statistics of a style image (1, H, W, 3) per style layer, the mean over ``frames``.
 
-        def compute() -> dict[str, Any]:
-            return dict(self.program(("style", layers), self._trace_style, layers)(image))
+        Remembered where a key is given.
+        """
 
-        return self.remembered_style(image, layers, key, compute)
+        def compute(shown: Any) -> dict[str, Any]:
+            return dict(self.program(("style", layers), self._trace_style, layers)(shown))
+
+        return self.remembered_style(image, layers, key, frames, compute)
 
     def remembered_style(
-        self, image: Any, layers: Layers, key: Hashable | None, compute: Callable[[], dict[str, Any]]
+        self,
+        image: Any,
+        layers: Layers,
+        key: Hashable | None,
+        frames: Sequence[Frame],
+        compute: Callable[[Any], dict[str, Any]],
     ) -> dict[str, Any]:
-        """What ``compute`` gives for a style image, asked once for each ``key`` that is given."""
+        """The mean of what ``compute`` gives for a style image in each frame, asked once for each ``key`` given."""
+
+        def mean() -> dict[str, Any]:
+            return blend([compute(framed(image, frame)) for frame in frames], [1.0] * len(frames))
+
         if key is None:
-            return compute()
-        return dict(self._statistics.get((key, tuple(image.shape), layers.style, layers.moments), compute))
+            return mean()
+        return dict(self._statistics.get((key, tuple(image.shape), layers.style, layers.moments, frames), mean))
 
     def weighted_sums(self, image: Any, layers: Layers, plane: Any) -> dict[str, Any]:
         """The style sums of ``image``, each position counted by its share of ``plane`` (1, H, W, 1)."""
@@ -104,23 +121,27 @@ class Network:
     def losses(self, image: Any, layers: Layers, targets: Targets, weights: Any) -> Any:
         """The loss report of a picture, without a step."""
         program = self.program(("losses", layers), self._trace_losses, layers)
-        return program(image, targets.content, targets.style, weights)
+        return program(image, targets.content, targets.style, weights, _frame(targets))
 
     def advance(
         self,
         image: Any,
         state: Any,
         layers: Layers,
-        targets: Targets,
+        targets: Sequence[Targets],
         weights: Any,
         *,
         optimizer: Optimizer,
-        count: int = 1,
     ) -> list[tuple[Any, Any, Any, Any]]:
-        """``count`` evaluations from ``image``; of each: loss report, accepted, next picture, next state."""
+        """An evaluation against each of ``targets``, which share their style, from ``image`` on.
+
+        Of each: loss report, accepted, next picture, next state.
+        """
+        count = len(targets)
         key = ("advance", layers, optimizer.key, ranks(state), count)
         program = self.program(key, self._trace_advance, layers, optimizer, count, state)
-        return list(program(image, state, targets.content, targets.style, weights))
+        content, frames = [dict(each.content) for each in targets], [_frame(each) for each in targets]
+        return list(program(image, state, content, targets[0].style, weights, frames))
 
     def traces(self) -> int:
         """How many graphs have been traced and are held; a warm worker's must not grow with jobs."""
@@ -162,27 +183,29 @@ class Network:
     def _trace_losses(self, layers: Layers) -> Any:
         extract = self.extractor(layers.all)
 
-        def losses(image: Any, content: Any, style: Any, weights: Any) -> Any:
-            return loss_report(extract(image), image, layers, Targets(content, style), weights)
+        def losses(image: Any, content: Any, style: Any, weights: Any, frame: Any) -> Any:
+            return loss_report(extract(framed(image, frame)), image, layers, Targets(content, style), weights)
 
-        return tf.function(losses, autograph=False, input_signature=[PICTURE, *self.target_specs(layers)])
+        return tf.function(losses, autograph=False, input_signature=[PICTURE, *self.target_specs(layers), FRAME])
 
     def _trace_advance(self, layers: Layers, optimizer: Optimizer, count: int, state: Any) -> Any:
         extract = self.extractor(layers.all)
 
-        def advance(image: Any, state: Any, content: Any, style: Any, weights: Any) -> Any:
+        def advance(image: Any, state: Any, content: Any, style: Any, weights: Any, frames: Any) -> Any:
             results = []
-            for _ in range(count):
+            for kept, frame in zip(content, frames, strict=True):
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(image)
-                    report = loss_report(extract(image), image, layers, Targets(content, style), weights)
+                    shown = framed(image, frame)
+                    report = loss_report(extract(shown), image, layers, Targets(kept, style), weights)
                     loss = report[-1]
                 gradient = tape.gradient(loss, image)
                 accepted, image, state = optimizer.step(state, image, loss, gradient)
                 results.append((report, accepted, image, state))
             return results
 
-        signature = [PICTURE, any_size(state), *self.target_specs(layers)]
+        content, style, weights = self.target_specs(layers)
+        signature = [PICTURE, any_size(state), [content] * count, style, weights, [FRAME] * count]
         return tf.function(advance, autograph=False, input_signature=signature)
 
     def filters(self, layer: str) -> int:
@@ -208,6 +231,10 @@ def load_network(
     """The network of ``weights`` on ``device`` (None: a GPU where there is one), its precision to suit it."""
     at = device or choose_device()
     return Network(weights, at, choose_precision(precision, at), pooling)
+
+
+def _frame(targets: Targets) -> Any:
+    return tf.constant(targets.frame, tf.int32)
 
 
 def ranks(state: Mapping[str, Any]) -> tuple[int, ...]:

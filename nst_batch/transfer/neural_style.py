@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from nst_batch.transfer.box import Box
 from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
+from nst_batch.transfer.frame import frame_number
 from nst_batch.transfer.motif import Motif, Picture, Sight
 from nst_batch.transfer.network import Network
-from nst_batch.transfer.objective import Balance
+from nst_batch.transfer.objective import Balance, Targets
 from nst_batch.transfer.optimizers import make_optimizer
 from nst_batch.transfer.pyramid import Scale, plan_scales, resize
 from nst_batch.transfer.spec import TransferSpec
@@ -189,9 +190,10 @@ class NeuralStyleModel:
             wanted = last - self._at.done + first  # evaluations to the end of the scale
             with self._timed(scale):
                 if wanted == 1 and self._optimizer.always_accepts:
-                    results = [(self._losses(image, sight), True, image, state)]
+                    results = [(self._losses(image, self._targets(scale, sight, first)[0], sight), True, image, state)]
                 else:
-                    results = self._steps(image, state, sight, self._count(first))
+                    targets = self._targets(scale, sight, first, self._count(first))
+                    results = self._steps(image, state, sight, targets)
             for report, accepted, following, later in results:
                 yield image, state, np.asarray(report), bool(accepted)
                 image, state, first = following, later, False
@@ -205,15 +207,28 @@ class NeuralStyleModel:
         most = self._network.device.steps_per_call
         return most if room >= most else 1
 
-    def _steps(self, image: Any, state: Any, sight: Sight, count: int) -> list[tuple[Any, Any, Any, Any]]:
+    def _targets(self, scale: Scale, sight: Sight, first: bool, count: int = 1) -> list[Targets]:
+        """What the next ``count`` evaluated pictures are compared with.
+
+        An optimiser that searches along a line compares losses: for it, it is the same all through a scale.
+        """
+        if not self._optimizer.always_accepts or len(sight.targets) == 1:
+            return [sight.targets[0]] * count
+        number, per = self._at.done + (not first), self.spec.steps_per_epoch
+        numbers = range(number, number + count)
+        return [sight.targets[frame_number(self.spec.seed, scale.number, each, per)] for each in numbers]
+
+    def _steps(
+        self, image: Any, state: Any, sight: Sight, targets: Sequence[Targets]
+    ) -> list[tuple[Any, Any, Any, Any]]:
         results = sight.network.advance(
-            image, state, self._motif.layers, sight.targets, sight.weights, optimizer=self._optimizer, count=count
+            image, state, self._motif.layers, targets, sight.weights, optimizer=self._optimizer
         )
         results[-1][0].numpy()  # waits for the device, so that its time is counted
         return results
 
-    def _losses(self, image: Any, sight: Sight) -> NDArray[Any]:
-        report = sight.network.losses(image, self._motif.layers, sight.targets, sight.weights)
+    def _losses(self, image: Any, targets: Targets, sight: Sight) -> NDArray[Any]:
+        report = sight.network.losses(image, self._motif.layers, targets, sight.weights)
         return np.asarray(report)
 
     @contextmanager

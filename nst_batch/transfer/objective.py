@@ -19,6 +19,7 @@ from typing import Any
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from nst_batch.transfer.frame import BARE, Frame
 from nst_batch.transfer.losses import (
     content_loss,
     gram_matrix,
@@ -58,11 +59,12 @@ class Targets:
     """What a picture of one scale is compared with, as tensors.
 
     ``content``: features per layer; ``style``: the statistic per layer (:func:`style_statistics`), blended over the
-    style images.
+    style images; ``frame``: in which the picture is shown, as the content was.
     """
 
     content: Mapping[str, Any]
     style: Mapping[str, Any]
+    frame: Frame = BARE
 
 
 @dataclass(frozen=True)

@@ -53,3 +53,4 @@ class TransferSpec:
     seed: int = 0
     stop_when_flat: float = 0.0
     statistic: Statistic = "gram"
+    framed: bool = False  # shown in a reflected margin, at another place on the pooling grid each step (frame.py)

@@ -9,9 +9,10 @@ from typing import Any
 import tensorflow as tf
 
 from nst_batch.settings import VGG19_LAYERS
+from nst_batch.transfer.frame import framed
 from nst_batch.transfer.losses import content_loss, total_variation
 from nst_batch.transfer.mask import position_weights
-from nst_batch.transfer.network import PICTURE, PLANE, Network, any_size
+from nst_batch.transfer.network import FRAME, PICTURE, PLANE, Network, any_size
 from nst_batch.transfer.objective import Layers, Targets, block_of, style_losses, style_statistics, style_sums
 from nst_batch.transfer.optimizers import Optimizer
 from nst_batch.transfer.vgg19 import pool
@@ -152,15 +153,15 @@ def trace_back(network: Network, stage: Stage) -> Any:
 
 
 def trace_tv() -> Any:
-    """A picture, the gradient so far and the factor of tv -> tv, and the gradient with its share."""
+    """A picture, its frame, the gradient at what it shows and the factor of tv -> tv, and the gradient of both."""
 
-    def add(image: Any, gradient: Any, share: Any) -> Any:
+    def add(image: Any, frame: Any, upstream: Any, share: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(image)
-            tv = total_variation(image)
-        return tv, gradient + share * tape.gradient(tv, image)
+            tv, shown = total_variation(image), framed(image, frame)
+        return tv, tape.gradient([tv, shown], image, output_gradients=[share, upstream])
 
-    return tf.function(add, autograph=False, input_signature=[PICTURE, PICTURE, _SCALAR])
+    return tf.function(add, autograph=False, input_signature=[PICTURE, FRAME, PICTURE, _SCALAR])
 
 
 def trace_step(optimizer: Optimizer, state: Any) -> Any:

@@ -13,13 +13,14 @@ the blocks in strips: with one block a tenth of a step's time, with three a thir
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
+from nst_batch.transfer.frame import BARE, Frame, framed
 from nst_batch.transfer.losses import content_loss, total_variation
 from nst_batch.transfer.mask import halved
 from nst_batch.transfer.network import Network, ranks
@@ -80,13 +81,15 @@ class StagedNetwork:
         seen = self._see(image, layers)
         return {layer: seen.content[layer] for layer in layers.content}
 
-    def style_statistics(self, image: Any, layers: Layers, key: Hashable | None = None) -> dict[str, Any]:
+    def style_statistics(
+        self, image: Any, layers: Layers, key: Hashable | None = None, frames: Sequence[Frame] = (BARE,)
+    ) -> dict[str, Any]:
         """As of :class:`Network`."""
 
-        def compute() -> dict[str, Any]:
-            return style_statistics(self._see(image, layers).sums, _positions(image, layers), layers)
+        def compute(shown: Any) -> dict[str, Any]:
+            return style_statistics(self._see(shown, layers).sums, _positions(shown, layers), layers)
 
-        return self._network.remembered_style(image, layers, key, compute)
+        return self._network.remembered_style(image, layers, key, frames, compute)
 
     def weighted_sums(self, image: Any, layers: Layers, plane: Any) -> dict[str, Any]:
         """As of :class:`Network`."""
@@ -94,9 +97,10 @@ class StagedNetwork:
 
     def losses(self, image: Any, layers: Layers, targets: Targets, weights: Any) -> Any:
         """As of :class:`Network`."""
-        seen = self._see(image, layers)
+        shown = framed(image, targets.frame)
+        seen = self._see(shown, layers)
         content = tf.stack([content_loss(seen.content[layer], targets.content[layer]) for layer in layers.content])
-        statistics = style_statistics(seen.sums, _positions(image, layers), layers)
+        statistics = style_statistics(seen.sums, _positions(shown, layers), layers)
         return joined_report(content, style_losses(statistics, layers, targets), total_variation(image), weights)
 
     def advance(
@@ -104,17 +108,16 @@ class StagedNetwork:
         image: Any,
         state: Any,
         layers: Layers,
-        targets: Targets,
+        targets: Sequence[Targets],
         weights: Any,
         *,
         optimizer: Optimizer,
-        count: int = 1,
     ) -> list[tuple[Any, Any, Any, Any]]:
         """As of :class:`Network`."""
         step = self._network.program(("step", optimizer.key, ranks(state)), trace_step, optimizer, state)
         results = []
-        for _ in range(count):
-            report, gradient = self._evaluate(image, layers, targets, weights)
+        for each in targets:
+            report, gradient = self._evaluate(image, layers, each, weights)
             accepted, image, state = step(state, image, report[-1], gradient)
             results.append((report, accepted, image, state))
         return results
@@ -122,15 +125,17 @@ class StagedNetwork:
     def _evaluate(self, image: Any, layers: Layers, targets: Targets, weights: Any) -> tuple[Any, Any]:
         """The loss report, and the total's gradient at the picture."""
         shares = _Shares.of(layers, weights)
-        seen = self._see(image, layers, rest=False)
-        content, style, upstream = self._judge_rest(seen.inputs[-1], layers, targets, shares, image)
+        shown = framed(image, targets.frame)
+        seen = self._see(shown, layers, rest=False)
+        content, style, upstream = self._judge_rest(seen.inputs[-1], layers, targets, shares, shown)
         content |= {layer: content_loss(features, targets.content[layer]) for layer, features in seen.content.items()}
-        in_strips, by_sums = self._judge(seen.sums, layers, targets, shares, image)
+        in_strips, by_sums = self._judge(seen.sums, layers, targets, shares, shown)
         style |= in_strips
         for stage in reversed(stages(layers, self._blocks)):
             seen.inputs.pop()  # each is held no longer than it is needed
             upstream = self._back(stage, seen.inputs[-1], targets, shares, by_sums, upstream)
-        tv, gradient = self._network.program("tv", trace_tv)(image, upstream, weights[2][2])
+        frame = tf.constant(targets.frame, tf.int32)
+        tv, gradient = self._network.program("tv", trace_tv)(image, frame, upstream, weights[2][2])
         kept = tf.stack([content[layer] for layer in layers.content])
         painted = tf.stack([style[layer] for layer in layers.style])
         return joined_report(kept, painted, tv, weights), gradient

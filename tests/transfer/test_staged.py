@@ -58,7 +58,7 @@ def test_losses_and_gradient_are_those_of_one_piece(network, pictures, blocks, c
         targets = Targets(view.content_features(content, layers), view.style_statistics(style, layers))
         weights = balance(task, targets, HEIGHT * WIDTH).tensors()
         ((report, _, _, state),) = view.advance(
-            image, optimizer.init(image), layers, targets, weights, optimizer=optimizer
+            image, optimizer.init(image), layers, [targets], weights, optimizer=optimizer
         )
         assert_close(view.losses(image, layers, targets, weights), report, 1e-5)
         found.append((targets, report, state["mean"]))
