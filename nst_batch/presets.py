@@ -12,7 +12,7 @@ VGG19_LAYERS = tuple(
 )
 CONTENT_LAYERS: Mapping[str, float] = MappingProxyType({"block5_conv2": 1.0})
 STYLE_LAYERS: Mapping[str, float] = MappingProxyType({f"block{block}_conv1": 1.0 for block in range(1, 6)})
-_PRESET_ONLY = frozenset(("beta_1", "beta_2", "epsilon", "statistic", "framed", "loss_scale"))
+_PRESET_ONLY = frozenset(("beta_1", "beta_2", "epsilon", "final_rate", "statistic", "framed", "loss_scale"))
 LEARNING_RATES = {"adam": 0.02, "lbfgs": 1.0}  # where the optimiser is not the preset's own
 
 
@@ -33,6 +33,7 @@ class Preset:
     beta_1: float = 0.99
     beta_2: float = 0.999
     epsilon: float = 0.1
+    final_rate: float = 1.0  # of Adam's rate, what is left of it at the end of each scale
     statistic: Literal["gram", "gram_relative", "moments"] = "gram"
     framed: bool = False  # shown in a margin, at another place on the pooling grid each step (transfer/frame.py)
     # Multiplies all three weights. Adam's ε of 0.1 is an absolute number, so the size of the loss matters to it; a
@@ -66,6 +67,7 @@ FINE = Preset(
     beta_1=0.9,
     beta_2=0.99,
     epsilon=1e-8,
+    final_rate=0.1,
     statistic="moments",
     framed=True,
 )

@@ -130,7 +130,7 @@ def transfer_spec(settings: Settings, height: int, width: int) -> TransferSpec:
     """The engine's spec for a job's settings; what only a preset sets comes from the preset."""
     preset = preset_of(settings.preset)
     optimizer: AdamSpec | LbfgsSpec = (
-        AdamSpec(settings.learning_rate, preset.beta_1, preset.beta_2, preset.epsilon)
+        AdamSpec(settings.learning_rate, preset.beta_1, preset.beta_2, preset.epsilon, preset.final_rate)
         if settings.optimizer == "adam"
         else LbfgsSpec(settings.learning_rate)
     )

@@ -9,7 +9,8 @@ which is best at 1.
 - ``swd``: the sliced Wasserstein distance between the features of result and style at layers that no preset looks at,
   over that between the content and the style: 1 is a picture as unlike the style as the photograph is.
 - ``grain``, ``speckle``: energy of what a blur of two pixels takes away from the luminance, and from the colour
-  differences, over the style's own; far above 1 is noise, far below is mist.
+  differences, over the style's own; far above 1 is noise, far below is mist. A style that has next to none, a grey
+  one for colour, counts as having :data:`LEAST_FINENESS`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ HELD_OUT = ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3")
 DIRECTIONS = 64
 QUANTILES = 256
 BLUR = 2.0  # pixels, standard deviation
+LEAST_FINENESS = 2e-4  # of a style: two levels of 255 in luminance, or in each colour difference; grey ones have less
 
 
 @dataclass(frozen=True)
@@ -72,24 +74,37 @@ class Evaluator:
         self._content = self._features(small_content)
         self._style = self._features(small_style)
         self._fineness = fineness(small_style)
-        self._unstyled = self._distance(self._content)
+        self._unstyled = mean_distance(self._content, self._style)
 
     def measure(self, picture: Picture) -> Measures:
         """The measures of a result."""
         sized = resize_array(picture, self._shape)
         found = self._features(sized)
         content = [float(np.sum((found[n] - self._content[n]) ** 2) / np.sum(self._content[n] ** 2)) for n in CONTENT]
-        grams = [_relative(_gram(found[name]), _gram(self._style[name])) for name in GRAM]
-        grain, speckle = (mine / theirs for mine, theirs in zip(fineness(sized), self._fineness, strict=True))
-        return Measures(*content, *grams, self._distance(found) / self._unstyled, grain, speckle)
+        grams = [gram_error(found[name], self._style[name]) for name in GRAM]
+        grain, speckle = (
+            mine / max(theirs, LEAST_FINENESS) for mine, theirs in zip(fineness(sized), self._fineness, strict=True)
+        )
+        return Measures(*content, *grams, mean_distance(found, self._style) / self._unstyled, grain, speckle)
 
     def _features(self, picture: Picture) -> Features:
         found = self._extract(tf.constant(picture[np.newaxis]))
         return {name: np.asarray(value) for name, value in found.items()}
 
-    def _distance(self, found: Features) -> float:
-        distances = [sliced_wasserstein(found[name], self._style[name]) for name in HELD_OUT]
-        return float(np.mean(distances))
+
+def mean_distance(found: Features, style: Features) -> float:
+    """The mean of :func:`sliced_wasserstein` over the layers that no preset looks at."""
+    return float(np.mean([sliced_wasserstein(found[name], style[name]) for name in HELD_OUT]))
+
+
+def mean_gram_error(found: Features, style: Features) -> float:
+    """The mean of :func:`gram_error` over its five layers."""
+    return float(np.mean([gram_error(found[name], style[name]) for name in GRAM]))
+
+
+def gram_error(found: NDArray[np.float32], style: NDArray[np.float32]) -> float:
+    """‖G − A‖ / ‖A‖ of the Gram matrices of two (1, h, w, N) features, each per position."""
+    return _relative(_gram(found), _gram(style))
 
 
 def sliced_wasserstein(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -100,7 +100,7 @@ class NeuralStyleModel:
         self._at = _Progress()
         box = self._motif.box(self.scales[0])
         self._image = _within(box, self._motif.start(self.scales[0]))
-        self._state = self._optimizer.init(self._image, box)
+        self._state = self._optimizer.init(self._image, box, self._steps_of(self.scales[0]))
 
     @property
     def total_steps(self) -> int:
@@ -123,7 +123,7 @@ class NeuralStyleModel:
         """
         while True:
             scale = self.scales[self._at.scale]
-            if not self._at.ended and self._at.done < scale.epochs * self.spec.steps_per_epoch:
+            if not self._at.ended and self._at.done < self._steps_of(scale):
                 yield from self._run(scale)
             if self._at.scale + 1 == len(self.scales):
                 return
@@ -163,6 +163,9 @@ class NeuralStyleModel:
             name.removeprefix(prefix): tf.constant(value) for name, value in state.items() if name.startswith(prefix)
         }
 
+    def _steps_of(self, scale: Scale) -> int:
+        return scale.epochs * self.spec.steps_per_epoch
+
     def _run(self, scale: Scale) -> Iterator[Step]:
         """The steps of one scale. The first evaluation is of the picture it starts (or goes on) from."""
         with _out_of_memory_named(scale):
@@ -185,7 +188,7 @@ class NeuralStyleModel:
     def _evaluations(self, scale: Scale, sight: Sight) -> Iterator[tuple[Any, Any, NDArray[Any], bool]]:
         """Pictures of the scale as the optimiser asks for them; each: state before it, losses, accepted."""
         image, state = self._image, self._state
-        first, last = True, scale.epochs * self.spec.steps_per_epoch
+        first, last = True, self._steps_of(scale)
         while self._at.done < last:
             wanted = last - self._at.done + first  # evaluations to the end of the scale
             with self._timed(scale):
@@ -277,7 +280,7 @@ class NeuralStyleModel:
         scale = self.scales[index]
         box = self._motif.box(scale)
         self._image = _within(box, resize(self._image, scale.height, scale.width))
-        self._state = self._optimizer.resize(self._state, self._image, box)
+        self._state = self._optimizer.resize(self._state, self._image, box, self._steps_of(scale))
         at = self._at
         at.scale, at.done, at.ended, at.epoch_start = index, 0, False, math.nan
 

@@ -28,37 +28,43 @@ class Optimizer(Protocol):
     def key(self) -> tuple[object, ...]:
         """Equal for optimisers whose steps can share one trace."""
 
-    def init(self, image: Any, box: Box | None = None) -> State:
-        """The state before the first evaluation, which is at ``image``; no box: [0, 1]."""
+    def init(self, image: Any, box: Box | None = None, steps: int = 1) -> State:
+        """The state before the first evaluation, which is at ``image``, of ``steps``; no box: [0, 1]."""
 
     def step(self, state: State, image: Any, loss: Any, gradient: Any) -> Outcome:
         """Told loss and gradient at ``image``: accepted or not, the next picture, the state."""
 
-    def resize(self, state: State, image: Any, box: Box | None = None) -> State:
-        """The state carried to the next scale, which starts at ``image`` and has its own box."""
+    def resize(self, state: State, image: Any, box: Box | None = None, steps: int = 1) -> State:
+        """The state carried to the next scale, which starts at ``image`` and has its own box and ``steps``."""
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015, as in Keras: ε added to the root of the uncorrected v), clipped to the box."""
+    """Adam (Kingma and Ba 2015, as in Keras: ε added to the root of the uncorrected v), clipped to the box.
+
+    Its rate falls evenly over the steps of each scale, to a part of what it was (1: it does not).
+    """
 
     always_accepts = True
     key = ("adam",)
 
     def __init__(self, spec: AdamSpec) -> None:
-        self._hyper = (spec.learning_rate, spec.beta_1, spec.beta_2, spec.epsilon)
+        self._hyper = (spec.learning_rate, spec.beta_1, spec.beta_2, spec.epsilon, spec.final)
 
-    def init(self, image: Any, box: Box | None = None) -> State:
+    def init(self, image: Any, box: Box | None = None, steps: int = 1) -> State:
         zeros = tf.zeros_like(image)
         return {
             **_bounds(box),
             "hyper": tf.constant(self._hyper, tf.float32),
+            "course": _course(0, steps),
             "count": tf.zeros([], tf.float32),
             "mean": zeros,
             "square": zeros,
         }
 
     def step(self, state: State, image: Any, loss: Any, gradient: Any) -> Outcome:  # noqa: ARG002 - Adam looks at the gradient alone
-        rate, beta_1, beta_2, epsilon = tf.unstack(state["hyper"])
+        rate, beta_1, beta_2, epsilon, final = tf.unstack(state["hyper"])
+        begin, steps = tf.unstack(state["course"])
+        rate *= 1.0 - (1.0 - final) * tf.minimum((state["count"] - begin) / steps, 1.0)
         count = state["count"] + 1.0
         mean = state["mean"] + (gradient - state["mean"]) * (1.0 - beta_1)
         square = state["square"] + (tf.square(gradient) - state["square"]) * (1.0 - beta_2)
@@ -66,10 +72,10 @@ class Adam:
         moved = _clipped(image - rate * mean / (tf.sqrt(square) + epsilon), state)
         return tf.constant(True), moved, {**state, "count": count, "mean": mean, "square": square}
 
-    def resize(self, state: State, image: Any, box: Box | None = None) -> State:
+    def resize(self, state: State, image: Any, box: Box | None = None, steps: int = 1) -> State:
         size = tf.shape(image)[1:3]
         carried = {name: tf.image.resize(state[name], size) for name in ("mean", "square")}
-        return {**state, **carried, **_bounds(box)}
+        return {**state, **carried, **_bounds(box), "course": _course(state["count"], steps)}
 
 
 class Lbfgs:
@@ -101,7 +107,7 @@ class Lbfgs:
     def key(self) -> tuple[object, ...]:
         return ("lbfgs", self._spec.history)
 
-    def init(self, image: Any, box: Box | None = None) -> State:
+    def init(self, image: Any, box: Box | None = None, steps: int = 1) -> State:  # noqa: ARG002 - it needs no plan
         zeros = tf.zeros_like(image)
         state = {
             **_bounds(box),
@@ -116,7 +122,7 @@ class Lbfgs:
         state |= {f"s{row:02d}": zeros for row in self._rows}
         return state | {f"y{row:02d}": zeros for row in self._rows}
 
-    def resize(self, state: State, image: Any, box: Box | None = None) -> State:  # noqa: ARG002 - see below
+    def resize(self, state: State, image: Any, box: Box | None = None, steps: int = 1) -> State:  # noqa: ARG002 - see below
         return self.init(image, box)  # curvature does not carry over to other targets
 
     def step(self, state: State, image: Any, loss: Any, gradient: Any) -> Outcome:
@@ -243,6 +249,11 @@ def _bounds(box: Box | None) -> State:
     """The part of a state that keeps a picture in its box."""
     low, high = box or (tf.zeros([]), tf.ones([]))
     return {"low": low, "high": high}
+
+
+def _course(begin: Any, steps: int) -> Any:
+    """The count at which a scale begins, and the number of its steps."""
+    return tf.stack([tf.cast(begin, tf.float32), tf.constant(steps, tf.float32)])
 
 
 def _clipped(image: Any, state: State) -> Any:

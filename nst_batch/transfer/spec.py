@@ -14,12 +14,16 @@ Statistic = Literal["gram", "gram_relative", "moments"]
 
 @dataclass(frozen=True)
 class AdamSpec:
-    """Adam (Kingma and Ba 2015). The TensorFlow tutorial's numbers are lr 0.02, β1 0.99, ε 0.1."""
+    """Adam (Kingma and Ba 2015). The TensorFlow tutorial's numbers are lr 0.02, β1 0.99, ε 0.1.
+
+    The rate falls evenly over each scale, from ``learning_rate`` to ``final`` times that.
+    """
 
     learning_rate: float = 0.02
     beta_1: float = 0.99
     beta_2: float = 0.999
     epsilon: float = 0.1
+    final: float = 1.0
 
 
 @dataclass(frozen=True)

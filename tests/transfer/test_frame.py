@@ -123,4 +123,4 @@ def test_several_steps_a_call_give_the_same_losses(weights, network, pictures):
     several = Network(weights, replace(network.device, steps_per_call=2), "float32")
     models = [make(one, pictures, steps_per_epoch=5) for one in (network, several)]
     logs = [[step.total for step in model.steps()] for model in models]
-    assert logs[0] == pytest.approx(logs[1], rel=1e-5)
+    assert logs[0] == pytest.approx(logs[1], rel=1e-3)
