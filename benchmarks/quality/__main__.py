@@ -2,8 +2,10 @@
 
     python -m benchmarks.quality --images FOLDER --contents A.jpg B.jpg --styles C.jpg D.jpg --write docs/quality.md
     python -m benchmarks.quality --sheet docs/pictures/presets.jpg      the project's own drawn pairs
+    python -m benchmarks.quality --judge CONTENT STYLE PICTURE…         what both judges say of any saved pictures
 
-Every picture is painted, saved as PNG into the folder ``--keep``, and judged by what was saved (evaluator.py). Its
+Every picture is painted, saved as PNG into the folder ``--keep``, and judged by what was saved (evaluator.py measures
+what presets aim at, second.py what none does). Its
 figures go into the file ``--figures``, and what stands there is not painted again: the bench can be ended and gone on
 with, on another machine too, where that file was kept (docs/quality.json is the one of the table in docs/quality.md).
 Small sizes come first, and the slow preset last. Needs trained weights (``NST_BATCH_WEIGHTS`` or the Keras cache).
@@ -22,12 +24,15 @@ from benchmarks.quality.figures import Figures
 from benchmarks.quality.pairs import Pair, drawn_pairs, pairs_in
 from nst_batch.presets import PRESETS
 from nst_batch.transfer.device import prepare_tensorflow
+from nst_batch.transfer.locate import locate_weights
 
 prepare_tensorflow()
 
+from benchmarks.quality.judges import judged  # noqa: E402
 from benchmarks.quality.paintings import Painter, Painting  # noqa: E402 - TensorFlow is told to be quiet first
 from benchmarks.quality.sheet import draw_sheet  # noqa: E402
 from benchmarks.quality.table import table, write_between_marks  # noqa: E402
+from nst_batch.transfer.weights import load_weights  # noqa: E402
 
 SIZES = (256, 512)
 LARGE = 1024  # of the first two pairs
@@ -54,16 +59,28 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--figures", type=Path, default=Path("build/quality/figures.json"), metavar="FILE")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="draw a contact sheet of the drawn pairs")
+    parser.add_argument(
+        "--judge", nargs="+", type=Path, metavar="FILE", help="a content, a style, and pictures of them"
+    )
     parser.add_argument("--only-shown", action="store_true", help="paint nothing; show what is there")
     asked = parser.parse_args()
-    if not asked.sheet and not (asked.images and asked.contents and asked.styles):
-        parser.error("name pictures (--images, --contents, --styles), or ask for a --sheet of the drawn pairs")
+    if asked.judge and len(asked.judge) < 3:
+        parser.error("--judge wants a content, a style, and at least one picture")
+    if not asked.judge and not asked.sheet and not (asked.images and asked.contents and asked.styles):
+        parser.error(
+            "name pictures (--images, --contents, --styles), or ask for a --sheet of the drawn pairs, or --judge"
+        )
     return asked
 
 
 def main() -> int:
     """Paint what is missing, then show the table or draw the sheet."""
     asked = parse()
+    if asked.judge:
+        content, style, *pictures = asked.judge
+        for line in judged(load_weights(locate_weights("auto")), content, style, pictures):
+            print(line, flush=True)
+        return 0
     pairs = drawn_pairs() if asked.sheet else pairs_in(asked.images, asked.contents, asked.styles)
     painter = Painter(asked.keep, Figures(asked.figures), to_look_at=asked.sheet is not None)
     paintings: list[Painting] = []

@@ -7,9 +7,11 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.quality.evaluator import Evaluator, Measures
+from benchmarks.quality.evaluator import Measures
 from benchmarks.quality.figures import Figures
+from benchmarks.quality.judges import Judges
 from benchmarks.quality.pairs import Pair, at_size
+from benchmarks.quality.second import SecondMeasures
 from nst_batch import images
 from nst_batch.material import Material
 from nst_batch.settings import Patch, Settings, resolve
@@ -29,14 +31,16 @@ class Painting:
     seconds: float  # of optimisation
     processor_seconds: float  # the same, all cores added up
     measures: Measures
+    second: SecondMeasures | None  # None: painted before there was a second judge, and gone since
 
     def __str__(self) -> str:
-        figures = "  ".join(f"{name} {value:.3f}" for name, value in asdict(self.measures).items())
+        known = asdict(self.measures) | (asdict(self.second) if self.second else {})
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in known.items())
         return f"{self.pair} {self.preset} {self.size}: {self.steps} steps, {self.seconds:.0f} s  {figures}"
 
 
 class Painter:
-    """Paints what is not there yet; one network for all, one judge a pair.
+    """Paints what is not there yet; one network for all, two judges a pair.
 
     With ``to_look_at`` a picture whose figures are known, but which is gone, counts as not there.
     """
@@ -46,7 +50,7 @@ class Painter:
         self._figures = figures
         self._to_look_at = to_look_at
         self._studio: Studio | None = None
-        self._judges: dict[str, Evaluator] = {}
+        self._judges: dict[str, Judges] = {}
         self._hashes: dict[str, str] = {}
 
     def kept(self, pair: Pair, preset: str, size: int) -> Painting | None:
@@ -56,8 +60,9 @@ class Painter:
         picture = self._folder / f"{stem}.png"
         if known is None or (self._to_look_at and not picture.exists()):
             return None
-        measures = Measures(**known.pop("measures"))
-        return Painting(pair.name, preset, size, picture, measures=measures, **known)
+        measures, second = Measures(**known.pop("measures")), known.pop("second", None)
+        seen = SecondMeasures(**second) if second else None
+        return Painting(pair.name, preset, size, picture, measures=measures, second=seen, **known)
 
     def paint(self, pair: Pair, preset: str, size: int) -> Painting:
         """The picture and its figures, painted now where they are not kept."""
@@ -85,15 +90,16 @@ class Painter:
         }
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_bytes(images.encode(model.image()))
-        measures = self._judge(pair).measure(images.decode(picture).rgb)
-        self._figures.add(stem, {**known, "measures": asdict(measures)})
-        return Painting(pair.name, preset, size, picture, measures=measures, **known)
+        judges = self._judges_of(pair)
+        measures, second = judges.measure(images.decode(picture).rgb)
+        self._figures.add(stem, {**known, "measures": asdict(measures), "second": asdict(second)})
+        return Painting(pair.name, preset, size, picture, measures=measures, second=second, **known)
 
-    def _judge(self, pair: Pair) -> Evaluator:
+    def _judges_of(self, pair: Pair) -> Judges:
         if pair.name not in self._judges:
             if self._studio is None:
-                raise RuntimeError("the judge comes after the painter")
-            self._judges[pair.name] = Evaluator(self._studio.weights, pair.content(), pair.style())
+                raise RuntimeError("the judges come after the painter")
+            self._judges[pair.name] = Judges(self._studio.weights, pair.content(), pair.style())
         return self._judges[pair.name]
 
     def _stem(self, pair: Pair, preset: str, size: int) -> str:

@@ -12,6 +12,7 @@ from benchmarks.quality.paintings import Painting
 BEGIN, END = "<!-- table: benchmarks.quality -->", "<!-- end of table -->"
 GRAMS = tuple(name for name in Measures.names() if name.startswith("gram"))
 COLUMNS = ("content4", "content5", "gram", "swd", "grain", "speckle")
+SECOND = ("gram_over", "swd_over", "dots", "kept4", "patch3", "used3", "patch4", "used4", "palette")
 
 
 def table(paintings: Sequence[Painting]) -> str:
@@ -25,7 +26,7 @@ def table(paintings: Sequence[Painting]) -> str:
 
 
 def _head(what: str) -> list[str]:
-    names = ("size", "preset", what, *COLUMNS, "steps", "processor seconds")
+    names = ("size", "preset", what, *COLUMNS, *SECOND, "steps", "processor seconds")
     return ["| " + " | ".join(names) + " |", "|---:|---|---|" + "---:|" * (len(names) - 3)]
 
 
@@ -33,6 +34,9 @@ def _row(size: int, preset: str, what: str, group: Sequence[Painting]) -> str:
     figures = [statistics.fmean(_figure(each, name) for each in group) for name in COLUMNS]
     processor = statistics.fmean(each.processor_seconds for each in group)
     cells = [f"{value:.3f}" for value in figures]
+    seconds = [each.second for each in group if each.second is not None]
+    for name in SECOND:  # a picture that only the first judge has seen says nothing here
+        cells.append(f"{statistics.fmean(getattr(each, name) for each in seconds):.3f}" if seconds else "–")
     return f"| {size} | {preset} | {what} | {' | '.join(cells)} | {group[0].steps} | {processor:.0f} |"
 
 
