@@ -45,8 +45,8 @@ def measure(size: int, optimizer: str, room_mb: float, weights: str) -> None:
     content, style = (np.random.default_rng(seed).random((height, width, 3), np.float32) for seed in (0, 1))
     cut = choose_cut(height * width, room_mb, "float32", rule)
     spec = TransferSpec(
-        height, width, {"block4_conv2": 1.0}, STYLE_LAYERS, 0.07, 1.0, 0.04,
-        optimizer=rule, epochs=1, steps_per_epoch=2, statistic="moments",
+        height, width, {"block4_conv2": 1.0, "block5_conv2": 30.0}, STYLE_LAYERS, 0.07, 1.0, 0.04,
+        optimizer=rule, epochs=1, steps_per_epoch=2, statistic="moments", framed=True,
     )  # fmt: skip
     model = NeuralStyleModel(
         content, [(style, 1.0)], spec, network, cut=lambda pixels: choose_cut(pixels, room_mb, "float32", rule)

@@ -16,8 +16,8 @@ import tensorflow as tf
 MARGIN = 16  # rows, and columns, that a frame adds on both sides together; a whole step of the deepest grid
 LEAST = 4  # of them on the narrower side, at least
 # Down and across. Together they take each place on the grid of two pixels, and each row and column of that of four,
-# equally often.
-SHIFTS = ((0, 0), (1, 1), (3, 2), (2, 5), (5, 3), (6, 6), (7, 4), (4, 7))
+# once.
+SHIFTS = ((0, 4), (5, 1), (2, 7), (7, 2))
 BARE = (0, 0, 0, 0)  # no frame: the picture as it is
 
 Frame = tuple[int, int, int, int]  # rows above and below, columns left and right

@@ -30,9 +30,9 @@ class _Rung:
 # In one piece, then with ever more of the network's blocks in strips. More than three blocks save nothing more: the
 # features that stand between the blocks are what is left.
 _LADDER = (
-    _Rung(None, 60.0, 2650.0),
-    _Rung(Cut(2, VIEW), 70.0, 880.0),
-    _Rung(Cut(3, VIEW), 300.0, 420.0),
+    _Rung(None, 60.0, 2780.0),
+    _Rung(Cut(2, VIEW), 70.0, 1010.0),
+    _Rung(Cut(3, VIEW), 300.0, 550.0),
 )
 
 

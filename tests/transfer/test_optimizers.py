@@ -52,6 +52,19 @@ def test_adam_is_keras_adam():
     np.testing.assert_allclose(ours, theirs, atol=2e-6)
 
 
+def test_adams_rate_falls_evenly_over_a_scale():
+    """Of a gradient that never changes each step is the rate long: from all of it to a tenth, anew at each scale."""
+    optimizer, flat = Adam(AdamSpec(0.01, epsilon=0.0, final=0.1)), tf.zeros(SHAPE)
+    state, gradient = optimizer.init(flat, steps=3), -tf.ones(SHAPE)
+    lengths = []
+    for step in range(8):
+        if step == 4:
+            state = optimizer.resize(state, flat, steps=2)
+        _, moved, state = optimizer.step(state, flat, tf.constant(1.0), gradient)
+        lengths.append(float(moved[0, 0, 0, 0]))
+    np.testing.assert_allclose(lengths, [0.01, 0.007, 0.004, 0.001, 0.01, 0.0055, 0.001, 0.001], rtol=1e-4)
+
+
 def test_adam_stays_in_the_box():
     """A gradient that always points outward ends at the bound."""
     accepted = iterates(Adam(AdamSpec(learning_rate=0.3)), quadratic(5.0, 1.0), picture(), 20)
