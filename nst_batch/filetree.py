@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
+from nst_batch.characters import loose
+
 Kind = Literal["file", "folder", "link", "other"]
 
 
@@ -23,11 +25,35 @@ class Tree(Protocol):
     def names(self, folder: str) -> Mapping[str, str]:
         """Each name in ``folder`` ("" for the root) with its kind; empty where it is no folder."""
 
+    def alike(self, folder: str, name: str) -> tuple[str, ...]:
+        """The names in ``folder`` that differ from ``name`` by case, the kind of a space or composition at most."""
 
-class DiskTree:
+
+class _Alike:
+    """A tree's index of names that look the same; made once a folder."""
+
+    def __init__(self) -> None:
+        self._alike: dict[str, dict[str, tuple[str, ...]]] = {}
+
+    def names(self, folder: str) -> Mapping[str, str]:
+        raise NotImplementedError
+
+    def alike(self, folder: str, name: str) -> tuple[str, ...]:
+        """See :class:`Tree`."""
+        if folder not in self._alike:
+            index: dict[str, tuple[str, ...]] = {}
+            for each in self.names(folder):
+                key = loose(each).casefold()
+                index[key] = (*index.get(key, ()), each)
+            self._alike[folder] = index
+        return self._alike[folder].get(loose(name).casefold(), ())
+
+
+class DiskTree(_Alike):
     """The disk itself; a folder is listed once in the life of the object."""
 
     def __init__(self, root: Path) -> None:
+        super().__init__()
         self.root = root
         self._names: dict[str, dict[str, str]] = {}
 
@@ -65,10 +91,11 @@ class HasKind(Protocol):
     def kind(self) -> str: ...
 
 
-class ListingTree:
+class ListingTree(_Alike):
     """A listing of everything below a root, links not followed: path to an entry with its ``kind``."""
 
     def __init__(self, root: Path, entries: Mapping[str, HasKind]) -> None:
+        super().__init__()
         self.root = root
         self._entries = entries
         self._names: dict[str, dict[str, str]] | None = None

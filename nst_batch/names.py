@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection
 
+from nst_batch.characters import unfit
 from nst_batch.errors import UsageError
 
 MAX_TITLE_BYTES = 200
@@ -43,12 +44,26 @@ IMAGE_SUFFIXES = frozenset(
 )
 SIDECAR_SUFFIXES = frozenset((".yaml", ".yml"))
 
-_CONTROL = ("Cc", "Cs", "Zl", "Zp")
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _DIGITS = re.compile(r"([0-9]+)")
 _TEMPORARY_SUFFIXES = (".part", ".filepart", ".crdownload", ".tmp", "~")
-_TEMPORARY_PREFIXES = (".", "~$", "~syncthing~")
-_TEMPORARY_NAMES = frozenset(("@eadir", "thumbs.db", "desktop.ini"))
+_TEMPORARY_PREFIXES = (".", "~$", "~syncthing~", "@gmt-")
+_TEMPORARY_NAMES = frozenset(
+    [
+        # What file servers and systems keep beside people's files: thumbnails, marks, bins, snapshots, what was found.
+        *("thumbs.db", "desktop.ini", "@eadir", "@__thumb", "__macosx", "icon\r", "thevolumesettingsfolder"),
+        *("#recycle", "@recycle", "$recycle.bin", "recycler", "recycled", "network trash folder"),
+        *("#snapshot", "@recently-snapshot", "@snapshot", "~snapshot", "system volume information"),
+        *("lost+found", "temporary items"),
+    ]
+)
+# What programs that keep folders in step call the other version of a file: Syncthing, Dropbox and Nextcloud, ownCloud,
+# Seafile, Unison.
+_CONFLICT = re.compile(
+    r"\.sync-conflict-\d{8}-\d{6}|\([^()]*(conflicted copy|case clash from)[^()]*\)"
+    r"|_conflict-\d{8}-\d{6}|\(sfconflict [^()]*\)|\(copy: conflict\b",
+    re.IGNORECASE,
+)
 
 
 def normal(name: str) -> str:
@@ -68,13 +83,18 @@ def title_fault(title: str) -> str | None:
     faults = (
         (not title, "is empty"),
         (bool(found), f"holds {' '.join(found)}, which a file name may not"),
-        (any(unicodedata.category(char) in _CONTROL for char in title), "holds a control character"),
+        (bool(unfit(title)), f"holds {unfit(title)}"),
+        (bool(title) and not any(map(_is_seen, title)), "has no character that can be seen"),
         (title.startswith("."), "begins with a dot"),
         (title.endswith("."), "ends with a dot"),
         (title.endswith(" "), "ends with a space"),
         (length > MAX_TITLE_BYTES, f"has {length} bytes, more than {MAX_TITLE_BYTES}"),
     )
     return next((words for wrong, words in faults if wrong), None)
+
+
+def _is_seen(char: str) -> bool:
+    return unicodedata.category(char) not in ("Zs", "Cf")
 
 
 def check_title(title: str) -> str:
@@ -167,7 +187,7 @@ def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file or folder of this name is a copy under way, hidden or a system's own: never an input."""
+    """Whether a file or folder of this name is a copy under way, hidden, a bin or a system's own: never an input."""
     lower = name.lower()
     return lower.startswith(_TEMPORARY_PREFIXES) or lower.endswith(_TEMPORARY_SUFFIXES) or lower in _TEMPORARY_NAMES
 
@@ -192,4 +212,15 @@ def is_image(name: str) -> bool:
 
 def is_sidecar(name: str) -> bool:
     """Whether a file of this name is a sidecar."""
-    return suffix(name) in SIDECAR_SUFFIXES and not is_temporary(name)
+    return suffix(name) in SIDECAR_SUFFIXES and not is_temporary(name) and not _CONFLICT.search(name)
+
+
+def passed_over(name: str) -> str:
+    """Why a file that looks meant as a sidecar is not taken for one, and what to do; "" for every other file."""
+    if is_temporary(name):
+        return ""
+    if suffix(name) == ".txt" and is_sidecar(name[:-4]):
+        return f"it ends with .txt, which the file manager may hide: rename it to {name[:-4]}"
+    if suffix(name) in SIDECAR_SUFFIXES and not is_sidecar(name):
+        return "it is another version of a sidecar, kept by a program that synchronises: rename it, or remove it"
+    return ""

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, Protocol
 
+from nst_batch.characters import loose, told, unfit
 from nst_batch.filetree import Tree
 from nst_batch.names import is_image, is_sidecar, is_temporary, natural_key, normal, stem
 from nst_batch.yamlmarks import shown
@@ -25,6 +26,7 @@ Kind = Literal["file", "folder", "link", "other"]
 
 MAX_GLOBS = 100  # of one sidecar: each may walk the whole inbox
 _MAX_REFERENCE_BYTES = 1000
+_MOST_COMPARED = 200
 _MAGIC = frozenset("*?[")
 
 
@@ -55,6 +57,9 @@ class Resolver(Protocol):
     def find(self, reference: str, role: Role) -> tuple[FileRef, ...]:
         """The files that ``reference`` means, in natural order; none where nothing is there (yet)."""
 
+    def suggest(self, reference: str, role: Role) -> str:
+        """The image that is there and probably meant, as a message calls it; else ""."""
+
 
 class FileResolver:
     """Finds the images of one sidecar, which lies in ``sidecar_dir`` (relative to the inbox, "" its root)."""
@@ -80,15 +85,27 @@ class FileResolver:
         return ()
 
     def suggest(self, reference: str, role: Role) -> str:
-        """The name of an image near ``reference`` that is there, where one is close; else ""."""
+        """The image that is there and probably meant by ``reference``, as a message calls it; else "".
+
+        Of several that look alike all are named, with what tells them apart. Among very many names only those are
+        looked for: how near two names are takes time to tell.
+        """
+        if is_glob(reference):
+            return ""
         by_case: dict[str, str] = {}
-        for tree, path in self._places(reference, role):
-            names = tree.names(path.rpartition("/")[0])
-            # By their stems: two names of three letters are not close for having .png in common.
-            by_case |= {stem(name).lower(): name for name in names if is_image(name)}
+        places = [*self._places(reference, role), *self._places(reference.rpartition("/")[2], role)]
+        for tree, path in dict.fromkeys(places):
+            folder, _, last = path.rpartition("/")
+            alike = [name for name in tree.alike(folder, last) if is_image(name)]
+            if alike:
+                return " or ".join(map(told, alike[:3]))
+            names = tree.names(folder)
+            if len(names) <= _MOST_COMPARED:
+                # By their stems: two names of three letters are not close for having .png in common.
+                by_case |= {stem(name).lower(): name for name in names if is_image(name)}
         wanted = stem(reference).lower()
         close = difflib.get_close_matches(wanted, by_case, n=1, cutoff=0.7)
-        return by_case[close[0]] if close else ""
+        return told(by_case[close[0]]) if close else ""
 
     def _places(self, reference: str, role: Role) -> Iterator[tuple[Tree, str]]:
         path = "/".join(part for part in reference.split("/") if part not in ("", "."))
@@ -166,40 +183,44 @@ def is_glob(reference: str) -> bool:
 def reference_fault(reference: str) -> Fault | None:
     """What keeps ``reference`` from being a path below the inbox, or None."""
     parts = [part for part in reference.split("/") if part not in ("", ".")]
-    if reference.startswith("/") or ".." in parts:
-        how = "is absolute" if reference.startswith("/") else "climbs by '..'"
+    if "://" in reference:
+        fix = "put the image itself beside the sidecar and name that file"
+        return Fault(f"{shown(reference)} is an address, and nothing is fetched", fix, code="path_outside")
+    if reference.startswith(("/", "~/")) or ".." in parts:
+        how = "climbs by '..'" if ".." in parts else "is absolute"
         fix = "name it relative to the sidecar or the inbox; other folders with styles are the library's"
         return Fault(f"{shown(reference)} {how}, and a path may not leave the inbox", fix, code="path_outside")
     hidden = next((part for part in parts if is_temporary(part)), "")
     faults = (
         (not parts, "must name an image", ""),
-        (not reference.isprintable(), f"{shown(reference)} holds a control character", ""),
+        (bool(unfit(reference)), f"{shown(reference)} holds {unfit(reference)}", "rename the file"),
         ("\\" in reference, f"{shown(reference)} holds a backslash", "write / between folders"),
         (len(reference.encode()) > _MAX_REFERENCE_BYTES, f"is longer than {_MAX_REFERENCE_BYTES} bytes", ""),
-        (bool(hidden), f"{shown(hidden)} is hidden or a copy under way, which is never taken", "rename it"),
+        (bool(hidden), f"{shown(hidden)} is hidden, a bin's or a copy under way, which is never taken", "rename it"),
         (bool(parts) and is_sidecar(parts[-1]), f"{shown(reference)} is a sidecar, not an image", ""),
     )
     return next((Fault(what, fix) for wrong, what, fix in faults if wrong), None)
 
 
 def _name_in(tree: Tree, folder: str, name: str) -> tuple[str, str] | None:
-    """Path and kind of ``name`` in ``folder``, also where the disk composes its letters otherwise."""
+    """Path and kind of ``name`` in ``folder``.
+
+    Else of the one name there that looks the same: its letters composed otherwise, its spaces of another kind.
+    """
     prefix = f"{folder}/" if folder else ""
     kind = tree.kind(prefix + name)
     if kind is not None:
         return prefix + name, kind
-    if name.isascii():
+    if name.isascii() and " " not in name:
         return None
-    wanted = normal(name)
-    for other, kind in tree.names(folder).items():
-        if not other.isascii() and normal(other) == wanted:
-            return prefix + other, kind
-    return None
+    same = [other for other in tree.alike(folder, name) if loose(other) == loose(name)]
+    same = [other for other in same if normal(other) == normal(name)][:1] or same
+    return (prefix + same[0], tree.names(folder)[same[0]]) if len(same) == 1 else None
 
 
 def _matches(tree: Tree, start: str, parts: Sequence[str], most: int) -> dict[str, str]:
     """Images, and links named as such, that match ``parts`` below ``start``; stops beyond ``most``."""
-    parts = [normal(part) for part in parts]
+    parts = [loose(part) for part in parts]
     if parts[-1] == "**":
         parts.append("*")
     found: dict[str, str] = {}
@@ -217,7 +238,7 @@ def _matches(tree: Tree, start: str, parts: Sequence[str], most: int) -> dict[st
             if parts[at] == "**":
                 if kind == "folder":
                     todo.append((path, at))
-            elif fnmatchcase(normal(name), parts[at]):
+            elif fnmatchcase(loose(name), parts[at]):
                 if last and kind in ("file", "link") and is_image(name):
                     found[path] = kind
                 elif not last and kind == "folder":

@@ -25,7 +25,7 @@ from nst_batch.presets import (
     preset_of,
 )
 from nst_batch.yamlmarks import shown
-from nst_batch.yamlmodels import ENOUGH, Expected, Fault, StrictModel, faults_error, meant, one_of, written_whole
+from nst_batch.yamlmodels import ENOUGH, Expected, Fault, StrictModel, faults_error, meant, one_of, written_plainly
 
 __all__ = [
     "CONTENT_LAYERS",
@@ -115,7 +115,7 @@ def _read_size(value: object) -> object:
     raise faults_error(
         Fault(
             f"must be {_PIXELS.phrase}, or full, not {shown(value)}",
-            written_whole(value, _is_size) or meant(value, ("full",)),
+            written_plainly(value, _is_size) or meant(value, ("full",)),
         )
     )
 

@@ -24,8 +24,10 @@ from nst_batch.settings import WORDS, Patch, Settings, conflicts, resolve
 from nst_batch.sidecar_model import SidecarModel
 from nst_batch.yamlmarks import Marked, load, problems_error, shown
 from nst_batch.yamlmodels import (
+    UNKNOWN_KEY,
     check,
     common_code,
+    meant,
     plain_schema,
     problem_at,
 )
@@ -58,6 +60,7 @@ class SidecarRequest:
     parsed: dict[str, Any]  # the sidecar as it was read, for job.json
     max_jobs: int
     lines: dict[str, int]  # of the keys content, style, title and those of WORDS
+    commented: frozenset[str] = frozenset()  # see Marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Missing:
     role: Role
     line: int
     why: str
+    hint: str = ""  # what was probably meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +125,21 @@ def parse_sidecar(text: bytes | str, source: str, rules: SidecarRules | None = N
     rules = rules or SidecarRules()
     marked = load(text, max_kb=rules.max_sidecar_kb, source=source)
     model, problems = check(SidecarModel, marked)
-    problems += _alias_problems(marked)
+    problems = [_of_what_is_missing(each, marked) for each in problems] + _alias_problems(marked)
     if model is None or problems:
         raise problems_error(common_code(problems, "sidecar_invalid"), source, problems)
     return _request(model, marked, rules)
+
+
+def _missing(marked: Marked) -> tuple[str, ...]:
+    """The required keys that are missing."""
+    return tuple(name for alias, name in _REQUIRED if not {name, alias} & marked.data.keys())
+
+
+def _of_what_is_missing(problem: Problem, marked: Marked) -> Problem:
+    """An unknown key that is near one that is missing was meant as that one, whatever else it is near to."""
+    near = meant(problem.key, _missing(marked)) if problem.what == UNKNOWN_KEY else ""
+    return replace(problem, fix=near) if near else problem
 
 
 def _alias_problems(marked: Marked) -> list[Problem]:
@@ -132,10 +147,9 @@ def _alias_problems(marked: Marked) -> list[Problem]:
     for alias, name in ALIASES.items():
         if alias in marked.data and name in marked.data:
             problems.append(problem_at(marked, (alias,), f"says the same as {name}", "keep one of them"))
-    for alias, name in _REQUIRED:
-        if name not in marked.data and alias not in marked.data:
-            what = "is required and missing"
-            problems.append(Problem(0, name, what, f"add a line such as '{name}: picture.jpg'"))
+    for name in _missing(marked):
+        what = "is required and missing"
+        problems.append(Problem(0, name, what, f"add a line such as '{name}: picture.jpg'"))
     return problems
 
 
@@ -163,6 +177,7 @@ def _request(model: SidecarModel, marked: Marked, rules: SidecarRules) -> Sideca
         settings=_shared(settings.model_dump_json()),
         parsed=marked.data,
         max_jobs=rules.max_jobs,
+        commented=marked.commented,
         lines={
             key: marked.line((key,)) or marked.line((f"path_{key}",)) for key in ("content", "style", "title", *WORDS)
         },
@@ -224,9 +239,19 @@ def _find(
         except PermissionError as error:
             files, why = (), f"{reference}: no permission to look into {error.filename}"
         if not files:
-            missing.append(Missing(reference, role, request.lines[role], why))
+            hint = _hint(request, resolver, reference, role)
+            missing.append(Missing(reference, role, request.lines[role], why, hint))
         found.extend(files)
     return found
+
+
+def _hint(request: SidecarRequest, resolver: Resolver, reference: str, role: Role) -> str:
+    """What ``check``, ``status`` and error.txt say of an image that is not there."""
+    near = resolver.suggest(reference, role)
+    if reference in request.commented:
+        cut = "what stands after # is a comment: a name with # in it goes in quotes"
+        return f"{cut}; did you mean {near}?" if near else cut
+    return f"did you mean {near}?" if near else ""
 
 
 def _bound(request: SidecarRequest, contents: int, styles: int) -> None:

@@ -12,12 +12,13 @@ numbers, nothing and ``null`` are None, all else is text. Keys are always text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from nst_batch.characters import ODD_SPACES, called, visible
 from nst_batch.errors import Problem, ProblemsError
 
 MAX_DEPTH = 20
@@ -28,6 +29,10 @@ Path = tuple[str | int, ...]
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_CURLY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb\u300c\u300d\u300e\u300f"
+_COMMENT = re.compile(r"[ \t]+#")
+_NO_KEY = re.compile(rf"[ \t]*(?P<key>[A-Za-z_]+)(?P<colon>:(?=[^ \t])|\uff1a)(?P<after>[{ODD_SPACES}]?)")
+_RICH_TEXT = "{\\rtf"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,29})")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
@@ -66,6 +71,7 @@ class Marked:
     data: dict[str, Any]
     source: str = ""
     lines: dict[Path, int] = field(default_factory=dict)
+    commented: frozenset[str] = frozenset()  # texts without quotes that a comment follows on their line
 
     def line(self, path: Path) -> int:
         """The line, from 1, of the key or item at ``path``, or of the nearest above it; 0 for none."""
@@ -101,7 +107,7 @@ def load(text: bytes | str, *, max_kb: float, source: str, kind: str = "sidecar"
         reader.problems.append(fatal.problem)
     if reader.problems:
         raise problems_error(f"{kind}_invalid", source, reader.problems)
-    return Marked(data, source, reader.lines)
+    return Marked(data, source, reader.lines, frozenset(reader.commented))
 
 
 def problems_error(code: str, source: str, problems: list[Problem]) -> ProblemsError:
@@ -124,6 +130,9 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = repr(value)
+    if isinstance(value, str):
+        quote = '"' if "'" in value and '"' not in value else "'"
+        text = f"{quote}{visible(value)}{quote}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -147,7 +156,7 @@ def scalar(text: str) -> Any:
 def _decode(text: bytes | str) -> str:
     """Text without a byte order mark, every character of it one that YAML allows."""
     if isinstance(text, bytes):
-        if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        if text[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0\0" in (text[:3:2], text[1:4:2]):
             raise _ReadingError(Problem(1, "", "the file is UTF-16", "save it as UTF-8"))
         try:
             text = text.decode("utf-8")
@@ -156,6 +165,8 @@ def _decode(text: bytes | str) -> str:
             what = f"byte 0x{error.object[error.start]:02x} is not UTF-8"
             raise _ReadingError(Problem(line, "", what, "save the file as UTF-8")) from None
     text = text.removeprefix("\ufeff")
+    if text.startswith(_RICH_TEXT):
+        raise _ReadingError(Problem(1, "", "the file is rich text", "save it as plain text"))
     bad = _NOT_TEXT.search(text)
     if bad:
         line = len(_BREAK.findall(text, 0, bad.start())) + 1
@@ -170,10 +181,13 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.lines: dict[Path, int] = {}
+        self.commented: set[str] = set()
+        self._rows: list[str] = []
         self._last = 0  # line of the last event, for errors that have none
 
     def document(self, text: str) -> dict[str, Any]:
         """The one document of ``text``; raises _ReadingError where reading cannot go on."""
+        self._rows = _BREAK.split(text)
         events = self._events(text)
         documents = 0
         data: Any = None
@@ -188,7 +202,8 @@ class _Reader:
                 data = self._node(event, events, ())
         if data is not None and not isinstance(data, dict):
             what = f"the file holds {shown(data)} where 'key: value' lines are meant"
-            raise _ReadingError(Problem(line, "", what))
+            fix = "write a colon and a space where = stands" if "=" in text else ""
+            raise _ReadingError(_colon_problem(self._rows) or Problem(line, "", what, fix))
         return data if data is not None else {}
 
     def _events(self, text: str) -> Iterator[Any]:
@@ -197,7 +212,7 @@ class _Reader:
                 self._last = _line(event)
                 yield event
         except yaml.MarkedYAMLError as error:
-            raise _ReadingError(_syntax_problem(error, text)) from None
+            raise _ReadingError(_syntax_problem(error, self._rows)) from None
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             # ValueError: the parser in Python makes characters of any escape, "\UFFFFFFFF" too.
             what = str(error).splitlines()[0] if str(error) else "not YAML"
@@ -229,7 +244,18 @@ class _Reader:
         if _SURROGATE.search(text):
             self.problems.append(Problem(line, key, "holds half of a character (a lone surrogate)"))
             return ""
-        return scalar(text) if event.implicit[0] and not event.style else text
+        if event.style or not event.implicit[0]:
+            return text
+        # As YAML itself does with plain spaces around a text without quotes.
+        text = text.strip(ODD_SPACES)
+        if len(text) > 1 and text[0] in _CURLY and text[-1] in _CURLY:
+            what = f"the quotes of {shown(text)} are curly ones, which are letters here"
+            self.problems.append(Problem(line, key, what, "write straight ones"))
+            text = text[1:-1]
+        end = event.end_mark
+        if end.line < len(self._rows) and _COMMENT.match(self._rows[end.line], end.column):
+            self.commented.add(text)
+        return scalar(text)
 
     def _sequence(self, events: Iterator[Any], path: Path) -> list[Any]:
         items: list[Any] = []
@@ -264,7 +290,11 @@ class _Reader:
         """The text of a mapping's key; ``_node`` has its say about aliases, anchors and tags."""
         if isinstance(event, yaml.ScalarEvent):
             self._node(event, iter(()), path)
-            return "" if _SURROGATE.search(event.value) else event.value
+            if _SURROGATE.search(event.value):
+                return ""
+            key: str = event.value if event.style else event.value.strip(ODD_SPACES)
+            is_curly = not event.style and len(key) > 1 and key[0] in _CURLY and key[-1] in _CURLY
+            return key[1:-1] if is_curly else key
         line = _line(event)
         raise _ReadingError(Problem(line, "", "a key must be one word of text", "put values with { } [ ] * in quotes"))
 
@@ -274,14 +304,28 @@ def _line(event: Any) -> int:
     return line + 1
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> Problem:
+def _syntax_problem(error: yaml.MarkedYAMLError, rows: Sequence[str]) -> Problem:
     """The parser's complaint with its line, and advice where its words are known."""
+    colon = _colon_problem(rows)
+    if colon:
+        return colon
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 0
     words = " ".join(part for part in (error.context, error.problem) if part)
-    rows = _BREAK.split(text)
     row = rows[line - 1] if 0 < line <= len(rows) else ""
     if "\t" in row[: len(row) - len(row.lstrip())]:
         return Problem(line, "", "a tab where only spaces may indent", "use spaces")
     fix = next((advice for known, advice in _ADVICE if known in words), "")
     return Problem(line, "", f"not YAML: {words}", fix)
+
+
+def _colon_problem(rows: Sequence[str]) -> Problem | None:
+    """A colon that makes no key of the word before it: a wide one, or one without a plain space after it."""
+    for line, row in enumerate(rows, start=1):
+        found = _NO_KEY.match(row)
+        if found:
+            colon, after = found["colon"], found["after"]
+            wrong = colon if colon != ":" else after
+            what = f"{called(wrong)} where a plain one is meant" if wrong else f"no space after {found['key']}:"
+            return Problem(line, "", what, f"write '{found['key']}: …'")
+    return None

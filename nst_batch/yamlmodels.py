@@ -8,6 +8,7 @@ function that raises :func:`faults_error` with one :class:`Fault` a part.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 ENOUGH = 5 * MAX_PROBLEMS
 
+UNKNOWN_KEY = "unknown key"
+_UNIT = re.compile(r"\s*(?:px|%|pixels?)$", re.IGNORECASE)
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+")
 _TYPOS_OF_BOOL = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
@@ -79,10 +83,16 @@ def meant(word: object, choices: Iterable[str]) -> str:
     return f"did you mean {by_case[close[0]]!r}?" if close else ""
 
 
-def written_whole(value: object, takes: Callable[[int], bool]) -> str:
-    """``write 512`` where 512.0 stands for a whole number that would be right, else ""."""
-    is_meant = isinstance(value, float) and value.is_integer() and takes(int(value))
-    return f"write {value:.0f}" if is_meant else ""
+def written_plainly(value: object, takes: Callable[[Any], bool]) -> str:
+    """``write 512`` where 512.0, ``512px`` or ``1,024`` stands for a number that would be right, else ""."""
+    number = value
+    if isinstance(value, str):
+        text = _UNIT.sub("", value.strip()[:40])
+        number = scalar(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text.replace(",", "."))
+    if isinstance(number, float) and number.is_integer() and not takes(number):
+        number = int(number)
+    is_meant = type(number) in (int, float) and number is not value and takes(number)
+    return f"write {number}" if is_meant else ""
 
 
 def one_of(*choices: str) -> Expected:
@@ -132,7 +142,7 @@ def _empty_places(data: object, path: Path = ()) -> Iterator[Path]:
 
 
 def _empty_problem(marked: Marked, path: Path) -> Problem:
-    fix = "give it one or remove the line; a text with { } goes in quotes"
+    fix = "give it one or remove the line; a text with { } or # goes in quotes"
     return problem_at(marked, path, "has no value", fix)
 
 
@@ -147,7 +157,7 @@ def _problems(model: type[BaseModel], details: ErrorDetails, marked: Marked, pat
     elif kind == "missing":
         yield problem_at(marked, here, "is required")
     elif kind == "extra_forbidden":
-        yield problem_at(marked, (*path, *place), "unknown key", meant(place[-1], key_names(owner)))
+        yield problem_at(marked, (*path, *place), UNKNOWN_KEY, meant(place[-1], key_names(owner)))
     elif field is None:
         yield problem_at(marked, here, f"must be a mapping of keys, not {shown(value)}")
     else:
@@ -166,9 +176,11 @@ def _expected_problem(field: FieldInfo, marked: Marked, here: Path, rest: Path, 
     elif "text" in expected.phrase and not isinstance(value, (str, list, dict)):
         fix = "put it in quotes"
     elif "number" in expected.phrase and isinstance(value, float):
-        fix = written_whole(value, partial(_takes, field))
+        fix = written_plainly(value, partial(_takes, field))
     elif "number" in expected.phrase and isinstance(value, str) and type(scalar(value)) in (int, float):
         fix = "remove the quotes"
+    elif "number" in expected.phrase and isinstance(value, str):
+        fix = written_plainly(value, partial(_takes, field))
     parts = tuple(part for part in rest if isinstance(part, int))
     return problem_at(marked, (*here, *parts), f"must be {expected.phrase}, not {shown(value)}", fix)
 

@@ -168,6 +168,17 @@ def test_once_says_for_what_it_waits_and_leaves_it_where_asked(house: House) -> 
     assert (house.inbox / "lonely.yaml").exists()
 
 
+def test_error_txt_status_and_check_have_the_same_hint(house: House) -> None:
+    """One function makes it: whoever looks only into the outbox is helped as well."""
+    draw(house.inbox / "photo #3.png")
+    (house.inbox / "dusk.yaml").write_text("content: photo #3.png\nstyle: Photo #3.PNG\n")
+    hint = "a name with # in it goes in quotes"
+    assert hint in house.command("check").stdout
+    assert hint in house.command("status").stdout
+    assert house.once("--incomplete", "fail").returncode == 1
+    assert hint in (house.outbox / "failed/dusk/error.txt").read_text()
+
+
 def test_once_fails_at_once_what_is_incomplete_where_asked(house: House) -> None:
     """With `fail` nothing is waited for, and nothing is said of waiting; the exit code says that a job failed."""
     house.sidecar("lonely", content="nowhere.png", style="neither.png")

@@ -13,8 +13,12 @@ from nst_batch.errors import UsageError
 
 
 @pytest.mark.parametrize(
-    "title", ["dusk", "a b", "harbour (2)", "été", "夜", "x" * 200, "a.b", "-2", "CON", "100%", "it's", "a…b"]
-)
+    "title", ["dusk", "a b", "harbour (2)", "été", "夜", "x" * 200, "a.b", "-2", "CON", "100%", "it's", "a…b",
+     "Screenshot at 9.22.20\u202fPM", "a\u00a0b",
+     "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+     "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+     "\u0d28\u0d4d\u200d", "auf\u00adgabe", "\u2764\ufe0f", "\u200e\u05e9\u05dc\u05d5\u05dd", "\u2603\ufe0e"]
+)  # fmt: skip
 def test_right_titles(title):
     """Any one file name without the forbidden characters is a title."""
     assert names.title_fault(title) is None
@@ -36,6 +40,9 @@ def test_right_titles(title):
         ("a ", "ends with a space"),
         ("é" * 101, "202 bytes"),
         ("a\ud800", "control"),
+        ("a\x1b[31m", "U+001B"),
+        *((f"a{chr(code)}gpj.b", "turns text around") for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))),
+        ("\u200d\u00a0", "no character that can be seen"),
     ],
 )
 def test_wrong_titles(title, words):
@@ -154,6 +161,10 @@ def test_natural_order_is_total(wild):
 @pytest.mark.parametrize(
     "name",
     [
+        "#recycle", "#Recycle", "@Recycle", "$RECYCLE.BIN", "$Recycle.Bin", "RECYCLER", "#snapshot",
+        "@Recently-Snapshot",
+        "System Volume Information", "Network Trash Folder", "Temporary Items", "lost+found", ".Trash-1000", ".Trashes",
+        ".snapshots", "~snapshot", "@GMT-2026.01.31-22.15.03", "__MACOSX", "@__thumb", ".Spotlight-V100", "Icon\r",
         "a.jpg.part", "a.filepart", "a.crdownload", "a.tmp", "A.TMP", "a.jpg~", ".hidden", ".a.jpg.Xy12Zq", "~$a.docx",
         ".~lock.a#", "~syncthing~a.jpg.tmp", ".nfs0001", "@eaDir", "._a.jpg", "Thumbs.db", "desktop.ini", ".DS_Store",
     ],
@@ -164,7 +175,23 @@ def test_temporary(name):
     assert not names.is_image(name)
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "part.jpg", "tmp", "a~b.png", "eaDir", "partly.part.png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.jpg",
+        "part.jpg",
+        "tmp",
+        "a~b.png",
+        "eaDir",
+        "partly.part.png",
+        "recycle",
+        "snapshot.jpg",
+        "lost and found",
+        "#1.jpg",
+        "@home.png",
+        "temporary",
+    ],
+)
 def test_not_temporary(name):
     """A name that only resembles one is an input like others."""
     assert not names.is_temporary(name)
@@ -181,3 +208,41 @@ def test_kinds_of_names():
     assert not names.is_sidecar("yaml")
     assert names.stem("x/a.b.jpg") == "a.b"
     assert names.stem("noext") == "noext"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dusk.sync-conflict-20260131-221503-ABC2DEF.yaml",
+        "dusk (Ann's conflicted copy 2026-01-31).yaml",
+        "dusk (conflicted copy 2026-01-31 221503).YML",
+        "dusk (case clash from ann on desk).yaml",
+        "dusk_conflict-20260131-221503.yaml",
+        "dusk (SFConflict ann@example.org 2026-01-31-22-15-03).yml",
+        "dusk (copy: conflict #1 on 2026-01-31).yaml",
+        "dusk.yaml.txt",
+        "dusk.yml.TXT",
+    ],
+)
+def test_what_only_looks_like_a_sidecar_is_passed_over_with_a_word(name):
+    """Another version that a synchronising program kept, and the suffix that Notepad adds: not painted, but told."""
+    assert not names.is_sidecar(name)
+    assert "rename it" in names.passed_over(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dusk.yaml",
+        "dusk (2).yaml",
+        "conflict.yaml",
+        "copy of dusk.yml",
+        "notes.txt",
+        "a.jpg",
+        ".dusk.yaml.txt",
+        "dusk-DESKTOP.yaml",
+    ],
+)
+def test_every_other_name_is_taken_or_none_of_our_business(name):
+    """A number, a word or a machine's name may be meant."""
+    assert names.passed_over(name) == ""

@@ -100,6 +100,42 @@ def test_letters_composed_otherwise(house):
     assert found(house, "été*") == [f"inbox/{name}"]
 
 
+NARROW = "Shot at 9.22\u202fPM.png"
+
+
+def test_a_plain_space_means_any_kind_of_space(house):
+    """macOS's own names hold U+202F, which nobody can type: the one file that looks the same is meant."""
+    (house / "inbox" / NARROW).touch()
+    assert found(house, "Shot at 9.22 PM.png") == [f"inbox/{NARROW}"]
+    assert found(house, NARROW) == [f"inbox/{NARROW}"]
+    assert found(house, "Shot at * PM.png") == [f"inbox/{NARROW}"]
+    assert found(house, "shot at 9.22 PM.png") == []
+
+
+def test_of_several_that_look_the_same_none_is_guessed(house):
+    """The exact one is meant where it is there; else the message tells them apart."""
+    other = NARROW.replace("\u202f", "\u00a0")
+    for name in (NARROW, other):
+        (house / "inbox" / name).touch()
+    plain = "Shot at 9.22 PM.png"
+    assert found(house, plain) == []
+    hint = resolver(house).suggest(plain, "content")
+    assert "U+202F narrow no-break space" in hint
+    assert "U+00A0 no-break space" in hint
+    (house / "inbox" / plain).touch()
+    assert found(house, plain) == [f"inbox/{plain}"]
+
+
+def test_bins_and_snapshots_are_never_looked_into(house):
+    """What somebody deleted on a file server is not painted; by no glob and not by its name."""
+    for folder in ("#recycle", "$RECYCLE.BIN", "System Volume Information", "sub/lost+found"):
+        (house / "inbox" / folder).mkdir()
+        (house / "inbox" / folder / "gone.png").touch()
+    assert [path for path in found(house, "**/*.png") if "gone" in path] == []
+    assert found(house, "*/gone.png") == []
+    assert reference_fault("#recycle/gone.png") is not None
+
+
 def test_links_are_found_and_refused(house):
     """A symbolic link named as an image, or on the way to one, is refused and never followed."""
     inbox = house / "inbox"
@@ -176,7 +212,8 @@ def test_paths_may_not_leave(reference):
 
 @pytest.mark.parametrize(
     "reference",
-    ["", ".", "./", "a\x00.jpg", "a\n.jpg", "a\\b.jpg", ".hidden.jpg", ".nst_batch/claims/x.jpg", "a.jpg.part",
+    ["", ".", "./", "a\x00.jpg", "a\u202egpj.png", "a\x1b[2J.png", "a\u2028.png",
+     "a\n.jpg", "a\\b.jpg", ".hidden.jpg", ".nst_batch/claims/x.jpg", "a.jpg.part",
      "x.yaml", "x" * 1001],
 )  # fmt: skip
 def test_wrong_references(reference):
@@ -187,7 +224,18 @@ def test_wrong_references(reference):
 
 
 @pytest.mark.parametrize(
-    "reference", ["a.jpg", "sub/a.jpg", "./a.jpg", "*.jpg", "a..b.jpg", "...a/…".lstrip("."), "été.png"]
+    "reference",
+    [
+        "a.jpg",
+        "sub/a.jpg",
+        "./a.jpg",
+        "*.jpg",
+        "a..b.jpg",
+        "...a/…".lstrip("."),
+        "été.png",
+        NARROW,
+        "a\u00a0\u200d\u00ad.png",
+    ],
 )
 def test_right_references(reference):
     """A relative path or glob is fine."""

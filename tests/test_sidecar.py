@@ -37,6 +37,9 @@ class Folder:
         names = self.matches.get(reference.strip("*"), [reference])
         return tuple(self.ref(name) for name in names)
 
+    def suggest(self, reference, role):
+        return ""
+
     @staticmethod
     def ref(name):
         refusal = Refusal("path_outside", f"{name} is a link", "no") if name.startswith("link") else None
@@ -100,6 +103,8 @@ def test_all_problems_at_once():
     assert [problem.line for problem in error.problems] == [0, 1, 2, 3, 4, 5, 6, 7]
     assert "content.1" in str(error)
     assert "did you mean 'style'" in str(error)
+    assert "did you mean 'style'" in str(refused("content: a.jpg\nstile: b.jpg\n"))
+    assert "did you mean 'scales'" in str(refused(PAIR + "scale: 2\n"))
     assert "did you mean 'fine'" in str(error)
 
 
@@ -110,6 +115,7 @@ def test_all_problems_at_once():
         (PAIR + "init: ../first.png\n", "path_outside"),
         (PAIR + "init: /first.png\n", "path_outside"),
         (PAIR + "mask: ../sky.png\n", "path_outside"),
+        ("content: https://example.org/a.jpg\nstyle: ~/b.jpg\n", "path_outside"),
         (PAIR + "output: ../x\n", "path_outside"),
         (PAIR + "output: /x\n", "path_outside"),
         (PAIR + "title: a/b\n", "title_invalid"),
@@ -270,6 +276,27 @@ def test_on_real_files(tmp_path):
     found = expand(request, FileResolver(DiskTree(tmp_path))).jobs
     assert [job.content.path for job in found] == [tmp_path / "photos/img2.jpg", tmp_path / "photos/img10.jpg"]
     assert [job.title for job in found] == ["img2-s", "img10-s"]
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("photo #3.png", "a name with # in it goes in quotes; did you mean photo #3.png?"),
+        ("waves.PNG", "did you mean Waves.png?"),
+        ("inbox/Waves.png", "did you mean Waves.png?"),
+        ("Shot 9.22 PM.png", "did you mean Shot 9.22\u202fPM.png (with U+202F narrow no-break space) or "),
+        ("quite_another.png", ""),
+        ("Wav*.gif", ""),
+    ],
+)
+def test_a_missing_image_comes_with_what_was_probably_meant(tmp_path, written, hint):
+    """The case, a comment that cuts a name off, a character that nobody sees."""
+    for name in ("photo #3.png", "Waves.png", "Shot 9.22\u202fPM.png", "Shot 9.22\u00a0PM.png"):
+        (tmp_path / name).touch()
+    request = parse_sidecar(f"content: {written}\nstyle: Waves.png\n", "a.yaml")
+    (missing,) = expand(request, FileResolver(DiskTree(tmp_path))).missing
+    assert hint in missing.hint
+    assert bool(hint) == bool(missing.hint)
 
 
 def test_pairs_of_the_command_line():

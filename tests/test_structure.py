@@ -16,6 +16,7 @@ ROOT = Path(nst_batch.__file__).parent
 # Low to high: a module may import what stands before it, and within its own package.
 ORDER = (
     "__init__",
+    "characters",
     "errors",
     "memory",
     "names",

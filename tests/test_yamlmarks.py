@@ -142,6 +142,15 @@ def test_byte_order_mark_and_line_ends():
         (b"a: 1\nb: \x00", 2, "U+0000"),
         (b"a: 1\nb: \xff\xfe", 2, "0xff is not UTF-8"),
         ("a: 1".encode("utf-16"), 1, "UTF-16"),
+        ("a: 1".encode("utf-16-le"), 1, "UTF-16"),
+        ("a: 1".encode("utf-16-be"), 1, "UTF-16"),
+        (b"{\\rtf1\\ansi a: 1}", 1, "rich text"),
+        ("a: 1\nb:\u00a0c\n", 2, "U+00A0 no-break space"),
+        ("size:\u202f5\n", 1, "U+202F narrow no-break space"),
+        ("size\uff1a5\n", 1, "U+FF1A fullwidth colon"),
+        ("a:1\n", 1, "no space after a:"),
+        ("a: 1\nb: \u201cc.jpg\u201d\n", 2, "curly"),
+        ("a: 1\n\u00abb\u00bb: c.jpg\n", 2, "curly"),
         ("a: 1\nb: \ud800", 2, "U+D800"),
         (b"[" * 5000, 1, "nested deeper than 20"),
         (b"a: " + b"{a: " * 5000, 1, "nested deeper than 20"),
@@ -153,6 +162,18 @@ def test_refused(text, line, words):
     found = problems(text)
     assert any(words in problem.what for problem in found), found
     assert found[0].line == line
+
+
+def test_spaces_that_nobody_sees_around_a_text_do_not_count():
+    """As a plain space does not; within quotes and between words they stay."""
+    found = read("\u00a0\u00a0a: b\u00a0c\u202f\nd: '\u00a0e'\n")
+    assert found.data == {"a": "b\u00a0c", "d": "\u00a0e"}
+
+
+def test_what_a_comment_cuts_off_is_known():
+    """Where a name without quotes holds #, YAML takes the rest for a comment."""
+    found = read("a: photo #3.jpg\nb: [x #1\n, 'y' #2\n]\nc: z#4\nd: w\n")
+    assert found.commented == {"photo", "x"}
 
 
 def test_aliases_never_multiply():
@@ -173,6 +194,9 @@ def test_aliases_never_multiply():
         (b"content: a.jpg\n style: b.jpg", "indentation"),
         (b'title: "a\n', "quotes"),
         (b"a: [b, c\n", "bracket"),
+        (b"size:5\nepochs:5\n", "write 'size: "),
+        (b"size = 5\n", "a colon and a space"),
+        ("a: \u2018b\u2019\n".encode(), "straight ones"),
     ],
 )
 def test_advice(text, advice):

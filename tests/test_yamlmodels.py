@@ -74,6 +74,18 @@ def test_a_part_of_a_file():
             "line 2, inner.depth: must be a whole number from 1 to 9, not '3'; remove the quotes",
         ),
         ("name: a\ninner: {depth: 3.0}", "line 2, inner.depth: must be a whole number from 1 to 9, not 3.0; write 3"),
+        *(
+            (
+                f"name: a\ninner: {{depth: '{text}'}}",
+                f"line 2, inner.depth: must be a whole number from 1 to 9, not {said}",
+            )
+            for text, said in (
+                ("3px", "'3px'; write 3"),
+                ("5 %", "'5 %'; write 5"),
+                ("7,0", "'7,0'; write 7"),
+                ("1,024", "'1,024'"),
+            )
+        ),
         ("name: a\ninner: [1]", "line 2, inner: must be a mapping of keys, not a list"),
         ("name: a\npair: [1, 3]", "line 2, pair.1: is not two; write 2"),
     ],

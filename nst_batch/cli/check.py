@@ -15,7 +15,7 @@ from nst_batch.config import Config, load_config
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, ProblemsError, UsageError
 from nst_batch.filetree import DiskTree
 from nst_batch.fitting import RESERVE, expected_room, largest_side
-from nst_batch.names import is_sidecar, is_temporary, natural_key
+from nst_batch.names import is_sidecar, is_temporary, natural_key, passed_over
 from nst_batch.resolver import FileResolver
 from nst_batch.settings import Settings
 from nst_batch.sidecar import Expansion, JobRequest, expand, parse_sidecar
@@ -54,7 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
             what = "is not a file" if path.exists() else "there is no such file"
             raise UsageError("sidecar_missing", f"{path}: {what}", "give the path of a sidecar")
     print(f"config    {config.source or 'none: built-in defaults'}: ok")
-    paths = arguments.sidecar or sorted(_sidecars_below(config.inbox), key=lambda path: natural_key(str(path)))
+    paths = arguments.sidecar
+    if not paths:
+        below = sorted(_files_below(config.inbox), key=lambda path: natural_key(str(path)))
+        paths = [path for path in below if is_sidecar(path.name)]
+        for path in below:
+            if why := passed_over(path.name):
+                print(f"note      {path}: not taken: {why}")
     if not paths:
         print(f"sidecars  none in {config.inbox}")
     wrong = sum(not _check_sidecar(path, config) for path in paths)
@@ -63,11 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_JOB_FAILED if wrong else EXIT_OK
 
 
-def _sidecars_below(inbox: Path) -> Iterator[Path]:
+def _files_below(inbox: Path) -> Iterator[Path]:
     """Where the daemon would look; its own folder, in which things come and go, is not entered."""
     for folder, folders, files in os.walk(inbox):
         folders[:] = [name for name in folders if not is_temporary(name)]
-        yield from (Path(folder, name) for name in files if is_sidecar(name) and not is_temporary(name))
+        yield from (Path(folder, name) for name in files)
 
 
 def _check_sidecar(path: Path, config: Config) -> bool:
@@ -89,7 +95,7 @@ def _check_sidecar(path: Path, config: Config) -> bool:
         expansion = expand(request, resolver)
     except ProblemsError as error:
         return _wrong(path, *map(str, error.problems))
-    return _report(path, expansion, config, resolver)
+    return _report(path, expansion, config)
 
 
 def _wrong(path: Path, *lines: str) -> bool:
@@ -107,7 +113,7 @@ def _place(path: Path, config: Config) -> tuple[Path, str]:
     return path.parent, path.name
 
 
-def _report(path: Path, expansion: Expansion, config: Config, resolver: FileResolver) -> bool:
+def _report(path: Path, expansion: Expansion, config: Config) -> bool:
     lines, fine = [], not expansion.missing
     for job in expansion.jobs:
         line, job_is_fine = _job_line(job, config)
@@ -117,8 +123,7 @@ def _report(path: Path, expansion: Expansion, config: Config, resolver: FileReso
     for line in lines:
         print(f"          {line}")
     for missing in expansion.missing:
-        near = resolver.suggest(missing.reference, missing.role)
-        hint = f"; did you mean {near}?" if near else ""
+        hint = f"; {missing.hint}" if missing.hint else ""
         print(f"          line {missing.line}, {missing.role}: {missing.why}{hint}")
     return fine
 

@@ -194,7 +194,12 @@ class Desk:
 
     def _remark(self) -> None:
         listing = self._listing
-        self._say_once("ignored", listing.ignored, "{} is ignored: a temporary or hidden name", "names are ignored")
+        self._say_once(
+            "ignored", listing.ignored, "{} is ignored: a temporary, hidden or system's name", "names are ignored"
+        )
+        last = ((path, path.rpartition("/")[2]) for path in listing.entries)
+        passed = [f"{path} is not taken: {why}" for path, name in last if (why := names.passed_over(name))]
+        self._say_once("passed over", passed, "{}", "files are not taken")
         self._say_once(
             "unreadable",
             listing.unreadable,

@@ -180,7 +180,7 @@ def _trouble(item: WantedInput, where: int | None) -> Ending | None:
     if where is not None:
         return None
     if item.source is None:
-        code, message = "image_missing", f"the image {item.ref} is not there"
+        code, message = "image_missing", f"the image {item.ref} is not there" + (f"; {item.hint}" if item.hint else "")
     else:
         code, message = "image_unreadable", f"no permission to read {item.source.path}"
     return Ending("failed", code, message, _ADVICE[code])

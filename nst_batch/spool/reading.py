@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from nst_batch import names
 from nst_batch.config import Config
@@ -67,6 +68,10 @@ class _Noting:
         self.folders.add(folder)
         return self._tree.names(folder)
 
+    def alike(self, folder: str, name: str) -> tuple[str, ...]:
+        self.folders.add(folder)
+        return self._tree.alike(folder, name)
+
 
 def _job(job: JobRequest) -> WantedJob:
     styles = [_input("style", ref, weight) for ref, weight in job.styles]
@@ -92,6 +97,7 @@ def _lacking(request: SidecarRequest, expansion: Expansion, resolver: FileResolv
     where only styles are, every content and the missing styles (a blend whole).
     """
     missing = {item.role for item in expansion.missing}
+    hints = {item.reference: item.hint for item in expansion.missing}
     contents = request.content if "content" not in missing else _only("content", expansion.missing)
     only_styles = missing == {"style"} and not request.blend
     styles: Sequence[str] = _only("style", expansion.missing) if only_styles else request.style
@@ -101,6 +107,7 @@ def _lacking(request: SidecarRequest, expansion: Expansion, resolver: FileResolv
         inputs += _found(resolver, ref, "style", weight)
     for role, ref in request.more:
         inputs += _found(resolver, ref, role, 1.0)
+    inputs = [item if item.source else replace(item, hint=hints.get(item.ref, "")) for item in inputs]
     title = request.title if request.title and not names.is_template(request.title) else names.stem(request.source)
     title = names.normal(title)
     if names.title_fault(title):

@@ -336,7 +336,9 @@ class Scanner:
         if kind == "unreadable" or known.used.library:
             # No listing of the inbox tells of a right granted or of a library's new file: look again before long.
             changes.append(at.mono + LOOK_AGAIN_SECONDS)
-        shown = ", ".join(lacking[:NAMES_SHOWN]) + (" …" if len(lacking) > NAMES_SHOWN else "")
+        hints = {item.ref: item.hint for item in known.wanted.lacking.inputs} if known.wanted.lacking else {}
+        said = [f"{what} ({hints[what]})" if hints.get(what) else what for what in lacking[:NAMES_SHOWN]]
+        shown = ", ".join(said) + (" …" if len(lacking) > NAMES_SHOWN else "")
         words = "missing" if kind == "missing" else "no permission to read"
         return Waiting(path, known.names, kind, f"{words}: {shown}", at.wall + left)
 

@@ -60,6 +60,7 @@ class WantedInput:
     source: Source | None
     weight: float = 1.0
     refusal: Ending | None = None
+    hint: str = ""  # what was probably meant, where the file is missing
 
 
 @dataclass(frozen=True)

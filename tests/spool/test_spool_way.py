@@ -299,8 +299,8 @@ def test_ignored_names_are_said_once(world: World) -> None:
     world.look()
     world.look()
     assert sorted(world.notes) == [
-        ".hidden is ignored: a temporary or hidden name",
-        "x.jpg.part is ignored: a temporary or hidden name",
+        ".hidden is ignored: a temporary, hidden or system's name",
+        "x.jpg.part is ignored: a temporary, hidden or system's name",
     ]
 
 
@@ -407,3 +407,23 @@ def test_the_inbox_on_another_file_system(tmp_path: Path) -> None:
         assert world.inbox_files() == set()
     finally:
         shutil.rmtree(outbox)
+
+
+def test_sidecars_that_are_passed_over_are_told_once_with_what_to_do(world: World) -> None:
+    """Another version from a synchronising program, and Notepad's suffix; what lies in a server's bin is not told."""
+    for name in ("a (conflicted copy 2026-01-31 221503).yaml", "b.sync-conflict-20260131-221503-ABC2DEF.yaml"):
+        world.put(name, "content: x.jpg\nstyle: x.jpg\n")
+    world.put("job.yaml.txt", "content: x.jpg\nstyle: x.jpg\n")
+    world.put("#recycle/gone.yaml", "content: x.jpg\nstyle: x.jpg\n")
+    world.put("x.jpg")
+    world.settle()
+    world.look()
+    assert sorted(note.split(":")[0] for note in world.notes if "not taken" in note) == [
+        "a (conflicted copy 2026-01-31 221503).yaml is not taken",
+        "b.sync-conflict-20260131-221503-ABC2DEF.yaml is not taken",
+        "job.yaml.txt is not taken",
+    ]
+    assert "rename it to job.yaml" in str(world.notes)
+    view = world.look()
+    assert not view.ready
+    assert not view.waiting
