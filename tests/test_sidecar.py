@@ -61,7 +61,7 @@ def test_a_pair():
     (job,) = jobs(PAIR, source="evening/dusk.yaml")
     assert (job.index, job.title, job.output) == (1, "dusk", "")
     assert (job.content.name, [(ref.name, weight) for ref, weight in job.styles]) == ("a.jpg", [("b.jpg", 1.0)])
-    assert job.settings.epochs == 8
+    assert job.settings.epochs == 4
     assert job.refusal is None
 
 
