@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from nst_batch.config_model import ConfigFile, Defaults, Jobs, Limits, Watch
+from nst_batch.config_model import ConfigFile, Defaults, Hooks, Jobs, Limits, Watch
 from nst_batch.errors import Problem, SetupError
 from nst_batch.settings import Patch, conflicts, resolve
 from nst_batch.sidecar import SidecarRules, sidecar_schema
@@ -55,6 +55,7 @@ class Config(StrictModel):
     watch: Watch = Field(default_factory=Watch)
     jobs: Jobs = Field(default_factory=Jobs)
     limits: Limits = Field(default_factory=Limits)
+    hooks: Hooks = Field(default_factory=Hooks)  # a program that lies beside config.yaml has its whole path
     source: Path | None = None  # the file, None where there is none
 
     def sidecar_rules(self) -> SidecarRules:
@@ -144,6 +145,7 @@ def parse_config(text: bytes | str, path: Path) -> Config:
         outbox=_absolute(folder, file.outbox),
         library=tuple(_absolute(folder, name) for name in file.library),
         weights=file.weights if file.weights in ("auto", "untrained") else str(_absolute(folder, file.weights)),
+        hooks=_hooks_from(folder, file.hooks),
         source=path,
     )
     problems = [*_folder_problems(config, marked), *_default_problems(config, marked)]
@@ -159,6 +161,15 @@ def _absolute(folder: Path, name: str) -> Path:
     except RuntimeError:  # a service may have no home
         path = Path(name)
     return Path(os.path.normpath(folder / path))
+
+
+def _hooks_from(folder: Path, hooks: Hooks) -> Hooks:
+    """The hooks with programs that are named by a path (with a ``/``) taken from ``folder``; others are on the PATH."""
+
+    def placed(command: tuple[str, ...]) -> tuple[str, ...]:
+        return (str(_absolute(folder, command[0])), *command[1:]) if command and "/" in command[0] else command
+
+    return Hooks(**{event: placed(command) for event, command in hooks})
 
 
 def _output_of(defaults: Defaults) -> str:

@@ -143,6 +143,33 @@ class Limits(StrictModel):
     ] = 2.0
 
 
+def _read_command(value: object) -> tuple[str, ...]:
+    items = tuple(value) if isinstance(value, (list, tuple)) else None
+    if items is None or not all(isinstance(item, str) for item in items) or (items and not items[0]):
+        fix = f"write it as [{value}]" if isinstance(value, str) and value else ""
+        what = f"must be a list, the program and its arguments, each as text, not {shown(value)}"
+        raise faults_error(Fault(what, fix))
+    if any("\0" in item for item in items):
+        raise faults_error(Fault("must not hold a zero byte"))
+    return items
+
+
+Command = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_read_command),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
+]
+
+
+class Hooks(StrictModel):
+    """Programs that are told what happens; an empty list names none."""
+
+    done: Annotated[Command, Field(description="when a job has left a picture (done or stopped)")] = ()
+    failed: Annotated[Command, Field(description="when a job has failed or was cancelled")] = ()
+    empty: Annotated[Command, Field(description="when the last job of the queue has its end")] = ()
+    trouble: Annotated[Command, Field(description="when something keeps the queue from going on")] = ()
+
+
 class Defaults(InboxPatch):
     """What sidecars that do not say otherwise ask for: any of their keys but content, style and title."""
 
@@ -198,3 +225,4 @@ class ConfigFile(StrictModel):
     watch: Annotated[Watch, Field(description="when dropped files are taken")] = Field(default_factory=Watch)
     jobs: Annotated[Jobs, Field(description="how often a job is tried")] = Field(default_factory=Jobs)
     limits: Annotated[Limits, Field(description="what is refused")] = Field(default_factory=Limits)
+    hooks: Annotated[Hooks, Field(description="programs that are told what happens")] = Field(default_factory=Hooks)

@@ -19,6 +19,7 @@ from nst_batch.config import Config
 from nst_batch.crew import Crew, Died, Event, Fault, Phased, Refused, Settled, Stepped, Yielded
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, NstError, SetupError
 from nst_batch.hindrance import Hindrance
+from nst_batch.hooks import LIMIT_SECONDS, HookRunner, Occasion
 from nst_batch.service import Notifier, Signals, Waker, watchdog_interval
 from nst_batch.settler import Settler
 from nst_batch.spool import (
@@ -39,6 +40,7 @@ Incomplete = Literal["wait", "fail", "leave"]
 BUSY_TICK_SECONDS = 1.0
 LOOK_PAUSE_SECONDS = 0.5  # however many events come, the inbox is not listed more often
 BLOCKED_RETRY_SECONDS = 10.0
+HOOKS_END_SECONDS = 5.0  # a daemon that was told to end waits so long for its hooks
 YIELD_SECONDS = 25.0  # a worker asked to give back its job has this long; systemd allows more
 
 
@@ -93,7 +95,9 @@ class Daemon:
         self._bulletin = Bulletin(self._spool, config.outbox, listener, self._notifier)
         self._woken = threading.Event()
         self._view: View | None = None
-        self._hindrance = Hindrance(listener.note)
+        self._hooks = HookRunner(config.hooks, listener.note)
+        self._hindrance = Hindrance(listener.note, self._tell_trouble)
+        self._ended_some = False  # since the queue was last empty
         self._looked_well = self._posted_well = True
         self._held_back = (0.0, "", "")  # no job starts before then (monotonic), and why
         self._next_look = 0.0
@@ -127,6 +131,8 @@ class Daemon:
                 self._notifier.stopping("putting running jobs back")
                 self._put_back_all(signals)
                 self._post(Moment.now(), now=True)
+                patience = HOOKS_END_SECONDS if signals.stop_asked else LIMIT_SECONDS
+                self._hooks.finish(self._notifier.watchdog, 0.0 if signals.at_once else patience)
 
     def _open(self) -> None:
         """Take hold of the inbox. Where the disk refuses, or a folder is not mounted, that is tried again and again."""
@@ -156,11 +162,12 @@ class Daemon:
                 self._look(at)
                 self._woken.clear()
             self._post(at)
+            self._hooks.attend(at.mono)
             self._notifier.watchdog()
             code = self._end_of_once()
             if code is not None:
                 return code
-            signals.wait(self._wait_seconds(), *self._crew.workers)
+            signals.wait(self._wait_seconds(), *self._crew.workers, *self._hooks.to_watch)
             if self._woken.is_set():
                 self._look_at(Moment.now().mono + LOOK_PAUSE_SECONDS)
             if signals.take_reload():
@@ -169,7 +176,7 @@ class Daemon:
 
     def _wait_seconds(self) -> float:
         wait = max(0.0, self._next_look - Moment.now().mono)
-        if self._crew.workers:
+        if self._crew.workers or self._hooks.running:
             wait = min(wait, BUSY_TICK_SECONDS)
         beat = watchdog_interval()
         return wait if beat is None else min(wait, beat)
@@ -200,6 +207,7 @@ class Daemon:
                 self._settler.tell_end(ended)
             self._settle_leftovers(at)
             self._hand_out(view, at)
+            self._tell_empty(view, at)
         except (SpoolBlocked, InboxLost) as error:
             self._hindrance.met(error.code, error.in_one_line)
             self._next_look = at.mono + BLOCKED_RETRY_SECONDS
@@ -258,6 +266,7 @@ class Daemon:
                 if handout is not None:
                     return
             case Fault(code, message, advice):
+                self._tell_trouble(code)
                 raise SetupError(code, message, advice)
             case Settled(handout):
                 with self._or_block():
@@ -288,9 +297,21 @@ class Daemon:
                 raise
             self._hindrance.met(error.code, error.in_one_line)
 
+    def _tell_empty(self, view: View, at: Moment) -> None:
+        """The queue has become empty: nothing is at work, ready or about to be; what lacks an image does not count."""
+        busy = view.ready or view.broken or self._spool.jobs() or self._crew.busy
+        if self._ended_some and not busy and all(pair.kind != "settling" for pair in view.waiting):
+            self._ended_some = False
+            self._hooks.happened(Occasion("empty"), at.mono)
+
+    def _tell_trouble(self, code: str) -> None:
+        self._hooks.happened(Occasion("trouble", reason=code), Moment.now().mono)
+
     def _tell_end(self, ended: Ended) -> None:
         self._told -= {(ended.id, "stop"), (ended.id, "cancel")}
         self._listener.ended(ended)
+        self._ended_some = True
+        self._hooks.happened(Occasion.end_of(ended), Moment.now().mono)
 
     def _post(self, at: Moment, *, now: bool = False) -> None:
         self._posted_well = False
@@ -344,7 +365,9 @@ class Daemon:
         if self._reread is None:
             return
         try:
-            self._spool.reload(self._reread())
+            config = self._reread()
+            self._spool.reload(config)
+            self._hooks.hooks = config.hooks
         except NstError as error:
             self._listener.note(f"config not read again, the old one stays: {error.message}")
         else:

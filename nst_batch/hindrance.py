@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 
 class Hindrance:
-    """What keeps the queue from going on; ``note`` tells a person."""
+    """What keeps the queue from going on; ``note`` tells a person, ``on_new`` is given the code of each new kind."""
 
-    def __init__(self, note: Callable[[str], None]) -> None:
+    def __init__(self, note: Callable[[str], None], on_new: Callable[[str], None]) -> None:
         self._note = note
+        self._on_new = on_new
         self._told: set[str] = set()  # codes
         self.reason: str | None = None  # None where nothing does
 
@@ -18,6 +19,7 @@ class Hindrance:
         if code not in self._told:
             self._told.add(code)
             self._note(f"the queue waits: {reason}")
+            self._on_new(code)
         self.reason = reason
 
     def gone(self) -> None:

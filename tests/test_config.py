@@ -242,7 +242,7 @@ def test_every_key_and_default_is_documented():
     schema = config_schema()
     for key in schema["properties"]:
         assert key in rows
-    for part in ("watch", "jobs", "limits"):
+    for part in ("watch", "jobs", "limits", "hooks"):
         for key in schema["$defs"][part.capitalize()]["properties"]:
             shown = read(f"{part}: {{{key}: {rows[key]}}}")
             assert getattr(getattr(shown, part), key) == getattr(getattr(config, part), key)
@@ -268,6 +268,9 @@ def test_schema_is_one():
         {"watch": {"incomplete_after": "1 week"}},
         {"limits": {"max_jobs": "many"}},
         {"library": "x"},
+        {"hooks": {"done": "mail"}},
+        {"hooks": {"done": [1]}},
+        {"hooks": {"dne": []}},
     ],
 )
 def test_schema_refuses_what_the_program_refuses(data):

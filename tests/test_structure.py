@@ -50,6 +50,7 @@ ORDER = (
     "queue_state",
     "service",
     "hindrance",
+    "hooks",
     "bulletin",
     "settler",
     "daemon",
