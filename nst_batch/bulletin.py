@@ -6,10 +6,10 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 from nst_batch.crew import Crew
 from nst_batch.job import JobSpec, Outcome, manifest
+from nst_batch.listener import Listener
 from nst_batch.queue_state import STATE_NAME, Pace, state
 from nst_batch.report.gallery import Cache, collect, gallery_html
 from nst_batch.service import Notifier
@@ -20,20 +20,10 @@ GALLERY_SECONDS = 5.0
 GALLERY_NAME = "index.html"
 
 
-class QueueListener(Protocol):
-    """Who shows how many jobs there are."""
-
-    def note(self, text: str) -> None:
-        """Something a person may want to know."""
-
-    def queue(self, running: int, waiting: int, done: int, failed: int) -> None:
-        """How many jobs there are of each kind."""
-
-
 class Bulletin:
     """Renewed as the daemon's loop goes round, not more often than anybody reads."""
 
-    def __init__(self, spool: Spool, outbox: Path, listener: QueueListener, notifier: Notifier) -> None:
+    def __init__(self, spool: Spool, outbox: Path, listener: Listener, notifier: Notifier) -> None:
         self._spool = spool
         self._outbox = outbox
         self._listener = listener

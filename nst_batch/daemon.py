@@ -12,20 +12,20 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
-from nst_batch.bulletin import Bulletin, QueueListener, manifest_of_ending
+from nst_batch.bulletin import Bulletin, manifest_of_ending
 from nst_batch.config import Config
 from nst_batch.crew import Crew, Died, Event, Fault, Phased, Refused, Settled, Stepped, Yielded
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, NstError, SetupError
 from nst_batch.hindrance import Hindrance
-from nst_batch.hooks import LIMIT_SECONDS, HookRunner, Occasion
+from nst_batch.hooks import LIMIT_SECONDS, HookRunner
+from nst_batch.listener import Listener
 from nst_batch.service import Notifier, Signals, Waker, watchdog_interval
 from nst_batch.settler import Settler
 from nst_batch.spool import (
     Ended,
     FileSystem,
-    HandOut,
     InboxLost,
     Moment,
     Spool,
@@ -42,22 +42,6 @@ LOOK_PAUSE_SECONDS = 0.5  # however many events come, the inbox is not listed mo
 BLOCKED_RETRY_SECONDS = 10.0
 HOOKS_END_SECONDS = 5.0  # a daemon that was told to end waits so long for its hooks
 YIELD_SECONDS = 25.0  # a worker asked to give back its job has this long; systemd allows more
-
-
-class Listener(QueueListener, Protocol):
-    """Who is told what happens: a terminal's bars, or a line an event."""
-
-    def started(self, handout: HandOut) -> None:
-        """A job was handed to a worker."""
-
-    def stepped(self, event: Stepped) -> None:
-        """A job got on."""
-
-    def phased(self, event: Phased) -> None:
-        """A job is at something that is not a step."""
-
-    def ended(self, ended: Ended) -> None:
-        """A job has its end: published, failed or cancelled."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +80,7 @@ class Daemon:
         self._woken = threading.Event()
         self._view: View | None = None
         self._hooks = HookRunner(config.hooks, listener.note)
-        self._hindrance = Hindrance(listener.note, self._tell_trouble)
-        self._ended_some = False  # since the queue was last empty
+        self._hindrance = Hindrance(listener.note, self._hooks.trouble)
         self._looked_well = self._posted_well = True
         self._held_back = (0.0, "", "")  # no job starts before then (monotonic), and why
         self._next_look = 0.0
@@ -207,7 +190,9 @@ class Daemon:
                 self._settler.tell_end(ended)
             self._settle_leftovers(at)
             self._hand_out(view, at)
-            self._tell_empty(view, at)
+            settling = any(pair.kind == "settling" for pair in view.waiting)
+            busy = view.ready or view.broken or settling or self._spool.jobs() or self._crew.busy
+            self._hooks.queue_seen(empty=not busy)
         except (SpoolBlocked, InboxLost) as error:
             self._hindrance.met(error.code, error.in_one_line)
             self._next_look = at.mono + BLOCKED_RETRY_SECONDS
@@ -266,7 +251,7 @@ class Daemon:
                 if handout is not None:
                     return
             case Fault(code, message, advice):
-                self._tell_trouble(code)
+                self._hooks.trouble(code)
                 raise SetupError(code, message, advice)
             case Settled(handout):
                 with self._or_block():
@@ -297,21 +282,10 @@ class Daemon:
                 raise
             self._hindrance.met(error.code, error.in_one_line)
 
-    def _tell_empty(self, view: View, at: Moment) -> None:
-        """The queue has become empty: nothing is at work, ready or about to be; what lacks an image does not count."""
-        busy = view.ready or view.broken or self._spool.jobs() or self._crew.busy
-        if self._ended_some and not busy and all(pair.kind != "settling" for pair in view.waiting):
-            self._ended_some = False
-            self._hooks.happened(Occasion("empty"), at.mono)
-
-    def _tell_trouble(self, code: str) -> None:
-        self._hooks.happened(Occasion("trouble", reason=code), Moment.now().mono)
-
     def _tell_end(self, ended: Ended) -> None:
         self._told -= {(ended.id, "stop"), (ended.id, "cancel")}
         self._listener.ended(ended)
-        self._ended_some = True
-        self._hooks.happened(Occasion.end_of(ended), Moment.now().mono)
+        self._hooks.job_ended(ended)
 
     def _post(self, at: Moment, *, now: bool = False) -> None:
         self._posted_well = False

@@ -67,6 +67,7 @@ class HookRunner:
         self._limit = limit_seconds
         self._waiting: deque[Occasion] = deque()
         self._running: list[_Running] = []
+        self._jobs_ended = False  # any, since the queue was last empty
 
     @property
     def running(self) -> tuple[_Running, ...]:
@@ -78,15 +79,29 @@ class HookRunner:
         """Those of them that are readable when there is something to be done about them."""
         return tuple(hook for hook in self._running if not hook.silent)
 
-    def happened(self, occasion: Occasion, now: float) -> None:
-        """Run the hook for ``occasion``, if there is one, as soon as there is room. ``now`` is monotonic."""
+    def job_ended(self, ended: Ended) -> None:
+        """A job has its end."""
+        self._jobs_ended = True
+        self.happened(Occasion.end_of(ended))
+
+    def queue_seen(self, *, empty: bool) -> None:
+        """Whether anything is left to be painted; that nothing is any more is told once."""
+        if empty and self._jobs_ended:
+            self._jobs_ended = False
+            self.happened(Occasion("empty"))
+
+    def trouble(self, code: str) -> None:
+        """Something keeps the queue from going on."""
+        self.happened(Occasion("trouble", reason=code))
+
+    def happened(self, occasion: Occasion) -> None:
+        """Run the hook for ``occasion``, if there is one, at the next :meth:`attend` that has room."""
         if not getattr(self.hooks, occasion.event):
             return
         if len(self._waiting) >= WAITING:
             self._note(f"hook {occasion.event}: more than {WAITING} wait for their turn; the oldest is dropped")
             self._waiting.popleft()
         self._waiting.append(occasion)
-        self.attend(now)
 
     def attend(self, now: float) -> None:
         """Take note of the hooks that have ended, end those that take too long, start those whose turn it is."""

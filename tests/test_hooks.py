@@ -52,7 +52,7 @@ def test_a_hook_is_told_of_a_job(
     (tmp_path / "job.json").write_text(json.dumps({"title": "dusk"}))
     notes: list[str] = []
     hooks = runner(notes, sys.executable, "-c", SCRIPT, str(tmp_path / "told"), event=event)
-    hooks.happened(Occasion.end_of(ended(tmp_path, state=state, code=code)), time.monotonic())
+    hooks.job_ended(ended(tmp_path, state=state, code=code))
     finish(hooks)
     told = (tmp_path / "told").read_text()
     wanted = {"EVENT": event, "JOB": "dusk", "STATE": state, "REASON": code, "FOLDER": str(tmp_path)}
@@ -63,7 +63,7 @@ def test_a_hook_is_told_of_a_job(
 def test_arguments_reach_no_shell(tmp_path: Path) -> None:
     """A job's name with a command in it is text, and so is every argument."""
     hooks = runner([], sys.executable, "-c", SCRIPT, str(tmp_path / "$(touch x); told"))
-    hooks.happened(Occasion.end_of(ended(tmp_path, name="$(reboot)`id`")), time.monotonic())
+    hooks.happened(Occasion.end_of(ended(tmp_path, name="$(reboot)`id`")))
     finish(hooks)
     assert "$(reboot)`id`" in (tmp_path / "$(touch x); told").read_text()
 
@@ -71,7 +71,8 @@ def test_arguments_reach_no_shell(tmp_path: Path) -> None:
 def test_an_event_without_a_hook_starts_nothing(tmp_path: Path) -> None:
     """Only what config.yaml names is run."""
     hooks = runner([], sys.executable, "-c", SCRIPT, str(tmp_path / "told"), event="failed")
-    hooks.happened(Occasion("empty"), 0.0)
+    hooks.happened(Occasion("empty"))
+    hooks.attend(0.0)
     assert hooks.running == ()
 
 
@@ -86,7 +87,7 @@ def test_a_hook_that_fails_is_told(command: tuple[str, ...], told: str) -> None:
     """What went wrong is noted with the program's own last words; nothing is raised."""
     notes: list[str] = []
     hooks = runner(notes, *command, event="empty")
-    hooks.happened(Occasion("empty"), time.monotonic())
+    hooks.happened(Occasion("empty"))
     finish(hooks)
     assert len(notes) == 1
     assert notes[0].startswith(told)
@@ -97,7 +98,8 @@ def test_a_hook_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None
     script = f"sleep 600 & echo $! >{tmp_path}/child; wait"
     notes: list[str] = []
     hooks = runner(notes, "/bin/sh", "-c", script, event="empty", limit=60.0)
-    hooks.happened(Occasion("empty"), 1000.0)
+    hooks.happened(Occasion("empty"))
+    hooks.attend(1000.0)
     deadline = time.monotonic() + 20
     while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text().strip():
         assert time.monotonic() < deadline
@@ -114,7 +116,7 @@ def test_a_hook_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None
 def test_a_hook_that_never_stops_talking_does_not_hold_up_the_loop() -> None:
     """A turn takes in one piece of what it says, and comes back."""
     hooks = runner([], "/bin/sh", "-c", "yes >&2", event="empty")
-    hooks.happened(Occasion("empty"), 0.0)
+    hooks.happened(Occasion("empty"))
     for turn in range(100):
         hooks.attend(float(turn) / 10)
     assert len(hooks.running) == 1
@@ -126,7 +128,8 @@ def test_few_run_at_once_and_the_others_have_their_turn(tmp_path: Path) -> None:
     """A night's worth of ends does not start a night's worth of processes."""
     hooks = runner([], sys.executable, "-c", SCRIPT, str(tmp_path / "told"))
     for number in range(AT_ONCE + 2):
-        hooks.happened(Occasion.end_of(ended(tmp_path, name=f"job {number}")), time.monotonic())
+        hooks.happened(Occasion.end_of(ended(tmp_path, name=f"job {number}")))
+    hooks.attend(time.monotonic())
     assert len(hooks.running) == AT_ONCE
     finish(hooks, 60.0)
     assert len((tmp_path / "told").read_text().splitlines()) == AT_ONCE + 2
@@ -136,8 +139,8 @@ def test_what_waits_is_bounded() -> None:
     """Where hooks are slower than jobs end, the oldest events are dropped, and that is told."""
     notes: list[str] = []
     hooks = runner(notes, "/bin/sleep", "600")
-    for number in range(AT_ONCE + WAITING + 1):
-        hooks.happened(Occasion("done", f"job {number}"), 0.0)
+    for number in range(WAITING + 1):
+        hooks.happened(Occasion("done", f"job {number}"))
     hooks.finish(lambda: None, 0.0)
     assert notes == [f"hook done: more than {WAITING} wait for their turn; the oldest is dropped"]
 
@@ -147,7 +150,7 @@ def test_a_linked_manifest_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "private").write_text("secret")
     (tmp_path / "job.json").symlink_to("private")
     hooks = runner([], sys.executable, "-c", SCRIPT, str(tmp_path / "told"))
-    hooks.happened(Occasion.end_of(ended(tmp_path)), time.monotonic())
+    hooks.happened(Occasion.end_of(ended(tmp_path)))
     finish(hooks)
     assert "secret" not in (tmp_path / "told").read_text()
 
@@ -155,7 +158,8 @@ def test_a_linked_manifest_is_not_followed(tmp_path: Path) -> None:
 def test_a_pipe_that_is_closed_early_does_not_keep_the_loop_awake() -> None:
     """A hook that closes its standard error is no longer watched, and still awaited."""
     hooks = runner([], "/bin/sh", "-c", "exec 2>&-; sleep 600", event="empty")
-    hooks.happened(Occasion("empty"), 0.0)
+    hooks.happened(Occasion("empty"))
+    hooks.attend(0.0)
     deadline = time.monotonic() + 20
     while hooks.to_watch:
         hooks.attend(0.0)

@@ -47,6 +47,7 @@ ORDER = (
     "worker",
     "workers",
     "crew",
+    "listener",
     "queue_state",
     "service",
     "hindrance",
