@@ -6,18 +6,17 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from nst_batch.crew import Crew
 from nst_batch.job import JobSpec, Outcome, manifest
 from nst_batch.listener import Listener
 from nst_batch.queue_state import STATE_NAME, Pace, state
-from nst_batch.report.gallery import Cache, collect, gallery_html
 from nst_batch.service import Notifier
+from nst_batch.showcase import Showcase
 from nst_batch.spool import Ended, Ending, Moment, Spool, View
 
 STATE_SECONDS = 1.0
-GALLERY_SECONDS = 5.0
-GALLERY_NAME = "index.html"
 
 
 class Bulletin:
@@ -25,14 +24,12 @@ class Bulletin:
 
     def __init__(self, spool: Spool, outbox: Path, listener: Listener, notifier: Notifier) -> None:
         self._spool = spool
-        self._outbox = outbox
         self._listener = listener
         self._notifier = notifier
         self._done = self._failed = 0
         self._state_due = 0.0
         self._last_state = ""
-        self._cache = Cache()
-        self._gallery_due: float | None = None
+        self._showcase = Showcase(spool, outbox, listener.note)
         self._waits: dict[str, str] = {}
         self.pace = Pace()
 
@@ -51,22 +48,18 @@ class Bulletin:
             self._failed += 1
         else:
             self._done += 1
-        if self._gallery_due is None:
-            self._gallery_due = at.mono + GALLERY_SECONDS
+        self._showcase.job_ended(at)
 
     def post(self, view: View | None, crew: Crew, blocked: str | None, at: Moment, *, now: bool = False) -> None:
         """Write what is due, or with ``now`` everything. Raises SpoolBlocked or InboxLost."""
-        if self._gallery_due is not None and (now or at.mono >= self._gallery_due):
-            # Whether or not it can be written: a full disk is told once, not at every turn.
-            self._gallery_due = None
-            page = gallery_html(collect(self._outbox, self._cache))
-            self._spool.write_page(GALLERY_NAME, page.encode())
-        if now or at.mono >= self._state_due:
-            self._write_state(view, crew, blocked)
-            self._state_due = at.mono + STATE_SECONDS
-
-    def _write_state(self, view: View | None, crew: Crew, blocked: str | None) -> None:
+        if not now and at.mono < self._state_due:
+            return
         facts = state(view, self._spool.jobs(), crew.workers, self.pace, blocked, os.getpid(), crew.notes)
+        self._write_state(facts, blocked)
+        self._state_due = at.mono + STATE_SECONDS
+        self._showcase.post(facts, at, last=now)
+
+    def _write_state(self, facts: dict[str, Any], blocked: str | None) -> None:
         running, waiting = len(facts["running"]), len(facts["waiting"])
         self._listener.queue(running, waiting, self._done, self._failed)
         text = json.dumps(facts, ensure_ascii=False)

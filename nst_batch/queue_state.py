@@ -47,6 +47,7 @@ def running_entry(worker: CrewWorker) -> dict[str, Any]:
         "steps": progress.get("steps"),
         "epoch": progress.get("epoch", 0),
         "epochs": progress.get("epochs"),
+        "scale": progress.get("scale", ""),
         "loss": progress.get("total"),
         "seconds_left": progress.get("left"),
     }

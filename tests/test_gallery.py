@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import io
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -13,11 +17,17 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from PIL import Image
 
-from nst_batch.report import entries
-from nst_batch.report.gallery import Cache, Collection, collect, gallery_html, settings_summary
+from nst_batch.report import gallery as module
+from nst_batch.report.entries import Collection, collect
+from nst_batch.report.gallery import CHUNK, FIRST, Gallery
+from nst_batch.report.tiles import settings_summary
 
 START = datetime(2026, 3, 1, 22, 0, tzinfo=UTC)
+_held = io.BytesIO()
+Image.new("RGB", (12, 8), (200, 100, 50)).save(_held, "PNG")
+PICTURE = _held.getvalue()  # whatever the suffix says: pictures are known by their bytes
 SETTINGS = {"preset": "classic", "size": 512, "epochs": 10, "steps_per_epoch": 100, "optimizer": "adam"}
 
 
@@ -26,8 +36,10 @@ def add(outbox: Path, folder: str, *, minute: int = 0, **job: Any) -> Path:
     path = outbox / folder
     (path / "input").mkdir(parents=True)
     title = job.setdefault("title", path.name)
-    for name in (f"{title}.png", "loss.svg", "loss.json", "input/my photo.jpg", "input/waves.png"):
-        (path / name).write_bytes(b"")
+    for name in (f"{title}.png", "input/my photo.jpg", "input/waves.png"):
+        (path / name).write_bytes(PICTURE)
+    (path / "loss.svg").write_bytes(b"")
+    (path / "loss.json").write_text('{"title": "", "log": [\n{"total": 9}, \n{"total": 4.5}\n]}\n')
     text: dict[str, Any] = {
         "id": f"20260301-22{minute:02d}00-000000-abcd.0001",
         "state": "done",
@@ -62,19 +74,41 @@ class Page(HTMLParser):
 
 
 def page(outbox: Path) -> Page:
-    return Page(gallery_html(collect(outbox)))
+    """The gallery's page, brought up to date."""
+    return Page(html(outbox))
+
+
+def html(outbox: Path) -> str:
+    outbox.mkdir(exist_ok=True)
+    Gallery(outbox).update()
+    return (outbox / "index.html").read_text(encoding="utf-8")
+
+
+def tiles(outbox: Path) -> list[dict[str, Any]]:
+    """What the page's script reads, oldest first."""
+    found = []
+    for path in sorted((outbox / ".gallery/data").glob("0*.js")):
+        found += json.loads(path.read_text().split(",", 2)[2].rpartition(")")[0])
+    return found
 
 
 @pytest.mark.parametrize(
     "title",
-    ["plain", "50% #1", "grün & blau", "a 'quoted' title", "名前", "&amp;", "a..b", "a;b=c"],
+    ["plain", "50% #1", "grün & blau", "a 'quoted' title", "名前", "&amp;", "a..b", "a;b=c", "</script>"[2:]],
 )
 def test_every_link_leads_to_its_file(tmp_path: Path, title: str) -> None:
     """Decoded as a browser does, each relative link names something in the outbox, whatever the title."""
     add(tmp_path, f"Näh & Fern 100%/{title}")
-    found = page(tmp_path)
-    assert len(found.links) > 6
-    for link in found.links:
+    add(tmp_path, f"failed/{title}-2", state="failed")
+    links = page(tmp_path).links
+    older = tmp_path / ".gallery/older"
+    links += [f".gallery/older/{link}" for link in Page((older / "0001.html").read_text(encoding="utf-8")).links]
+    for tile in tiles(tmp_path):
+        names = [tile["picture"], *(item["file"] for item in tile["inputs"]), *(file for file, _ in tile["links"])]
+        links += [tile["base"] + name for name in names]
+        links += [f".gallery/thumbnails/{each['thumb'][0]}" for each in (tile, *tile["inputs"])]
+    assert len(links) > 20
+    for link in links:
         parts = urlsplit(link)
         assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == ("", "", "", "")
         assert (tmp_path / unquote(parts.path)).exists(), link
@@ -84,9 +118,8 @@ def test_names_that_are_not_utf8_are_linked_too(tmp_path: Path) -> None:
     """A folder named in another encoding is shown and linked by its bytes."""
     path = add(tmp_path, "x", title="t")
     path.rename(tmp_path / os.fsdecode(b"caf\xe9"))
-    html = gallery_html(collect(tmp_path))
-    assert 'href="./caf%E9/t.png"' in html
-    html.encode("utf-8")
+    assert 'href="./caf%E9/t.png"' in html(tmp_path)
+    assert tiles(tmp_path)[0]["base"] == "caf%E9/"
 
 
 def test_newest_first_at_any_depth(tmp_path: Path) -> None:
@@ -157,9 +190,17 @@ def test_broken_manifests_are_skipped(tmp_path: Path) -> None:
 def test_odd_values_do_not_stop_the_page(tmp_path: Path, job: dict[str, Any]) -> None:
     """Values of the wrong type are left out; the job is still there."""
     add(tmp_path, "odd", **({"title": "odd"} | job))
-    found = collect(tmp_path)
-    assert [entry.folder for entry in found.entries] == ["odd"]
-    assert "odd" in Page(gallery_html(found)).text
+    assert [entry.folder for entry in collect(tmp_path).entries] == ["odd"]
+    assert "odd" in page(tmp_path).text
+
+
+@pytest.mark.parametrize("log", ["", "{", "[]\n[]\n]}", '\n{"total": "x"}\n]}', '\n{"total": NaN}\n]}'])
+def test_a_broken_log_leaves_the_loss_unknown(tmp_path: Path, log: str) -> None:
+    """The last total is shown where loss.json has one."""
+    path = add(tmp_path, "x")
+    assert [entry.loss for entry in collect(tmp_path).entries] == [4.5]
+    (path / "loss.json").write_text(log)
+    assert [entry.loss for entry in collect(tmp_path).entries] == [None]
 
 
 def test_a_missing_outbox_is_an_empty_gallery(tmp_path: Path) -> None:
@@ -169,7 +210,7 @@ def test_a_missing_outbox_is_an_empty_gallery(tmp_path: Path) -> None:
 
 
 def test_failed_jobs_say_why_and_what_to_do(tmp_path: Path) -> None:
-    """Reason and advice are readable on the card, without a picture that does not exist."""
+    """Reason and advice are readable, all failures together, without a picture that does not exist."""
     said = "x.jpg: the picture is cut off"
     path = add(tmp_path, "failed/x", state="failed", reason="image_truncated", message=said, advice="Copy it <again>.")
     (path / "x.png").unlink()
@@ -184,18 +225,18 @@ def test_failed_jobs_say_why_and_what_to_do(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "said"),
-    [("dusk", ""), ("dusk-2", "in dusk-2"), ("a/b/dusk", "in a/b"), ("a/dusk-2", "in a/dusk-2"), ("failed/dusk", "")],
+    [("dusk", ""), ("dusk-2", "dusk-2"), ("a/b/dusk", "a/b"), ("a/dusk-2", "a/dusk-2"), ("failed/dusk", "")],
 )
-def test_a_card_says_where_its_job_lies(tmp_path: Path, folder: str, said: str) -> None:
+def test_a_tile_says_where_its_job_lies(tmp_path: Path, folder: str, said: str) -> None:
     """The folder is named where the title does not tell it."""
     add(tmp_path, folder, title="dusk")
-    meta = re.findall(r'<p class="meta">(.*?)</p>', gallery_html(collect(tmp_path)))[0]
-    assert [part for part in meta.split(" · ") if part.startswith("in ")] == ([said] if said else [])
+    page(tmp_path)
+    assert tiles(tmp_path)[0]["where"] == said
 
 
 def test_text_from_outside_cannot_break_out(tmp_path: Path) -> None:
-    """Markup in titles, advice, settings and names stays text, and the page has no script at all."""
-    evil = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'"
+    """Markup in titles, advice, settings and names stays text, on the pages and in the data."""
+    evil = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'</style>{{ 7 * 7 }}"
     path = tmp_path / "failed" / "x"
     path.mkdir(parents=True)
     job = {
@@ -204,32 +245,52 @@ def test_text_from_outside_cannot_break_out(tmp_path: Path) -> None:
     }  # fmt: skip
     (path / "job.json").write_text(json.dumps(job))
     found = page(tmp_path)
-    assert not [tag for tag, attrs in found.tags if tag == "script" or "onerror" in attrs]
-    assert not [tag for tag, _ in found.tags if tag == "img"]
+    assert not [tag for tag, attrs in found.tags if "onerror" in attrs]
+    assert {attrs.get("src") for tag, attrs in found.tags if tag == "script"} == {
+        f"./.gallery/{name}.js" for name in ("chart", "viewer", "gallery")
+    }
     assert evil in found.text
+    data = (tmp_path / ".gallery/data/0001.js").read_text()
+    assert data.isascii()
+    assert "<" not in data
+    assert tiles(tmp_path)[0]["title"] == evil
 
 
-def test_pictures_load_lazily_and_nothing_comes_from_elsewhere(tmp_path: Path) -> None:
-    """Every picture waits until it is near; no address outside the folder stands in the page."""
+def test_nothing_comes_from_elsewhere_and_no_script_is_let_in(tmp_path: Path) -> None:
+    """No address outside the folder stands in the pages, no style or script in their markup; the policy is strict."""
     add(tmp_path, "one")
-    html = gallery_html(collect(tmp_path))
-    images = [attrs for tag, attrs in Page(html).tags if tag == "img"]
-    assert len(images) == 6  # the result, two to compare it with, two thumbnails, the loss plot
-    assert all(attrs["loading"] == "lazy" for attrs in images)
-    assert "http:" not in html
-    assert "https:" not in html
-    assert "@import" not in html
-    assert "url(" not in html
+    pages = [html(tmp_path), *(path.read_text() for path in sorted((tmp_path / ".gallery").rglob("*.html")))]
+    assets = [path.read_text() for path in (tmp_path / ".gallery").iterdir() if path.suffix in (".css", ".js")]
+    assert len(pages) == 2
+    for text in pages:
+        policy = next(str(attrs["content"]) for tag, attrs in Page(text).tags if "http-equiv" in attrs)
+        assert policy.startswith("default-src 'none';")
+        assert "unsafe" not in policy
+        assert not [tag for tag, attrs in Page(text).tags if tag == "style" or "style" in attrs or "onclick" in attrs]
+        images = [attrs for tag, attrs in Page(text).tags if tag == "img" and attrs.get("src")]
+        assert images
+        assert all(attrs["loading"] == "lazy" for attrs in images)
+    for text in pages + [text.replace("http://www.w3.org/2000/svg", "") for text in assets]:
+        assert not re.search("https?:|@import|url\\(|\\beval\\b|innerHTML", text)
 
 
-def test_what_browsers_cannot_show_is_a_link(tmp_path: Path) -> None:
-    """A TIFF result is offered for opening, not as a broken picture."""
+def test_no_absolute_path_stands_anywhere(tmp_path: Path) -> None:
+    """The outbox can be moved, copied and shared."""
+    add(tmp_path, "one")
+    page(tmp_path)
+    for path in (tmp_path / ".gallery").rglob("*"):
+        if path.is_file():
+            assert os.fsencode(tmp_path) not in path.read_bytes()
+
+
+def test_what_browsers_cannot_show_has_a_small_picture_all_the_same(tmp_path: Path) -> None:
+    """A TIFF result is offered for opening, and shown small."""
     path = add(tmp_path, "print")
     (path / "print.png").rename(path / "print.tiff")
     found = page(tmp_path)
-    sources = [str(attrs["src"]) for tag, attrs in found.tags if tag == "img"]
+    sources = [str(attrs["src"]) for tag, attrs in found.tags if tag == "img" and attrs.get("src")]
     assert "./print/print.tiff" in found.links
-    assert not any(source.endswith(".tiff") for source in sources)
+    assert [source.rpartition(".")[2] for source in sources] == ["webp"]
 
 
 def test_the_result_is_found_by_title_or_by_what_the_job_lists(tmp_path: Path) -> None:
@@ -241,55 +302,117 @@ def test_the_result_is_found_by_title_or_by_what_the_job_lists(tmp_path: Path) -
     assert pictures == {"v1.2": "v1.2.png", "other": "other.png"}
 
 
-def test_states_can_be_told_apart_and_filtered(tmp_path: Path) -> None:
-    """With more than one state there is a choice for each with its count; untrained weights are named."""
-    add(tmp_path, "a", weights={"source": "untrained"})
-    assert "untrained weights" in page(tmp_path).text
-    assert not [attrs for tag, attrs in page(tmp_path).tags if tag == "input"]
-    add(tmp_path, "b", state="stopped")
-    add(tmp_path, "failed/c", state="failed")
-    choices = [attrs["id"] for tag, attrs in page(tmp_path).tags if tag == "input"]
-    assert choices == ["show-all", "show-done", "show-stopped", "show-failed"]
-    assert "failed 1" in page(tmp_path).text
+def test_every_result_is_reachable_without_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page shows the newest, plain pages linked to one another show all."""
+    monkeypatch.setattr(module, "FIRST", 2)
+    monkeypatch.setattr(module, "CHUNK", 3)
+    for number in range(7):
+        add(tmp_path, f"n{number}", minute=number)
+    assert re.findall(r'class="name">(n\d)<', html(tmp_path)) == ["n6", "n5"]
+    seen, at = set(), tmp_path / ".gallery/older/0003.html"
+    assert "./.gallery/older/0003.html" in page(tmp_path).links
+    while at is not None:
+        found = Page(at.read_text())
+        seen |= set(re.findall(r"n\d", found.text))
+        at = next((at.parent / link for link in found.links if link == f"{int(at.stem) - 1:04d}.html"), None)
+    assert seen == {f"n{number}" for number in range(7)}
+    assert CHUNK > FIRST
 
 
-def test_the_page_is_bounded(tmp_path: Path) -> None:
-    """Only the newest are shown; the others are counted."""
-    for index in range(7):
-        stamp = 1_700_000_000 + index
-        os.utime(add(tmp_path, f"j{index}", minute=index) / "job.json", (stamp, stamp))
-    found = collect(tmp_path, newest=3)
-    assert [entry.title for entry in found.entries] == ["j6", "j5", "j4"]
-    assert found.omitted == 4
-    assert "4 older jobs" in gallery_html(found)
-
-
-def test_unchanged_jobs_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second look reads only what is new or has changed, and forgets what is gone."""
+def test_an_update_reads_what_is_new_and_writes_what_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old results cost neither their job.json nor their pictures again, and full pages stay as they are."""
     read: list[str] = []
-    original = entries._read
-
-    def spy(outbox: str, folder: str, written: int) -> entries.Entry | None:
-        read.append(folder)
-        return original(outbox, folder, written)
-
-    monkeypatch.setattr(entries, "_read", spy)
-    cache = Cache()
-    old = add(tmp_path, "old", minute=1)
-    add(tmp_path, "gone", minute=2)
+    made: list[str] = []
+    monkeypatch.setattr(module, "CHUNK", 2)
+    original_read, original_make = module.read, module.make
+    monkeypatch.setattr(module, "read", lambda *args: read.append(args[1]) or original_read(*args))
+    monkeypatch.setattr(module, "make", lambda path: made.append(path.name) or original_make(path))
+    for number in range(3):
+        add(tmp_path, f"n{number}", minute=number)
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "job.json").write_text("{")
-    first = collect(tmp_path, cache)
-    assert sorted(read) == ["bad", "gone", "old"]
-    read.clear()
-    assert collect(tmp_path, cache) == first
-    assert read == []
-    add(tmp_path, "new", minute=3)
-    (tmp_path / "gone").rename(tmp_path.parent / "elsewhere")
-    os.utime(old, (1, 1))
-    assert [entry.title for entry in collect(tmp_path, cache).entries] == ["new", "old"]
-    assert sorted(read) == ["new", "old"]
-    assert set(cache.entries) == {"bad", "new", "old"}
+    page(tmp_path)
+    assert sorted(read) == ["bad", "n0", "n1", "n2"]
+    full = {name: (tmp_path / ".gallery" / name).stat().st_ino for name in ("data/0001.js", "base.css")}
+    read.clear(), made.clear()
+    page(tmp_path)
+    assert (read, made) == ([], [])
+    add(tmp_path, "n3", minute=3)
+    page(tmp_path)
+    assert (read, sorted(made)) == (["n3"], ["my photo.jpg", "n3.png", "waves.png"])
+    assert {name: (tmp_path / ".gallery" / name).stat().st_ino for name in full} == full
+
+
+def test_what_is_gone_leaves_nothing(tmp_path: Path) -> None:
+    """A removed result is no longer shown, and its small pictures are removed; one that has changed is read anew."""
+    add(tmp_path, "keep", minute=1)
+    gone = add(tmp_path, "gone", minute=2)
+    page(tmp_path)
+    assert len(list((tmp_path / ".gallery/thumbnails").iterdir())) == 6
+    gone.rename(tmp_path.parent / f"{tmp_path.name}-elsewhere")
+    assert [tile["title"] for tile in (page(tmp_path), tiles(tmp_path))[1]] == ["keep"]
+    assert len(list((tmp_path / ".gallery/thumbnails").iterdir())) == 3
+    job = json.loads((tmp_path / "keep/job.json").read_text())
+    (tmp_path / "keep/job.json").unlink()
+    (tmp_path / "keep/job.json").write_text(json.dumps(job | {"title": "new title"}))
+    assert "new title" in page(tmp_path).text
+
+
+@pytest.mark.parametrize("known", ["", "{", "[]", '{"format": 0}'])
+def test_what_is_known_may_be_lost(tmp_path: Path, known: str) -> None:
+    """Without its notes, or with those of another version, the gallery reads everything anew."""
+    add(tmp_path, "one")
+    page(tmp_path)
+    (tmp_path / ".gallery/known.json").write_text(known)
+    assert "one" in page(tmp_path).text
+
+
+def test_equal_images_share_a_small_picture(tmp_path: Path) -> None:
+    """An image that many jobs use is made small once, known by its hash."""
+    inputs = [
+        {"role": "content", "name": "my photo.jpg", "sha256": "a" * 64},
+        {"role": "style", "name": "waves.png", "sha256": "not a hash"},
+    ]
+    for name in ("one", "two"):
+        add(tmp_path, name, inputs=inputs)
+    page(tmp_path)
+    shared = {tile["inputs"][0]["thumb"][0] for tile in tiles(tmp_path)}
+    own = {tile["inputs"][1]["thumb"][0] for tile in tiles(tmp_path)}
+    assert (len(shared), len(own)) == (1, 2)
+
+
+def test_small_pictures_stand_upright_and_in_their_colours(tmp_path: Path) -> None:
+    """A turned photograph is turned, 16 bits are scaled, what does not decode is named instead."""
+    turned = Image.new("RGB", (60, 30), (0, 0, 200))
+    turned.getexif()[0x0112] = 6
+    turned.save(tmp_path / "turned.jpg", exif=turned.getexif())
+    _, width, height, color = module.make(tmp_path / "turned.jpg") or (b"", 0, 0, "")
+    assert width < height
+    assert color in ("#0000c8", "#0000c7", "#0100c8", "#0000c9", "#0100c7")
+    deep = Image.new("I;16", (40, 40), 32768)
+    deep.putpixel((0, 0), 65535)
+    deep.save(tmp_path / "deep.png")
+    assert (module.make(tmp_path / "deep.png") or ("",) * 4)[3] in ("#7f7f7f", "#808080")
+    (tmp_path / "cut.png").write_bytes(PICTURE[:40])
+    assert module.make(tmp_path / "cut.png") is None
+
+
+def test_a_second_update_leaves_it_to_the_first(tmp_path: Path) -> None:
+    """Two daemons on one outbox do not write over one another."""
+    add(tmp_path, "one")
+    held = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    command = [sys.executable, "-m", "nst_batch.report.gallery", str(tmp_path)]
+    assert subprocess.run(command, check=False).returncode == 0
+    assert not (tmp_path / "index.html").exists()
+    os.close(held)
+    assert subprocess.run(command, check=False).returncode == 0
+    assert (tmp_path / "index.html").exists()
+    gone = subprocess.run([*command[:-1], str(tmp_path / "gone")], check=False, capture_output=True, text=True)
+    assert gone.returncode == 1
+    assert gone.stderr.startswith(str(tmp_path / "gone"))
 
 
 @pytest.mark.parametrize(

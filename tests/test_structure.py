@@ -52,6 +52,7 @@ ORDER = (
     "service",
     "hindrance",
     "hooks",
+    "showcase",
     "bulletin",
     "settler",
     "daemon",

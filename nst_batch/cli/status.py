@@ -14,7 +14,7 @@ from nst_batch.cli.terminal import duration, plural
 from nst_batch.config import Config, load_config
 from nst_batch.errors import EXIT_OK
 from nst_batch.queue_state import STATE_NAME, Pace, state
-from nst_batch.report.gallery import collect
+from nst_batch.report.entries import collect
 from nst_batch.spool import Moment, holder, look_from_outside, obstacle
 
 if TYPE_CHECKING:

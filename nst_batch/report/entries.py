@@ -1,7 +1,7 @@
 """What stands in the outbox, read from its folders' job.json: cheap, bounded, never upset by what is there.
 
-A folder with a job.json is a job and is not searched further; any other folder may hold jobs. What has not
-changed since the last look is not read again.
+A folder with a job.json is a job and is not searched further; any other folder may hold jobs. Who keeps the
+stamps of the last look (:func:`walk`) reads again only what has changed since.
 """
 
 from __future__ import annotations
@@ -9,20 +9,25 @@ from __future__ import annotations
 import heapq
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, BinaryIO
 
-NEWEST = 500  # jobs on the page; older ones are counted only
+NEWEST = 500  # jobs that ``collect`` gives; older ones are counted only
 STATES = ("done", "stopped", "failed", "cancelled")
 SHOWN_BY_BROWSERS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"})
 _PICTURES = SHOWN_BY_BROWSERS | {".tif", ".tiff"}
-_MAX_FOLDERS = 20_000
+_LINKED = frozenset({"index.html", "loss.svg", "loss.json", "job.json", "error.txt", "epochs"})
+_MAX_FOLDERS = 100_000
+_SHA256 = re.compile("[0-9a-f]{64}")
 _MAX_DEPTH = 16
 _MAX_JSON = 1 << 20  # bytes; a job.json holds a sidecar (64 KiB at most) and little else
+_MAX_EPOCHS = 500  # pictures of epochs that are told of
+_LAST_ENTRY = 1 << 16  # bytes at the end of loss.json that hold its last entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Input:
     role: str  # content or style
     name: str
     file: str | None
+    sha256: str  # "" where it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ class Entry:
     untrained: bool
     picture: str | None
     files: frozenset[str]  # which of the files that the page links to are there
+    epochs: tuple[str, ...]  # the pictures of the epochs, in order
+    loss: float | None  # the total of the last step; only as good as another of the same settings and size
     inputs: tuple[Input, ...]
     settings: Mapping[str, Any]
     facts: tuple[tuple[str, str], ...]  # device, precision, attempts
@@ -69,34 +77,23 @@ class Collection:
     omitted: int = 0
 
 
-@dataclass
-class Cache:
-    """What :func:`collect` knows of earlier looks. Hold one per outbox; it is bounded."""
-
-    stamps: dict[str, tuple[int, int]] = field(default_factory=dict)  # folder: its mtime, its job.json's
-    entries: dict[str, tuple[tuple[int, int], Entry | None]] = field(default_factory=dict)
+Stamp = tuple[int, int]  # mtime (ns) of a job's folder and of its job.json
 
 
-def collect(outbox: Path, cache: Cache | None = None, *, newest: int = NEWEST) -> Collection:
+def collect(outbox: Path, *, newest: int = NEWEST) -> Collection:
     """The finished and failed jobs below ``outbox``; not what is at work, hidden, linked or broken.
 
-    Never raises on what it finds there. One stat a folder where nothing has changed.
+    Never raises on what it finds there.
     """
-    cache = Cache() if cache is None else cache
-    cache.stamps = dict(_walk(str(outbox), cache.stamps))
-    recent = heapq.nlargest(newest, cache.stamps.items(), key=lambda item: (item[1][1], item[0]))
-    before, cache.entries = cache.entries, {}
-    for folder, stamp in recent:
-        known = before.get(folder)
-        entry = known[1] if known and known[0] == stamp else _read(str(outbox), folder, stamp[1])
-        cache.entries[folder] = (stamp, entry)
-    found = [entry for _, entry in cache.entries.values() if entry is not None]
+    stamps = dict(walk(str(outbox), {}))
+    recent = heapq.nlargest(newest, stamps.items(), key=lambda item: (item[1][1], item[0]))
+    found = [entry for folder, stamp in recent if (entry := read(str(outbox), folder, stamp[1])) is not None]
     found.sort(key=lambda entry: (entry.finished_at, entry.id, entry.folder), reverse=True)
-    return Collection(tuple(found), omitted=len(cache.stamps) - len(recent))
+    return Collection(tuple(found), omitted=len(stamps) - len(recent))
 
 
-def _walk(outbox: str, known: Mapping[str, tuple[int, int]]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Each job's folder, relative to the outbox, with the mtime (ns) of the folder and of its job.json."""
+def walk(outbox: str, known: Mapping[str, Stamp]) -> Iterator[tuple[str, Stamp]]:
+    """Each job's folder, relative to the outbox, with its stamp; one stat a folder where nothing has changed."""
     pending = [("", 0)]
     budget = _MAX_FOLDERS
     while pending:
@@ -137,12 +134,11 @@ def _modified(path: str) -> int:
     return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else 0
 
 
-def _read(outbox: str, folder: str, written: int) -> Entry | None:
+def read(outbox: str, folder: str, written: int) -> Entry | None:
+    """The job in ``folder``; None where its job.json is no job's. ``written`` (ns) stands for a missing time."""
     path = f"{outbox}/{folder}"
     try:
-        # Not blocking and not following: whatever was put there must not hold up or mislead the daemon.
-        descriptor = os.open(f"{path}/job.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
+        with _open(f"{path}/job.json") as file:
             raw = file.read(_MAX_JSON + 1)
         job = json.loads(raw) if len(raw) <= _MAX_JSON else None
     except (OSError, ValueError, RecursionError):
@@ -164,11 +160,35 @@ def _read(outbox: str, folder: str, written: int) -> Entry | None:
         steps=int(_number(job.get("steps_done"))),
         untrained=_mapping(job.get("weights")).get("source") == "untrained",
         picture=_picture(job, files),
-        files=(files & {"loss.svg", "loss.json", "job.json", "error.txt", "epochs"}) | (given and frozenset({"input"})),
+        files=(files & _LINKED) | (given and frozenset({"input"})),
+        epochs=_epochs(path) if "epochs" in files else (),
+        loss=_last_loss(f"{path}/loss.json") if "loss.json" in files else None,
         inputs=_inputs(job.get("inputs"), given),
         settings=_mapping(job.get("settings")),
         facts=tuple((key, _text(job.get(key))) for key in ("device", "precision", "attempts") if _text(job.get(key))),
     )
+
+
+def _open(path: str) -> BinaryIO:
+    # Not blocking and not following: whatever was put there must not hold up or mislead the reader.
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+
+
+def _epochs(path: str) -> tuple[str, ...]:
+    names = (f"epochs/{name}" for name in _names(f"{path}/epochs") if PurePath(name).suffix.lower() in _PICTURES)
+    return tuple(sorted(names)[:_MAX_EPOCHS])
+
+
+def _last_loss(path: str) -> float | None:
+    """The last entry's total, read from the end alone: the log has a line a step."""
+    try:
+        with _open(path) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_ENTRY))
+            lines = file.read(_LAST_ENTRY).decode(errors="replace").splitlines()
+        total = json.loads(lines[-2])["total"]
+    except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
+        return None
+    return _number(total) or None
 
 
 def _names(path: str) -> frozenset[str]:
@@ -193,7 +213,9 @@ def _inputs(value: object, given: frozenset[str]) -> tuple[Input, ...]:
         name, role = _text(_mapping(item).get("name")), _text(_mapping(item).get("role"))
         if name and role in ("content", "style"):
             file = f"input/{name.rpartition('/')[2]}"
-            found.append(Input(role, name, file if file in given else None))
+            hashed = _text(_mapping(item).get("sha256"))
+            sha256 = hashed if _SHA256.fullmatch(hashed) else ""
+            found.append(Input(role, name, file if file in given else None, sha256))
     return tuple(found[:20])
 
 

@@ -1,228 +1,175 @@
-"""outbox/index.html: the night's pictures on one page that needs nothing but the folder it lies in.
+"""outbox/index.html: everything in the outbox on one page, from any web server and from the file system alike.
 
-No script, nothing from outside; links are relative and percent-encoded, so that the page works from
-``file://``, a share or a web server alike.
+``python -m nst_batch.report.gallery OUTBOX`` brings it up to date and ends. It is a process of its own, so that
+neither decoding pictures nor what it imports burdens the daemon, and hostile ones cannot harm it. In ``.gallery/``
+lie the small pictures, the data that the page's script reads, the plain pages for those without script, and what
+is known already: an update reads what is new and writes what has changed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
+import json
 import os
+import sys
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from pathlib import PurePath
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from nst_batch.report.entries import (
-    NEWEST,
-    SHOWN_BY_BROWSERS,
-    STATES,
-    Cache,
-    Collection,
-    Entry,
-    Input,
-    collect,
-)
-from nst_batch.report.gallery_style import STYLE
-from nst_batch.report.markup import duration, escape, number, shorten
+from nst_batch.report.entries import read, walk
+from nst_batch.report.live import FOLDER, IDLE, LIVE
+from nst_batch.report.markup import script_data
+from nst_batch.report.template import asset, asset_names, render
+from nst_batch.report.thumbnails import Thumbnail, make
+from nst_batch.report.tiles import STATE_NAMES, Tile, tile
+from nst_batch.spool.fs import FileSystem
 
-__all__ = ["NEWEST", "Cache", "Collection", "Entry", "collect", "gallery_html"]
-
-STATE_NAMES = {"done": "finished", "stopped": "stopped early", "failed": "failed", "cancelled": "cancelled"}
-_LINKS = {
-    "loss.svg": "loss plot",
-    "epochs": "every epoch",
-    "input": "inputs",
-    "job.json": "job.json",
-    "loss.json": "loss.json",
-    "error.txt": "error.txt",
-}
-
-_POLICY = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'"
+PAGE = "index.html"
+CHUNK = 250  # jobs in a file of data, and on a plain page
+FIRST = 60  # pictures that stand in the page itself
+_FORMAT = 1  # of what is known; another one is read anew
+_REFRESH_SECONDS = 5.0  # with thousands of pictures to make small, the page is renewed this often meanwhile
 
 
-def gallery_html(collection: Collection) -> str:
-    """The whole page for the jobs of ``collection``, in their order."""
-    counts = Counter(entry.state for entry in collection.entries)
-    states = [state for state in STATES if counts[state]]
-    rules = "".join(_filter_rules(state) for state in ("all", *states))
-    page = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-        '<meta name="viewport" content="width=device-width,initial-scale=1">',
-        '<meta name="color-scheme" content="light dark">',
-        f"<title>nst_batch gallery</title><style>{STYLE}\n{rules}</style></head><body>",
-        f"<header><h1>Gallery</h1><p>{_summary(collection, counts)}</p></header>",
-        *(_filters(states, counts) if len(states) > 1 else ()),
-        "<main>",
-        *(_card(entry) for entry in collection.entries),
-        *(() if collection.entries else ['<p class="empty">No pictures yet.</p>']),
-        "</main>",
-        f"<footer>{_footer(collection)}</footer>",
-        "</body></html>",
-    ]
-    return "\n".join(page) + "\n"
+class Gallery:
+    """The gallery of one outbox."""
+
+    def __init__(self, outbox: Path, files: FileSystem | None = None) -> None:
+        self._outbox = outbox
+        self._own = outbox / FOLDER
+        self._files = files or FileSystem()
+        self._known: dict[str, Any] = {}  # folder: [its mtime, its job.json's, its tile or None]
+        self._thumbnails: dict[str, list[Any] | None] = {}  # key: a Thumbnail, None for what has none
+
+    def update(self) -> None:
+        """Bring everything up to date; OSError where the disk refuses."""
+        self._files.make_one_folder(self._own)
+        for name in ("thumbnails", "data", "older"):
+            self._files.make_one_folder(self._own / name)
+        self._recall()
+        for name in asset_names():
+            self._write(self._own / name, asset(name))
+        if not (self._own / LIVE).exists():
+            self._write(self._own / LIVE, IDLE)
+        stamps = dict(walk(str(self._outbox), {folder: (row[0], row[1]) for folder, row in self._known.items()}))
+        new = [folder for folder, stamp in stamps.items() if self._known.get(folder, ())[:2] != list(stamp)]
+        self._known = {folder: row for folder, row in self._known.items() if folder in stamps}
+        written = time.monotonic()
+        for folder in sorted(new, key=lambda folder: stamps[folder][1], reverse=True):
+            entry = read(str(self._outbox), folder, stamps[folder][1])
+            found = None if entry is None else tile(entry, lambda name, sha, at=folder: self._thumbnail(at, name, sha))  # type: ignore[misc]
+            self._known[folder] = [*stamps[folder], found]
+            if time.monotonic() - written > _REFRESH_SECONDS:
+                self._write_pages()
+                written = time.monotonic()
+        self._write_pages()
+        self._sweep()
+
+    # -- what is known ------------------------------------------------------------------------------
+
+    def _recall(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            known = json.loads((self._own / "known.json").read_bytes())
+            if isinstance(known, dict) and known.get("format") == _FORMAT:
+                self._known, self._thumbnails = known["jobs"], known["thumbnails"]
+
+    def _thumbnail(self, folder: str, name: str, sha256: str) -> Thumbnail | None:
+        """The small picture of a file, made where it is not there yet. One of a known hash serves all jobs."""
+        source = self._outbox / folder / name
+        try:
+            at = os.lstat(source)
+        except OSError:
+            return None
+        told = sha256 or f"{folder}/{name} {at.st_mtime_ns} {at.st_size}"
+        key = hashlib.sha256(os.fsencode(told)).hexdigest()[:24]
+        if key not in self._thumbnails:
+            made = make(source) if source.is_file() and not source.is_symlink() else None
+            if made is not None:
+                self._files.replace(self._own / "thumbnails" / f"{key}.webp", made[0])
+            self._thumbnails[key] = None if made is None else [f"{key}.webp", *made[1:]]
+        known = self._thumbnails[key]
+        return None if known is None else Thumbnail(*known)
+
+    def _sweep(self) -> None:
+        """Remove what no job has any more."""
+        tiles = self._tiles()
+        used = {item["thumb"][0] for each in tiles for item in (each, *each["inputs"]) if item["thumb"]}
+        chunks = -(-len(tiles) // CHUNK)
+        kept = used | {f"{number:04d}.{kind}" for number in range(1, chunks + 1) for kind in ("js", "html")}
+        for folder in ("thumbnails", "data", "older"):
+            for path in (self._own / folder).iterdir():
+                if path.name not in kept and path.name != "index.js" and not path.name.startswith("."):
+                    self._files.remove(path)
+        self._thumbnails = {key: row for key, row in self._thumbnails.items() if row is None or row[0] in used}
+
+    # -- the pages ----------------------------------------------------------------------------------
+
+    def _tiles(self) -> list[Tile]:
+        """Oldest first, so that what is full stays as it is."""
+        found = [row[2] for row in self._known.values() if row[2] is not None]
+        return sorted(found, key=lambda each: (each["at"], each["folder"]))
+
+    def _write_pages(self) -> None:
+        tiles = self._tiles()
+        chunks = [tiles[start : start + CHUNK] for start in range(0, len(tiles), CHUNK)]
+        names = []
+        for number, chunk in enumerate(chunks, 1):
+            data = script_data(chunk)
+            version = hashlib.sha256(data.encode()).hexdigest()[:12]
+            names.append([f"{number:04d}", version])
+            self._write(self._own / "data" / f"{number:04d}.js", f'nst.chunk("{number:04d}","{version}",{data});\n')
+            page = render("older.html", tiles=chunk[::-1], number=number, pages=len(chunks), states=STATE_NAMES)
+            self._write(self._own / "older" / f"{number:04d}.html", page)
+        self._write(self._outbox / PAGE, gallery_html(tiles, pages=len(chunks)))
+        # Last: who reads it finds what it names.
+        self._write(self._own / "data" / "index.js", f"nst.index({script_data(names)});\n")
+        known = {"format": _FORMAT, "jobs": self._known, "thumbnails": self._thumbnails}
+        self._write(self._own / "known.json", json.dumps(known, separators=(",", ":")))
+
+    def _write(self, path: Path, text: str) -> None:
+        """Replace a file where its content is another."""
+        data = text.encode("utf-8", "replace")
+        with contextlib.suppress(OSError):
+            if path.stat().st_size == len(data) and path.read_bytes() == data:
+                return
+        self._files.replace(path, data)
 
 
-def _filter_rules(state: str) -> str:
-    chosen = f'#show-{state}:checked~nav label[for="show-{state}"]{{background:var(--ink);color:var(--ground)}}'
-    focus = f'#show-{state}:focus-visible~nav label[for="show-{state}"]{{outline:2px solid var(--soft)}}'
-    hidden = "" if state == "all" else f"#show-{state}:checked~main .card:not(.{state}){{display:none}}"
-    return chosen + focus + hidden
-
-
-def _filters(states: list[str], counts: Mapping[str, int]) -> Iterator[str]:
-    """Radio buttons that the style sheet acts on: no script needed."""
-    names = {"all": f"all {sum(counts.values())}"}
-    names |= {state: f"{STATE_NAMES[state]} {counts[state]}" for state in states}
-    for state in names:
-        checked = " checked" if state == "all" else ""
-        yield f'<input class="show" type="radio" name="show" id="show-{state}"{checked}>'
-    labels = "".join(f'<label for="show-{state}">{name}</label>' for state, name in names.items())
-    yield f"<nav>{labels}</nav>"
-
-
-def _summary(collection: Collection, counts: Mapping[str, int]) -> str:
-    if not collection.entries:
-        return "Results appear here as soon as a job is finished."
-    pictures = counts["done"] + counts["stopped"]
-    parts = [f"{pictures:,} picture" + ("" if pictures == 1 else "s")]
-    if failed := counts["failed"]:
-        parts.append(f"{failed:,} failed")
-    newest = collection.entries[0].finished_at
-    parts.append(f'the latest of <time datetime="{newest.isoformat()}">{newest:%Y-%m-%d %H:%M}</time>')
-    return " · ".join(parts)
-
-
-def _footer(collection: Collection) -> str:
-    older = (
-        f"{collection.omitted:,} older jobs are not shown; their folders are all here. " if collection.omitted else ""
+def gallery_html(tiles: Sequence[Tile], *, pages: int) -> str:
+    """The page. The newest pictures stand in it for those without script, links lead to all the others."""
+    newest = tiles[::-1]
+    counts = Counter(each["state"] for each in newest)
+    return render(
+        "gallery.html",
+        pictures=[each for each in newest if each["state"] in ("done", "stopped")][:FIRST],
+        failures=[each for each in newest if each["state"] in ("failed", "cancelled")][:FIRST],
+        counts=counts,
+        latest=newest[0] if newest else None,
+        pages=pages,
+        states=STATE_NAMES,
     )
-    return older + "Rest on a small picture to see it in place of the result." if collection.entries else older
 
 
-def _card(entry: Entry) -> str:
-    return "".join(
-        (
-            f'<article class="card {entry.state}">',
-            _frame(entry),
-            f'<div class="text"><div><h2>{escape(shorten(entry.title, 120))}</h2>{_meta(entry)}</div>',
-            *(f'<p class="advice">{escape(shorten(each, 600))}</p>' for each in (entry.message, entry.advice) if each),
-            _thumbs(entry),
-            _details(entry),
-            "</div></article>",
-        )
-    )
+def main(argv: Sequence[str]) -> int:
+    """Bring the gallery of the outbox ``argv[0]`` up to date; one at a time, a second one leaves it to the first."""
+    outbox = Path(argv[0])
+    os.nice(10)
+    try:
+        folder = os.open(outbox, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return 0
+        Gallery(outbox).update()
+    except OSError as error:
+        sys.stderr.write(f"{error.filename or outbox}: {error.strerror}\n")
+        return 1
+    return 0
 
 
-def _frame(entry: Entry) -> str:
-    if entry.picture is None:
-        note = entry.reason.replace("_", " ") or STATE_NAMES[entry.state]
-        return f'<div class="frame"><div class="note"><b>{escape(note)}</b></div></div>'
-    href = _href(entry, entry.picture)
-    if not _shown(entry.picture):
-        name = escape(entry.picture)
-        note = f'<span class="note"><b>{name}</b>opens in an image viewer</span>'
-        return f'<a class="frame" href="{href}">{note}</a>'
-    lazy = 'loading="lazy" decoding="async"'
-    over = "".join(
-        f'<img class="over {item.role[0]}" src="{_href(entry, item.file)}" alt="" {lazy}>'
-        for item in _first_of_each_role(entry)
-        if item.file and _shown(item.file)
-    )
-    alt = escape(entry.title)
-    picture = f'<img src="{href}" alt="{alt}" {lazy}>'
-    return f'<a class="frame" href="{href}">{picture}{over}</a>'
-
-
-def _meta(entry: Entry) -> str:
-    when = entry.finished_at
-    parts = [f'<time datetime="{when.isoformat()}">{when:%Y-%m-%d %H:%M}</time>']
-    if entry.state != "done":
-        parts.insert(0, f'<span class="state">{STATE_NAMES[entry.state]}</span>')
-    if entry.steps:
-        parts.append(f"{entry.steps:,} steps in {duration(entry.seconds)}")
-    if entry.untrained:
-        parts.append("untrained weights")
-    parent = entry.folder.rpartition("/")[0].removeprefix("failed")
-    where = parent if entry.name == entry.title else f"{parent}/{entry.name}".lstrip("/")
-    if where:
-        parts.append(f"in {escape(where)}")
-    return f'<p class="meta">{" · ".join(parts)}</p>'
-
-
-def _first_of_each_role(entry: Entry) -> list[Input]:
-    first: dict[str, Input] = {}
-    for item in entry.inputs:
-        first.setdefault(item.role, item)
-    return list(first.values())
-
-
-def _thumbs(entry: Entry) -> str:
-    thumbs = []
-    for item in sorted(entry.inputs, key=lambda item: item.role):
-        label = escape(f"{item.role}: {item.name}")
-        if item.file is None:
-            thumbs.append(f'<span title="{label}">{item.role}</span>')
-            continue
-        shown = f'<img src="{_href(entry, item.file)}" alt="{item.role}" loading="lazy" decoding="async">'
-        inner = shown if _shown(item.file) else item.role
-        thumbs.append(f'<a class="{item.role}" href="{_href(entry, item.file)}" title="{label}">{inner}</a>')
-    text = settings_summary(entry.settings)
-    summary = f'<p class="meta">{escape(text)}</p>' if text else ""
-    return f'<div class="thumbs">{"".join(thumbs)}{summary}</div>' if thumbs or summary else ""
-
-
-def settings_summary(settings: Mapping[str, Any]) -> str:
-    """``classic · 512 px · 10 × 100 steps · adam``: what tells one job from the next at a glance."""
-    size = settings.get("size")
-    epochs, steps = settings.get("epochs"), settings.get("steps_per_epoch")
-    scales, color = settings.get("scales"), settings.get("color")
-    parts = (
-        settings.get("preset"),
-        f"{size} px" if isinstance(size, int) else size and f"{size} size",
-        f"{epochs} × {steps} steps" if epochs and steps else None,
-        f"{scales} scales" if isinstance(scales, int) and scales > 1 else None,
-        settings.get("optimizer"),
-        f"colours: {color}" if color not in (None, "style") else None,
-    )
-    return " · ".join(str(part) for part in parts if part)
-
-
-def _details(entry: Entry) -> str:
-    rows = [(key.replace("_", " "), _value(value)) for key, value in entry.settings.items() if value is not None]
-    rows += [(key, value) for key, value in (*entry.facts, ("reason", entry.reason), ("id", entry.id)) if value]
-    table = "".join(f"<dt>{escape(key)}</dt><dd>{escape(shorten(value, 300))}</dd>" for key, value in rows)
-    plot = ""
-    if "loss.svg" in entry.files:
-        href = _href(entry, "loss.svg")
-        plot = f'<a href="{href}"><img src="{href}" width="960" height="540" alt="losses" loading="lazy"></a>'
-    links = "".join(
-        f'<a href="{_href(entry, name)}">{label}</a>' for name, label in _LINKS.items() if name in entry.files
-    )
-    links = f'<div class="links">{links}</div>'
-    return f"<details><summary>Losses, settings, files</summary>{plot}<dl>{table}</dl>{links}</details>"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return number(value, 6)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {_value(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(_value(item) for item in value)
-    return str(value)
-
-
-def _href(entry: Entry, name: str) -> str:
-    # Names are bytes on disk, whatever their encoding; ./ keeps a colon from reading as a scheme.
-    return "./" + quote(os.fsencode(f"{entry.folder}/{name}"), safe="/")
-
-
-def _shown(name: str) -> bool:
-    return PurePath(name).suffix.lower() in SHOWN_BY_BROWSERS
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

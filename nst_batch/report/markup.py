@@ -1,17 +1,38 @@
-"""Text for people inside XML and HTML: escaping, numbers, sizes, times."""
+"""Text for people inside XML, HTML and scripts: escaping, links, numbers, sizes, times."""
 
 from __future__ import annotations
 
 import html
+import json
 import math
+import os
 import unicodedata
+from urllib.parse import quote
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def escape(text: str) -> str:
     """``text`` for XML and HTML, in content and in attributes; what XML cannot hold becomes U+FFFD."""
-    return html.escape("".join(char if _allowed(char) else "\N{REPLACEMENT CHARACTER}" for char in text))
+    return html.escape(clean(text))
+
+
+def clean(text: str) -> str:
+    """``text`` with U+FFFD for every character that XML cannot hold."""
+    return "".join(char if _allowed(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def script_data(value: object) -> str:
+    """``value`` as JSON, safe as a script and within a script element: ASCII without ``<``, ``>`` and ``&``."""
+    text = json.dumps(value, separators=(",", ":"))
+    for char in "<>&":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def href(name: str) -> str:
+    """A path below a folder as a link: names are bytes on disk, whatever their encoding."""
+    return quote(os.fsencode(name), safe="/")
 
 
 def _allowed(char: str) -> bool:

@@ -250,9 +250,11 @@ class Spool:
             self._fs.replace(self._places.own / name, data)
 
     def write_page(self, name: str, data: bytes) -> None:
-        """Replace a file at the outbox's root, such as the gallery."""
+        """Replace a file at the outbox's root, or in a folder there that is made for it."""
         with self._held():
-            self._fs.replace(self._places.outbox / name, data)
+            path = self._places.outbox / name
+            self._fs.make_one_folder(path.parent)
+            self._fs.replace(path, data)
 
     # --- inside -----------------------------------------------------------------------------------------
 

@@ -1,0 +1,65 @@
+"""Small pictures for the gallery: upright, in sRGB, WebP. Made once each; what does not decode has none."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image, ImageCms, ImageOps
+
+from nst_batch.errors import JobError
+from nst_batch.images.pillow import open_image, reading
+
+SIDE = 640  # pixels, the long one
+_QUALITY = 82
+_MOST_PIXELS = 200_000_000  # decoded, three bytes each; a larger one is shown without a small picture
+
+
+class Thumbnail(NamedTuple):
+    """A small picture's file in the folder of thumbnails, its size, and its mean colour as ``#rrggbb``."""
+
+    name: str
+    width: int
+    height: int
+    color: str
+
+
+def make(source: Path) -> tuple[bytes, int, int, str] | None:
+    """The bytes of a small picture of ``source``, its size and mean colour; None where it cannot be read.
+
+    A JPEG is decoded at a fraction of its size, which takes a tenth of the time.
+    """
+    try:
+        with reading(source.name, lambda: b""), source.open("rb") as file, open_image(file) as opened:
+            if opened.width * opened.height > _MOST_PIXELS:
+                return None
+            small = _small(opened)
+    except JobError:
+        return None
+    held = io.BytesIO()
+    small.save(held, "WEBP", quality=_QUALITY, method=3)
+    red, green, blue = small.convert("RGB").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))  # type: ignore[misc]
+    return held.getvalue(), small.width, small.height, f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _small(opened: Image.Image) -> Image.Image:
+    opened.draft("RGB", (2 * SIDE, 2 * SIDE))
+    profile = opened.info.get("icc_profile")
+    image: Image.Image = opened
+    if image.mode.startswith(("I", "F")):
+        # 16 bits a channel, or numbers with a point: Pillow would cut them off at 255.
+        most = 1.0 if image.mode.startswith("F") else 65535.0
+        image = image.convert("F").point(lambda value: value * (255 / most) + 0).convert("L")
+        profile = None
+    if image.mode not in ("RGB", "RGBA", "CMYK", "L"):
+        image = image.convert("RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB")
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    image = ImageOps.exif_transpose(image)
+    if profile:
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError):
+            own, screen = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            mode = "RGBA" if image.mode == "RGBA" else "RGB"
+            image = ImageCms.profileToProfile(image, own, screen, outputMode=mode) or image
+    return image if image.mode in ("RGB", "RGBA") else image.convert("RGB")

@@ -1,0 +1,96 @@
+"""A job as the pages have it: plain data, with links that are percent-encoded and relative to the job's folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from nst_batch.report.entries import SHOWN_BY_BROWSERS, Entry, Input
+from nst_batch.report.markup import clean, href, shorten
+from nst_batch.report.thumbnails import Thumbnail
+
+STATE_NAMES = {"done": "finished", "stopped": "stopped early", "failed": "failed", "cancelled": "cancelled"}
+LINKS = {
+    "index.html": "page",
+    "loss.svg": "losses",
+    "job.json": "job.json",
+    "loss.json": "loss.json",
+    "error.txt": "error.txt",
+    "input": "inputs",
+    "epochs": "epochs",
+}
+
+Tile = dict[str, Any]
+ThumbnailOf = Callable[[str, str], Thumbnail | None]  # of a file below the job's folder, by its hash where known
+
+
+def tile(entry: Entry, thumbnail: ThumbnailOf) -> Tile:
+    """What the gallery shows and searches of one job, as JSON has it."""
+    picture = entry.picture
+    return {
+        "folder": _shown_name(entry.folder),
+        "base": href(entry.folder) + "/",
+        "title": shorten(entry.title, 160),
+        "state": entry.state,
+        "at": round(entry.finished_at.timestamp(), 3),
+        "when": f"{entry.finished_at:%Y-%m-%d %H:%M}",
+        "seconds": round(entry.seconds, 1),
+        "steps": entry.steps,
+        "loss": entry.loss,
+        "where": _where(entry),
+        "picture": href(picture) if picture else None,
+        "shown": bool(picture and is_shown(picture)),
+        "thumb": thumbnail(picture, "") if picture else None,
+        "inputs": [_input(item, thumbnail) for item in sorted(entry.inputs, key=lambda item: item.role)],
+        "summary": settings_summary(entry.settings),
+        "untrained": entry.untrained,
+        "reason": shorten(entry.reason.replace("_", " "), 60),
+        "message": shorten(entry.message, 600),
+        "advice": shorten(entry.advice, 600),
+        "epochs": [href(name) for name in entry.epochs if is_shown(name)],
+        "links": [[href(name), label] for name, label in LINKS.items() if name in entry.files],
+    }
+
+
+def _input(item: Input, thumbnail: ThumbnailOf) -> dict[str, Any]:
+    return {
+        "role": item.role,
+        "name": shorten(item.name, 120),
+        "file": href(item.file) if item.file else None,
+        "shown": bool(item.file and is_shown(item.file)),
+        "thumb": thumbnail(item.file, item.sha256) if item.file else None,
+    }
+
+
+def settings_summary(settings: Mapping[str, Any]) -> str:
+    """``classic · 512 px · 10 × 100 steps · adam``: what tells one job from the next at a glance."""
+    size = settings.get("size")
+    epochs, steps = settings.get("epochs"), settings.get("steps_per_epoch")
+    scales, color = settings.get("scales"), settings.get("color")
+    parts = (
+        settings.get("preset"),
+        f"{size} px" if isinstance(size, int) else size and f"{size} size",
+        f"{epochs} × {steps} steps" if epochs and steps else None,
+        f"{scales} scales" if isinstance(scales, int) and scales > 1 else None,
+        settings.get("optimizer"),
+        f"colours: {color}" if color not in (None, "style") else None,
+    )
+    return " · ".join(str(part) for part in parts if part)
+
+
+def is_shown(name: str) -> bool:
+    """Whether browsers can show it."""
+    return PurePath(name).suffix.lower() in SHOWN_BY_BROWSERS
+
+
+def _shown_name(name: str) -> str:
+    return clean(os.fsencode(name).decode(errors="replace"))
+
+
+def _where(entry: Entry) -> str:
+    """The folder, as far as the title does not tell it."""
+    parent = entry.folder.rpartition("/")[0]
+    parent = "" if entry.folder.startswith("failed/") else parent
+    return _shown_name(parent if entry.name == entry.title else f"{parent}/{entry.name}".lstrip("/"))

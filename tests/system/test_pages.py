@@ -1,0 +1,356 @@
+"""The pages in a real browser: nothing complained of, everything reachable by hand, key and screen reader."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import axe_core_python
+import pytest
+from house import draw
+
+from benchmarks import chromium
+from nst_batch.report.gallery import Gallery
+from nst_batch.report.live import live_script
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(not (chromium.CHROMIUM and chromium.DRIVER), reason=chromium.MISSING),
+]
+
+AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+HOSTILE = "<img src=x onerror=alert(1)> & 'quotes' 100% #1"
+STATES = {7: "failed", 8: "stopped"}
+
+
+def add(outbox: Path, number: int, *, title: str = "", epochs: int = 0) -> None:
+    """One result, as publishing leaves it."""
+    state = STATES.get(number, "done")
+    title = title or f"result {number:02d}"
+    folder = outbox / ("failed" if state == "failed" else ("", "series")[number % 2]) / title
+    style = ("waves.png", f"{HOSTILE}.png")[number % 3 == 0]
+    sizes = ((96, 64), (64, 96), (96, 96))
+    draw(folder / "input/photo.png", size=sizes[number % 3], hue=number * 7)
+    draw(folder / "input" / style, size=(64, 64), hue=200)
+    if state != "failed":
+        draw(folder / f"{title}.png", size=sizes[number % 3], hue=number * 20)
+    for epoch in range(1, epochs + 1):
+        draw(folder / f"epochs/{title}_epoch_{epoch:04d}.png", size=sizes[number % 3], hue=number * 20 + epoch)
+    (folder / "loss.json").write_text(f'{{"log": [\n{{"total": {100 + (number * 37) % 50}}}\n]}}\n')
+    job = {
+        "title": title,
+        "id": f"20260301-{number:06d}-000000-abcd.0001",
+        "state": state,
+        "settings": {"preset": "draft", "size": 96},
+        "inputs": [{"role": "content", "name": "photo.png"}, {"role": "style", "name": style}],
+        "finished_at": f"2026-03-{1 + number // 8:02d}T20:{number % 60:02d}:00+00:00",
+        "seconds": 10 + (number * 13) % 40,
+        "steps_done": 100,
+    }
+    if state == "failed":
+        job |= {"reason": "image_truncated", "message": HOSTILE, "advice": "copy it again"}
+    (folder / "job.json").write_text(json.dumps(job))
+
+
+@pytest.fixture(scope="module")
+def outbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty results, one failed, one stopped, one with a hostile title, one with epochs."""
+    path = tmp_path_factory.mktemp("pages") / "my outbox #1"
+    path.mkdir()
+    for number in range(30):
+        add(
+            path,
+            number,
+            title=HOSTILE.replace("<", "(").replace(">", ")") if number == 5 else "",
+            epochs=4 * (number == 29),
+        )
+    Gallery(path).update()
+    return path
+
+
+@pytest.fixture(scope="module", params=["file", "http"])
+def address(request: pytest.FixtureRequest, outbox: Path) -> Iterator[str]:
+    """Where the page is: on the disk, and on a web server."""
+    if request.param == "file":
+        yield (outbox / "index.html").as_uri()
+        return
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            """Nobody reads it."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=outbox)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/index.html"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    driver = chromium.start(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()
+
+
+class Tab:
+    """The page in a tab; ``js`` runs in it."""
+
+    def __init__(self, driver: Any, address: str) -> None:
+        self.driver = driver
+        self.address = address
+        chromium.look(driver, 1280, 800)
+        driver.get("about:blank")
+        driver.get_log("browser")
+        driver.get_log("performance")
+        driver.get(address)
+        self.wait("document.querySelectorAll('.laid .tile img').length")
+
+    def js(self, script: str) -> Any:
+        return self.driver.execute_script(f"return ({script})")
+
+    def wait(self, script: str, seconds: float = 20.0) -> Any:
+        end = time.monotonic() + seconds
+        while not (found := self.js(script)):
+            assert time.monotonic() < end, script
+            time.sleep(0.05)
+        return found
+
+    def part(self, name: str) -> Any:
+        return self.driver.find_element("css selector", f"[data-part={name}]")
+
+    def choose(self, name: str, value: str) -> None:
+        self.js(f"(e => {{ e.value = {json.dumps(value)}; e.dispatchEvent(new Event('change')) }})"
+                f"(document.querySelector('[data-part={name}]'))")  # fmt: skip
+
+    def type(self, keys: str) -> None:
+        self.driver.switch_to.active_element.send_keys(keys)
+
+    def complaints(self) -> list[str]:
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def titles(self) -> list[str]:
+        return list(self.js("[...document.querySelectorAll('.laid .name')].map(e => e.textContent)"))
+
+    def open(self, title: str) -> None:
+        self.choose("sort", "new")
+        self.js(
+            "[...document.querySelectorAll('.laid .tile a')]"
+            f".find(e => e.textContent.includes({json.dumps(title)})).click()"
+        )
+        self.wait("document.querySelector('dialog').open && document.querySelector('[data-part=picture]').naturalWidth")
+
+    def close(self) -> None:
+        self.part("close").click()
+
+
+@pytest.fixture
+def tab(browser: Any, address: str) -> Iterator[Tab]:
+    """The gallery; whatever a test does, the console must stay empty."""
+    tab = Tab(browser, address)
+    yield tab
+    assert tab.complaints() == []
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False), (390, True), (3840, False)])
+def test_the_checker_for_accessibility_finds_nothing(tab: Tab, width: int, dark: bool) -> None:
+    """axe-core: names, roles, contrast, order, on the page and in its viewer, in light and dark, narrow and wide."""
+    chromium.look(tab.driver, width, 844, dark=dark, touch=width < 500)
+    time.sleep(0.3)
+    tab.js("document.querySelector('[data-part=failures]').open = true")
+    findings = check(tab)
+    tab.open("result 29")
+    tab.part("compare").click()
+    findings += check(tab)
+    tab.part("compare").click()
+    tab.close()
+    assert not findings, "\n".join(findings)
+
+
+def check(tab: Tab) -> list[str]:
+    # Debugger's own world: the page's policy lets no script in.
+    tab.driver.execute_script(AXE)
+    found = tab.driver.execute_async_script(
+        "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then(r => done(r.violations))"
+    )
+    return [
+        f"{each['id']} ({each['impact']}): {node['html'][:200]}"
+        for each in found
+        if each["impact"] in ("serious", "critical", "moderate")
+        for node in each["nodes"]
+    ]
+
+
+def test_everything_is_asked_of_the_outbox_alone(tab: Tab) -> None:
+    """No request leaves the folder, and what is asked for is there."""
+    requests = []
+    for entry in tab.driver.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            requests.append(message["params"]["request"]["url"])
+    base = tab.address.rpartition("/")[0]
+    assert len(requests) > 20
+    # The browser's own icons, of a date field for one, are no requests.
+    assert [url for url in requests if not url.startswith((base, "data:image/svg"))] == []
+
+
+def test_filters_and_sorting(tab: Tab) -> None:
+    """Text, state, style, folder and date narrow it down; loss and duration order it; clear brings all back."""
+    everything = tab.js("document.querySelector('.laid .tile').getAttribute('aria-setsize')")
+    assert everything == "29"
+    tab.part("text").send_keys("series 1")
+    assert 0 < int(tab.js("document.querySelector('.laid .tile').getAttribute('aria-setsize')")) < 29
+    assert all("series/" in each for each in tab.js("[...document.querySelectorAll('.laid a')].map(e => e.href)"))
+    tab.part("reset").click()
+    for key, value, count in (("state", "stopped early", 1), ("where", "series", 14), ("from", "2026-03-04", 6)):
+        tab.choose(key, value)
+        assert tab.js("+document.querySelector('.laid .tile').getAttribute('aria-setsize')") == count, key
+        tab.part("reset").click()
+    tab.choose("style", f"{HOSTILE}.png")
+    assert tab.js("+document.querySelector('.laid .tile').getAttribute('aria-setsize')") == 10
+    tab.choose("state", "failed")
+    assert "Nothing fits" in tab.part("grid").text
+    tab.part("reset").click()
+    tab.choose("sort", "loss")
+    assert tab.titles()[:2] == ["result 00", "result 23"]  # 100 + n · 37 mod 50
+    tab.choose("sort", "long")
+    assert tab.titles()[0] == "result 03"
+    tab.choose("sort", "new")
+    assert tab.titles()[0] == "result 29"
+
+
+def test_the_viewer_by_key(tab: Tab) -> None:
+    """Arrows turn, c compares, the slider is a slider, z shows pixels, Escape closes and the tile has the focus."""
+    tab.open("result 28")
+    title = "document.querySelector('[data-part=shown-title]').textContent"
+    tab.type("\ue014")
+    assert tab.wait(f"{title} === 'result 27' && {title}")
+    tab.type("\ue012")
+    tab.type("\ue012")
+    assert tab.wait(f"{title} === 'result 29' && {title}")
+    tab.type("c")
+    assert tab.part("before").is_displayed()
+    tab.part("range").send_keys("\ue014\ue014")
+    assert tab.js("document.querySelector('[data-part=canvas]').style.getPropertyValue('--cut')") == "52%"
+    tab.part("stage").send_keys("c")
+    tab.part("stage").send_keys("z")
+    assert tab.part("level").text == "100 %"
+    assert tab.js(
+        "document.querySelector('[data-part=canvas]').clientWidth"
+        " === document.querySelector('[data-part=picture]').naturalWidth"
+    )
+    tab.part("stage").send_keys("z")
+    tab.type("\ue00c")
+    assert tab.wait("!document.querySelector('dialog').open")
+    assert "result 29" in tab.js("document.activeElement.textContent")
+
+
+def test_the_epochs_are_a_strip_and_a_film(tab: Tab) -> None:
+    """Each epoch can be looked at; played, they run to the result by themselves."""
+    tab.open("result 29")
+    frames = tab.driver.find_elements("css selector", "[data-part=strip] button")
+    assert len(frames) == 5
+    frames[0].click()
+    assert tab.js("document.querySelector('[data-part=picture]').src").endswith("_0001.png")
+    tab.part("play").click()
+    tab.wait("document.querySelector('[data-part=play]').getAttribute('aria-pressed') === 'false'")
+    assert tab.js("document.querySelector('[data-part=picture]').src").endswith("/result%2029.png")
+    tab.close()
+
+
+def test_the_slider_and_the_swipe_by_touch(tab: Tab) -> None:
+    """A finger across the picture turns to the neighbour; with the slider open it moves the cut instead."""
+    chromium.look(tab.driver, 390, 844, touch=True)
+    tab.open("result 20")
+    box = tab.part("stage").rect
+
+    def drag(start: float, end: float) -> None:
+        y = box["y"] + box["height"] / 2
+        for kind, x in (("touchStart", start), ("touchMove", (start + end) / 2), ("touchMove", end)):
+            points = [{"x": box["x"] + x * box["width"], "y": y}]
+            tab.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        tab.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    drag(0.8, 0.2)
+    tab.wait("document.querySelector('[data-part=shown-title]').textContent === 'result 19'")
+    tab.part("compare").click()
+    drag(0.5, 0.75)
+    cut = tab.js("parseFloat(document.querySelector('[data-part=canvas]').style.getPropertyValue('--cut'))")
+    assert 65 < cut < 90
+    assert tab.js("document.querySelector('[data-part=shown-title]').textContent") == "result 19"
+    tab.part("compare").click()
+    tab.close()
+
+
+def test_hostile_names_are_only_names(tab: Tab) -> None:
+    """A title and a file name full of markup are shown as they are, and their pictures are found."""
+    tab.js("window.scrollTo(0, 1e6)")
+    tab.wait("document.querySelectorAll('.laid .tile img').length")
+    tab.part("text").send_keys("onerror result 06")
+    tab.wait("document.querySelector('.laid .tile').getAttribute('aria-setsize') === '1'")
+    tab.open("result 06")
+    assert HOSTILE in tab.part("inputs").text
+    assert tab.wait("[...document.querySelectorAll('[data-part=inputs] img')].every(e => e.naturalWidth)")
+    tab.close()
+    tab.part("reset").click()
+    tab.js("document.querySelector('[data-part=failures]').open = true")
+    assert HOSTILE in tab.part("failed").text
+
+
+def test_the_page_renews_itself(tab: Tab, outbox: Path) -> None:
+    """A running job appears with its curve and its time left, its result takes its place, nothing is reloaded."""
+    tab.js("window.same = true")
+    live = outbox / ".gallery/live.js"
+    idle = live.read_text()
+    job = {
+        "id": "1", "name": HOSTILE, "step": 30, "steps": 100, "epoch": 3, "epochs": 10, "loss": 1234.5, "scale": "",
+        "left": 75.0, "preview": None, "curve": [[1, 9.0, ""], [10, 4.0, ""], [20, 2.0, ""], [30, 1.0, ""]],
+    }  # fmt: skip
+    live.write_text(live_script([job], 2, time.time() + 600, time.time()))
+    tab.js("Object.defineProperty(document, 'hidden', {value: false})")
+    tab.wait("document.querySelector('.job')")
+    assert HOSTILE in tab.part("jobs").text
+    assert "1 min 15 s left" in tab.part("jobs").text
+    assert tab.js("document.querySelector('.job path').getAttribute('d').length > 20")
+    assert "2 waiting" in tab.part("queue").text
+    add(outbox, 50, title="brand new")
+    Gallery(outbox).update()
+    live.write_text(idle)
+    try:
+        tab.wait("[...document.querySelectorAll('.laid .name')].some(e => e.textContent === 'brand new')")
+        tab.wait("!document.querySelector('.job')")
+        assert tab.js("window.same")
+    finally:
+        (outbox / "brand new").rename(outbox.parent / f"brand new {time.monotonic_ns()}")
+        Gallery(outbox).update()
+
+
+def test_only_what_is_near_stands_in_the_page(tab: Tab) -> None:
+    """Scrolled to the end and back, the number of pictures in the page stays small and none near is missing."""
+    chromium.look(tab.driver, 390, 500)
+    time.sleep(0.3)
+    assert tab.js("document.querySelectorAll('.laid .tile').length") < 29
+    tab.js("window.scrollTo(0, 1e6)")
+    tab.wait("[...document.querySelectorAll('.laid .name')].some(e => e.textContent === 'result 00')")
+    assert tab.js("document.querySelectorAll('.laid .tile').length") < 29
+    assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_without_script_everything_is_there(browser: Any, address: str) -> None:
+    """The newest on the page, the others behind links, no empty controls."""
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get(address)
+        assert len(browser.find_elements("css selector", ".tile img")) == 29
+        assert not browser.find_element("css selector", "[data-part=filters]").is_displayed()
+        browser.find_element("css selector", "[data-part=older] a").click()
+        assert len(browser.find_elements("css selector", ".tile img")) == 29
+        assert len(browser.find_elements("css selector", ".failure")) == 1
+        assert [entry["message"] for entry in browser.get_log("browser")] == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
