@@ -7,7 +7,10 @@ something can be done about it, and is said once. ``code`` is stable and stands 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from nst_batch.characters import visible
 
 EXIT_OK = 0
 EXIT_JOB_FAILED = 1
@@ -19,16 +22,18 @@ EXIT_CONFIG = 78
 class NstError(Exception):
     """Base of every error this program raises on purpose.
 
-    ``str(error)`` is one plain line: what and where. ``advice`` is a second one: what to do.
+    ``str(error)`` is what and where, one plain line for each of ``message``; ``advice`` is one more: what to do. Names
+    of other people's files are in them, so whatever could break a line or command a terminal is made visible here.
     """
 
     exit_code = EXIT_JOB_FAILED
 
-    def __init__(self, code: str, message: str, advice: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, code: str, message: str | Sequence[str], advice: str = "") -> None:
+        lines = (message,) if isinstance(message, str) else message
+        self.message = "\n".join(map(visible, lines))
+        super().__init__(self.message)
         self.code = code
-        self.message = message
-        self.advice = advice
+        self.advice = visible(advice)
 
     @property
     def in_one_line(self) -> str:
@@ -57,7 +62,7 @@ class SetupError(NstError):
 class JobError(NstError):
     """One job cannot be done; the daemon goes on. ``retry`` says whether trying again may help."""
 
-    def __init__(self, code: str, message: str, advice: str = "", *, retry: bool = False) -> None:
+    def __init__(self, code: str, message: str | Sequence[str], advice: str = "", *, retry: bool = False) -> None:
         super().__init__(code, message, advice)
         self.retry = retry
 
@@ -84,7 +89,7 @@ class ProblemsError(NstError):
     exit_code = EXIT_CONFIG
 
     def __init__(self, code: str, source: str, problems: tuple[Problem, ...]) -> None:
-        lines = "\n".join(f"{source}: {problem}" for problem in problems)
+        lines = [f"{source}: {problem}" for problem in problems]
         is_sidecar = not code.startswith("config")
         again = "put it into the inbox again; its images have stayed there" if is_sidecar else "try again"
         super().__init__(code, lines, f"correct {source} and {again}")

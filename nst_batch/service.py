@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from types import FrameType, TracebackType
 from typing import Any, Literal, Protocol, Self
 
+from nst_batch.characters import visible
+
 SEND_SECONDS = 1.0  # a service manager that takes longer is not worth stopping the work for
 STATUS_BYTES = 500  # what `systemctl status` can show of a line
 
@@ -81,7 +83,7 @@ class Notifier:
 
 
 def _status(text: str) -> tuple[str, ...]:
-    line = " ".join(text.split()).encode("utf-8", "replace")[:STATUS_BYTES].decode("utf-8", "ignore")
+    line = visible(" ".join(text.split())).encode("utf-8", "replace")[:STATUS_BYTES].decode("utf-8", "ignore")
     return (f"STATUS={line}",) if line else ()
 
 

@@ -322,6 +322,6 @@ def patch_from_pairs(pairs: Sequence[str], source: str = "--set") -> Patch:
         for each in more
     ]
     if patch is None or problems:
-        words = str(problems_error("usage", source, problems))
+        words = problems_error("usage", source, problems).message.split("\n")
         raise UsageError("usage", words, "docs/sidecar.md explains every key")
     return patch

@@ -110,3 +110,33 @@ def test_a_loss_of_one_of_several_scales_says_of_which(capsys: pytest.CaptureFix
     at = progress(epoch=2, scale="96 × 64", total=5524.2)
     Lines().stepped(Stepped(handout(), at, epoch_end=True))
     assert capsys.readouterr().err == "dusk: epoch 2/3 at 96 × 64, loss 5524.2, 1 min 15 s left\n"
+
+
+EVIL = "a\x1b]0;owned\x07\n\u202eb"
+
+
+def test_names_that_command_a_terminal_are_harmless_in_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a bar, beside it and above it; tqdm's own commands are all that is left."""
+    with terminal(24, 80, monkeypatch) as read:
+        bars = Bars()
+        bars.started(handout(EVIL))
+        bars.phased(Phased(handout(EVIL), f"reading {EVIL}"))
+        bars.phased(Phased(None, EVIL))
+        bars.ended(ended(EVIL))
+        bars.close()
+        said = read()
+    assert "a\\x1b]0;owned\\x07\\n\\u202eb: done" in said
+    assert "\x1b]" not in said
+    assert not set("\x07\u202e") & set(said)
+
+
+def test_an_event_is_one_line_of_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever the names and messages in it: no line can be forged."""
+    lines = Lines()
+    lines.started(handout(EVIL))
+    lines.note(EVIL)
+    lines.ended(Ended("id", EVIL, "t", "failed", "code", "first\nsecond", "advice", Path("/outbox/failed")))
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 3
+    assert "first; second; advice" in told
+    assert "\x1b" not in told

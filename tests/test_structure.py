@@ -101,12 +101,12 @@ def test_heavy_libraries_stay_in_their_rooms(library: str) -> None:
         assert library not in {name.split(".")[0] for name in imported(path)}, path
 
 
-def test_only_the_commands_print() -> None:
-    """Everything else returns values and raises errors."""
+def test_one_function_prints() -> None:
+    """It makes names of other people's files harmless; everything else returns values and raises errors."""
     for path in modules():
         calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
         prints = [call for call in calls if isinstance(call, ast.Name) and call.id == "print"]
-        assert not prints or room(path) == "cli", path
+        assert not prints or path == ROOT / "cli" / "terminal.py", path
 
 
 def test_modules_have_one_duty_and_fit_a_few_screens() -> None:

@@ -7,6 +7,7 @@ what, where, what to do. A traceback only with ``--debug``.
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from nst_batch import __version__
 from nst_batch.cli import check, control, demo, doctor, run, schema, status, streams, stylize
+from nst_batch.cli.terminal import Parser, VisibleFormatter, say, say_lines
 from nst_batch.errors import EXIT_OK, NstError
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -36,7 +38,7 @@ Exit codes: 0 fine, 1 a job failed, 2 usage, 75 not now (busy, paused, disk full
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog="nst-batch",
         description="An unattended style-transfer studio: pictures and a sidecar in, paintings out.",
         epilog=EPILOG,
@@ -61,10 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     streams.open_missing()
     streams.make_log_lenient()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has not our letters
     arguments = parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.DEBUG if arguments.debug else logging.INFO, format="%(message)s", stream=sys.stderr
-    )
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(VisibleFormatter("%(message)s"))
+    logging.basicConfig(level=logging.DEBUG if arguments.debug else logging.INFO, handlers=[log])
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -73,15 +77,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except KeyboardInterrupt:
-        print("nst-batch: interrupted", file=sys.stderr)
+        say("nst-batch: interrupted", error=True)
         return EXIT_INTERRUPTED
     except Exception as error:
         if arguments.debug:
-            raise
+            say_lines(traceback.format_exc(), error=True)
         told = error if isinstance(error, NstError) else unforeseen(error)
-        for line in (told.message, told.advice):
+        for line in (*told.message.split("\n"), told.advice):
             if line:
-                print(f"nst-batch: {line}", file=sys.stderr)
+                say(f"nst-batch: {line}", error=True)
         return told.exit_code
     return code
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst_batch import images
-from nst_batch.cli.terminal import plural
+from nst_batch.cli.terminal import plural, say
 from nst_batch.config import Config, load_config
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, ProblemsError, UsageError
 from nst_batch.filetree import DiskTree
@@ -53,19 +52,19 @@ def run(arguments: argparse.Namespace) -> int:
         if not path.is_symlink() and not path.is_file():
             what = "is not a file" if path.exists() else "there is no such file"
             raise UsageError("sidecar_missing", f"{path}: {what}", "give the path of a sidecar")
-    print(f"config    {config.source or 'none: built-in defaults'}: ok")
+    say(f"config    {config.source or 'none: built-in defaults'}: ok")
     paths = arguments.sidecar
     if not paths:
         below = sorted(_files_below(config.inbox), key=lambda path: natural_key(str(path)))
         paths = [path for path in below if is_sidecar(path.name)]
         for path in below:
             if why := passed_over(path.name):
-                print(f"note      {path}: not taken: {why}")
+                say(f"note      {path}: not taken: {why}")
     if not paths:
-        print(f"sidecars  none in {config.inbox}")
+        say(f"sidecars  none in {config.inbox}")
     wrong = sum(not _check_sidecar(path, config) for path in paths)
     if wrong:
-        print(f"nst-batch: {plural(wrong, 'sidecar')} of {len(paths)} not right", file=sys.stderr)
+        say(f"nst-batch: {plural(wrong, 'sidecar')} of {len(paths)} not right", error=True)
     return EXIT_JOB_FAILED if wrong else EXIT_OK
 
 
@@ -99,9 +98,9 @@ def _check_sidecar(path: Path, config: Config) -> bool:
 
 
 def _wrong(path: Path, *lines: str) -> bool:
-    print(f"sidecar   {path}: wrong")
+    say(f"sidecar   {path}: wrong")
     for line in lines:
-        print(f"          {line}")
+        say(f"          {line}")
     return False
 
 
@@ -119,12 +118,12 @@ def _report(path: Path, expansion: Expansion, config: Config) -> bool:
         line, job_is_fine = _job_line(job, config)
         lines.append(line)
         fine = fine and job_is_fine
-    print(f"sidecar   {path}: {'ok' if fine else 'wrong'}, {plural(len(expansion.jobs), 'job')}")
+    say(f"sidecar   {path}: {'ok' if fine else 'wrong'}, {plural(len(expansion.jobs), 'job')}")
     for line in lines:
-        print(f"          {line}")
+        say(f"          {line}")
     for missing in expansion.missing:
         hint = f"; {missing.hint}" if missing.hint else ""
-        print(f"          line {missing.line}, {missing.role}: {missing.why}{hint}")
+        say(f"          line {missing.line}, {missing.role}: {missing.why}{hint}")
     return fine
 
 

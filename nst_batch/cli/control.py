@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from nst_batch.cli.terminal import say
 from nst_batch.config import load_config
 from nst_batch.errors import EXIT_OK, UsageError
 from nst_batch.names import fold
@@ -66,9 +67,9 @@ def _control(arguments: argparse.Namespace, action: Action, what: str) -> int:
         if fold(name) not in known:
             raise UsageError("job_unknown", f"{name}: there is no such job", "nst-batch status lists those there are")
         write_control(config, name, action)
-        print(f"{name} {what}")
+        say(f"{name} {what}")
     if holder(config.inbox) is None:
-        print("no daemon is running: it is done when the next one starts")
+        say("no daemon is running: it is done when the next one starts")
     return EXIT_OK
 
 
@@ -77,18 +78,18 @@ def run_retry(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     for name in arguments.job:
         folder = retry_job(config, name)
-        print(f"{name} is back in {folder}")
+        say(f"{name} is back in {folder}")
     return EXIT_OK
 
 
 def run_pause(arguments: argparse.Namespace) -> int:
     """Write ``inbox/PAUSE``."""
-    print(f"paused: no new job starts while {pause(load_config(arguments.config))} stands")
+    say(f"paused: no new job starts while {pause(load_config(arguments.config))} stands")
     return EXIT_OK
 
 
 def run_resume(arguments: argparse.Namespace) -> int:
     """Remove ``inbox/PAUSE``."""
     there = resume(load_config(arguments.config))
-    print("resumed" if there else "it was not paused")
+    say("resumed" if there else "it was not paused")
     return EXIT_OK

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from nst_batch.cli.listeners import Bars, Lines
-from nst_batch.cli.terminal import muted_libraries
+from nst_batch.cli.terminal import muted_libraries, say
 from nst_batch.config import Config, load_config
 from nst_batch.daemon import Daemon, Once
 from nst_batch.errors import EXIT_OK, SetupError
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     device = list(base.device) if isinstance(base.device, tuple) else base.device
     config = {"weights": weights, "device": device, "watch": {"settle_seconds": 1}}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    print(f"drawing the sample pair into {inbox} ...", file=sys.stderr)
+    say(f"drawing the sample pair into {inbox} ...", error=True)
     rate = _in_a_child(inbox, choose_devices(base.device, installed_gpus())[0])
     sidecar = {
         "content": CONTENT_NAME,
@@ -91,11 +91,11 @@ def run(arguments: argparse.Namespace) -> int:
     if isinstance(seen.listener, Bars):
         seen.listener.close()
     for ended in seen.done:
-        print(f"The picture: {ended.folder / f'{ended.title}.png'}")
-        print(f"Beside it: its epochs, loss.json and loss.svg; {folder / 'outbox' / 'index.html'} shows everything.")
+        say(f"The picture: {ended.folder / f'{ended.title}.png'}")
+        say(f"Beside it: its epochs, loss.json and loss.svg; {folder / 'outbox' / 'index.html'} shows everything.")
     if weights == UNTRAINED and code == EXIT_OK:
-        print("It was painted by the untrained network, which hatches rather than paints. For the real thing:")
-        print(f"  {missing.advice if missing else 'say weights: auto in the config'}")
+        say("It was painted by the untrained network, which hatches rather than paints. For the real thing:")
+        say(f"  {missing.advice if missing else 'say weights: auto in the config'}")
     return code
 
 
@@ -130,15 +130,15 @@ def _weights(config: Config) -> tuple[str, SetupError | None]:
     """What the demo paints with, and why it is the untrained network though ``auto`` was asked for."""
     if config.weights == UNTRAINED:
         return UNTRAINED, None
-    print("looking for VGG19's weights ...", file=sys.stderr)
+    say("looking for VGG19's weights ...", error=True)
     try:
         location = locate_weights(config.weights)
     except SetupError as error:
         if config.weights != "auto":
             raise
-        print(f"{error.message}; going on with the untrained network", file=sys.stderr)
+        say(f"{error.message}; going on with the untrained network", error=True)
         return UNTRAINED, error
-    print(f"weights: {location.path}", file=sys.stderr)
+    say(f"weights: {location.path}", error=True)
     return config.weights, None
 
 

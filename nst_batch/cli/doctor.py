@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from nst_batch.cli.terminal import say
 from nst_batch.config import load_config
 from nst_batch.doctor import examine, worst
 from nst_batch.errors import EXIT_CONFIG, EXIT_OK
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     checks = []
     for check in examine(load_config(arguments.config)):
         checks.append(check)
-        print(f"{MARKS[check.state]}  {check.name}: {check.what}", flush=True)
+        say(f"{MARKS[check.state]}  {check.name}: {check.what}")
         if check.advice:
-            print(f"      {check.advice}")
+            say(f"      {check.advice}")
     return EXIT_CONFIG if worst(checks) == "bad" else EXIT_OK

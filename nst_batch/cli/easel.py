@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from nst_batch.cli.terminal import room_for_bars, whereabouts
+from nst_batch.characters import visible
+from nst_batch.cli.terminal import room_for_bars, say, whereabouts
 
 if TYPE_CHECKING:
     from nst_batch.generation import Progress, Wish
@@ -70,14 +71,14 @@ class Easel:
     def say(self, what: str, **fields: object) -> None:
         """Show a phase; everything else is for the daemon."""
         if what == "phase":
-            self._bar.set_description_str(str(fields["phase"]))
+            self._bar.set_description_str(visible(str(fields["phase"])))
 
     def step(self, progress: Progress, *, epoch_end: bool) -> None:
         """Move the bar; elsewhere than on a terminal a line an epoch."""
         line = whereabouts(progress._asdict())
         if self._bar.disable:
             if epoch_end:
-                print(line, file=sys.stderr, flush=True)
+                say(line, error=True)
             return
         self._bar.total, self._bar.n = progress.steps, progress.step
         self._bar.set_description_str("painting", refresh=False)

@@ -7,7 +7,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nst_batch.cli.terminal import plural, room_for_bars, whereabouts
+from nst_batch.characters import visible
+from nst_batch.cli.terminal import plural, room_for_bars, say, whereabouts
 from nst_batch.crew import Phased, Stepped
 from nst_batch.report.markup import shorten
 from nst_batch.spool import Ended, HandOut
@@ -22,7 +23,8 @@ def end_line(ended: Ended) -> str:
     if ended.state == "cancelled":
         return f"{ended.name}: cancelled, its inputs are in {ended.folder}"
     advice = f"; {ended.advice}" if ended.advice else ""
-    return f"{ended.name}: failed ({ended.code}): {ended.message}{advice}; its inputs are in {ended.folder}"
+    what = "; ".join(ended.message.splitlines())
+    return f"{ended.name}: failed ({ended.code}): {what}{advice}; its inputs are in {ended.folder}"
 
 
 class Lines:
@@ -30,7 +32,7 @@ class Lines:
 
     def note(self, text: str) -> None:
         """Print a line."""
-        print(text, file=sys.stderr, flush=True)
+        say(text, error=True)
 
     def queue(self, running: int, waiting: int, done: int, failed: int) -> None:
         """The queue is told by its jobs' own lines."""
@@ -65,7 +67,7 @@ class Bars:
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
-        tqdm.write(text, file=sys.stderr)
+        tqdm.write(visible(text), file=sys.stderr)
 
     def queue(self, running: int, waiting: int, done: int, failed: int) -> None:
         """Renew the queue's line."""
@@ -80,7 +82,7 @@ class Bars:
         assert spec is not None  # a sidecar that could not be understood is never handed out
         self._jobs[handout.job.id] = tqdm(
             total=spec.settings.epochs * spec.settings.steps_per_epoch,
-            desc=shorten(handout.job.name, NAME_COLUMNS),
+            desc=shorten(visible(handout.job.name), NAME_COLUMNS),
             position=len(self._jobs) + 1,
             leave=False,
             bar_format="{desc}: {percentage:3.0f}%|{bar}| step {n_fmt}/{total_fmt}{postfix}",
@@ -99,7 +101,7 @@ class Bars:
         if event.handout is None:
             self.note(event.phase)
         elif (bar := self._jobs.get(event.handout.job.id)) is not None:
-            bar.set_postfix_str(event.phase)
+            bar.set_postfix_str(visible(event.phase))
 
     def ended(self, ended: Ended) -> None:
         """Close the job's bar and say where the result is."""

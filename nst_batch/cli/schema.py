@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from nst_batch.cli.terminal import say_lines
 from nst_batch.config import config_schema, sidecar_schema
 from nst_batch.errors import EXIT_OK
 
@@ -37,5 +38,5 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the schema."""
     schema = sidecar_schema() if arguments.what == "sidecar" else config_schema()
-    print(json.dumps(schema, indent=2))
+    say_lines(json.dumps(schema, indent=2))
     return EXIT_OK

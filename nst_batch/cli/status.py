@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nst_batch.cli.terminal import duration, plural
+from nst_batch.characters import visible_lines
+from nst_batch.cli.terminal import duration, plural, say, say_lines
 from nst_batch.config import Config, load_config
 from nst_batch.errors import EXIT_OK
 from nst_batch.queue_state import STATE_NAME, Pace, state
@@ -39,9 +40,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the status."""
     facts = gather(load_config(arguments.config))
     if arguments.json:
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        text = json.dumps(facts, indent=2, ensure_ascii=False)
+        # What would have to be escaped is escaped as JSON has it.
+        say_lines(text if text == visible_lines(text) else json.dumps(facts, indent=2))
     else:
-        print("\n".join(lines(facts)))
+        for line in lines(facts):
+            say(line)
     return EXIT_OK
 
 

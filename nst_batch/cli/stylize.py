@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nst_batch import images
 from nst_batch.cli.easel import Easel, Interrupts
-from nst_batch.cli.terminal import muted_libraries
+from nst_batch.cli.terminal import muted_libraries, say
 from nst_batch.config import Config, load_config
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, SetupError, UsageError
 from nst_batch.job import (
@@ -157,17 +156,17 @@ def _prepare(workshop: Path, files: Files, settings: Settings, title: str, asked
 def _paint(
     config: Config, limits: images.ImageLimits, spec: JobSpec, workshop: Path, arguments: argparse.Namespace
 ) -> int:
-    print(f"loading TensorFlow and the weights for {spec.title} ...", file=sys.stderr)
+    say(f"loading TensorFlow and the weights for {spec.title} ...", error=True)
     running = workshop / "running"
     outcome = _generate(config, limits, spec, workshop, show=arguments.show)
     if outcome is None or outcome.state == "cancelled":
-        print("nst-batch: ended without a result", file=sys.stderr)
+        say("nst-batch: ended without a result", error=True)
         return EXIT_JOB_FAILED
     if outcome.state == "failed":
         raise JobError(outcome.code, outcome.message, outcome.advice)
     (running / MANIFEST_NAME).write_text(manifest(spec, outcome, attempts=1))
     target = _publish(running, arguments.output, spec.title)
-    print(target / str(outcome.final))
+    say(str(target / str(outcome.final)))
     return EXIT_OK
 
 
@@ -177,7 +176,7 @@ def _generate(
     devices = choose_devices(config.device, installed_gpus())
     os.environ.update(devices[0].environment)  # TensorFlow then sees this device alone, as in a worker
     for note in left_aside(os.environ):
-        print(note, file=sys.stderr)
+        say(note, error=True)
     with muted_libraries(unless=logging.getLogger().isEnabledFor(logging.DEBUG)):
         from nst_batch.generation import run_job  # noqa: PLC0415 - loads TensorFlow
 
@@ -190,7 +189,7 @@ def _generate(
             (instead,), _ = without(devices[:1], devices[0], error.advice)
             studio = _open_studio(config, limits, instead)
     for note in studio.notes:
-        print(note, file=sys.stderr)
+        say(note, error=True)
     steps = spec.settings.epochs * spec.settings.steps_per_epoch
     with Easel(steps=steps, show=show) as easel, Interrupts() as interrupts:
         end = run_job(studio, workshop, workshop, workshop / "running", interrupts, easel)

@@ -4,12 +4,48 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from nst_batch.characters import visible, visible_lines
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Print one line, as a result or (``error``) beside it; what could command the terminal is made visible.
+
+    Everything that the program prints goes through here, for names and texts of other people are in most of it.
+    """
+    print(visible(text), file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def say_lines(text: str, *, error: bool = False) -> None:
+    """As :func:`say`, for a text of several lines."""
+    for line in text.rstrip("\n").split("\n"):
+        say(line, error=error)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints, which hold what was typed, are made visible too."""
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """All that argparse prints comes by here."""
+        say_lines(message, error=file is not sys.stdout)
+
+
+class VisibleFormatter(logging.Formatter):
+    """What libraries log, made visible."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See :class:`logging.Formatter`."""
+        return visible_lines(super().format(record))
 
 
 def duration(seconds: float) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from nst_batch import names
+from nst_batch.characters import visible_lines
 from nst_batch.job import ERROR_NAME, LOSS_NAME, MANIFEST_NAME
 from nst_batch.spool.book import Claim, read_model
 from nst_batch.spool.claim import Claimer
@@ -154,7 +155,7 @@ class Publisher:
         self._fs.step("fail.stripped")
         self._fill_input(claim, job, running, images=True)
         text = f"{ending.code}: {ending.message}\n" + (f"{ending.advice}\n" if ending.advice else "")
-        for name, data in {**files, ERROR_NAME: text.encode(errors="replace")}.items():
+        for name, data in {**files, ERROR_NAME: visible_lines(text).encode()}.items():
             self._fs.replace(running / name, data)
         self._fs.fsync_tree(running)
         self._fs.step("fail.built")
