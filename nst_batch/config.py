@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from nst_batch.config_model import ConfigFile, Defaults, Hooks, Jobs, Limits, Wa
 from nst_batch.errors import Problem, SetupError
 from nst_batch.settings import Patch, conflicts, resolve
 from nst_batch.sidecar import SidecarRules, sidecar_schema
-from nst_batch.yamlmarks import Marked, load, problems_error
+from nst_batch.yamlmarks import Marked, load, problems_error, shown
 from nst_batch.yamlmodels import (
     Expected,
     StrictModel,
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 CONFIG_NAME = "config.yaml"
+_MISNAMED = ("config.yml", "config.yaml.txt", "config.yml.txt")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 CONFIG_VARIABLE = "NST_BATCH_CONFIG"
 NOWHERE = Path("(the working folder, which has been removed)")
 MAX_CONFIG_KB = 256
@@ -102,7 +105,14 @@ def find_config(
                 )
             return path
     path = here / CONFIG_NAME
-    return path if path.is_file() else None
+    if path.is_file():
+        return path
+    for other in _MISNAMED:
+        if (here / other).is_file():
+            what = f"{here / other} is not read: a config is {CONFIG_NAME}"
+            fix = f"rename it, or make an empty {CONFIG_NAME} beside it if it is not meant for nst_batch"
+            raise SetupError("config_missing", what, fix)
+    return None
 
 
 def load_config(
@@ -148,7 +158,7 @@ def parse_config(text: bytes | str, path: Path) -> Config:
         hooks=_hooks_from(folder, file.hooks),
         source=path,
     )
-    problems = [*_folder_problems(config, marked), *_default_problems(config, marked)]
+    problems = [*_path_problems(marked), *_folder_problems(config, marked), *_default_problems(config, marked)]
     if problems:
         raise problems_error("config_invalid", str(path), problems)
     return config
@@ -179,6 +189,25 @@ def _output_of(defaults: Defaults) -> str:
 def _default_problems(config: Config, marked: Marked) -> list[Problem]:
     settings = resolve(config.defaults)
     return [problem_at(marked, ("defaults", *fault.path), fault.what, fault.fix) for fault in conflicts(settings)]
+
+
+def _path_problems(marked: Marked) -> list[Problem]:
+    """Paths that mean something to a shell or to Windows, and would be odd names here."""
+    library = marked.data.get("library") or []
+    named = [((key,), marked.data.get(key)) for key in ("inbox", "outbox", "weights")]
+    places: list[tuple[tuple[str | int, ...], Any]] = [
+        *named,
+        *((("library", n), name) for n, name in enumerate(library)),
+    ]
+    problems = []
+    for place, name in places:
+        if isinstance(name, str) and name.startswith("$"):
+            fix = "write the path itself; ~ is the home folder"
+            problems.append(problem_at(marked, place, f"{shown(name)} is taken as it stands, $ and all", fix))
+        elif isinstance(name, str) and _DRIVE.match(name):
+            fix = "write the path as this system has it, such as /mnt/c/pictures"
+            problems.append(problem_at(marked, place, f"{shown(name)} is a path of Windows", fix))
+    return problems
 
 
 def _folder_problems(config: Config, marked: Marked) -> list[Problem]:

@@ -13,6 +13,7 @@ from nst_batch.yamlmodels import Expected, Fault, StrictModel, faults_error, one
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])")
+_IN_WORDS = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?|rs?)?|d(?:ays?)?)\.?")
 _LONGEST = 366 * 86400.0
 
 
@@ -24,7 +25,9 @@ def _read_duration(value: object) -> float:
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         seconds = float(value)
     else:
-        raise faults_error(Fault(f"must be seconds or a duration such as 10m, 1h or 2d, not {shown(value)}"))
+        words = _IN_WORDS.fullmatch(value.lower()) if isinstance(value, str) else None
+        fix = f"write {words[1]}{words[2][0]}" if words else ""
+        raise faults_error(Fault(f"must be seconds or a duration such as 10m, 1h or 2d, not {shown(value)}", fix))
     if not 0 <= seconds <= _LONGEST:
         raise faults_error(Fault(f"must be from 0 seconds to a year, not {shown(value)}"))
     return seconds

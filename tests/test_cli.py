@@ -97,6 +97,17 @@ def test_check_sees_what_the_daemon_would_refuse(house: House, capsys: pytest.Ca
     assert "2 epochs of 2 steps" in told.out
 
 
+@pytest.mark.parametrize(("name", "said"), [("dusk.yaml.txt", "rename it to dusk.yaml"), ("dusk.json", "NAME.yaml")])
+def test_check_says_of_a_file_that_the_daemon_would_not_take_that_it_would_not(
+    house: House, name: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However right the text in it is."""
+    house.pair("dusk")
+    (house.inbox / "dusk.yaml").rename(house.inbox / name)
+    assert main(["check", str(house.inbox / name), "--config", str(house.config)]) == 1
+    assert said in capsys.readouterr().out
+
+
 def test_check_keeps_out_of_the_daemons_own_folder(
     house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

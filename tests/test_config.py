@@ -115,7 +115,12 @@ def test_home(monkeypatch):
         ("watch: []", "a mapping of keys"),
         ("watch: {settle: 5}", "did you mean 'settle_seconds'"),
         ("watch: {settle_seconds: -1}", "from 0 seconds"),
-        ("watch: {settle_seconds: 5 minutes}", "such as 10m"),
+        ("watch: {settle_seconds: 5 minutes}", "such as 10m, 1h or 2d, not '5 minutes'; write 5m"),
+        ("watch: {settle_seconds: 90 Sec.}", "write 90s"),
+        ("watch: {incomplete_after: 2 hours}", "write 2h"),
+        ("watch: {incomplete_after: 2 months}", "such as 10m, 1h or 2d, not '2 months'"),
+        ("inbox: $HOME/in", "inbox: '$HOME/in' is taken as it stands"),
+        ("library: [a, 'C:\\styles']", "library.1: 'C:\\styles' is a path of Windows"),
         ("watch: {settle_seconds: true}", "such as 10m"),
         ("watch: {settle_seconds: .inf}", "from 0 seconds"),
         ("watch: {incomplete_after: .nan}", "from 0 seconds"),
@@ -175,6 +180,18 @@ def test_found_in_order(tmp_path):
     assert find_config(None, environ={}, cwd=tmp_path) is None
     config = load_config(None, environ={}, cwd=tmp_path)
     assert (config.source, config.inbox) == (None, tmp_path / "inbox")
+
+
+@pytest.mark.parametrize("name", ["config.yml", "config.yaml.txt"])
+def test_a_config_by_another_name_is_not_passed_over_in_silence(tmp_path, name):
+    """Its inbox would be another one than the person thinks."""
+    (tmp_path / name).write_text("inbox: there\n")
+    with pytest.raises(SetupError) as caught:
+        find_config(None, environ={}, cwd=tmp_path)
+    assert name in caught.value.message
+    assert "rename it" in caught.value.advice
+    (tmp_path / "config.yaml").touch()
+    assert find_config(None, environ={}, cwd=tmp_path) == tmp_path / "config.yaml"
 
 
 def test_paths_are_relative_to_the_file(tmp_path):

@@ -175,6 +175,7 @@ def test_a_gpu_whose_packages_are_missing_is_known_by_its_device_file(tmp_path: 
     [
         (Answer(1, "", "Traceback …\nModuleNotFoundError: No module named 'tensorflow'\n"), "No module named"),
         (Answer(-4, "", ""), "illegal instruction"),
+        (Answer(-6, "", "F0 parse_flags_from_env.cc:234] Unknown flag in TF_XLA_FLAGS: --x\n"), "TF_XLA_FLAGS: --x"),
         (Answer(0, "no json", ""), "cannot be imported"),
         (Answer(0, "", ""), "cannot be imported"),
         (None, "did not load within"),

@@ -76,6 +76,9 @@ def _files_below(inbox: Path) -> Iterator[Path]:
 
 
 def _check_sidecar(path: Path, config: Config) -> bool:
+    if not is_sidecar(path.name):
+        what = "its name is no sidecar's, which are NAME.yaml and NAME.yml, not hidden and no copies under way"
+        return _wrong(path, passed_over(path.name) or what)
     if path.is_symlink():
         return _wrong(path, "it is a symbolic link, and links are not followed; put the file itself there")
     try:

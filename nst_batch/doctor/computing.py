@@ -137,7 +137,10 @@ def _broken_tensorflow(answer: Answer | None) -> Check:
     if answer.status == -4:
         what = "its import ended with an illegal instruction: this processor lacks AVX"
         return Check("TensorFlow", "bad", what, "use a machine with AVX, or build TensorFlow for this one")
-    return Check("TensorFlow", "bad", f"cannot be imported: {_last_line(answer)}", _INSTALL)
+    last = _last_line(answer)
+    flags = re.search(r"[Uu]nknown flags? in (?:env: |environment variable )?(\w+)", last)
+    advice = f"correct the environment variable {flags[1]}, or unset it" if flags else _INSTALL
+    return Check("TensorFlow", "bad", f"cannot be imported: {last}", advice)
 
 
 def opencv(machine: Machine) -> Check:
