@@ -34,6 +34,15 @@ def called(char: str) -> str:
     return f"U+{ord(char):04X} {name}".rstrip()
 
 
+def is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8; one that is not could stand in no sidecar, log or job.json."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def visible(text: str) -> str:
     r"""``text`` on one line of a terminal or a log: what could break it or command it is written as ``\x1b``.
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
-from nst_batch.characters import loose
+from nst_batch.characters import is_text, loose
 
 Kind = Literal["file", "folder", "link", "other"]
 
@@ -77,7 +77,7 @@ class DiskTree(_Alike):
         try:
             with os.scandir(self.root / folder) as entries:
                 for entry in entries:
-                    if entry.name.isascii() or _is_text(entry.name):
+                    if entry.name.isascii() or is_text(entry.name):
                         found[entry.name] = _kind_of_entry(entry)
         except (FileNotFoundError, NotADirectoryError):
             return {}
@@ -113,14 +113,6 @@ class ListingTree(_Alike):
                 above, _, name = path.rpartition("/")
                 self._names.setdefault(above, {})[name] = entry.kind
         return self._names.get(folder, {})
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _kind_of(mode: int) -> Kind:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection
 
-from nst_batch.characters import unfit
+from nst_batch.characters import is_text, unfit
 from nst_batch.errors import UsageError
 
 MAX_TITLE_BYTES = 200
@@ -212,13 +212,15 @@ def is_image(name: str) -> bool:
 
 def is_sidecar(name: str) -> bool:
     """Whether a file of this name is a sidecar."""
-    return suffix(name) in SIDECAR_SUFFIXES and not is_temporary(name) and not _CONFLICT.search(name)
+    return suffix(name) in SIDECAR_SUFFIXES and not is_temporary(name) and not _CONFLICT.search(name) and is_text(name)
 
 
 def passed_over(name: str) -> str:
     """Why a file that looks meant as a sidecar is not taken for one, and what to do; "" for every other file."""
     if is_temporary(name):
         return ""
+    if suffix(name) in SIDECAR_SUFFIXES and not is_text(name):
+        return "its name is not UTF-8: rename it"
     if suffix(name) == ".txt" and is_sidecar(name[:-4]):
         return f"it ends with .txt, which the file manager may hide: rename it to {name[:-4]}"
     if suffix(name) in SIDECAR_SUFFIXES and not is_sidecar(name):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
+from nst_batch.characters import told
 from nst_batch.errors import Problem, ProblemsError, UsageError
 from nst_batch.names import (
     DEFAULT_TEMPLATE,
@@ -233,7 +234,7 @@ def _find(
 ) -> list[FileRef]:
     found: list[FileRef] = []
     for reference in references:
-        why = f"no image matches {reference}" if is_glob(reference) else f"there is no {reference}"
+        why = f"no image matches {reference}" if is_glob(reference) else f"there is no {told(reference)}"
         try:
             files = resolver.find(reference, role)
         except PermissionError as error:

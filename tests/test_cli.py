@@ -270,3 +270,13 @@ def test_errors_show_a_traceback_only_when_asked(tmp_path: Path, capsys: pytest.
     assert "Traceback" not in capsys.readouterr().err
     assert main([*words, "--debug"]) == 78
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_status_tells_why_it_is_the_cpu() -> None:
+    """What the daemon said once at its start can be read all night."""
+    from nst_batch.cli.status import lines
+    from nst_batch.queue_state import Pace, state
+
+    facts = state(None, (), (), Pace(), None, 1, ("painted on the CPU: a GPU is of no use",))
+    told = list(lines({"daemon": "pid 1", "outbox": "/outbox", "done": [], "failed": [], **facts}))
+    assert "note     painted on the CPU: a GPU is of no use" in told

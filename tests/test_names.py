@@ -222,6 +222,7 @@ def test_kinds_of_names():
         "dusk (copy: conflict #1 on 2026-01-31).yaml",
         "dusk.yaml.txt",
         "dusk.yml.TXT",
+        "caf\udce9.yaml",
     ],
 )
 def test_what_only_looks_like_a_sidecar_is_passed_over_with_a_word(name):

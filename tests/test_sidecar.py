@@ -278,6 +278,15 @@ def test_on_real_files(tmp_path):
     assert [job.title for job in found] == ["img2-s", "img10-s"]
 
 
+def test_a_character_that_nobody_sees_in_a_name_that_was_typed_is_named(tmp_path):
+    """Copied from a web page, say; the name that is there looks the same."""
+    (tmp_path / "waves.png").touch()
+    request = parse_sidecar("content: wav\u200bes.png\nstyle: waves.png\n", "a.yaml")
+    (missing,) = expand(request, FileResolver(DiskTree(tmp_path))).missing
+    assert "with U+200B zero width space" in missing.why
+    assert missing.hint == "did you mean waves.png?"
+
+
 @pytest.mark.parametrize(
     ("written", "hint"),
     [

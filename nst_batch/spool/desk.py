@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 
 from nst_batch import names
+from nst_batch.characters import is_text
 from nst_batch.config import Config
 from nst_batch.spool import control
 from nst_batch.spool.control import PAUSE_NAME, Control
@@ -194,9 +195,10 @@ class Desk:
 
     def _remark(self) -> None:
         listing = self._listing
-        self._say_once(
-            "ignored", listing.ignored, "{} is ignored: a temporary, hidden or system's name", "names are ignored"
-        )
+        unnamed = {path for path in listing.ignored if not is_text(path)}
+        others = listing.ignored - unnamed
+        self._say_once("ignored", others, "{} is ignored: a temporary, hidden or system's name", "names are ignored")
+        self._say_once("no text", unnamed, "{} is ignored: its name is not UTF-8; rename it", "names are not UTF-8")
         last = ((path, path.rpartition("/")[2]) for path in listing.entries)
         passed = [f"{path} is not taken: {why}" for path, name in last if (why := names.passed_over(name))]
         self._say_once("passed over", passed, "{}", "files are not taken")

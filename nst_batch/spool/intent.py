@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from nst_batch import names
+from nst_batch.characters import told
 from nst_batch.images.files import MEGA, ImageLimits, too_large
 from nst_batch.spool.layout import STORED_NAME_BYTES, claim_id, shorten, unique_file
 from nst_batch.spool.listing import Entry
@@ -180,7 +181,8 @@ def _trouble(item: WantedInput, where: int | None) -> Ending | None:
     if where is not None:
         return None
     if item.source is None:
-        code, message = "image_missing", f"the image {item.ref} is not there" + (f"; {item.hint}" if item.hint else "")
+        code, message = "image_missing", f"the image {told(item.ref)} is not there"
+        message += f"; {item.hint}" if item.hint else ""
     else:
         code, message = "image_unreadable", f"no permission to read {item.source.path}"
     return Ending("failed", code, message, _ADVICE[code])

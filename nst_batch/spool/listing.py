@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from nst_batch.characters import is_text
 from nst_batch.spool.primitives import Identity
 from nst_batch.spool.trouble import InboxLost, is_one_files
 
@@ -108,11 +109,4 @@ class Lister:
                 entries[path] = Entry(kind, identity, status.st_ctime_ns)
 
     def _left_out(self, name: str) -> bool:
-        if name.startswith(".") or self.is_temporary(name):
-            return True
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            # A name that is not UTF-8 cannot stand in a sidecar, a log or job.json.
-            return True
-        return False
+        return name.startswith(".") or self.is_temporary(name) or not is_text(name)

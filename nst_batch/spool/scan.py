@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nst_batch import names
+from nst_batch.characters import told
 from nst_batch.errors import NstError
 from nst_batch.spool.listing import Entry, Listing
 from nst_batch.spool.pair import Broken, Ready, Scan, Waiting
@@ -337,7 +338,7 @@ class Scanner:
             # No listing of the inbox tells of a right granted or of a library's new file: look again before long.
             changes.append(at.mono + LOOK_AGAIN_SECONDS)
         hints = {item.ref: item.hint for item in known.wanted.lacking.inputs} if known.wanted.lacking else {}
-        said = [f"{what} ({hints[what]})" if hints.get(what) else what for what in lacking[:NAMES_SHOWN]]
+        said = [told(what) + (f" ({hints[what]})" if hints.get(what) else "") for what in lacking[:NAMES_SHOWN]]
         shown = ", ".join(said) + (" …" if len(lacking) > NAMES_SHOWN else "")
         words = "missing" if kind == "missing" else "no permission to read"
         return Waiting(path, known.names, kind, f"{words}: {shown}", at.wall + left)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -427,3 +428,11 @@ def test_sidecars_that_are_passed_over_are_told_once_with_what_to_do(world: Worl
     view = world.look()
     assert not view.ready
     assert not view.waiting
+
+
+def test_a_name_that_is_no_text_is_told_with_what_to_do(world: World) -> None:
+    """A ZIP of an old Windows makes such names; nothing could speak of them."""
+    (world.inbox / os.fsdecode(b"caf\xe9.yaml")).write_text("content: x.jpg\nstyle: x.jpg\n")
+    world.look()
+    (note,) = world.notes
+    assert "its name is not UTF-8; rename it" in note
