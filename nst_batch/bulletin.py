@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 from datetime import datetime
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import Any
 from nst_batch.crew import Crew
 from nst_batch.job import JobSpec, Outcome, manifest
 from nst_batch.listener import Listener
-from nst_batch.queue_state import STATE_NAME, Pace, state
+from nst_batch.queue_state import STATE_NAME, Pace, encoded, state
 from nst_batch.service import Notifier
 from nst_batch.showcase import Showcase
-from nst_batch.spool import Ended, Ending, Moment, Spool, View
+from nst_batch.spool import Ended, Ending, Moment, Spool, View, Waiting
 
 STATE_SECONDS = 1.0
+STATE_BYTES_A_SECOND = 200_000  # a state of thousands of jobs is written less often
+MANY = 20  # sidecars of which it is said at once for what they wait; of more there is one line
 
 
 class Bulletin:
@@ -28,18 +30,29 @@ class Bulletin:
         self._notifier = notifier
         self._done = self._failed = 0
         self._state_due = 0.0
-        self._last_state = ""
+        self._shown: tuple[object, ...] = ()  # what the facts were made of
+        self._facts: dict[
+            str, Any
+        ] = {}  # all that the state says, but for the waiting jobs, of which it has the number
+        self._state_rests = 0.0  # it is not written again before then
+        self._written = b""  # a digest of the state
         self._showcase = Showcase(spool, outbox, listener.note)
         self._waits: dict[str, str] = {}
+        self._told: tuple[Waiting, ...] = ()
         self.pace = Pace()
 
     def tell_waits(self, view: View) -> None:
         """Say once of each sidecar for what it waits, and until when."""
+        if view.waiting is self._told:
+            return
+        self._told = view.waiting
         waits = {pair.sidecar: pair for pair in view.waiting if pair.kind != "settling"}
-        for sidecar, pair in waits.items():
-            if self._waits.get(sidecar) != pair.why:
-                until = "" if pair.until is None else f", until {datetime.fromtimestamp(pair.until):%d %b %H:%M}"
-                self._listener.note(f"{sidecar} waits{until}: {pair.why}")
+        new = [pair for sidecar, pair in waits.items() if self._waits.get(sidecar) != pair.why]
+        for pair in new[:MANY]:
+            until = "" if pair.until is None else f", until {datetime.fromtimestamp(pair.until):%d %b %H:%M}"
+            self._listener.note(f"{pair.sidecar} waits{until}: {pair.why}")
+        if len(new) > MANY:
+            self._listener.note(f"{len(new) - MANY} more sidecars wait; nst-batch status says for what")
         self._waits = {sidecar: pair.why for sidecar, pair in waits.items()}
 
     def job_ended(self, ended: Ended, at: Moment) -> None:
@@ -54,19 +67,34 @@ class Bulletin:
         """Write what is due, or with ``now`` everything. Raises SpoolBlocked or InboxLost."""
         if not now and at.mono < self._state_due:
             return
-        facts = state(view, self._spool.jobs(), crew.workers, self.pace, blocked, os.getpid(), crew.notes)
-        self._write_state(facts, blocked)
         self._state_due = at.mono + STATE_SECONDS
-        self._showcase.post(facts, at, last=now)
+        if now or at.mono >= self._state_rests:
+            size = self._renew(view, crew, blocked)
+            self._state_rests = at.mono + size / STATE_BYTES_A_SECOND
+        self._showcase.post(self._facts, at, last=now)
 
-    def _write_state(self, facts: dict[str, Any], blocked: str | None) -> None:
+    def _renew(self, view: View | None, crew: Crew, blocked: str | None) -> int:
+        """Put the state down where it has changed; how many bytes that took."""
+        jobs = self._spool.jobs()
+        steps = [(worker.device, worker.progress) for worker in crew.workers if worker.job is not None]
+        counts = (self._done, self._failed, blocked, crew.notes, view is not None and view.paused)
+        lists = () if view is None else (view.ready, view.waiting, view.broken)
+        shown = (*lists, jobs, steps, counts)
+        # The lists stay the very same while nothing in the inbox changes: no need to look into thousands of jobs.
+        if len(shown) == len(self._shown) and all(a is b or a == b for a, b in zip(shown, self._shown, strict=True)):
+            return 0
+        facts = state(view, jobs, crew.workers, self.pace, blocked, os.getpid(), crew.notes)
         running, waiting = len(facts["running"]), len(facts["waiting"])
         self._listener.queue(running, waiting, self._done, self._failed)
-        text = json.dumps(facts, ensure_ascii=False)
-        if text != self._last_state:
+        pieces = encoded(facts)
+        sum_of = hashlib.sha256()
+        for piece in pieces:
+            sum_of.update(piece)
+        if sum_of.digest() != self._written:
             self._notifier.status(blocked or f"{running} running, {waiting} waiting, {self._done} done")
-            self._spool.note_state(STATE_NAME, text.encode())
-            self._last_state = text
+            self._spool.note_state(STATE_NAME, pieces)
+        self._shown, self._written, self._facts = shown, sum_of.digest(), {**facts, "waiting": waiting}
+        return sum(map(len, pieces))
 
 
 def manifest_of_ending(spec: JobSpec | None, ending: Ending, *, attempts: int, fallback: dict[str, object]) -> bytes:

@@ -30,6 +30,7 @@ from nst_batch.spool import (
     Moment,
     Spool,
     SpoolBlocked,
+    Turn,
     View,
     Watcher,
 )
@@ -38,6 +39,8 @@ from nst_batch.workers import WORKER_COMMAND, choose_devices, installed_gpus
 Incomplete = Literal["wait", "fail", "leave"]
 
 BUSY_TICK_SECONDS = 1.0
+LOOK_SECONDS = 0.4  # of a turn, at most, for understanding sidecars; what is left waits for the next turn
+WORK_SECONDS = 0.4  # of a turn, at most, for each of: what needs no worker, claiming for workers
 LOOK_PAUSE_SECONDS = 0.5  # however many events come, the inbox is not listed more often
 BLOCKED_RETRY_SECONDS = 10.0
 HOOKS_END_SECONDS = 5.0  # a daemon that was told to end waits so long for its hooks
@@ -162,7 +165,7 @@ class Daemon:
         if self._crew.workers or self._hooks.running:
             wait = min(wait, BUSY_TICK_SECONDS)
         beat = watchdog_interval()
-        return wait if beat is None else min(wait, beat)
+        return wait if beat is None else min(wait, beat, BUSY_TICK_SECONDS)
 
     def _look_at(self, moment: float) -> None:
         """Look again no later than at ``moment`` (monotonic)."""
@@ -173,7 +176,7 @@ class Daemon:
         self._next_look = at.mono + BLOCKED_RETRY_SECONDS
         self._looked_well = False
         try:
-            view = self._view = self._spool.look(at)
+            view = self._view = self._spool.look(at, Turn(LOOK_SECONDS))
             self._next_look = view.next_look
             for text in view.notes:
                 self._listener.note(text)
@@ -186,10 +189,14 @@ class Daemon:
             else:
                 self._bulletin.tell_waits(view)
             self._obey(view)
-            for ended in self._spool.sweep(at):
+            turn = Turn(WORK_SECONDS)
+            for ended in self._spool.sweep(at, turn):
                 self._settler.tell_end(ended)
-            self._settle_leftovers(at)
-            self._hand_out(view, at)
+            self._notifier.watchdog()
+            self._settle_leftovers(at, turn)
+            self._hand_out(view, at, claiming := Turn(WORK_SECONDS))
+            if turn.was_cut or claiming.was_cut:
+                self._look_at(at.mono)
             settling = any(pair.kind == "settling" for pair in view.waiting)
             busy = view.ready or view.broken or settling or self._spool.jobs() or self._crew.busy
             self._hooks.queue_seen(empty=not busy)
@@ -200,7 +207,7 @@ class Daemon:
             self._looked_well = True
             self._unblock()
 
-    def _settle_leftovers(self, at: Moment) -> None:
+    def _settle_leftovers(self, at: Moment, turn: Turn) -> None:
         """Jobs that no worker has any more, whose end or return a full disk or an earlier daemon's end prevented."""
         for job in self._spool.jobs():
             if job.orphaned or self._crew.at_work_on(job.id) is not None:
@@ -209,8 +216,12 @@ class Daemon:
                 self._settler.settle(job, at)
             elif job.given:
                 self._spool.take_back(job)
+            else:
+                continue
+            if turn.over:
+                return
 
-    def _hand_out(self, view: View, at: Moment) -> None:
+    def _hand_out(self, view: View, at: Moment, turn: Turn) -> None:
         runnable = [job for job in self._spool.jobs() if self._crew.at_work_on(job.id) is None]
         if view.paused or not (view.ready or runnable):
             return
@@ -222,7 +233,7 @@ class Daemon:
         if self._crew.start_due > at.mono:
             self._look_at(self._crew.start_due)
         for worker in self._crew.ready_for_work(at.mono):
-            job = self._spool.take(at)
+            job = self._spool.take(at, turn)
             if job is None:
                 return
             handout = self._spool.hand_out(job, at)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
 from datetime import UTC, datetime
@@ -98,6 +99,7 @@ def now_iso(moment: float | None = None) -> str:
     return stamp.astimezone().isoformat(timespec="milliseconds")
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """The versions of this program and of what a picture depends on, without importing any of them."""
     found = {"python": platform.python_version()}

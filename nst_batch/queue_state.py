@@ -5,6 +5,7 @@ The daemon keeps it in ``inbox/.nst_batch/state.json``, for reading only: nothin
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections import deque
@@ -17,6 +18,7 @@ from nst_batch.spool import Job, View
 
 STATE_NAME = "state.json"
 REMEMBERED_JOBS = 20
+PIECE_JOBS = 500
 
 
 class Pace:
@@ -87,7 +89,9 @@ def waiting_entries(view: View | None, jobs: Iterable[Job], running: set[str]) -
 
 
 def _entry(name: str, why: str, until: float | None, priority: int, arrival: str) -> dict[str, Any]:
-    return {"name": name, "why": why, "until": until, "priority": priority, "arrival": arrival}
+    # Whole seconds, or the state would differ at every look by what two clocks differ.
+    due = None if until is None else round(until)
+    return {"name": name, "why": why, "until": due, "priority": priority, "arrival": arrival}
 
 
 def state(
@@ -111,6 +115,17 @@ def state(
         "waiting": waiting,
         "empty_at": _empty_at(running, waiting, pace),
     }
+
+
+def encoded(facts: dict[str, Any]) -> list[bytes]:
+    """``facts`` as JSON, in pieces: in one, tens of thousands of waiting jobs would take several times their room."""
+    waiting = facts["waiting"]
+    head = json.dumps({key: value for key, value in facts.items() if key != "waiting"}, ensure_ascii=False)
+    pieces = [head[:-1].encode() + b', "waiting": [']
+    for start in range(0, len(waiting), PIECE_JOBS):
+        piece = json.dumps(waiting[start : start + PIECE_JOBS], ensure_ascii=False)[1:-1].encode()
+        pieces.append((b", " if start else b"") + piece)
+    return [*pieces, b"]}"]
 
 
 def _empty_at(running: list[dict[str, Any]], waiting: list[dict[str, Any]], pace: Pace) -> float | None:

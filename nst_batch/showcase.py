@@ -51,7 +51,10 @@ class Showcase:
             self._due = at.mono + RENEW_SECONDS
 
     def post(self, facts: Mapping[str, Any], at: Moment, *, last: bool = False) -> None:
-        """Renew what is due; with ``last``, for a daemon that ends, all of it. Raises SpoolBlocked or InboxLost."""
+        """Renew what is due; with ``last``, for a daemon that ends, all of it. Raises SpoolBlocked or InboxLost.
+
+        ``facts`` are the state's, with the number of waiting jobs in place of each.
+        """
         if self._due is None and not self._begun:
             self._due = at.mono + RENEW_SECONDS  # an earlier daemon may have ended before its last renewal
             self._begun = at.mono
@@ -104,7 +107,7 @@ class Showcase:
         self._live_due = at.mono + LIVE_SECONDS
         jobs = [self._job(entry) for entry in facts["running"]]
         self._curves = {job["id"]: self._curves[job["id"]] for job in jobs}
-        told = (jobs, len(facts["waiting"]))
+        told = (jobs, facts["waiting"])
         if not jobs and told == (self._last or ([], 0)):
             return
         if told != self._last or at.mono >= self._heartbeat:

@@ -17,7 +17,7 @@ RUNNING = {
     "id": "1", "name": "dusk", "step": 5, "steps": 10, "epoch": 1, "epochs": 2, "loss": 3.5, "scale": "",
     "seconds_left": 4.0,
 }  # fmt: skip
-IDLE: dict[str, Any] = {"running": [], "waiting": [], "empty_at": None}
+IDLE: dict[str, Any] = {"running": [], "waiting": 0, "empty_at": None}
 
 
 class Pages:
@@ -96,7 +96,7 @@ def test_what_runs_is_told_now_and_then(tmp_path: Path) -> None:
     shown, pages, _ = showcase(tmp_path)
     (tmp_path / "running/dusk").mkdir(parents=True)
     (tmp_path / "running/dusk/preview.png").write_bytes(b"x")
-    facts = {"running": [RUNNING], "waiting": [{}, {}], "empty_at": 99.0}
+    facts = {"running": [RUNNING], "waiting": 2, "empty_at": 99.0}
     shown.post(IDLE, at(0))
     assert pages.written == []
     shown.post(facts, at(LIVE_SECONDS))

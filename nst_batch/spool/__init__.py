@@ -3,7 +3,8 @@
 | module | what |
 |---|---|
 | `fs`, `primitives`, `copying` | the file-system boundary: durable writes, renames, copies; named steps |
-| `listing`, `scan`, `reading`, `wanted` | what lies in the inbox; what is still, complete, waiting, broken |
+| `listing`, `scan`, `known`, `reading`, `wanted` | what lies in the inbox; what is still, complete, waiting, broken |
+| `naming`, `turn` | JOB names; how long one turn of the loop may take |
 | `watch` | a wake-up, nothing else |
 | `attach`, `apart`, `lock` | one daemon an inbox; two folders that are apart; a lost inbox is noticed |
 | `intent`, `claim`, `records`, `book` | the way in, what is written down, the claims in memory |
@@ -25,6 +26,7 @@ from nst_batch.spool.pair import Broken, Ready, Waiting
 from nst_batch.spool.recover import Recovery
 from nst_batch.spool.spool import Spool
 from nst_batch.spool.trouble import InboxLost, SpoolBlocked
+from nst_batch.spool.turn import Turn
 from nst_batch.spool.view import View
 from nst_batch.spool.wanted import Ending, Moment
 from nst_batch.spool.watch import Watcher
@@ -46,6 +48,7 @@ __all__ = [
     "Recovery",
     "Spool",
     "SpoolBlocked",
+    "Turn",
     "Verdict",
     "View",
     "Waiting",

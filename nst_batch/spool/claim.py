@@ -35,6 +35,7 @@ from nst_batch.spool.records import (
     sidecar_digest,
 )
 from nst_batch.spool.trouble import blocked_by, is_one_files, keeps_one_place
+from nst_batch.spool.turn import Turn
 
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
@@ -108,16 +109,21 @@ class Claimer:
         """Whether the sidecar that was renamed in is the one that was read."""
         return sidecar_digest(claim.sidecar, self._sidecar_limit) == claim.record.sidecar_digest
 
-    def copy_inputs(self, claim: Claim) -> None:
-        """Copy what is not copied yet. Raises :class:`ClaimLostError`, the claim undone, where an image changed.
+    def copy_inputs(self, claim: Claim, turn: Turn | None = None) -> None:
+        """Copy what is not copied yet, as far as this ``turn`` goes: ``claim.copied`` says whether all is done.
 
-        An image that cannot be read is passed over and noted in ``claim.unread``.
+        Raises :class:`ClaimLostError`, the claim undone, where an image changed. One that cannot be read is passed
+        over and noted in ``claim.unread``.
         """
         if claim.copied:
             return
+        copied = 0
         for index, source in enumerate(claim.record.sources):
             if os.path.lexists(claim.folder / source.stored):
                 continue
+            if copied and turn is not None and turn.over:
+                return
+            copied += 1
             origin = self.origin(source)
             expected = source.identity if source.kind == "file" else None
             try:

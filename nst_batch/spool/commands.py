@@ -7,6 +7,7 @@ import dataclasses
 import secrets
 from pathlib import Path
 
+from nst_batch import names
 from nst_batch.config import Config
 from nst_batch.errors import NstError
 from nst_batch.spool.attach import refuse_unmounted
@@ -53,7 +54,7 @@ def look_from_outside(config: Config, at: Moment) -> tuple[View, tuple[Job, ...]
     watch = config.watch.model_copy(update={"settle_seconds": 0.0})
     desk = Desk(config.model_copy(update={"watch": watch}), FileSystem(), places)
     desk.restore_waits(at)
-    taken = [*(job.name for job in jobs), *failed_names(places)]
+    taken = frozenset(names.fold(name) for name in (*(job.name for job in jobs), *failed_names(places)))
     try:
         return desk.look(at, jobs, taken), jobs
     except InboxLost as error:

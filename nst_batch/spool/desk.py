@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from nst_batch import names
 from nst_batch.characters import is_text
 from nst_batch.config import Config
 from nst_batch.spool import control
+from nst_batch.spool.clear import RETRY_PREFIX
 from nst_batch.spool.control import PAUSE_NAME, Control
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Job, Places
@@ -19,6 +20,7 @@ from nst_batch.spool.primitives import Identity
 from nst_batch.spool.reading import SidecarReading
 from nst_batch.spool.records import read_sidecar
 from nst_batch.spool.scan import Scanner
+from nst_batch.spool.turn import Turn
 from nst_batch.spool.view import View
 from nst_batch.spool.wanted import Moment
 from nst_batch.spool.watch import POLLED_RESCAN_SECONDS, needs_polling
@@ -66,12 +68,13 @@ class Desk:
 
     # --- looking ----------------------------------------------------------------------------------------
 
-    def look(self, at: Moment, jobs: Sequence[Job], taken: Collection[str]) -> View:
-        """One look; raises InboxLost where the inbox cannot be listed."""
-        self._listing = self._lister.look()
+    def look(self, at: Moment, jobs: Sequence[Job], taken: frozenset[str], turn: Turn | None = None) -> View:
+        """One look; raises InboxLost where the inbox cannot be listed. ``taken`` are folded names."""
+        before, self._listing = self._listing, self._lister.look()
         self._gone.clear()
-        self._scan = self._scanner.look(self._listing, taken, at)
-        self._remark()
+        self._scan = self._scanner.look(self._listing, taken, at, turn)
+        if self._listing != before:
+            self._remark()
         self._match_controls(jobs)
         if at.mono >= self._waits_due:
             self.save_waits(at)
@@ -95,11 +98,11 @@ class Desk:
         notes, self._notes = tuple(self._notes), []
         return View(at=at, next_look=at.mono + LOST_LOOK_SECONDS, inbox_lost=reason, notes=notes)
 
-    def named(self, at: Moment, taken: Collection[str]) -> set[str] | None:
+    def named(self, at: Moment, taken: frozenset[str], turn: Turn | None = None) -> set[str] | None:
         """The images that sidecars in the inbox name right now; None while one of them cannot be read yet."""
         self._listing = self._lister.look()
         self._gone.clear()
-        self._scan = self._scanner.look(self._listing, taken, at)
+        self._scan = self._scanner.look(self._listing, taken, at, turn)
         return self._scanner.named() if self._scan.settled else None
 
     def is_still(self, path: str, at: Moment) -> bool:
@@ -129,26 +132,25 @@ class Desk:
         return self._listing.entries
 
     @property
-    def ready(self) -> tuple[Ready, ...]:
+    def ready(self) -> Iterator[Ready]:
         """Pairs that can be claimed, in order."""
-        return tuple(pair for pair in self._scan.ready if pair.sidecar not in self._gone)
+        return (pair for pair in self._scan.ready if pair.sidecar not in self._gone)
 
-    @property
-    def broken(self) -> tuple[Broken, ...]:
-        """Sidecars that cannot be understood."""
-        return tuple(pair for pair in self._scan.broken if pair.sidecar not in self._gone)
+    def holds_retries(self) -> bool:
+        """Whether failed jobs that were put back lie in the inbox."""
+        return any(path.startswith(RETRY_PREFIX) for path in self._listing.entries)
 
-    def hopeless(self) -> tuple[Ready | Broken, ...]:
+    def hopeless(self) -> Iterator[Ready | Broken]:
         """What can be claimed without a worker, because none could do it."""
-        return (*self.broken, *(pair for pair in self.ready if pair.hopeless))
+        yield from (pair for pair in self._scan.broken if pair.sidecar not in self._gone)
+        yield from (pair for pair in self.ready if pair.hopeless)
 
     def pair(self, sidecar: str) -> Ready | Broken | None:
         """What can be claimed of a sidecar right now, though it be incomplete; None while it is not known."""
-        known: list[Ready | Broken] = [*self.ready, *self.broken]
-        for pair in known:
-            if pair.sidecar == sidecar:
-                return pair
-        return None if sidecar in self._gone else self._scanner.as_it_is(sidecar)
+        if sidecar in self._gone:
+            return None
+        known: tuple[Ready | Broken, ...] = (*self._scan.ready, *self._scan.broken)
+        return next((pair for pair in known if pair.sidecar == sidecar), None) or self._scanner.as_it_is(sidecar)
 
     def forget(self, sidecar: str) -> None:
         """A sidecar is about to be claimed."""
@@ -161,18 +163,11 @@ class Desk:
         return controls
 
     def _match_controls(self, jobs: Sequence[Job]) -> None:
-        named = [path for path in self._listing.entries if "/" not in path and control.split(path)]
-        roots = [path for path in named if self._is_control(path)]
-        odd = [path for path in (*named, PAUSE_NAME) if path in self._listing.entries and not self._is_control(path)]
-        self._say_once(
-            "odd", odd, "{} is a folder, so it is no control file; it is left alone", "folders are no control files"
-        )
         waiting: dict[str, str] = {}
-        if roots:
+        if self._control_names:
             for item in self._scan.ready + self._scan.waiting:
                 waiting.update((names.fold(name), item.sidecar) for name in item.names)
             waiting.update((names.fold(item.name), item.sidecar) for item in self._scan.broken)
-        self._control_names = tuple(sorted(roots))
         self._controls, others = control.match(self._control_names, self._places.inbox, jobs, waiting)
         self._say_once(
             "control",
@@ -194,7 +189,14 @@ class Desk:
         self._scanner.hold(sidecar, why, at.mono)
 
     def _remark(self) -> None:
+        """What is in the listing, which is another one than before, that is no pair's."""
         listing = self._listing
+        named = [path for path in listing.entries if "/" not in path and control.split(path)]
+        self._control_names = tuple(sorted(path for path in named if self._is_control(path)))
+        odd = [path for path in (*named, PAUSE_NAME) if path in listing.entries and not self._is_control(path)]
+        self._say_once(
+            "odd", odd, "{} is a folder, so it is no control file; it is left alone", "folders are no control files"
+        )
         unnamed = {path for path in listing.ignored if not is_text(path)}
         others = listing.ignored - unnamed
         self._say_once("ignored", others, "{} is ignored: a temporary, hidden or system's name", "names are ignored")

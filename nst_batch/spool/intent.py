@@ -19,7 +19,7 @@ from nst_batch.spool.layout import STORED_NAME_BYTES, claim_id, shorten, unique_
 from nst_batch.spool.listing import Entry
 from nst_batch.spool.pair import Broken, Ready
 from nst_batch.spool.primitives import Identity
-from nst_batch.spool.records import INPUTS_FOLDER, ClaimRecord, InputRecord, JobRecord, SourceRecord, digest_of
+from nst_batch.spool.records import INPUTS_FOLDER, ClaimRecord, InputRecord, JobRecord, SourceRecord
 from nst_batch.spool.wanted import Ending, Source, WantedInput, WantedJob
 
 After = Literal["archive", "keep", "delete"]
@@ -59,7 +59,7 @@ def _record_of_broken(broken: Broken, after: After) -> ClaimRecord:
     error = broken.error
     trouble = Ending("failed", error.code, error.message, error.advice)
     job = JobRecord(index=1, name=broken.name, title=broken.title, output="", settings=None, trouble=trouble)
-    return _record(broken.sidecar, broken.entry, broken.text, after, (job,))
+    return _record(broken.sidecar, broken.entry, broken.digest, after, (job,))
 
 
 def _record_of_ready(ready: Ready, entries: Mapping[str, Entry], after: After, max_file_mb: float) -> ClaimRecord:
@@ -74,13 +74,13 @@ def _record_of_ready(ready: Ready, entries: Mapping[str, Entry], after: After, m
     sidecar_name = ready.sidecar.rpartition("/")[2]
     named = zip(ready.names, wanted.all_jobs(), strict=True)
     jobs = tuple(_job(n, name, job, index, sources, refused, sidecar_name) for n, (name, job) in enumerate(named, 1))
-    return _record(ready.sidecar, ready.entry, ready.text, after, jobs, sources, wanted.sidecar, wanted.priority)
+    return _record(ready.sidecar, ready.entry, ready.digest, after, jobs, sources, wanted.sidecar, wanted.priority)
 
 
 def _record(
     path: str,
     entry: Entry,
-    text: bytes,
+    digest: bytes,
     after: After,
     jobs: tuple[JobRecord, ...],
     sources: tuple[SourceRecord, ...] = (),
@@ -95,7 +95,7 @@ def _record(
         received_at=arrival.isoformat(timespec="milliseconds"),
         after=after,
         sidecar_name=path.rpartition("/")[2],
-        sidecar_digest=digest_of(text),
+        sidecar_digest=digest.hex(),
         sidecar=sidecar or {},
         priority=priority,
         sources=sources,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 
 from nst_batch.spool import attempts as counts
 from nst_batch.spool.book import Claim, job_view
 from nst_batch.spool.layout import Ended, Job, Places
+from nst_batch.spool.naming import FolderNames, key_of
 from nst_batch.spool.records import JobRecord
 from nst_batch.spool.recover import Recoverer, Recovery
 from nst_batch.spool.retry import failed_names
@@ -23,6 +23,7 @@ class Ledger:
         self._recoverer = recoverer
         self.claims: dict[str, Claim] = {}
         self.stale = False
+        self._running, self._failed = FolderNames(places.running), FolderNames(places.failed)
         self._out: set[str] = set()  # ids of jobs that this daemon has handed out
         self._untold: list[Ended] = []  # a disk that refuses may come between an end and its telling
 
@@ -71,12 +72,17 @@ class Ledger:
         record = self.claims[job.claim].record
         return (-job.priority, record.arrival_ns, record.origin, job.index)
 
-    def taken(self) -> list[str]:
-        """The JOB names that are not free: of live claimed, running and failed jobs."""
-        taken = [job.name for claim in self.claims.values() for job in claim.live()]
-        with contextlib.suppress(FileNotFoundError):
-            taken += os.listdir(self._places.running)  # noqa: PTH208 - names alone
-        return taken + list(failed_names(self._places))
+    def taken(self, *, retrying: bool = True) -> frozenset[str]:
+        """The JOB names, folded, that are not free: of live claimed, running and failed jobs.
+
+        Failed ones on their way back are none any more; they are told from the others only with ``retrying``, at the
+        cost of a look into each.
+        """
+        live = {key_of(job.name) for claim in self.claims.values() for job in claim.live()}
+        failed = self._failed.names()
+        if retrying and failed:
+            failed = frozenset(key_of(name) for name in failed_names(self._places))
+        return frozenset(live | self._running.names() | failed)
 
     def gone(self) -> None:
         """Forget claims whose folders have been undone."""
@@ -92,9 +98,9 @@ class Ledger:
         claim.given.discard(record.index)
         self._out.discard(claim.record.job_id(record))
 
-    def needed_by_others(self, claim: Claim) -> set[str]:
-        """The images that unfinished jobs of other claims use."""
-        return set().union(*(other.needs() for other in self.claims.values() if other is not claim))
+    def needed(self) -> set[str]:
+        """The images that unfinished jobs use."""
+        return set().union(*(claim.needs() for claim in self.claims.values()))
 
     def to_clear(self) -> list[Claim]:
         """Claims with images that may have to leave the inbox."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,10 @@ class Entry(NamedTuple):
     kind: str
     identity: Identity
     ctime_ns: int
+
+    def is_as(self, other: Entry) -> bool:
+        """Whether the same file is there, unchanged but for its rights."""
+        return self is other or (self.identity == other.identity and self.kind == other.kind)
 
 
 Entries = dict[str, Entry]  # by path relative to the inbox, with / between
@@ -51,7 +56,7 @@ class Lister:
 
     root: Path
     is_temporary: Callable[[str], bool]
-    _known: set[str] = field(default_factory=set)
+    _known: Entries = field(default_factory=dict)
 
     def look(self) -> Listing:
         """One listing of everything; InboxLost where the root cannot be listed."""
@@ -74,7 +79,7 @@ class Lister:
                     ) from error
                 if error.errno != errno.ENOTDIR:
                     unreadable.add(prefix[:-1])
-        self._known = set(entries)
+        self._known = entries
         return Listing(entries, frozenset(ignored), frozenset(unreadable))
 
     def _one_folder(
@@ -83,7 +88,7 @@ class Lister:
         known, hidden = self._known, OWN_FOLDER
         with os.scandir(self.root / prefix if prefix else self.root) as names:
             for item in names:
-                path = prefix + item.name
+                path = sys.intern(prefix + item.name)  # one text from look to look, wherever it is remembered
                 if path not in known and self._left_out(item.name):
                     if path != hidden:
                         ignored.add(path)
@@ -106,7 +111,9 @@ class Lister:
                 else:
                     kind = "link" if stat.S_ISLNK(mode) else "other"
                 identity = Identity(status.st_ino, status.st_size, status.st_mtime_ns)
-                entries[path] = Entry(kind, identity, status.st_ctime_ns)
+                entry = Entry(kind, identity, status.st_ctime_ns)
+                before = known.get(path)
+                entries[path] = before if before == entry else entry  # one object for as long as nothing changes
 
     def _left_out(self, name: str) -> bool:
         return name.startswith(".") or self.is_temporary(name) or not is_text(name)

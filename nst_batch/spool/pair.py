@@ -10,17 +10,18 @@ from nst_batch.spool.listing import Entry
 from nst_batch.spool.wanted import Wanted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ready:
     """A sidecar that can be claimed: everything it names is there and still, or its time is up."""
 
     sidecar: str  # path relative to the inbox
     entry: Entry
-    text: bytes  # as it was read (or as much of it as is ever read)
+    digest: bytes  # of its text as it was read
     wanted: Wanted
     names: tuple[str, ...]  # JOB of each job
     expired: bool = False  # images are missing still, and their jobs fail
     unreadable: tuple[str, ...] = ()  # images that the daemon may not read, and their jobs fail
+    refused: bool = False  # none of its jobs can be done
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -40,8 +41,7 @@ class Ready:
     @property
     def hopeless(self) -> bool:
         """Whether it is known that no worker can do any of its jobs, or some cannot and time is up."""
-        refused = (any(item.refusal for item in job.inputs) for job in self.wanted.jobs)
-        return self.expired or all(refused)
+        return self.expired or self.refused
 
     @property
     def order(self) -> tuple[int, int, str]:
@@ -49,7 +49,7 @@ class Ready:
         return (-self.wanted.priority, self.entry.ctime_ns, self.sidecar)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A sidecar that cannot be claimed yet. ``kind``: ``settling``, ``missing``, ``unreadable``."""
 
@@ -60,19 +60,19 @@ class Waiting:
     until: float | None  # wall clock; when this will be settled by itself
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Broken:
     """A sidecar that cannot be understood."""
 
     sidecar: str
     entry: Entry
-    text: bytes
+    digest: bytes
     title: str
     name: str  # JOB
     error: NstError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scan:
     """What one look at the inbox came to."""
 

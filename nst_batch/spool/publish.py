@@ -168,11 +168,14 @@ class Publisher:
         parent = self._places.failed if ended else self._output_folder(job.output)
         self._fs.make_folder(parent)
         self._fs.make_folder(claim.job_folder(job))
+        # A failed job's name is its own already: no need to list thousands of others for it.
+        name = job.name if ended else self._free_name(parent, job.title)
         while True:
-            target = parent / self._free_name(parent, job.name if ended else job.title)
+            target = parent / name
             try:
                 self._take_there(claim, job, Publish(target=self._relative(target), ending=ending), running, target)
             except FileExistsError:
+                name = self._free_name(parent, job.name if ended else job.title)
                 continue  # somebody took the name in between
             break
         self._fs.fsync_dir(parent)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from nst_batch import names
 from nst_batch.config import Config
@@ -42,13 +44,13 @@ class SidecarReading:
         lacking = _lacking(request, expansion, resolver) if expansion.missing else None
         wanted = Wanted(
             jobs=tuple(_job(job) for job in expansion.jobs),
-            missing=tuple(dict.fromkeys(item.reference for item in expansion.missing)),
+            missing=tuple(dict.fromkeys(sys.intern(item.reference) for item in expansion.missing)),
             lacking=lacking,
-            sidecar=request.parsed,
+            sidecar=_slim(request.parsed),
             priority=request.settings.priority,
         )
         library = any(shelf.paths or shelf.folders for shelf in shelves)
-        return wanted, Used(frozenset(inbox.paths), frozenset(inbox.folders), library)
+        return wanted, Used(tuple(inbox.paths), tuple(inbox.folders), library)
 
 
 class _Noting:
@@ -61,16 +63,21 @@ class _Noting:
         self.folders: set[str] = set()
 
     def kind(self, path: str) -> str | None:
-        self.paths.add(path)
+        self.paths.add(sys.intern(path))
         return self._tree.kind(path)
 
     def names(self, folder: str) -> Mapping[str, str]:
-        self.folders.add(folder)
+        self.folders.add(sys.intern(folder))
         return self._tree.names(folder)
 
     def alike(self, folder: str, name: str) -> tuple[str, ...]:
-        self.folders.add(folder)
+        self.folders.add(sys.intern(folder))
         return self._tree.alike(folder, name)
+
+
+def _slim(parsed: dict[str, Any]) -> dict[str, Any]:
+    """The same, its texts shared with those of other sidecars: tens of thousands mostly say the same."""
+    return {sys.intern(key): sys.intern(value) if type(value) is str else value for key, value in parsed.items()}
 
 
 def _job(job: JobRequest) -> WantedJob:
@@ -83,11 +90,13 @@ def _input(role: Role, ref: FileRef, weight: float = 1.0) -> WantedInput:
     refused = ref.refusal
     refusal = Ending("failed", refused.code, refused.message, refused.advice) if refused else None
     source = None if ref.kind == "other" else _source(ref)
-    return WantedInput(role, ref.relative, source, weight, refusal)
+    return WantedInput(role, sys.intern(ref.relative), source, weight, refusal)
 
 
 def _source(ref: FileRef) -> Source:
-    return Source(str(ref.path), library=True) if ref.origin == "library" else Source(ref.relative)
+    return (
+        Source(sys.intern(str(ref.path)), library=True) if ref.origin == "library" else Source(sys.intern(ref.relative))
+    )
 
 
 def _lacking(request: SidecarRequest, expansion: Expansion, resolver: FileResolver) -> WantedJob:
@@ -125,5 +134,5 @@ def _found(resolver: FileResolver, reference: str, role: Role, weight: float) ->
     except PermissionError:
         files = ()
     if not files:
-        return [WantedInput(role, reference, None, weight)]
+        return [WantedInput(role, sys.intern(reference), None, weight)]
     return [_input(role, ref, weight) for ref in files]

@@ -14,60 +14,26 @@ neither a restart nor a clock set wrong makes a pair fail early, nor does a nigh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from nst_batch import names
 from nst_batch.characters import told
 from nst_batch.errors import NstError
+from nst_batch.spool.known import Changes, Known, bases_of
 from nst_batch.spool.listing import Entry, Listing
+from nst_batch.spool.naming import Namer, key_of
 from nst_batch.spool.pair import Broken, Ready, Scan, Waiting
 from nst_batch.spool.primitives import Identity
+from nst_batch.spool.records import digest_of
 from nst_batch.spool.trouble import is_one_files
-from nst_batch.spool.wanted import Moment, Reading, Used, Wanted
+from nst_batch.spool.turn import Turn
+from nst_batch.spool.wanted import Moment, Reading
 
 NAMES_SHOWN = 3
 LOOK_AGAIN_SECONDS = 10.0
 LONGEST_HOLD_SECONDS = 600.0
-
-
-@dataclass(frozen=True)
-class _Changes:
-    """What is not as it was at the look before."""
-
-    paths: set[str]  # files that came, went or changed
-    folders: set[str]  # folders in which names came or went
-
-
-@dataclass
-class _Known:
-    """What is remembered of one sidecar from look to look."""
-
-    entry: Entry
-    text: bytes = b""
-    read: bool = False
-    request: Any = None
-    error: NstError | None = None
-    unreadable: str = ""  # why its text cannot be had
-    wanted: Wanted | None = None
-    used: Used = field(default_factory=Used)
-    names: tuple[str, ...] = ()
-    bases: tuple[str, ...] = ()  # the titles that ``names`` were given for
-    missing_since: float | None = None  # monotonic
-    waited_before: float = 0.0  # seconds, of earlier spells
-
-    def is_touched_by(self, changes: _Changes) -> bool:
-        """Whether its images must be looked for again."""
-        used = self.used
-        if used.library and self.wanted is not None and self.wanted.missing:
-            return True
-        return not (changes.paths.isdisjoint(used.paths) and changes.folders.isdisjoint(used.folders))
-
-    def waited(self, mono: float) -> float:
-        """Seconds for which images of this sidecar have been missing under our eyes."""
-        spell = 0.0 if self.missing_since is None else mono - self.missing_since
-        return self.waited_before + spell
 
 
 @dataclass
@@ -95,24 +61,28 @@ class Scanner:
     settle_seconds: float
     incomplete_after: float
     restored: Mapping[str, tuple[Identity, float]] = field(default_factory=dict)
-    _stamps: dict[str, tuple[str, Identity, float]] = field(default_factory=dict)
-    _sidecars: dict[str, _Known] = field(default_factory=dict)
+    _stamps: dict[str, tuple[Entry, float]] = field(default_factory=dict)
+    _sidecars: dict[str, Known] = field(default_factory=dict)
     _entries: Mapping[str, Entry] = field(default_factory=dict)
     _taken: frozenset[str] = frozenset()
     _scan: Scan = field(default_factory=Scan)
     _expire_before: float = -math.inf
     _held: dict[str, _Held] = field(default_factory=dict)
     _mono: float = 0.0  # of the last look
+    _turned: int = 0  # among the sidecars, where the next turn begins to read
 
-    def look(self, listing: Listing, taken: Collection[str], at: Moment) -> Scan:
-        """What the inbox holds now. ``taken``: the JOB names of live claimed and of failed jobs."""
-        return self._look(listing, frozenset(names.fold(name) for name in taken), at)
+    def look(self, listing: Listing, taken: frozenset[str], at: Moment, turn: Turn | None = None) -> Scan:
+        """What the inbox holds now. ``taken``: the JOB names, folded, of live claimed and of failed jobs.
 
-    def look_again(self, listing: Listing, at: Moment) -> Scan:
+        Sidecars that there is no time for in this ``turn`` wait to be read.
+        """
+        return self._look(listing, taken, at, turn or Turn())
+
+    def look_again(self, listing: Listing, at: Moment, turn: Turn | None = None) -> Scan:
         """As the last look, with the same names taken."""
-        return self._look(listing, self._taken, at)
+        return self._look(listing, self._taken, at, turn or Turn())
 
-    def _look(self, listing: Listing, folded: frozenset[str], at: Moment) -> Scan:
+    def _look(self, listing: Listing, folded: frozenset[str], at: Moment, turn: Turn) -> Scan:
         self._mono = at.mono
         unchanged = listing.entries == self._entries and folded == self._taken
         if unchanged and at.mono < self._scan.next_change:
@@ -120,8 +90,7 @@ class Scanner:
         changes = self._stamp(listing.entries, at.mono)
         self._entries, self._taken = listing.entries, folded
         self._follow_sidecars()
-        for path, known in self._sidecars.items():
-            self._understand(path, known, at.mono, changes)
+        self._understand_all(at.mono, changes, turn)
         self._name_jobs()
         self._scan = self._sum_up(at)
         return self._scan
@@ -154,10 +123,11 @@ class Scanner:
         if known is None or self._holds(path, self._mono):
             return None
         if known.error is not None:
-            return _broken(path, known)
-        if known.wanted is None:
+            return known.as_broken(path)
+        if known.wanted is None or not known.fresh:
             return None
-        return Ready(path, known.entry, known.text, known.wanted, known.names, bool(known.wanted.missing))
+        expired = bool(known.wanted.missing)
+        return Ready(path, known.entry, known.digest, known.wanted, known.names, expired, refused=known.refused)
 
     def is_still(self, path: str, at: Moment) -> bool:
         """Whether a file has been as it is for ``settle_seconds``, as far as looks tell; one that is gone is still."""
@@ -165,8 +135,7 @@ class Scanner:
 
     def named(self) -> set[str]:
         """The images in the inbox that any sidecar there names, as far as sidecars have been read."""
-        wanted = (known.wanted for known in self._sidecars.values() if known.wanted is not None)
-        return {source.path for item in wanted for source in item.sources() if not source.library}
+        return {image for known in self._sidecars.values() for image in known.images}
 
     def waits(self, at: Moment) -> dict[str, tuple[Identity, float]]:
         """Seconds waited for missing images by sidecar, to be kept over a restart."""
@@ -178,25 +147,24 @@ class Scanner:
 
     # --- one look ---------------------------------------------------------------------------------------
 
-    def _stamp(self, entries: Mapping[str, Entry], mono: float) -> _Changes:
+    def _stamp(self, entries: Mapping[str, Entry], mono: float) -> Changes:
         """Note since when each file is as it is."""
         old, new = self._stamps, {}
         changed: set[str] = set()
         for path, entry in entries.items():
-            kind, identity, _ctime = entry
             stamp = old.get(path)
-            if stamp is not None and stamp[1] == identity and stamp[0] == kind:
+            if stamp is not None and stamp[0].is_as(entry):
                 new[path] = stamp
             else:
-                new[path] = (kind, identity, mono)
+                new[path] = (entry, mono)
                 changed.add(path)
         moved = old.keys() ^ new.keys()
         self._stamps = new
-        return _Changes(changed | moved, {path.rpartition("/")[0] for path in moved})
+        return Changes(changed | moved, {path.rpartition("/")[0] for path in moved})
 
     def _still_at(self, path: str) -> float:
         """The monotonic time at which a file will have been still for long enough."""
-        return self._stamps[path][2] + self.settle_seconds
+        return self._stamps[path][1] + self.settle_seconds
 
     def _follow_sidecars(self) -> None:
         before, self._sidecars = self._sidecars, {}
@@ -204,70 +172,78 @@ class Scanner:
             if entry.kind not in ("file", "link") or not names.is_sidecar(path.rpartition("/")[2]):
                 continue
             known = before.get(path)
-            if known is None or known.entry.identity != entry.identity or known.entry.kind != entry.kind:
-                fresh = _Known(entry)
+            if known is None or not known.entry.is_as(entry):
+                fresh = Known(entry)
                 if known is None and path in self.restored and self.restored[path][0] == entry.identity:
                     fresh.waited_before = self.restored[path][1]
                 known = fresh
             self._sidecars[path] = known
         self._held = {path: held for path, held in self._held.items() if path in self._sidecars}
 
-    def _understand(self, path: str, known: _Known, mono: float, changes: _Changes) -> None:
-        if mono < self._still_at(path):
-            return
-        if not known.read:
-            self._read(path, known)
-        if known.request is None or known.error is not None:
-            return
-        if known.wanted is None or known.is_touched_by(changes):
-            try:
-                known.wanted, known.used = self.reading.expand(path, known.request, self._entries)
-            except NstError as error:
-                known.error, known.wanted = error, None
+    def _understand_all(self, mono: float, changes: Changes, turn: Turn) -> None:
+        """Read what is still and has not been read, and look for images again where something changed; one at least."""
+        turn.begin()
+        paths = list(self._sidecars)
+        begin, busy = self._turned % max(1, len(paths)), False
+        for place, path in enumerate((*paths[begin:], *paths[:begin]), start=begin + 1):
+            known = self._sidecars[path]
+            if known.fresh and known.error is None and known.is_touched_by(changes):
+                known.fresh = False
+            if not known.fresh and mono >= self._still_at(path) and not (busy and turn.over):
+                busy = True
+                self._understand(path, known)
+                # The next turn begins behind it: where files come all the time, nobody waits for his turn for ever.
+                self._turned = place
 
-    def _read(self, path: str, known: _Known) -> None:
+    def _understand(self, path: str, known: Known) -> None:
+        request = self._read(path, known)
+        if request is None:
+            return
         try:
-            known.text = self.read(path)
+            known.means(*self.reading.expand(path, request, self._entries))
+        except NstError as error:
+            known.fails(error)
+
+    def _read(self, path: str, known: Known) -> Any:
+        """The request in a sidecar; None where there is none to be had, and ``known`` says why."""
+        try:
+            text = self.read(path)
         except PermissionError:
             known.unreadable = f"no permission to read {path}"
-            return
+            return None
         except FileNotFoundError:
-            return  # the next listing knows
+            return None  # the next listing knows
         except OSError as error:
             if not is_one_files(error):
                 raise
             known.unreadable = f"{path} cannot be read: {error.strerror}"
-            return
-        known.read, known.unreadable = True, ""
+            return None
+        known.digest, known.unreadable = bytes.fromhex(digest_of(text)), ""
         if known.entry.kind == "link":
-            known.error = NstError(
-                "sidecar_is_link", f"{path} is a symbolic link; links are not followed", "put the file itself there"
-            )
-            return
+            what = f"{path} is a symbolic link; links are not followed"
+            known.fails(NstError("sidecar_is_link", what, "put the file itself there"))
+            return None
         try:
-            known.request = self.reading.parse(path, known.text)
+            return self.reading.parse(path, text)
         except NstError as error:
-            known.error = error
+            known.fails(error)
+            return None
 
     def _name_jobs(self) -> None:
         """Give every job in the inbox its JOB name; one that has a name keeps it while it waits."""
-        taken = set(self._taken)
-        without: list[tuple[int, str, _Known]] = []
+        namer = Namer(self._taken)
+        without: list[tuple[int, str, Known]] = []
         for path, known in self._sidecars.items():
-            bases = _bases(path, known)
-            kept = {names.fold(name) for name in known.names}
-            if bases == known.bases and taken.isdisjoint(kept):
-                taken |= kept
+            bases = bases_of(path, known)
+            if bases == known.bases and namer.taken.isdisjoint(known.keys):
+                namer.taken.update(known.keys)
             else:
-                known.bases, known.names = bases, ()
+                known.bases, known.names, known.keys = bases, (), ()
                 without.append((known.entry.ctime_ns, path, known))
         for _arrival, _path, known in sorted(without, key=lambda item: item[:2]):
-            given = []
-            for base in known.bases:
-                name = names.unique_name(base, lambda candidate: names.fold(candidate) in taken)
-                taken.add(names.fold(name))
-                given.append(name)
-            known.names = tuple(given)
+            given = tuple(namer.name(base) for base in known.bases)
+            known.names = known.bases if given == known.bases else given
+            known.keys = tuple(key_of(name) for name in known.names)
 
     def _sum_up(self, at: Moment) -> Scan:
         ready: list[Ready] = []
@@ -280,7 +256,7 @@ class Scanner:
                 changes.append(held.due)
                 waiting.append(Waiting(path, known.names, "unreadable", held.why, None))
             elif known.error is not None:
-                broken.append(_broken(path, known))
+                broken.append(known.as_broken(path))
             elif isinstance(verdict := self._verdict(path, known, at, changes), Ready):
                 ready.append(verdict)
             else:
@@ -290,46 +266,59 @@ class Scanner:
             tuple(sorted(waiting, key=lambda item: item.sidecar)),
             tuple(sorted(broken, key=lambda item: item.sidecar)),
             min(changes),
-            all(known.read for known in self._sidecars.values()),
+            all(known.fresh for known in self._sidecars.values()),
         )
 
-    def _verdict(self, path: str, known: _Known, at: Moment, changes: list[float]) -> Ready | Waiting:
-        def settling(what: str, due: float) -> Waiting:
-            changes.append(due)
-            return Waiting(path, known.names, "settling", f"{what} is still being written", at.wall + due - at.mono)
-
-        if known.unreadable:
+    def _hindrance(self, path: str, known: Known, at: Moment, changes: list[float]) -> Waiting | None:
+        """Why a sidecar itself, whatever its images, cannot be claimed; None where it can."""
+        folder = path.rpartition("/")[0]
+        if not known.unreadable and (not known.fresh or known.wanted is None):
+            due = self._still_at(path)
+            changes.append(max(due, at.mono))
+            if at.mono < due:
+                return self._settling(path, path, known, due, at)
+            return Waiting(path, known.names, "settling", f"{path} is about to be read", None)
+        if known.unreadable or not self.takable(folder):
             changes.append(at.mono + LOOK_AGAIN_SECONDS)
-            return Waiting(path, known.names, "unreadable", known.unreadable, None)
-        if not known.read or known.wanted is None:
-            return settling(path, max(self._still_at(path), at.mono + 0.01))
-        images = sorted(source.path for source in known.wanted.sources() if not source.library)
-        if not self.takable(path.rpartition("/")[0]):
-            changes.append(at.mono + LOOK_AGAIN_SECONDS)
-            why = f"no permission to take files out of {path.rpartition('/')[0] or 'the inbox'}"
+            why = known.unreadable or f"no permission to take files out of {folder or 'the inbox'}"
             return Waiting(path, known.names, "unreadable", why, None)
-        lacking = self._lacking(known, images)
+        return None
+
+    @staticmethod
+    def _settling(what: str, path: str, known: Known, due: float, at: Moment) -> Waiting:
+        return Waiting(path, known.names, "settling", f"{what} is still being written", at.wall + due - at.mono)
+
+    def _verdict(self, path: str, known: Known, at: Moment, changes: list[float]) -> Ready | Waiting:
+        hindrance = self._hindrance(path, known, at, changes)
+        if hindrance is not None or known.wanted is None:
+            assert hindrance is not None
+            return hindrance
+        lacking = self._lacking(known)
         if not lacking and known.missing_since is not None:
             known.waited_before, known.missing_since = known.waited(at.mono), None
         if lacking and known.missing_since is None:
             known.missing_since = at.mono
-        for image in images:
-            if at.mono < self._still_at(image):
-                return settling(image, self._still_at(image))
+        for image in known.images:
+            due = self._still_at(image)
+            if at.mono < due:
+                changes.append(due)
+                return self._settling(image, path, known, due, at)
         if lacking:
             left = self.incomplete_after - known.waited(at.mono)
             if left > 0 and known.missing_since is not None and known.missing_since > self._expire_before:
                 return self._incomplete(path, known, lacking, left, at, changes)
         unreadable = tuple(what for what in lacking if what not in known.wanted.missing)
-        return Ready(path, known.entry, known.text, known.wanted, known.names, bool(lacking), unreadable)
+        return Ready(
+            path, known.entry, known.digest, known.wanted, known.names, bool(lacking), unreadable, known.refused
+        )
 
-    def _lacking(self, known: _Known, images: Iterable[str]) -> tuple[str, ...]:
+    def _lacking(self, known: Known) -> tuple[str, ...]:
         assert known.wanted is not None
-        files = (image for image in images if self._entries[image].kind == "file")
+        files = (image for image in known.images if self._entries[image].kind == "file")
         return known.wanted.missing + tuple(image for image in files if not self.readable(image))
 
     def _incomplete(
-        self, path: str, known: _Known, lacking: tuple[str, ...], left: float, at: Moment, changes: list[float]
+        self, path: str, known: Known, lacking: tuple[str, ...], left: float, at: Moment, changes: list[float]
     ) -> Waiting:
         assert known.wanted is not None
         changes.append(at.mono + left)
@@ -342,17 +331,3 @@ class Scanner:
         shown = ", ".join(said) + (" …" if len(lacking) > NAMES_SHOWN else "")
         words = "missing" if kind == "missing" else "no permission to read"
         return Waiting(path, known.names, kind, f"{words}: {shown}", at.wall + left)
-
-
-def _broken(path: str, known: _Known) -> Broken:
-    assert known.error is not None
-    return Broken(path, known.entry, known.text, known.bases[0], known.names[0], known.error)
-
-
-def _bases(path: str, known: _Known) -> tuple[str, ...]:
-    """The titles to name jobs after; a sidecar whose jobs are not known yet goes by its own stem."""
-    if known.wanted is not None:
-        return tuple(job.title for job in known.wanted.all_jobs())
-    stem = names.stem(path).strip()
-    fault = names.title_fault(names.normal(stem))
-    return (names.normal(stem) if fault is None else "sidecar",)

@@ -23,12 +23,14 @@ from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Ended, HandOut, Job, ManifestWriter, Places
 from nst_batch.spool.ledger import Ledger
 from nst_batch.spool.lock import INBOX_TAKEN
+from nst_batch.spool.primitives import Content
 from nst_batch.spool.publish import Publisher
 from nst_batch.spool.recover import Recoverer, Recovery
 from nst_batch.spool.retry import finish_retries, with_inputs
 from nst_batch.spool.runs import Runs
 from nst_batch.spool.sweep import Sweep, job_limits
 from nst_batch.spool.trouble import InboxLost, pause_for
+from nst_batch.spool.turn import Turn
 from nst_batch.spool.view import View
 from nst_batch.spool.wanted import Ending, Moment
 
@@ -111,8 +113,11 @@ class Spool:
 
     # --- looking ----------------------------------------------------------------------------------------
 
-    def look(self, at: Moment) -> View:
-        """One look at the inbox. A lost inbox is told by ``View.inbox_lost``, never as an empty one."""
+    def look(self, at: Moment, turn: Turn | None = None) -> View:
+        """One look at the inbox. A lost inbox is told by ``View.inbox_lost``, never as an empty one.
+
+        What there was no time for in this ``turn`` makes ``View.next_look`` be now.
+        """
         reason = self._find_again(at)
         if reason is not None:
             return self._desk.lost(at, reason)
@@ -120,7 +125,8 @@ class Spool:
             if not self._begun:
                 self._take_over(self.recover(at))
             with self._held():
-                return self._desk.look(at, self.jobs(), self._ledger.taken())
+                taken = self._ledger.taken(retrying=self._desk.holds_retries())
+                return self._desk.look(at, self.jobs(), taken, turn)
         except InboxLost as error:
             return self._desk.lost(at, error.in_one_line)
 
@@ -143,35 +149,34 @@ class Spool:
 
     # --- what needs no worker ---------------------------------------------------------------------------
 
-    def sweep(self, at: Moment) -> tuple[Ended, ...]:
-        """Everything that can be settled without a worker: to be called after each look.
+    def sweep(self, at: Moment, turn: Turn | None = None) -> tuple[Ended, ...]:
+        """Everything that can be settled without a worker, as far as this ``turn`` goes: to be called after each look.
 
         Broken and hopeless sidecars are claimed and fail, jobs known to fail do so, cancelled ones that no worker
         has end, orphans that have let go are taken over, ended jobs' images leave the inbox, those that could not
         be read or looked cut short are looked at again.
         """
         with self._held():
-            self._sweep.run(self._config, at)
+            self._sweep.run(self._config, at, turn or Turn())
         return self._ledger.tell()
-
-    def _clear_after(self, at: Moment) -> None:
-        """Clear the inbox after an end that must be told whatever the disk says; the next sweep goes on."""
-        try:
-            self._sweep.clear(at)
-        except OSError:
-            self._ledger.stale = True
 
     # --- claiming and handing out -----------------------------------------------------------------------
 
-    def take(self, at: Moment) -> Job | None:
-        """The job that is to run next: by priority, arrival and number; a waiting pair is claimed for it."""
+    def take(self, at: Moment, turn: Turn | None = None) -> Job | None:
+        """The job that is to run next: by priority, arrival and number; a waiting pair is claimed for it.
+
+        None as well where this ``turn`` is over before a claim stands.
+        """
+        turn = turn or Turn()
         with self._held():
             while True:
                 job = self._ledger.next_job(at, self._config.jobs.backoff_seconds)
-                pair = next(iter(self._desk.ready), None)
+                pair = next(self._desk.ready, None)
                 if pair is None or (job is not None and self._ledger.order(job)[:3] <= pair.order):
                     return job
-                self._sweep.claim(pair, self._config, at)
+                if turn.over:
+                    return None
+                self._sweep.claim(pair, self._config, at, turn)
 
     def hand_out(self, job: Job, at: Moment) -> HandOut:
         """Make ready what a worker needs, then count the run, durably. The job is in a worker's hands then."""
@@ -215,21 +220,20 @@ class Spool:
 
         SpoolBlocked ``running_gone`` where its running folder, or something in it, has gone: it will run again.
         """
+        del at
         with self._held():
             claim, record = self._ledger.find(job.id)
             if not self._publisher.has(claim, record, made):
                 self._runs.begin_anew(claim, record)
             ended = self._publisher.finish(claim, record, ending, files or {})
             self._ledger.returned(claim, record)
-            self._clear_after(at)
             return ended
 
     def fail(self, job: Job, ending: Ending, at: Moment, files: Mapping[str, bytes] | None = None) -> Ended:
         """Put a job that failed or was cancelled into ``failed/`` with its inputs."""
+        del at
         with self._held():
-            ended = self._fail(job, ending, files or {})
-            self._clear_after(at)
-            return ended
+            return self._fail(job, ending, files or {})
 
     def _fail(self, job: Job, ending: Ending, files: Mapping[str, bytes]) -> Ended:
         claim, record = self._ledger.find(job.id)
@@ -244,7 +248,7 @@ class Spool:
 
     # --- what others read -------------------------------------------------------------------------------
 
-    def note_state(self, name: str, data: bytes) -> None:
+    def note_state(self, name: str, data: Content) -> None:
         """Replace a file in the daemon's own folder, for commands that only read."""
         with self._held():
             self._fs.replace(self._places.own / name, data)

@@ -20,6 +20,7 @@ from nst_batch.spool.ledger import Ledger
 from nst_batch.spool.pair import Broken, Ready
 from nst_batch.spool.recover import Recoverer
 from nst_batch.spool.second_look import SecondLook
+from nst_batch.spool.turn import Turn
 from nst_batch.spool.wanted import Ending, Moment
 
 
@@ -56,36 +57,57 @@ class Sweep:
         self._second_look = SecondLook(fs, claimer, desk)
         self._fail = fail
 
-    def run(self, config: Config, at: Moment) -> None:
-        """One sweep; the ends that come of it are in the ledger."""
+    def run(self, config: Config, at: Moment, turn: Turn) -> None:
+        """One sweep, or as much of it as there is time for; the ends that come of it are in the ledger."""
         limits = job_limits(config)
         for claim in list(self._ledger.claims.values()):
-            self._complete(claim)
+            self._complete(claim, turn)
             self._second_look.look(claim, limits, at)
             self._ledger.ended(*self._recoverer.adopt_orphans(claim))
-        for pair in self._desk.hopeless():
-            self.claim(pair, config, at)
         for control in self._desk.take_controls():
-            self._obey(control, config, at)
+            self._obey(control, config, at, turn)
         for job in self._ledger.jobs():
             if job.trouble is not None and not (job.given or job.orphaned):
                 self._ledger.ended(self._fail(job, job.trouble, {}))
-        self.clear(at)
+                if turn.over:
+                    return
+        for pair in self._desk.hopeless():
+            claimed = self.claim(pair, config, at, turn)
+            if claimed is not None:
+                self._fail_known(claimed, turn)
+            if turn.over:
+                return
+        self.clear(at, turn)
 
-    def _complete(self, claim: Claim) -> None:
+    def _complete(self, claim: Claim, turn: Turn) -> None:
         try:
-            self._claimer.copy_inputs(claim)
+            self._claimer.copy_inputs(claim, turn)
         except ClaimLostError:
             self._ledger.claims.pop(claim.record.id, None)
 
-    def claim(self, pair: Ready | Broken, config: Config, at: Moment) -> Claim | None:
+    def _fail_known(self, claim: Claim, turn: Turn) -> None:
+        """Fail what is known to fail of a new claim; one that is done with at once, and took no image, goes away."""
+        for record in list(claim.live()):
+            if record.trouble is not None:
+                job = job_view(claim, record, self._places)
+                self._ledger.ended(self._fail(job, record.trouble, {}))
+                if turn.over:
+                    break
+        if claim.finished and not claim.record.sources:
+            self._close(claim)
+
+    def _close(self, claim: Claim) -> None:
+        self._clearer.close(claim)
+        del self._ledger.claims[claim.record.id]
+
+    def claim(self, pair: Ready | Broken, config: Config, at: Moment, turn: Turn) -> Claim | None:
         """Claim a pair; None where it has changed in the last moment, or may not be moved."""
         self._desk.forget(pair.sidecar)
         try:
             record = record_of(pair, self._desk.entries, config.after, config.limits.max_file_mb)
             claim = self._claimer.commit(record)
             self._ledger.claims[claim.record.id] = claim
-            self._claimer.copy_inputs(claim)
+            self._claimer.copy_inputs(claim, turn)
         except ClaimLostError:
             self._ledger.gone()
             return None
@@ -94,7 +116,7 @@ class Sweep:
             return None
         return claim
 
-    def _obey(self, control: Control, config: Config, at: Moment) -> None:
+    def _obey(self, control: Control, config: Config, at: Moment, turn: Turn) -> None:
         """Act on a control file, unless its job is a worker's: then the daemon does."""
         job = control.job
         if job is not None and (job.given or job.orphaned or not self._ledger.has(job.id)):
@@ -108,7 +130,7 @@ class Sweep:
             return
         if job is None:
             pair = self._desk.pair(control.sidecar or "")
-            claim = self.claim(pair, config, at) if pair is not None else None
+            claim = self.claim(pair, config, at, turn) if pair is not None else None
             if claim is None:
                 return  # it is about to change; the control file stays for the next look
             wanted = names.fold(control.name)
@@ -118,18 +140,21 @@ class Sweep:
             job = job_view(claim, record, self._places)
         self._ledger.ended(self._fail(job, Ending.cancelled(), {}))
 
-    def clear(self, at: Moment) -> None:
+    def clear(self, at: Moment, turn: Turn) -> None:
         """Take the images of ended jobs out of the inbox, once it is known what waits there for them."""
-        if not self._ledger.to_clear():
+        waiting = self._ledger.to_clear()
+        if not waiting:
             return
-        named = self._desk.named(at, self._ledger.taken())
+        named = self._desk.named(at, self._ledger.taken(retrying=False), turn)
         if named is None:
-            return  # a sidecar is still being written: it may name any of them
-        for claim in self._ledger.to_clear():
-            self._clearer.clear(claim, named | self._ledger.needed_by_others(claim))
+            return  # a sidecar is still being written, or has not been read: it may name any of them
+        needed = named | self._ledger.needed()
+        for claim in waiting:
+            self._clearer.clear(claim, needed)
             if claim.finished:
-                self._clearer.close(claim)
-                del self._ledger.claims[claim.record.id]
+                self._close(claim)
+            if turn.over:
+                return
 
 
 def job_limits(config: Config) -> JobLimits:

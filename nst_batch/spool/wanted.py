@@ -24,7 +24,7 @@ class Moment(NamedTuple):
         return cls(time.monotonic(), time.time())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How a job ended and, where it was not done, why and what to do."""
 
@@ -39,7 +39,7 @@ class Ending:
         return cls("cancelled", "cancelled", "cancelled by a control file", "use retry to put it back")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """One image as found: relative to the inbox, or absolute where it lies in a library."""
 
@@ -47,7 +47,7 @@ class Source:
     library: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WantedInput:
     """One image that a job names.
 
@@ -63,7 +63,7 @@ class WantedInput:
     hint: str = ""  # what was probably meant, where the file is missing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WantedJob:
     """One job that a sidecar asks for."""
 
@@ -73,7 +73,7 @@ class WantedJob:
     inputs: tuple[WantedInput, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """All that a sidecar asks for, as far as its images can be found.
 
@@ -96,12 +96,12 @@ class Wanted:
         return self.jobs if self.lacking is None else (*self.jobs, self.lacking)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Used:
     """What an expansion looked at, so that it is done again only when one of these changes."""
 
-    paths: frozenset[str] = frozenset()  # relative to the inbox
-    folders: frozenset[str] = frozenset()  # of the inbox: what comes or goes there matters
+    paths: tuple[str, ...] = ()  # relative to the inbox
+    folders: tuple[str, ...] = ()  # of the inbox: what comes or goes there matters
     library: bool = False  # a library was searched, of which no listing tells
 
 

@@ -120,6 +120,11 @@ class World:
         """Look until what lies there has been still for long enough."""
         return self.look(6.0)
 
+    def settle_without_reading(self) -> None:
+        """What lies there has been still for long enough, and nobody has looked since."""
+        self.notes += self.spool.look(self.at).notes
+        self.later(6.0)
+
     def sweep(self) -> list[Ended]:
         return list(self.spool.sweep(self.at))
 

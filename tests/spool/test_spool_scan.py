@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_batch.errors import Problem, ProblemsError
+from nst_batch.names import fold
 from nst_batch.settings import Patch, resolve
 from nst_batch.spool.layout import claim_id, shorten, unique_file
 from nst_batch.spool.listing import Entry, Listing
@@ -103,11 +104,12 @@ def test_job_names_are_unique_and_sticky(titles: list[str], taken: set[str]) -> 
     entries: dict[str, Entry] = {}
     known: dict[str, tuple[str, ...]] = {}
     mono = 0.0
+    keys = frozenset(map(fold, taken))
     for number in range(len(titles)):
         entries = {**entries, f"{number}.yaml": entry(number), f"{number}.jpg": entry(number)}
-        scan.look(Listing(entries), taken, Moment(mono, 0.0))
+        scan.look(Listing(entries), keys, Moment(mono, 0.0))
         mono += SETTLE + 1
-        found = scan.look(Listing(entries), taken, Moment(mono, 0.0))
+        found = scan.look(Listing(entries), keys, Moment(mono, 0.0))
         names = {pair.sidecar: pair.names for pair in found.ready}
         folded = [name.casefold() for given in names.values() for name in given]
         assert len(set(folded)) == len(folded)

@@ -346,6 +346,7 @@ def test_two_deaths_by_signal_are_enough(world: World) -> None:
         world.later(300.0)
         assert (verdict.ending is not None) is (number == 3)
     world.spool.fail(handout.job, Ending("failed", "x", "y"), world.at)
+    world.sweep()
     world.check_books({"a"})
 
 

@@ -358,6 +358,7 @@ def test_a_running_job_keeps_its_control_until_its_end(world: World) -> None:
     assert world.sweep() == []
     world.work(handout)
     world.spool.finish(handout.job, world.at, Ending("stopped"))
+    world.sweep()
     assert world.inbox_files() == set()
 
 
