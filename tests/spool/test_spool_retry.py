@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from spool_world import World
 
 from nst_batch.errors import NotNowError, UsageError
+from nst_batch.names import normal, title_fault
 from nst_batch.sidecar import parse_sidecar
 from nst_batch.spool import look_from_outside, read_claims, retry_job
 from nst_batch.spool.lock import try_lock
@@ -54,7 +55,7 @@ TITLES = st.text(
     st.characters(exclude_characters='/\\:*?"<>|', exclude_categories=["Cc", "Cs", "Zl", "Zp", "Cn", "Co"]),
     min_size=1,
     max_size=30,
-).filter(lambda title: not title.startswith(".") and not title.endswith((".", " ")))
+).filter(lambda title: title_fault(normal(title)) is None)
 
 
 @given(TITLES | st.sampled_from(["1e3", "on", "true", "null", "~", "0x1f", "- a", "1_000", "#x", "1.5", "=", "!x"]))
