@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from nst_batch.transfer.box import Box
+from nst_batch.transfer.laplacian import joined, spread
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
 
 State = dict[str, Any]
@@ -41,24 +42,29 @@ class Optimizer(Protocol):
 class Adam:
     """Adam (Kingma and Ba 2015, as in Keras: ε added to the root of the uncorrected v), clipped to the box.
 
-    Its rate falls evenly over the steps of each scale, to a part of what it was (1: it does not).
+    Its rate falls evenly over the steps of each scale, to a part of what it was (1: it does not). It moves the
+    picture's pixels, or the levels of its Laplacian pyramid.
     """
 
     always_accepts = True
-    key = ("adam",)
 
     def __init__(self, spec: AdamSpec) -> None:
+        self._levels = spec.levels
         self._hyper = (spec.learning_rate, spec.beta_1, spec.beta_2, spec.epsilon, spec.final)
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        return ("adam", self._levels)
+
     def init(self, image: Any, box: Box | None = None, steps: int = 1) -> State:
-        zeros = tf.zeros_like(image)
+        zeros = spread(tf.zeros_like(image), self._levels)
         return {
             **_bounds(box),
             "hyper": tf.constant(self._hyper, tf.float32),
             "course": _course(0, steps),
             "count": tf.zeros([], tf.float32),
-            "mean": zeros,
-            "square": zeros,
+            **{f"mean{level}": value for level, value in enumerate(zeros)},
+            **{f"square{level}": value for level, value in enumerate(zeros)},
         }
 
     def step(self, state: State, image: Any, loss: Any, gradient: Any) -> Outcome:  # noqa: ARG002 - Adam looks at the gradient alone
@@ -66,15 +72,21 @@ class Adam:
         begin, steps = tf.unstack(state["course"])
         rate *= 1.0 - (1.0 - final) * tf.minimum((state["count"] - begin) / steps, 1.0)
         count = state["count"] + 1.0
-        mean = state["mean"] + (gradient - state["mean"]) * (1.0 - beta_1)
-        square = state["square"] + (tf.square(gradient) - state["square"]) * (1.0 - beta_2)
         rate *= tf.sqrt(1.0 - tf.pow(beta_2, count)) / (1.0 - tf.pow(beta_1, count))
-        moved = _clipped(image - rate * mean / (tf.sqrt(square) + epsilon), state)
-        return tf.constant(True), moved, {**state, "count": count, "mean": mean, "square": square}
+        moments, moves = {}, []
+        for level, slope in enumerate(spread(gradient, self._levels)):
+            mean, square = state[f"mean{level}"], state[f"square{level}"]
+            mean += (slope - mean) * (1.0 - beta_1)
+            square += (tf.square(slope) - square) * (1.0 - beta_2)
+            moments |= {f"mean{level}": mean, f"square{level}": square}
+            moves.append(rate * mean / (tf.sqrt(square) + epsilon))
+        return tf.constant(True), _clipped(image - joined(moves), state), {**state, "count": count, **moments}
 
     def resize(self, state: State, image: Any, box: Box | None = None, steps: int = 1) -> State:
-        size = tf.shape(image)[1:3]
-        carried = {name: tf.image.resize(state[name], size) for name in ("mean", "square")}
+        carried = {}
+        for level, like in enumerate(spread(tf.zeros_like(image), self._levels)):
+            for name in (f"mean{level}", f"square{level}"):
+                carried[name] = tf.image.resize(state[name], tf.shape(like)[1:3])
         return {**state, **carried, **_bounds(box), "course": _course(state["count"], steps)}
 
 

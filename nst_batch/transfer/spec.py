@@ -16,7 +16,8 @@ Statistic = Literal["gram", "gram_relative", "moments"]
 class AdamSpec:
     """Adam (Kingma and Ba 2015). The TensorFlow tutorial's numbers are lr 0.02, β1 0.99, ε 0.1.
 
-    The rate falls evenly over each scale, from ``learning_rate`` to ``final`` times that.
+    The rate falls evenly over each scale, from ``learning_rate`` to ``final`` times that. With ``levels`` above 1 it moves
+    the levels of the picture's Laplacian pyramid (laplacian.py).
     """
 
     learning_rate: float = 0.02
@@ -24,6 +25,7 @@ class AdamSpec:
     beta_2: float = 0.999
     epsilon: float = 0.1
     final: float = 1.0
+    levels: int = 1
 
 
 @dataclass(frozen=True)
