@@ -1,6 +1,6 @@
 """How much memory does a picture take at its peak? Each size in a process of its own, beside what the plan expects.
 
-    python -m benchmarks.memory [--sizes 512 1024 2048] [--optimizer adam] [--room-mb 4096] [--weights FILE]
+    python -m benchmarks.memory [--sizes 512 1024 2048] [--optimizer adam] [--statistic moments] [--room-mb 4096]
 
 4:3 pictures of noise, two steps each; the resident memory's peak is what the kernel tells (VmHWM). The pictures are cut
 up as the planner decides for ``--room-mb``; 0 asks for the least memory there can be. The numbers of
@@ -16,12 +16,16 @@ import sys
 import time
 from pathlib import Path
 
+from nst_batch.settings import VGG19_LAYERS
 from nst_batch.transfer.device import prepare_tensorflow
 from nst_batch.transfer.memory import choose_cut, peak_mb
-from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Statistic, TransferSpec
 
 OPTIMIZERS = {"adam": AdamSpec(), "lbfgs": LbfgsSpec()}
-STYLE_LAYERS = {f"block{block}_conv1": 1.0 for block in range(1, 6)}
+LAYERS = {
+    "moments": {f"block{block}_conv1": 1.0 for block in range(1, 6)},
+    "neighbours": {layer: 1.0 for layer in VGG19_LAYERS if layer < "block5"},
+}
 
 
 def resident_peak_mb() -> float:
@@ -32,7 +36,7 @@ def resident_peak_mb() -> float:
     return int(found[1]) / 1024
 
 
-def measure(size: int, optimizer: str, room_mb: float, weights: str) -> None:
+def measure(size: int, optimizer: str, room_mb: float, weights: str, statistic: Statistic) -> None:
     """Two steps at one size, in this process; prints a row."""
     prepare_tensorflow()
     import numpy as np  # noqa: PLC0415 - after TensorFlow was told to be quiet
@@ -43,20 +47,24 @@ def measure(size: int, optimizer: str, room_mb: float, weights: str) -> None:
     network = load_network(find_weights(weights), device=choose_device("cpu"), precision="float32")
     height, width, rule = size * 3 // 4, size, OPTIMIZERS[optimizer]
     content, style = (np.random.default_rng(seed).random((height, width, 3), np.float32) for seed in (0, 1))
-    cut = choose_cut(height * width, room_mb, "float32", rule)
+    cut = choose_cut(height * width, room_mb, "float32", rule, statistic)
     spec = TransferSpec(
-        height, width, {"block4_conv2": 1.0, "block5_conv2": 30.0}, STYLE_LAYERS, 0.07, 1.0, 0.04,
-        optimizer=rule, epochs=1, steps_per_epoch=2, statistic="moments", framed=True,
+        height, width, {"block4_conv2": 1.0, "block5_conv2": 30.0}, LAYERS[statistic], 0.07, 1.0, 0.04,
+        optimizer=rule, epochs=2, steps_per_epoch=2, statistic=statistic, framed=True,
     )  # fmt: skip
     model = NeuralStyleModel(
-        content, [(style, 1.0)], spec, network, cut=lambda pixels: choose_cut(pixels, room_mb, "float32", rule)
+        content,
+        [(style, 1.0)],
+        spec,
+        network,
+        cut=lambda pixels: choose_cut(pixels, room_mb, "float32", rule, statistic),
     )
     moments = []
     for _step in model.steps():
         moments.append(time.perf_counter())
     seconds = moments[-1] - moments[0]
     how = f"{cut.blocks} blocks in strips" if cut else "in one piece"
-    expected = peak_mb(height * width, cut, "float32", rule)
+    expected = peak_mb(height * width, cut, "float32", rule, statistic)
     print(f"| {size} | {optimizer} | {how} | {resident_peak_mb():.0f} | {expected:.0f} | {seconds:.1f} |")
 
 
@@ -65,17 +73,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", type=int, default=[512, 1024, 2048], help="long sides in pixels")
     parser.add_argument("--optimizer", choices=list(OPTIMIZERS), default="adam")
+    parser.add_argument("--statistic", choices=("moments", "neighbours"), default="moments")
     parser.add_argument("--room-mb", type=float, default=4096.0)
     parser.add_argument("--weights", default="untrained")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
-        measure(asked.sizes[0], asked.optimizer, asked.room_mb, asked.weights)
+        measure(asked.sizes[0], asked.optimizer, asked.room_mb, asked.weights, asked.statistic)
         return 0
     print(
         "| size | optimizer | how | peak MB | expected MB | seconds a step |\n|---:|---|---|---:|---:|---:|", flush=True
     )
     passed = ["--optimizer", asked.optimizer, "--room-mb", str(asked.room_mb), "--weights", asked.weights]
+    passed += ["--statistic", asked.statistic]
     for size in asked.sizes:
         command = [sys.executable, "-m", "benchmarks.memory", "--one", "--sizes", str(size), *passed]
         subprocess.run(command, check=True)

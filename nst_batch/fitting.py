@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nst_batch import memory
 from nst_batch.transfer.memory import most_pixels
-from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, Statistic
 
 GRID = 16  # a size that is told is a multiple of this
 CPU_ROOM_MB = 4096.0  # strips cost no time, so more than this is not asked for where they do with less
@@ -61,11 +61,12 @@ def largest_side(
     room_mb: float,
     precision: Precision,
     optimizer: AdamSpec | LbfgsSpec,
+    statistic: Statistic = "moments",
     *,
     whole: bool = False,
 ) -> int:
     """The long side up to which a picture of that shape fits into ``room_mb``, in strips or ``whole``."""
-    pixels = most_pixels(room_mb, precision, optimizer, whole=whole)
+    pixels = most_pixels(room_mb, precision, optimizer, statistic, whole=whole)
     long, short = max(height, width), min(height, width)
     return int((pixels * long / short) ** 0.5) // GRID * GRID
 

@@ -12,7 +12,7 @@ VGG19_LAYERS = tuple(
 )
 CONTENT_LAYERS: Mapping[str, float] = MappingProxyType({"block5_conv2": 1.0})
 STYLE_LAYERS: Mapping[str, float] = MappingProxyType({f"block{block}_conv1": 1.0 for block in range(1, 6)})
-_PRESET_ONLY = frozenset(("beta_1", "beta_2", "epsilon", "final_rate", "statistic", "framed", "loss_scale"))
+_PRESET_ONLY = frozenset(("beta_1", "beta_2", "epsilon", "final_rate", "levels", "statistic", "framed", "loss_scale"))
 LEARNING_RATES = {"adam": 0.02, "lbfgs": 1.0}  # where the optimiser is not the preset's own
 
 
@@ -34,7 +34,8 @@ class Preset:
     beta_2: float = 0.999
     epsilon: float = 0.1
     final_rate: float = 1.0  # of Adam's rate, what is left of it at the end of each scale
-    statistic: Literal["gram", "gram_relative", "moments"] = "gram"
+    levels: int = 1  # of a Laplacian pyramid that Adam moves in place of pixels
+    statistic: Literal["gram", "gram_relative", "moments", "neighbours"] = "gram"
     framed: bool = False  # shown in a margin, at another place on the pooling grid each step (transfer/frame.py)
     # Multiplies all three weights. Adam's ε of 0.1 is an absolute number, so the size of the loss matters to it; a
     # person's weights stay small numbers that mean the same in every preset.
@@ -75,7 +76,24 @@ FINE = Preset(
 )
 # A quick look at what fine would make: the same aim, fewer steps.
 DRAFT = replace(FINE, epochs=3, steps_per_epoch=20, scales=3)
-PRESETS: Mapping[str, Preset] = MappingProxyType({"classic": CLASSIC, "draft": DRAFT, "fine": FINE})
+# Nearest neighbours in place of statistics (transfer/objectives/): content_weight is the content's share in what is
+# matched, and there are no content layers.
+NNST = Preset(
+    epochs=8,
+    steps_per_epoch=50,
+    content_weight=0.75,
+    style_weight=1.0,
+    tv_weight=0.0,
+    learning_rate=0.004,
+    scales=5,
+    style_layers=MappingProxyType({layer: 1.0 for layer in VGG19_LAYERS if layer < "block5"}),
+    beta_1=0.9,
+    epsilon=1e-8,
+    final_rate=0.1,
+    levels=6,
+    statistic="neighbours",
+)
+PRESETS: Mapping[str, Preset] = MappingProxyType({"classic": CLASSIC, "draft": DRAFT, "fine": FINE, "nnst": NNST})
 PRESET_NAMES = tuple(PRESETS)
 DEFAULT_PRESET = "fine"
 

@@ -216,7 +216,7 @@ class Patch(StrictModel):
         bool | None, Field(description="keep the picture of every epoch"), Expected("true or false")
     ] = None
     preset: Annotated[
-        Literal["classic", "draft", "fine"] | None,
+        Literal["classic", "draft", "fine", "nnst"] | None,
         Field(description="the recipe that gives every key not written its value"),
         one_of(*PRESET_NAMES),
     ] = None
@@ -309,4 +309,20 @@ def conflicts(settings: Settings) -> list[Fault]:
     if settings.content_weight == 0 and settings.style_weight == 0:
         what = "is 0 and so is content_weight, which leaves nothing to optimise"
         return [Fault(what, "give one of them a weight", ("style_weight",))]
-    return []
+    return _conflicts_of_neighbours(settings) if preset_of(settings.preset).statistic == "neighbours" else []
+
+
+def _conflicts_of_neighbours(settings: Settings) -> list[Fault]:
+    """What a preset that matches neighbours cannot do with keys that others take."""
+    name, preset, faults = settings.preset, preset_of(settings.preset), []
+    if settings.optimizer != preset.optimizer:
+        faults.append(Fault(f"must be {preset.optimizer} with preset {name}", "leave it out", ("optimizer",)))
+    if settings.content_layers != dict(preset.content_layers):
+        what = f"means nothing to preset {name}, which has no content layers"
+        faults.append(Fault(what, "leave it out; content_weight keeps more or less", ("content_layers",)))
+    if settings.content_weight > 1:
+        what = f"must be at most 1 with preset {name}: it is the content's share in what is matched with the style"
+        faults.append(Fault(what, "write a number from 0 to 1", ("content_weight",)))
+    if settings.style_weight == 0:
+        faults.append(Fault(f"must be above 0 with preset {name}", "leave it out", ("style_weight",)))
+    return faults

@@ -110,13 +110,14 @@ class Studio:
             init_image=material.init,
             mask=material.mask,
             style_keys=[_content_key(picture) for picture, _ in material.styles],
-            cut=lambda pixels: choose_cut(pixels, room, precision, spec.optimizer),
+            cut=lambda pixels: choose_cut(pixels, room, precision, spec.optimizer, spec.statistic),
         )
 
     def largest_side(self, settings: Settings, size: tuple[int, int], precision: Precision) -> int:
         """The long side at which a picture of that shape should fit into what is free now."""
         room = free_now_mb() if self.is_cpu else self.room.planned_mb
-        return largest_side(*size, room, precision, transfer_spec(settings, *size).optimizer)
+        spec = transfer_spec(settings, *size)
+        return largest_side(*size, room, precision, spec.optimizer, spec.statistic)
 
     def _network(self, precision: Precision) -> Network:
         if precision not in self._networks:
@@ -130,7 +131,14 @@ def transfer_spec(settings: Settings, height: int, width: int) -> TransferSpec:
     """The engine's spec for a job's settings; what only a preset sets comes from the preset."""
     preset = preset_of(settings.preset)
     optimizer: AdamSpec | LbfgsSpec = (
-        AdamSpec(settings.learning_rate, preset.beta_1, preset.beta_2, preset.epsilon, preset.final_rate)
+        AdamSpec(
+            settings.learning_rate,
+            preset.beta_1,
+            preset.beta_2,
+            preset.epsilon,
+            preset.final_rate,
+            preset.levels,
+        )
         if settings.optimizer == "adam"
         else LbfgsSpec(settings.learning_rate)
     )

@@ -155,13 +155,14 @@ def _memory(settings: Settings, size: tuple[int, int], config: Config) -> str:
     """What the job will hold at its peak, and what would fit where that is more than there is."""
     from nst_batch.studio import transfer_spec  # noqa: PLC0415 - loads NumPy, which the daemon does without
 
-    precision, optimizer = _precision(settings), transfer_spec(settings, *size).optimizer
-    room, pixels = expected_room(config.device), size[0] * size[1]
-    need = peak_mb(pixels, choose_cut(pixels, room.planned_mb, precision, optimizer), precision, optimizer)
+    spec, room, pixels = transfer_spec(settings, *size), expected_room(config.device), size[0] * size[1]
+    precision, optimizer, statistic = _precision(settings), spec.optimizer, spec.statistic
+    cut = choose_cut(pixels, room.planned_mb, precision, optimizer, statistic)
+    need = peak_mb(pixels, cut, precision, optimizer, statistic)
     told = f"about {need / 1024:.1f} GiB of memory"
     if not room.total_mb or need <= room.total_mb:
         return told
-    fits = largest_side(*size, RESERVE * room.total_mb, precision, optimizer)
+    fits = largest_side(*size, RESERVE * room.total_mb, precision, optimizer, statistic)
     return f"{told}, more than the {room.total_mb / 1024:.1f} GiB here: size {fits} should fit"
 
 

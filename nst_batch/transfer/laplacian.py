@@ -2,8 +2,8 @@
 
 picture = c₀ + U(c₁ + U(c₂ + …)), U the bilinear enlargement from half the size (Burt and Adelson, *The Laplacian
 Pyramid as a Compact Image Code*, 1983). All of it is linear: the gradient by the levels is the picture's, brought down
-by the transposes of U, and moving the levels moves the picture by their moves, enlarged and summed. So the picture stays
-what everybody else knows, and only the optimiser's moments are those of levels.
+by the transposes of U, and moving the levels moves the picture by their moves, enlarged and summed. So the picture
+stays what everybody else knows, and only the optimiser's moments are those of levels.
 """
 
 from __future__ import annotations

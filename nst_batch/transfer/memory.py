@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, Statistic
 from nst_batch.transfer.strips import Cut
 
 MB = 1 << 20
@@ -36,33 +36,68 @@ _LADDER = (
 )
 
 
-def peak_mb(pixels: int, cut: Cut | None, precision: Precision, optimizer: AdamSpec | LbfgsSpec) -> float:
+# Neighbours are not matched in strips: there is one way, and beside the network's features the picture's rows, their
+# matches and what their gradient needs, in float32 whatever the network's precision.
+_NEIGHBOURS = _Rung(None, 450.0, 2400.0)
+_ROW_BYTES = 1700.0  # a pixel
+
+
+def peak_mb(
+    pixels: int,
+    cut: Cut | None,
+    precision: Precision,
+    optimizer: AdamSpec | LbfgsSpec,
+    statistic: Statistic = "moments",
+) -> float:
     """The most memory, in MB of 2²⁰ bytes, that a process holds while it paints a picture of so many pixels."""
-    return _peak(next(rung for rung in _LADDER if rung.cut == cut), pixels, precision, optimizer)
+    rung = next(rung for rung in _rungs(statistic) if rung.cut == cut)
+    return _peak(rung, pixels, precision, optimizer, statistic)
 
 
-def choose_cut(pixels: int, room_mb: float, precision: Precision, optimizer: AdamSpec | LbfgsSpec) -> Cut | None:
+def choose_cut(
+    pixels: int,
+    room_mb: float,
+    precision: Precision,
+    optimizer: AdamSpec | LbfgsSpec,
+    statistic: Statistic = "moments",
+) -> Cut | None:
     """How a picture of so many pixels is looked at by a process that may hold ``room_mb``.
 
     In one piece where that fits, else with as few blocks in strips as do; where nothing fits, by what takes least.
     """
-    rungs = (rung for rung in _LADDER if _peak(rung, pixels, precision, optimizer) <= room_mb)
-    return next(rungs, _LADDER[-1]).cut
+    ladder = _rungs(statistic)
+    rungs = (rung for rung in ladder if _peak(rung, pixels, precision, optimizer, statistic) <= room_mb)
+    return next(rungs, ladder[-1]).cut
 
 
-def most_pixels(room_mb: float, precision: Precision, optimizer: AdamSpec | LbfgsSpec, *, whole: bool = False) -> int:
+def most_pixels(
+    room_mb: float,
+    precision: Precision,
+    optimizer: AdamSpec | LbfgsSpec,
+    statistic: Statistic = "moments",
+    *,
+    whole: bool = False,
+) -> int:
     """How many pixels a process can paint that may hold ``room_mb``, in strips or ``whole``; 0 where none."""
-    rung = _LADDER[0] if whole else _LADDER[-1]
+    rung = _rungs(statistic)[0 if whole else -1]
     room = (room_mb - PROCESS_MB - rung.fixed_mb) * MB
-    return max(0, int(room / _bytes_per_pixel(rung, precision, optimizer)))
+    return max(0, int(room / _bytes_per_pixel(rung, precision, optimizer, statistic)))
 
 
-def _peak(rung: _Rung, pixels: int, precision: Precision, optimizer: AdamSpec | LbfgsSpec) -> float:
-    return PROCESS_MB + rung.fixed_mb + pixels * _bytes_per_pixel(rung, precision, optimizer) / MB
+def _rungs(statistic: Statistic) -> tuple[_Rung, ...]:
+    return (_NEIGHBOURS,) if statistic == "neighbours" else _LADDER
 
 
-def _bytes_per_pixel(rung: _Rung, precision: Precision, optimizer: AdamSpec | LbfgsSpec) -> float:
+def _peak(
+    rung: _Rung, pixels: int, precision: Precision, optimizer: AdamSpec | LbfgsSpec, statistic: Statistic
+) -> float:
+    return PROCESS_MB + rung.fixed_mb + pixels * _bytes_per_pixel(rung, precision, optimizer, statistic) / MB
+
+
+def _bytes_per_pixel(rung: _Rung, precision: Precision, optimizer: AdamSpec | LbfgsSpec, statistic: Statistic) -> float:
     features = rung.feature_bytes / (2.0 if precision == "bfloat16" else 1.0)
+    if statistic == "neighbours":
+        features += _ROW_BYTES
     if isinstance(optimizer, AdamSpec):
         return features + _ADAM_BYTES
     # Of each remembered iterate a step and a change of gradient; all of them twice while the next state is made.

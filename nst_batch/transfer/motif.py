@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,14 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nst_batch.transfer.box import Box, painted_box
-from nst_batch.transfer.frame import BARE, FRAMES, framed
+from nst_batch.transfer.color import match_color
+from nst_batch.transfer.frame import BARE, FRAMES, frame_number, framed
 from nst_batch.transfer.mask import position_weights, style_beside
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.objective import Balance, Layers, Targets, balance, blend
+from nst_batch.transfer.objectives.neighbour_objective import NeighbourObjective
+from nst_batch.transfer.objectives.scale_objective import ScaleObjective
+from nst_batch.transfer.optimizers import Optimizer
 from nst_batch.transfer.pyramid import Scale, resize
 from nst_batch.transfer.spec import TransferSpec
 from nst_batch.transfer.staged import StagedNetwork
@@ -22,17 +27,38 @@ from nst_batch.transfer.strips import Cut
 
 Picture = NDArray[np.float32]
 
+LEFT_OUT = 3  # of the content's finest bands, where matched neighbours are to paint them
 MIN_STYLE = 32  # a style picture with a shorter side leaves the last block nothing to look at
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What a scale's pictures are compared with, and the network that looks at them."""
+    """A :class:`ScaleObjective` of statistics: what a scale's pictures are compared with, and who looks at them."""
 
     network: Network | StagedNetwork
+    layers: Layers
     targets: tuple[Targets, ...]  # one a frame
     balance: Balance
     weights: Any  # Balance.tensors()
+    draw: Callable[[int], int]  # the number of a picture -> that of its frame
+    renewed_every: int = 0
+
+    def losses(self, image: Any, number: int) -> Any:
+        """As :class:`ScaleObjective` says."""
+        return self.network.losses(image, self.layers, self._target(number), self.weights)
+
+    def advance(
+        self, image: Any, state: Any, numbers: Sequence[int], optimizer: Optimizer
+    ) -> list[tuple[Any, Any, Any, Any]]:
+        """As :class:`ScaleObjective` says.
+
+        An optimiser that searches along a line compares losses: for it, the frame is the same all through a scale.
+        """
+        targets = [self._target(number if optimizer.always_accepts else 0) for number in numbers]
+        return self.network.advance(image, state, self.layers, targets, self.weights, optimizer=optimizer)
+
+    def _target(self, number: int) -> Targets:
+        return self.targets[self.draw(number) if len(self.targets) > 1 else 0]
 
 
 class Motif:
@@ -59,17 +85,24 @@ class Motif:
         self._styles = [(_tensor(picture), weight) for picture, weight in styles]
         self._style_keys = tuple(style_keys or [None] * len(self._styles))
         self._init_image = None if init_image is None else _tensor(init_image)
+        self._recoloured = self._content
+        if spec.statistic == "neighbours":
+            total = sum(weight for _, weight in styles)
+            matched = [match_color(content, picture) * np.float32(weight / total) for picture, weight in styles]
+            self._recoloured = _tensor(np.sum(matched, axis=0))
         self._mask = None if mask is None else _tensor(mask)[..., tf.newaxis]
 
-    def look(self, scale: Scale) -> Sight:
-        """The targets and balance of one scale."""
+    def look(self, scale: Scale, anchor: Any, number: int) -> ScaleObjective:
+        """The objective of one scale; where it follows the picture, as of ``anchor``, evaluated at ``number``."""
+        if self._spec.statistic == "neighbours":
+            content = resize(self._recoloured, scale.height, scale.width)
+            styles = [(self._style_at(scale, picture), weight) for picture, weight in self._styles]
+            return NeighbourObjective(self._network, self._spec, scale, content, styles, anchor, number)
         content = resize(self._content, scale.height, scale.width)
-        factor = max(scale.height, scale.width) / max(self._spec.height, self._spec.width)
         statistics = []
         for (picture, _), key in zip(self._styles, self._style_keys, strict=True):
-            height, width = (max(MIN_STYLE, round(side * factor)) for side in picture.shape[1:3])
-            at_scale = resize(picture, height, width)
-            view = self._view(height * width)
+            at_scale = self._style_at(scale, picture)
+            view = self._view(at_scale.shape[1] * at_scale.shape[2])
             statistics.append(view.style_statistics(at_scale, self.layers, key, self.frames))
         blended = blend(statistics, [weight for _, weight in self._styles])
         network = self._view(scale.height * scale.width)
@@ -80,7 +113,14 @@ class Motif:
         joined = balance(self._spec, targets[0], scale.height * scale.width)
         if self._mask is not None:
             targets, joined = self._beside_what_stays(scale, content, network, targets, joined)
-        return Sight(network, targets, joined, joined.tensors())
+        draw = partial(frame_number, self._spec.seed, scale.number, steps_per_epoch=self._spec.steps_per_epoch)
+        return Sight(network, self.layers, targets, joined, joined.tensors(), draw)
+
+    def _style_at(self, scale: Scale, picture: Any) -> Any:
+        """A style picture as large as it is looked at in that scale."""
+        factor = max(scale.height, scale.width) / max(self._spec.height, self._spec.width)
+        height, width = (max(MIN_STYLE, round(side * factor)) for side in picture.shape[1:3])
+        return resize(picture, height, width)
 
     def box(self, scale: Scale) -> Box | None:
         """Where each pixel of a scale may go; None where that is [0, 1] for all."""
@@ -98,6 +138,8 @@ class Motif:
         if self._spec.init == "noise":
             noise = np.random.default_rng(self._spec.seed).random((1, scale.height, scale.width, 3), np.float32)
             return tf.constant(noise)
+        if self._spec.statistic == "neighbours" and self._spec.init == "content":
+            return _blurred(resize(self._recoloured, scale.height, scale.width))
         source = {"content": self._content, "style": self._styles[0][0], "image": self._init_image}
         picture = source[self._spec.init]
         if picture is None:
@@ -127,6 +169,12 @@ class Motif:
         """How the network looks at a picture of so many pixels: in one piece, or its first blocks in strips."""
         cut = self._cut(pixels)
         return self._network if cut is None else StagedNetwork(self._network, cut)
+
+
+def _blurred(picture: Any) -> Any:
+    """A picture without its :data:`LEFT_OUT` finest bands."""
+    size = [max(1, side >> LEFT_OUT) for side in picture.shape[1:3]]
+    return tf.image.resize(tf.image.resize(picture, size, antialias=True), picture.shape[1:3])
 
 
 def _tensor(picture: Picture) -> Any:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from nst_batch.transfer.box import Box
 from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
-from nst_batch.transfer.frame import frame_number
-from nst_batch.transfer.motif import Motif, Picture, Sight
+from nst_batch.transfer.motif import Motif, Picture
 from nst_batch.transfer.network import Network
-from nst_batch.transfer.objective import Balance, Targets
+from nst_batch.transfer.objective import Balance
+from nst_batch.transfer.objectives.scale_objective import ScaleObjective
 from nst_batch.transfer.optimizers import make_optimizer
 from nst_batch.transfer.pyramid import Scale, plan_scales, resize
 from nst_batch.transfer.spec import TransferSpec
@@ -60,6 +60,7 @@ class _Progress:
     epoch: int = 0  # finished, over the job
     scale: int = 0  # index of the scale at work
     done: int = 0  # steps of that scale
+    renewed: int = 0  # the number of the scale's picture from which its objective was made
     ended: bool = False  # that scale is flat and ends before its last step
     epoch_start: float = math.nan  # the total at which the epoch at work began
     seconds: float = 0.0
@@ -90,7 +91,9 @@ class NeuralStyleModel:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.spec = spec
-        self.scales: tuple[Scale, ...] = plan_scales(spec.height, spec.width, spec.scales, spec.epochs)
+        self.scales: tuple[Scale, ...] = plan_scales(
+            spec.height, spec.width, spec.scales, spec.epochs, closing=spec.statistic == "neighbours"
+        )
         self._network = network
         self._motif = Motif(
             content, styles, spec, network, init_image=init_image, mask=mask, style_keys=style_keys, cut=cut
@@ -101,6 +104,7 @@ class NeuralStyleModel:
         box = self._motif.box(self.scales[0])
         self._image = _within(box, self._motif.start(self.scales[0]))
         self._state = self._optimizer.init(self._image, box, self._steps_of(self.scales[0]))
+        self._anchor = self._image  # what an objective that follows the picture was made from
 
     @property
     def total_steps(self) -> int:
@@ -152,12 +156,14 @@ class NeuralStyleModel:
     def state(self) -> dict[str, NDArray[Any] | int | float | bool]:
         """Everything that :meth:`restore` needs to go on from the last emitted step, bit by bit on a CPU."""
         tensors = {f"optimizer/{name}": np.asarray(value) for name, value in self._state.items()}
-        return {**vars(self._at), "image": np.asarray(self._image), **tensors}
+        anchor = {"anchor": np.asarray(self._anchor)} if self.spec.statistic == "neighbours" else {}
+        return {**vars(self._at), "image": np.asarray(self._image), **anchor, **tensors}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from :meth:`state` of a model made of the same pictures, spec and network."""
         self._at = _Progress(**{name: state[name] for name in vars(self._at)})
         self._image = tf.constant(state["image"])
+        self._anchor = tf.constant(state.get("anchor", state["image"]))
         prefix = "optimizer/"
         self._state = {
             name.removeprefix(prefix): tf.constant(value) for name, value in state.items() if name.startswith(prefix)
@@ -169,7 +175,7 @@ class NeuralStyleModel:
     def _run(self, scale: Scale) -> Iterator[Step]:
         """The steps of one scale. The first evaluation is of the picture it starts (or goes on) from."""
         with _out_of_memory_named(scale):
-            sight = self._motif.look(scale)
+            sight = self._motif.look(scale, self._anchor, self._at.renewed)
         for number, (image, state, report, accepted) in enumerate(self._evaluations(scale, sight)):
             if not accepted:
                 continue
@@ -185,54 +191,34 @@ class NeuralStyleModel:
             if self._at.ended:
                 return
 
-    def _evaluations(self, scale: Scale, sight: Sight) -> Iterator[tuple[Any, Any, NDArray[Any], bool]]:
+    def _evaluations(self, scale: Scale, sight: ScaleObjective) -> Iterator[tuple[Any, Any, NDArray[Any], bool]]:
         """Pictures of the scale as the optimiser asks for them; each: state before it, losses, accepted."""
         image, state = self._image, self._state
         first, last = True, self._steps_of(scale)
         while self._at.done < last:
-            wanted = last - self._at.done + first  # evaluations to the end of the scale
+            number = self._at.done + (not first)  # of the picture that comes next, counted from the scale's start
             with self._timed(scale):
-                if wanted == 1 and self._optimizer.always_accepts:
-                    results = [(self._losses(image, self._targets(scale, sight, first)[0], sight), True, image, state)]
+                if sight.renewed_every and number % sight.renewed_every == 0 and number not in (self._at.renewed, last):
+                    self._anchor, self._at.renewed = image, number
+                    sight = self._motif.look(scale, image, number)
+                if number == last and self._optimizer.always_accepts:
+                    results = [(sight.losses(image, number), True, image, state)]
                 else:
-                    targets = self._targets(scale, sight, first, self._count(first))
-                    results = self._steps(image, state, sight, targets)
+                    numbers = range(number, number + self._count(first, sight))
+                    results = sight.advance(image, state, numbers, self._optimizer)
+                results[-1][0].numpy()  # waits for the device, so that its time is counted
             for report, accepted, following, later in results:
                 yield image, state, np.asarray(report), bool(accepted)
                 image, state, first = following, later, False
 
-    def _count(self, first: bool) -> int:
+    def _count(self, first: bool, sight: ScaleObjective) -> int:
         """Evaluations in one call: several where the device gains by it, never across an epoch's end."""
-        if not self._optimizer.always_accepts:
+        if not self._optimizer.always_accepts or sight.renewed_every:
             return 1
         per = self.spec.steps_per_epoch
         room = per - self._at.done % per + first - 1
         most = self._network.device.steps_per_call
         return most if room >= most else 1
-
-    def _targets(self, scale: Scale, sight: Sight, first: bool, count: int = 1) -> list[Targets]:
-        """What the next ``count`` evaluated pictures are compared with.
-
-        An optimiser that searches along a line compares losses: for it, it is the same all through a scale.
-        """
-        if not self._optimizer.always_accepts or len(sight.targets) == 1:
-            return [sight.targets[0]] * count
-        number, per = self._at.done + (not first), self.spec.steps_per_epoch
-        numbers = range(number, number + count)
-        return [sight.targets[frame_number(self.spec.seed, scale.number, each, per)] for each in numbers]
-
-    def _steps(
-        self, image: Any, state: Any, sight: Sight, targets: Sequence[Targets]
-    ) -> list[tuple[Any, Any, Any, Any]]:
-        results = sight.network.advance(
-            image, state, self._motif.layers, targets, sight.weights, optimizer=self._optimizer
-        )
-        results[-1][0].numpy()  # waits for the device, so that its time is counted
-        return results
-
-    def _losses(self, image: Any, targets: Targets, sight: Sight) -> NDArray[Any]:
-        report = sight.network.losses(image, self._motif.layers, targets, sight.weights)
-        return np.asarray(report)
 
     @contextmanager
     def _timed(self, scale: Scale) -> Iterator[None]:
@@ -282,7 +268,8 @@ class NeuralStyleModel:
         self._image = _within(box, resize(self._image, scale.height, scale.width))
         self._state = self._optimizer.resize(self._state, self._image, box, self._steps_of(scale))
         at = self._at
-        at.scale, at.done, at.ended, at.epoch_start = index, 0, False, math.nan
+        at.scale, at.done, at.renewed, at.ended, at.epoch_start = index, 0, 0, False, math.nan
+        self._anchor = self._image
 
 
 @contextmanager

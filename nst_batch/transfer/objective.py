@@ -88,7 +88,7 @@ class Balance:
         split = len(self.content_layers)
         content = zip(self.content_layers.values(), values[:split], strict=True)
         style = zip(self.style_layers.values(), values[split:-2], strict=True)
-        return sum(w * loss for w, loss in content), sum(w * loss for w, loss in style), values[-2]
+        return sum((w * loss for w, loss in content), 0.0), sum(w * loss for w, loss in style), values[-2]
 
     def total(self, report: NDArray[Any]) -> float:
         """Σ factor · loss of :meth:`losses`."""

@@ -73,7 +73,8 @@ class Adam:
         rate *= 1.0 - (1.0 - final) * tf.minimum((state["count"] - begin) / steps, 1.0)
         count = state["count"] + 1.0
         rate *= tf.sqrt(1.0 - tf.pow(beta_2, count)) / (1.0 - tf.pow(beta_1, count))
-        moments, moves = {}, []
+        moments: State = {}
+        moves = []
         for level, slope in enumerate(spread(gradient, self._levels)):
             mean, square = state[f"mean{level}"], state[f"square{level}"]
             mean += (slope - mean) * (1.0 - beta_1)

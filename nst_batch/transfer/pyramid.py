@@ -14,29 +14,36 @@ MIN_SIDE = 64  # a coarse scale with a shorter side shows the network nothing; t
 
 @dataclass(frozen=True)
 class Scale:
-    """One scale: its place from 1 (the coarsest), its size in pixels, its epochs."""
+    """One scale: its place from 1 (the coarsest), its size in pixels, its epochs; whether it is a closing one."""
 
     number: int
     height: int
     width: int
     epochs: int
+    closing: bool = False
 
 
-def plan_scales(height: int, width: int, scales: int, epochs: int) -> tuple[Scale, ...]:
+def plan_scales(height: int, width: int, scales: int, epochs: int, *, closing: bool = False) -> tuple[Scale, ...]:
     """The scales of a result of ``height`` × ``width``, coarse to fine; the last has exactly that size.
 
     Sizes that would fall below ``MIN_SIDE`` or coincide are left out, and there are never more scales than
-    epochs. Epochs are shared evenly; what is left over goes to the coarse scales, where it costs least.
+    epochs. Epochs are shared evenly; what is left over goes to the coarse scales, where it costs least. With
+    ``closing`` one more of the result's size comes last, where there are epochs for it.
     """
+    closing = closing and epochs > 1
     sizes = [(height, width)]
-    for level in range(1, min(scales, epochs)):
+    for level in range(1, min(scales, epochs - closing)):
         factor = SCALE_STEP**-level
         size = (_on_grid(height * factor), _on_grid(width * factor))
         if min(size) < MIN_SIDE or size == sizes[0] or size[0] > height or size[1] > width:
             break
         sizes.insert(0, size)
+    sizes += [(height, width)] * closing
     share, left = divmod(epochs, len(sizes))
-    return tuple(Scale(number, h, w, share + (number <= left)) for number, (h, w) in enumerate(sizes, start=1))
+    return tuple(
+        Scale(number, h, w, share + (number <= left), closing and number == len(sizes))
+        for number, (h, w) in enumerate(sizes, start=1)
+    )
 
 
 def _on_grid(length: float) -> int:

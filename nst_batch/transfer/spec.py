@@ -8,16 +8,16 @@ from typing import Literal
 
 Precision = Literal["float32", "bfloat16"]
 # What of a style is compared: Gram matrices, by the paper's loss; the same, every layer by its relative error; means
-# and covariances, every layer by its relative error.
-Statistic = Literal["gram", "gram_relative", "moments"]
+# and covariances, every layer by its relative error; or no statistic, but the most alike places of the style.
+Statistic = Literal["gram", "gram_relative", "moments", "neighbours"]
 
 
 @dataclass(frozen=True)
 class AdamSpec:
     """Adam (Kingma and Ba 2015). The TensorFlow tutorial's numbers are lr 0.02, β1 0.99, ε 0.1.
 
-    The rate falls evenly over each scale, from ``learning_rate`` to ``final`` times that. With ``levels`` above 1 it moves
-    the levels of the picture's Laplacian pyramid (laplacian.py).
+    The rate falls evenly over each scale, from ``learning_rate`` to ``final`` times that. With ``levels`` above 1 it
+    moves the levels of the picture's Laplacian pyramid (laplacian.py).
     """
 
     learning_rate: float = 0.02
@@ -41,7 +41,8 @@ class TransferSpec:
     """One generation: sizes, layers, weights, optimiser, start.
 
     ``height`` and ``width`` are those of the result, the last scale. ``epochs`` are over all scales; a scale
-    gets whole epochs. Layer weights are normalised to a sum of 1 by the engine.
+    gets whole epochs. Layer weights are normalised to a sum of 1 by the engine. With ``neighbours`` there are no
+    content layers, and ``content_weight`` is the content's share, up to 1, in what is matched with the style.
     """
 
     height: int
