@@ -72,51 +72,60 @@ class Evaluator:
         small_content, small_style = at_size(content, SIDE), at_size(style, SIDE)
         self._shape = small_content.shape[0], small_content.shape[1]
         self._content = self._features(small_content)
-        self._style = self._features(small_style)
+        self._style = Statistics.of(self._features(small_style))
         self._fineness = fineness(small_style)
-        self._unstyled = mean_distance(self._content, self._style)
+        self._unstyled = Statistics.of(self._content).distance(self._style)
 
     def measure(self, picture: Picture) -> Measures:
         """The measures of a result."""
         sized = resize_array(picture, self._shape)
         found = self._features(sized)
         content = [float(np.sum((found[n] - self._content[n]) ** 2) / np.sum(self._content[n] ** 2)) for n in CONTENT]
-        grams = [gram_error(found[name], self._style[name]) for name in GRAM]
+        statistics = Statistics.of(found)
         grain, speckle = (
             mine / max(theirs, LEAST_FINENESS) for mine, theirs in zip(fineness(sized), self._fineness, strict=True)
         )
-        return Measures(*content, *grams, mean_distance(found, self._style) / self._unstyled, grain, speckle)
+        distance = statistics.distance(self._style) / self._unstyled
+        return Measures(*content, *statistics.gram_errors(self._style), distance, grain, speckle)
 
     def _features(self, picture: Picture) -> Features:
         found = self._extract(tf.constant(picture[np.newaxis]))
         return {name: np.asarray(value) for name, value in found.items()}
 
 
-def mean_distance(found: Features, style: Features) -> float:
-    """The mean of :func:`sliced_wasserstein` over the layers that no preset looks at."""
-    return float(np.mean([sliced_wasserstein(found[name], style[name]) for name in HELD_OUT]))
+@dataclass(frozen=True)
+class Statistics:
+    """What is compared of a picture's style: Gram matrices, and profiles (:func:`profile`) at the held-out layers."""
+
+    grams: Features
+    profiles: Features
+
+    @classmethod
+    def of(cls, features: Features) -> Statistics:
+        """Those of a picture's features."""
+        grams = {name: _gram(features[name]) for name in GRAM}
+        return cls(grams, {name: profile(features[name]) for name in HELD_OUT})
+
+    def gram_errors(self, style: Statistics) -> list[float]:
+        """‖G − A‖ / ‖A‖ of each of the five layers."""
+        return [_relative(self.grams[name], style.grams[name]) for name in GRAM]
+
+    def distance(self, style: Statistics) -> float:
+        """The mean of :func:`sliced_wasserstein` over the layers that no preset looks at."""
+        return float(np.mean([sliced_wasserstein(self.profiles[name], style.profiles[name]) for name in HELD_OUT]))
 
 
-def mean_gram_error(found: Features, style: Features) -> float:
-    """The mean of :func:`gram_error` over its five layers."""
-    return float(np.mean([gram_error(found[name], style[name]) for name in GRAM]))
-
-
-def gram_error(found: NDArray[np.float32], style: NDArray[np.float32]) -> float:
-    """‖G − A‖ / ‖A‖ of the Gram matrices of two (1, h, w, N) features, each per position."""
-    return _relative(_gram(found), _gram(style))
-
-
-def sliced_wasserstein(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Mean distance between the distributions of two sets of features, seen along fixed random directions.
-
-    (1, h, w, N) each; along a direction the 1-Wasserstein distance, by quantiles, over the spread of ``b``.
-    """
-    filters = a.shape[-1]
+def profile(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(1, h, w, N) -> (quantiles, directions): how features are distributed along fixed random directions."""
+    filters = features.shape[-1]
     directions = np.random.default_rng(0).standard_normal((filters, DIRECTIONS)).astype(np.float32)
     directions /= np.linalg.norm(directions, axis=0)
     at = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    first, second = (np.quantile(x.reshape(-1, filters) @ directions, at, axis=0) for x in (a, b))
+    return np.asarray(np.quantile(features.reshape(-1, filters) @ directions, at, axis=0), np.float32)
+
+
+def sliced_wasserstein(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Mean 1-Wasserstein distance of two profiles along their directions, over the spread of the second."""
     return float(np.mean(np.abs(first - second).mean(axis=0) / second.std(axis=0)))
 
 

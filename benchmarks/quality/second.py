@@ -22,14 +22,13 @@ Neural Style Transfer*, 2021; centring and places on the grid are ours.)
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from benchmarks.quality.evaluator import GRAM, HELD_OUT, SIDE, Features, Picture, mean_distance, mean_gram_error
+from benchmarks.quality.evaluator import GRAM, HELD_OUT, SIDE, Features, Picture, Statistics
 from benchmarks.quality.pairs import at_size
 from nst_batch.images import quantize, resize_array
 from nst_batch.transfer.vgg19 import StyleContentModel
@@ -73,21 +72,20 @@ class SecondJudge:
         )
         small_content, small_style = at_size(content, SIDE), at_size(style, SIDE)
         self._shape = small_content.shape[0], small_content.shape[1]
-        self._content = self._features(small_content)
-        self._styles = [self._features(moved) for moved in _places(small_style)]
+        self._content, unstyled = self._look(small_content)
+        self._style, self._styles = self._look(small_style)
         self._palette = histogram(small_style)
-        unstyled = [self._features(moved) for moved in _places(small_content)]
-        self._unstyled = _mean_over(mean_distance, unstyled, self._styles)
+        self._unstyled = _mean_distance(unstyled, self._styles)
 
     def measure(self, picture: Picture) -> SecondMeasures:
         """The measures of a result."""
         sized = resize_array(picture, self._shape)
-        places = [self._features(moved) for moved in _places(sized)]
-        found, style = places[0], self._styles[0]
-        likeness = [best_patches(found[name], style[name], step) for name, step in PATCHES.items()]
+        found, places = self._look(sized)
+        errors = [mine.gram_errors(theirs) for mine, theirs in zip(places, self._styles, strict=True)]
+        likeness = [best_patches(found[name], self._style[name], step) for name, step in PATCHES.items()]
         return SecondMeasures(
-            _mean_over(mean_gram_error, places, self._styles),
-            _mean_over(mean_distance, places, self._styles) / self._unstyled,
+            float(np.mean(errors)),
+            _mean_distance(places, self._styles) / self._unstyled,
             dots(quantize(picture)),
             *(centred_cosine(found[name], self._content[name]) for name in CONTENT),
             float(np.minimum(histogram(sized), self._palette).sum()),
@@ -95,9 +93,16 @@ class SecondJudge:
             *(used for _, used in likeness),
         )
 
-    def _features(self, picture: Picture) -> Features:
-        found = self._extract(tf.constant(picture[np.newaxis]))
-        return {name: np.asarray(value) for name, value in found.items()}
+    def _look(self, picture: Picture) -> tuple[Features, list[Statistics]]:
+        """The features whose places count, at the first place on the grid; the statistics at all."""
+        features: Features = {}
+        statistics = []
+        for down, across in PLACES:
+            found = self._extract(tf.constant(picture[np.newaxis, down:, across:]))
+            everything = {name: np.asarray(value) for name, value in found.items()}
+            features = features or {name: everything[name] for name in {*CONTENT, *PATCHES}}
+            statistics.append(Statistics.of(everything))
+        return features, statistics
 
 
 def dots(picture: NDArray[np.uint8]) -> float:
@@ -150,9 +155,5 @@ def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12))
 
 
-def _places(picture: Picture) -> list[Picture]:
-    return [picture[down:, across:] for down, across in PLACES]
-
-
-def _mean_over(measure: Callable[[Features, Features], float], found: list[Features], styles: list[Features]) -> float:
-    return float(np.mean([measure(mine, theirs) for mine, theirs in zip(found, styles, strict=True)]))
+def _mean_distance(found: list[Statistics], styles: list[Statistics]) -> float:
+    return float(np.mean([mine.distance(theirs) for mine, theirs in zip(found, styles, strict=True)]))
