@@ -218,6 +218,23 @@ def test_settings_survive_json():
     assert Settings.model_validate_json(found.model_dump_json()) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        ("optimizer: lbfgs", "optimizer", "must be adam with preset nnst"),
+        ("content_layers: [block4_conv2]", "content_layers", "means nothing to preset nnst"),
+        ("content_weight: 1.5", "content_weight", "at most 1"),
+        ("style_weight: 0", "style_weight", "above 0"),
+    ],
+)
+def test_conflicts_of_neighbours(text, key, words):
+    """Keys that a preset which matches neighbours cannot follow are said, and fine with another preset."""
+    (fault,) = conflicts(resolve(right(f"preset: nnst\n{text}")))
+    assert fault.path == (key,)
+    assert words in fault.what
+    assert conflicts(resolve(right(f"preset: fine\n{text}"))) == []
+
+
 def test_conflict_of_weights():
     """A picture with nothing to optimise for is refused, also where the zeros come from two files."""
     assert conflicts(resolve(right("content_weight: 0"), right("style_weight: 0")))

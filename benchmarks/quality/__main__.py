@@ -36,7 +36,7 @@ from nst_batch.transfer.weights import load_weights  # noqa: E402
 
 SIZES = (256, 512)
 LARGE = 1024  # of the first two pairs
-SLOW_LAST = ("draft", "fine", "classic")
+SLOW_LAST = ("draft", "fine", "nnst", "classic")
 
 
 def plan(pairs: Sequence[Pair], presets: Sequence[str], sizes: Sequence[int]) -> Iterator[tuple[Pair, str, int]]:

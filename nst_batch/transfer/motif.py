@@ -27,7 +27,6 @@ from nst_batch.transfer.strips import Cut
 
 Picture = NDArray[np.float32]
 
-LEFT_OUT = 3  # of the content's finest bands, where matched neighbours are to paint them
 MIN_STYLE = 32  # a style picture with a shorter side leaves the last block nothing to look at
 
 
@@ -139,7 +138,7 @@ class Motif:
             noise = np.random.default_rng(self._spec.seed).random((1, scale.height, scale.width, 3), np.float32)
             return tf.constant(noise)
         if self._spec.statistic == "neighbours" and self._spec.init == "content":
-            return _blurred(resize(self._recoloured, scale.height, scale.width))
+            return resize(self._recoloured, scale.height, scale.width)
         source = {"content": self._content, "style": self._styles[0][0], "image": self._init_image}
         picture = source[self._spec.init]
         if picture is None:
@@ -169,12 +168,6 @@ class Motif:
         """How the network looks at a picture of so many pixels: in one piece, or its first blocks in strips."""
         cut = self._cut(pixels)
         return self._network if cut is None else StagedNetwork(self._network, cut)
-
-
-def _blurred(picture: Any) -> Any:
-    """A picture without its :data:`LEFT_OUT` finest bands."""
-    size = [max(1, side >> LEFT_OUT) for side in picture.shape[1:3]]
-    return tf.image.resize(tf.image.resize(picture, size, antialias=True), picture.shape[1:3])
 
 
 def _tensor(picture: Picture) -> Any:

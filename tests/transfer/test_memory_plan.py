@@ -42,6 +42,15 @@ def test_the_most_pixels_fill_the_room(precision: Precision, optimizer: AdamSpec
     assert most_pixels(PROCESS_MB, precision, optimizer, whole=whole) == 0
 
 
+def test_neighbours_are_not_matched_in_strips() -> None:
+    """However little room there is; they take more than statistics, and the estimate is read both ways."""
+    pixels = PIXELS[1024]
+    assert choose_cut(pixels, 0.0, "float32", ADAM, "neighbours") is None
+    assert peak_mb(pixels, None, "float32", ADAM, "neighbours") > peak_mb(pixels, None, "float32", ADAM)
+    most = most_pixels(4096, "bfloat16", ADAM, "neighbours")
+    assert peak_mb(most, None, "bfloat16", ADAM, "neighbours") == pytest.approx(4096, abs=0.1)
+
+
 def test_what_needs_more() -> None:
     """float32 than bfloat16, L-BFGS than Adam, a long history than a short one."""
     pixels = PIXELS[1024]

@@ -27,6 +27,18 @@ def test_scales_too_small_to_show_anything_are_left_out():
     assert [scale.height for scale in plan_scales(100, 150, 5, 10)] == [100]
 
 
+def test_a_closing_scale_has_the_results_size_again():
+    """It comes last and takes its share of the epochs; with one epoch there is none."""
+    plan = plan_scales(384, 512, 3, 6, closing=True)
+    assert [(s.height, s.epochs, s.closing) for s in plan] == [
+        (96, 2, False),
+        (192, 2, False),
+        (384, 1, False),
+        (384, 1, True),
+    ]
+    assert [scale.closing for scale in plan_scales(384, 512, 3, 1, closing=True)] == [False]
+
+
 @given(st.integers(32, 3000), st.integers(32, 3000), st.integers(1, 8), st.integers(1, 40))
 def test_every_plan_is_right(height, width, scales, epochs):
     """Sizes rise to the result's, coarse ones on the grid and large enough; whole epochs add up."""
