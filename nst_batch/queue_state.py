@@ -14,11 +14,13 @@ from typing import Any
 
 from nst_batch.crew import CrewWorker
 from nst_batch.job import now_iso
+from nst_batch.report.markup import shorten
 from nst_batch.spool import Job, View
 
 STATE_NAME = "state.json"
 REMEMBERED_JOBS = 20
 PIECE_JOBS = 500
+WHY_CHARACTERS = 200  # of a mistake that error.txt will tell in full
 
 
 class Pace:
@@ -81,7 +83,7 @@ def waiting_entries(view: View | None, jobs: Iterable[Job], running: set[str]) -
         ]
         entries.sort(key=lambda entry: -entry["priority"])
         for broken in view.broken:
-            why = f"will fail: {broken.error.message.splitlines()[0]}"
+            why = shorten(f"will fail: {broken.error.message.splitlines()[0]}", WHY_CHARACTERS)
             entries.append(_entry(broken.name, why, None, 0, now_iso(broken.entry.ctime_ns / 1e9)))
         for pair in view.waiting:
             entries += [_entry(name, pair.why, pair.until, 0, "") for name in pair.names or (pair.sidecar,)]

@@ -52,9 +52,9 @@ class Known:
         return bool(touched or (changes.folders and any(folder in changes.folders for folder in used.folders)))
 
     def fails(self, error: NstError) -> None:
-        """It cannot be understood. Of how that was found out nothing is kept: frames hold on to all they saw."""
-        error.__traceback__ = error.__context__ = error.__cause__ = None
-        self.error, self.wanted, self.images, self.fresh = error, None, (), True
+        """It cannot be understood. Only words are kept of the error: its frames hold on to all that they saw."""
+        self.error = NstError(error.code, error.message, error.advice)
+        self.wanted, self.images, self.fresh = None, (), True
 
     def means(self, wanted: Wanted, used: Used) -> None:
         """What it asks for, as far as its images can be found."""
