@@ -52,7 +52,7 @@ class Config(StrictModel):
     outbox: Annotated[Path, Field(description="where results go"), Expected("a folder's name, as text")]
     library: tuple[Path, ...] = ()
     weights: str = "auto"  # auto, untrained, or an absolute path
-    device: str | tuple[int, ...] = "auto"  # auto, cpu, gpu, or GPU numbers
+    device: str | tuple[int | str, ...] = "auto"  # auto, cpu, gpu, or GPU numbers and UUIDs
     defaults: Defaults = Field(default_factory=Defaults)
     after: Literal["archive", "keep", "delete"] = "archive"
     watch: Watch = Field(default_factory=Watch)

@@ -57,12 +57,18 @@ def _read_backoff(value: object) -> tuple[float, ...]:
     return tuple(_read_duration(item) for item in items)
 
 
-def _read_device(value: object) -> str | tuple[int, ...]:
+def _names_gpu(value: object) -> bool:
+    if isinstance(value, str):
+        return value.startswith(("GPU-", "MIG-"))
+    return type(value) is int and value >= 0
+
+
+def _read_device(value: object) -> str | tuple[int | str, ...]:
     if value in ("auto", "cpu", "gpu"):
         return str(value)
-    whole = isinstance(value, list) and value and all(type(item) is int and item >= 0 for item in value)
+    whole = isinstance(value, list) and value and all(_names_gpu(item) for item in value)
     if not isinstance(value, list) or not whole or len(set(value)) < len(value):
-        what = f"must be auto, cpu, gpu or a list of different GPU numbers such as [0, 1], not {shown(value)}"
+        what = f"must be auto, cpu, gpu or a list of different GPU numbers or UUIDs such as [0, 1], not {shown(value)}"
         raise faults_error(Fault(what, f"write [{value}]" if type(value) is int else ""))
     return tuple(value)
 
@@ -200,7 +206,7 @@ class ConfigFile(StrictModel):
         Expected("auto, untrained or a path, as text"),
     ] = "auto"
     device: Annotated[
-        str | tuple[int, ...],
+        str | tuple[int | str, ...],
         BeforeValidator(_read_device),
         WithJsonSchema(
             {
@@ -208,14 +214,16 @@ class ConfigFile(StrictModel):
                     {"enum": ["auto", "cpu", "gpu"]},
                     {
                         "type": "array",
-                        "items": {"type": "integer", "minimum": 0},
+                        "items": {
+                            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(GPU|MIG)-"}]
+                        },
                         "minItems": 1,
                         "uniqueItems": True,
                     },
                 ]
             }
         ),
-        Field(description="auto (every GPU, else the CPU), cpu, gpu, or GPU numbers"),
+        Field(description="auto (every GPU, else the CPU), cpu, gpu, or GPU numbers or UUIDs"),
     ] = "auto"
     defaults: Annotated[Defaults, Field(description="any sidecar key but content, style, title")] = Field(
         default_factory=Defaults

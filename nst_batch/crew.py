@@ -12,19 +12,23 @@ installation that a person must mend.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from nst_batch.config import Config
+from nst_batch.events import Died, Event, Fault, Phased, Refused, Settled, Stepped, Yielded
 from nst_batch.memory import advice
 from nst_batch.messages import Message
 from nst_batch.report.markup import duration
+from nst_batch.roster import Roster, find_roster
 from nst_batch.spool import Death, HandOut
 from nst_batch.spool.attempts import OUT_OF_MEMORY
 from nst_batch.spool.trouble import pause_for
-from nst_batch.transfer.errors import DEVICE_MISSING
+from nst_batch.transfer.errors import DEVICE_FAULTS
+from nst_batch.transfer.gpu_words import find_trouble
 from nst_batch.worker import WorkerOptions
-from nst_batch.workers import WORKER_COMMAND, Device, Worker, without
+from nst_batch.workers import WORKER_COMMAND, Device, Worker
+from nst_batch.workers import Death as End
 
 RENEW_AFTER_JOBS = 200
 RENEW_AFTER_GROWTH_MB = 4096.0
@@ -35,64 +39,6 @@ START_ADVICE = "run nst-batch doctor; the worker's own messages are in inbox/.ns
 ASLEEP_SECONDS = 30.0  # longer than this between two looks, and the daemon itself was not running
 
 
-@dataclass(frozen=True)
-class Stepped:
-    """A running job got on; ``epoch_end`` at the end of an epoch."""
-
-    handout: HandOut
-    progress: Message
-    epoch_end: bool
-
-
-@dataclass(frozen=True)
-class Phased:
-    """A running job is at something before its first step, or a worker has become ready (no job)."""
-
-    handout: HandOut | None
-    phase: str
-
-
-@dataclass(frozen=True)
-class Settled:
-    """A worker left an outcome in the job's folder."""
-
-    handout: HandOut
-
-
-@dataclass(frozen=True)
-class Yielded:
-    """A worker gave a job back unfinished because it was asked to."""
-
-    handout: HandOut
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A worker gave a job back because the disk let it write no more; ``why`` says which and what is wrong."""
-
-    handout: HandOut
-    code: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Died:
-    """A worker ended while at work on a job, without an outcome."""
-
-    handout: HandOut
-    death: Death
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A worker cannot work at all: weights or device. No other worker would do better."""
-
-    code: str
-    message: str
-    advice: str
-
-
-Event = Stepped | Phased | Settled | Yielded | Refused | Died | Fault
 CrewWorker = Worker[HandOut]
 
 
@@ -102,14 +48,15 @@ class Crew:
     def __init__(
         self,
         config: Config,
-        devices: tuple[Device, ...],
+        devices: tuple[Device, ...] | None,
         parent: int,
         command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
+        """``devices`` None: what the config asks for of what is there, now and later."""
         self._config = config
         self._command = command
         self._parent = parent
-        self._devices = devices
+        self._roster = Roster(devices) if devices is not None else find_roster(config.device)
         self._logs = Path(config.inbox) / ".nst_batch"
         self._workers: dict[str, CrewWorker] = {}
         self._first_memory: dict[str, float] = {}
@@ -120,7 +67,6 @@ class Crew:
         self._told_to_end: dict[str, float] = {}  # since when (monotonic)
         self._last_news: float | None = None
         self._to_tell: list[Event] = []
-        self.notes: tuple[str, ...] = ()  # on devices that are not what was to be expected
 
     @property
     def workers(self) -> tuple[CrewWorker, ...]:
@@ -128,9 +74,14 @@ class Crew:
         return tuple(self._workers.values())
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """On devices that are not what was to be expected."""
+        return self._roster.notes
+
+    @property
     def busy(self) -> tuple[CrewWorker, ...]:
-        """The workers with a job."""
-        return tuple(worker for worker in self._workers.values() if worker.job is not None)
+        """The workers with a job that may still be done."""
+        return tuple(worker for worker in self._workers.values() if worker.job is not None and not worker.lost)
 
     @property
     def trouble(self) -> str | None:
@@ -149,14 +100,14 @@ class Crew:
 
     def at_work_on(self, job_id: str) -> CrewWorker | None:
         """The worker that has this job."""
-        return next((w for w in self.busy if w.job is not None and w.job.job.id == job_id), None)
+        return next((w for w in self._workers.values() if w.job is not None and w.job.job.id == job_id), None)
 
     def ready_for_work(self, now: float) -> Iterator[CrewWorker]:
         """Idle workers, starting those that are missing; a starting one is idle later.
 
         SpoolBlocked where the machine lets none be started.
         """
-        for device in self._devices:
+        for device in self._roster.in_use(now):
             worker = self._workers.get(device.name)
             if worker is None:
                 if now >= self._start_due:
@@ -181,8 +132,10 @@ class Crew:
         yield from told
         self._forgive(now)
         for name, worker in list(self._workers.items()):
+            if worker.lost and worker.process.poll() is None:
+                continue
             for message in worker.read(now):
-                yield from self._event(worker, message)
+                yield from self._event(worker, message, now)
             silence = now - worker.last_beat
             if worker.closed or worker.process.poll() is not None:
                 yield from self._buried(name, worker, now)
@@ -196,7 +149,7 @@ class Crew:
             elif worker.ending:
                 if now - self._told_to_end.setdefault(name, now) > END_SECONDS:
                     worker.kill()
-            elif self._is_spent(name, worker):
+            elif self._is_spent(name, worker) or not self._roster.uses(worker.device, now):
                 worker.end()
 
     def _forgive(self, now: float) -> None:
@@ -246,17 +199,16 @@ class Crew:
         self._told_to_end.pop(device.name, None)
         self._to_tell.append(Phased(None, f"starting a worker on {device.name}: TensorFlow takes a while to load"))
 
-    def _event(self, worker: CrewWorker, message: Message) -> Iterator[Event]:
+    def _event(self, worker: CrewWorker, message: Message, now: float) -> Iterator[Event]:
         handout = worker.job
         match message["say"]:
             case "ready":
+                self._roster.works(worker.device)
                 self._start_failures = self._exits = 0
                 self._trouble = ""
                 yield Phased(None, f"worker ready on {message['device']}, weights: {message['weights']}")
-            case "fault" if message["code"] == DEVICE_MISSING and not worker.device.insisted:
-                self._devices, note = without(self._devices, worker.device, message["advice"])
-                self.notes += (note,)
-                yield Phased(None, note)
+            case "fault" if message["code"] in DEVICE_FAULTS and worker.device.is_gpu:
+                yield self._retired(worker, message["code"], message["message"], message["advice"], now)
             case "fault":
                 yield Fault(message["code"], message["message"], message["advice"])
             case "phase" if handout is not None:
@@ -277,14 +229,13 @@ class Crew:
     def _buried(self, name: str, worker: CrewWorker, now: float) -> Iterator[Event]:
         # Its last words may have come between the read and its end.
         for message in worker.read(now):
-            yield from self._event(worker, message)
+            yield from self._event(worker, message, now)
         if worker.job is None and not worker.ready and worker.fault is None and not worker.ending:
             yield from self._never_ready(name, worker, now)
             return
-        end = worker.reap()
-        del self._workers[name]
+        end = self._ended(name, worker)
         handout = worker.job
-        if handout is not None:
+        if handout is not None and end is not None:
             text = f"the worker on {name} {end}"
             death = _death("worker_died", text, end.stderr, by_signal=end.kind == "signal")
             if end.out_of_memory:
@@ -298,14 +249,18 @@ class Crew:
         """
         if hangs:
             worker.kill()
-        end = worker.reap()
-        del self._workers[name]
+        end = self._ended(name, worker)
+        if end is None:
+            return
         pause = START_PAUSES[min(self._start_failures, len(START_PAUSES) - 1)]
         self._start_failures += 1
         self._exits = self._exits + 1 if not hangs and end.kind == "exit" else 0
         self._start_due = now + pause
         last = _last_line(end.stderr)
         text = f"the worker on {name} {hangs or f'{end} before it was ready'}" + (f": {last}" if last else "")
+        if self._roster.died(worker.device):
+            yield self._retired(worker, "worker_start", text, START_ADVICE, now)
+            return
         self._trouble = f"{text}; {START_ADVICE}"
         if self._exits >= self._config.jobs.attempts:
             yield Fault("worker_start", f"{text} ({self._exits} times in a row)", START_ADVICE)
@@ -316,10 +271,36 @@ class Crew:
         handout = worker.job
         assert handout is not None
         worker.kill()
-        end = worker.reap()
-        del self._workers[name]
+        end = self._ended(name, worker)
+        if end is None:
+            return
         text = f"no step for {duration(self._config.jobs.stall_timeout)} on {name}; the worker was ended"
         yield Died(handout, _death("worker_stalled", text, end.stderr, by_signal=False))
+
+    def _retired(self, worker: CrewWorker, code: str, message: str, advice: str, now: float) -> Event:
+        """A GPU is of no use for now: the others go on, or the CPU does; a fault where nothing else may."""
+        found = find_trouble(worker.stderr_tail())  # TensorFlow's own words tell more
+        if found is not None:
+            message, advice = f"{message}: {found[0]}", found[1]
+        note = self._roster.failed(worker.device, message, advice, now)
+        if self._roster.exhausted:
+            return Fault(code, message, advice)
+        self._start_failures, self._start_due, self._trouble = 0, 0.0, ""
+        return Phased(None, note)
+
+    def _ended(self, name: str, worker: CrewWorker) -> End | None:
+        """How a worker ended; None for one that cannot be ended, which keeps its job and its device until it goes."""
+        end = worker.reap()
+        if end is not None:
+            del self._workers[name]
+        elif not worker.lost:
+            worker.lost = True
+            self._trouble = (
+                f"the worker on {name} (process {worker.process.pid}) cannot be ended: it waits in the kernel, for a "
+                "driver or a disk; see dmesg. Nothing is done there until it has gone"
+            )
+            self._to_tell.append(Phased(None, self._trouble))
+        return end
 
     @property
     def _start_seconds(self) -> float:

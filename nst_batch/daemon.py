@@ -1,8 +1,7 @@
 """The daemon's loop: wake, look, claim, hand out, publish.
 
-The folders are the state (:mod:`nst_batch.spool`), the crew does the work (:mod:`nst_batch.crew`); this loop
-only carries things from one to the other, and can end at any line without losing anything. It prints nothing:
-it tells a :class:`Listener`.
+The folders are the state (:mod:`nst_batch.spool`), the crew does the work (:mod:`nst_batch.crew`); this loop only
+carries things between them, and can end at any line without loss. It prints nothing: it tells a :class:`Listener`.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from typing import Literal
 
 from nst_batch.bulletin import Bulletin, manifest_of_ending
 from nst_batch.config import Config
-from nst_batch.crew import Crew, Died, Event, Fault, Phased, Refused, Settled, Stepped, Yielded
+from nst_batch.crew import Crew
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, NstError, SetupError
+from nst_batch.events import Died, Event, Fault, Phased, Refused, Settled, Stepped, Yielded
 from nst_batch.hindrance import Hindrance
 from nst_batch.hooks import LIMIT_SECONDS, HookRunner
 from nst_batch.listener import Listener
@@ -34,7 +34,7 @@ from nst_batch.spool import (
     View,
     Watcher,
 )
-from nst_batch.workers import WORKER_COMMAND, choose_devices, installed_gpus
+from nst_batch.workers import WORKER_COMMAND
 
 Incomplete = Literal["wait", "fail", "leave"]
 
@@ -78,7 +78,7 @@ class Daemon:
         files = files or FileSystem()
         files.on_progress = self._notifier.watchdog  # a claim on a slow disk may take longer than a watchdog waits
         self._spool = Spool(config, manifest_of_ending, files)
-        self._crew = Crew(config, choose_devices(config.device, installed_gpus()), os.getpid(), worker)
+        self._crew = Crew(config, None, os.getpid(), worker)
         self._bulletin = Bulletin(self._spool, config.outbox, listener, self._notifier)
         self._woken = threading.Event()
         self._view: View | None = None

@@ -17,6 +17,8 @@ GPU_SHARE = 0.8  # of a GPU's memory; its libraries' workspace and the desktop w
 RESERVE = 0.9  # of the memory that is free; other programs want some too
 SMI_SECONDS = 20.0
 
+Run = Callable[[list[str]], str]
+
 
 @dataclass(frozen=True)
 class Room:
@@ -36,23 +38,36 @@ def gpu_room(total_mb: float) -> Room:
     return Room(total_mb, GPU_SHARE * total_mb or float("inf"))
 
 
-def expected_room(device: str | tuple[int, ...]) -> Room:
+def expected_room(device: str | tuple[int | str, ...]) -> Room:
     """Where the config's ``device`` computes, as far as it can be told without TensorFlow."""
     numbers = device if isinstance(device, tuple) else (None,)
     gpu = 0.0 if device == "cpu" else min(gpu_memory_mb(number) for number in numbers)
     return gpu_room(gpu) if gpu else cpu_room(memory.total_mb())
 
 
-def gpu_memory_mb(number: int | None = None, run: Callable[..., str] | None = None) -> float:
-    """The memory of a GPU by its number, of the smallest one for None; 0 where the driver does not tell."""
-    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    if number is not None:
-        command.append(f"--id={number}")
-    try:
-        lines = (run or _output)(command).split()
-    except (OSError, subprocess.SubprocessError):  # no driver, or one that hangs
-        return 0.0
+def gpu_memory_mb(name: int | str | None = None, run: Run | None = None) -> float:
+    """The memory of a GPU by number or UUID, of the smallest one for None; 0 where the driver does not tell."""
+    lines = _smi(["--query-gpu=memory.total"], name, run)
     return min((float(line) for line in lines if line.isdigit()), default=0.0)
+
+
+def held_by_others_mb(name: str | None, pid: int, run: Run | None = None) -> float:
+    """What other programs hold of a GPU's memory; 0 where the driver does not tell, as in most containers."""
+    held = dict(
+        line.split(", ", 1) for line in _smi(["--query-compute-apps=pid,used_memory"], name, run) if ", " in line
+    )
+    if str(pid) not in held:  # other process numbers than ours: nothing can be made of them
+        return 0.0
+    return sum(float(mb) for other, mb in held.items() if other != str(pid) and mb.isdigit())
+
+
+def _smi(query: list[str], name: int | str | None, run: Run | None) -> list[str]:
+    """The lines of nvidia-smi's answer; none where there is no driver, or one that hangs."""
+    chosen = [] if name is None else [f"--id={name}"]
+    try:
+        return (run or _output)(["nvidia-smi", *query, "--format=csv,noheader,nounits", *chosen]).splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return []
 
 
 def largest_side(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from nst_batch.crew import Phased, Stepped
+from nst_batch.events import Phased, Stepped
 from nst_batch.spool import Ended, HandOut
 
 

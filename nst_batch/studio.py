@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
+import os
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
-from nst_batch.fitting import Room, cpu_room, free_now_mb, gpu_memory_mb, gpu_room, largest_side
+from nst_batch.fitting import (
+    Room,
+    cpu_room,
+    free_now_mb,
+    gpu_memory_mb,
+    gpu_room,
+    held_by_others_mb,
+    largest_side,
+)
+from nst_batch.gpus import MASK
 from nst_batch.images import ImageLimits
 from nst_batch.material import Material
 from nst_batch.memory import total_mb
@@ -14,6 +24,7 @@ from nst_batch.presets import preset_of
 from nst_batch.settings import Settings
 from nst_batch.spool.fs import FileSystem
 from nst_batch.transfer.device import Device, choose_device, choose_precision, prepare_tensorflow
+from nst_batch.transfer.gpu_memory import card_memory_mb
 from nst_batch.transfer.locate import locate_weights
 from nst_batch.transfer.memory import choose_cut
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, TransferSpec
@@ -38,11 +49,16 @@ class Studio:
         checkpoint_seconds: float,
         room: Room | None = None,
         note: str = "",
+        held_by_others_mb: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """``room`` None: what the machine's own memory gives. ``note``: on the device, for every job."""
+        """``room`` None: what the machine's own memory gives. ``note``: on the device, for every job.
+
+        ``held_by_others_mb``: what other programs take of the device's memory now.
+        """
         self._weights = weights
         self._device = device
-        self.room = room or cpu_room(total_mb())
+        self._room = room or cpu_room(total_mb())
+        self._held_by_others_mb = held_by_others_mb
         self._networks: dict[Precision, Network] = {}
         self.limits = limits
         self.checkpoint_seconds = checkpoint_seconds
@@ -62,13 +78,31 @@ class Studio:
 
         # The pool gave this process one GPU (CUDA_VISIBLE_DEVICES): whatever its number, it is the only one.
         claimed = choose_device("cpu" if device == "cpu" else "gpu")
-        room = cpu_room(total_mb()) if claimed.kind == "cpu" else gpu_room(gpu_memory_mb(_gpu_number(device)))
-        return cls(load_weights(location), claimed, limits, checkpoint_seconds, room, note)
+        from nst_batch.transfer.trial import try_out  # noqa: PLC0415 - loads TensorFlow
+
+        try_out(claimed)
+        if claimed.kind == "cpu":
+            return cls(load_weights(location), claimed, limits, checkpoint_seconds, cpu_room(total_mb()), note)
+        gpu = os.environ.get(MASK, "").partition(",")[0] or None
+        told = card_memory_mb()
+        room = gpu_room(told[1] if told else gpu_memory_mb(gpu))
+
+        def others() -> float:
+            return held_by_others_mb(gpu, os.getpid())
+
+        return cls(load_weights(location), claimed, limits, checkpoint_seconds, room, note, others)
 
     @property
     def device(self) -> str:
         """The device's name, for people."""
         return self._device.name
+
+    @property
+    def room(self) -> Room:
+        """The memory for a job that begins now: other programs may have taken some of a GPU's since the last one."""
+        if self.is_cpu or not self._room.total_mb:
+            return self._room
+        return gpu_room(max(1.0, self._room.total_mb - self._held_by_others_mb()))
 
     @property
     def is_cpu(self) -> bool:
@@ -165,9 +199,3 @@ def transfer_spec(settings: Settings, height: int, width: int) -> TransferSpec:
 def _content_key(picture: NDArray[np.float32]) -> Hashable:
     """A style's identity by its pixels, so that jobs with the same style share its statistics."""
     return hashlib.blake2b(picture.tobytes(), digest_size=16).hexdigest()
-
-
-def _gpu_number(device: str) -> int | None:
-    """The number in ``gpu:1``, as the driver counts; None where the device is not named by one."""
-    number = device.removeprefix("gpu:")
-    return int(number) if number.isdigit() else None

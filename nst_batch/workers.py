@@ -16,11 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
+from nst_batch.errors import SetupError
+from nst_batch.gpus import MASK, Gpu, Gpus, nvidia_on_the_bus
 from nst_batch.memory import oom_kills
 from nst_batch.messages import LineReader, Message, to_line
+from nst_batch.transfer.errors import DEVICE_MISSING
 from nst_batch.worker import WorkerOptions
 
 STDERR_TAIL_BYTES = 4000
+GO_SECONDS, KILL_SECONDS = 2.0, 5.0  # to end by itself, and once it is killed
 WORKER_COMMAND = (sys.executable, "-m", "nst_batch.worker")
 
 Job = TypeVar("Job")
@@ -28,7 +32,7 @@ Job = TypeVar("Job")
 
 @dataclass(frozen=True)
 class Device:
-    """Where a worker runs: ``cpu``, or the number of a GPU.
+    """Where a worker runs: ``cpu``, or a GPU (``gpu:0``).
 
     One that is not ``insisted`` on may turn out to be of no use; ``note`` says why another one was taken instead.
     """
@@ -38,51 +42,62 @@ class Device:
     insisted: bool = True
     note: str = ""
 
+    @property
+    def is_gpu(self) -> bool:
+        """Whether it is one."""
+        return self.name != "cpu"
 
-def installed_gpus(root: Path = Path("/dev")) -> tuple[int, ...]:
-    """The numbers of the NVIDIA GPUs this machine shows, by their device files; importing nothing."""
-    numbers = (path.name.removeprefix("nvidia") for path in root.glob("nvidia[0-9]*"))
-    return tuple(sorted(int(number) for number in numbers if number.isdigit()))
+    @property
+    def cuda_name(self) -> str:
+        """What CUDA and its driver know it by."""
+        return self.environment.get(MASK, "")
 
 
-def choose_devices(wanted: str | list[int] | tuple[int, ...], gpus: tuple[int, ...]) -> tuple[Device, ...]:
+def choose_devices(wanted: str | tuple[int | str, ...], gpus: Gpus) -> tuple[Device, ...]:
     """One device a worker: every GPU asked for, else the CPU.
 
-    ``wanted`` is config.yaml's ``device``; a GPU that was asked for by number is tried even where its device
-    file does not show, so that the worker says what is wrong with it. With ``auto`` a device file is only a hint
-    that there is a GPU: see :func:`without`.
+    ``wanted`` is config.yaml's ``device``. A GPU that was asked for by number or UUID is tried even where none such
+    shows, so that the worker says what is wrong with it; but none that is not this process's to use: SetupError. With
+    ``auto`` a listed GPU is only a hint that there is one: see :mod:`nst_batch.roster`.
     """
     if wanted == "cpu":
         return (cpu(),)
     if wanted == "auto":
-        return tuple(gpu(number, insisted=False) for number in gpus) or (cpu(),)
-    chosen = gpus or (0,) if wanted == "gpu" else tuple(int(number) for number in wanted)
-    return tuple(gpu(number) for number in chosen)
+        return tuple(gpu(one, insisted=False) for one in gpus.found) or (cpu(_unused_card(gpus)),)
+    if isinstance(wanted, str):
+        return tuple(gpu(one) for one in gpus.found or _unlisted(0, gpus))
+    found = [one for each in wanted for one in gpus.select(each) or _unlisted(each, gpus)]
+    return tuple(gpu(one) for one in dict.fromkeys(found))
 
 
-def without(devices: tuple[Device, ...], lost: Device, advice: str) -> tuple[tuple[Device, ...], str]:
-    """What is left of ``devices`` where TensorFlow does not see ``lost``, and a note on it with what to do.
+def _unlisted(wanted: int | str, gpus: Gpus) -> tuple[Gpu, ...]:
+    if gpus.mask is not None:
+        raise SetupError(
+            DEVICE_MISSING,
+            f"device: GPU {wanted} is not one of those that this process may use ({MASK}={gpus.mask})",
+            "correct device: in config.yaml, or what the program is started with",
+        )
+    return (Gpu(wanted) if isinstance(wanted, int) else Gpu(0, wanted),)
 
-    The last one that is lost is replaced by the CPU, whose jobs bear the note.
-    """
-    left = tuple(device for device in devices if device != lost)
-    number = lost.name.removeprefix("gpu:")
-    what = f"this machine shows an NVIDIA GPU (/dev/nvidia{number}) that TensorFlow cannot use"
-    if left:
-        return left, f"{what}: it is left out; {advice}"
-    note = f"painted on the CPU: {what}; {advice}"
-    return (cpu(note),), note
+
+def _unused_card(gpus: Gpus) -> str:
+    """Why a machine with an NVIDIA card paints on its CPU; empty where it has none, or where it was taken away."""
+    if gpus.mask is not None or not nvidia_on_the_bus():
+        return ""
+    return (
+        "painted on the CPU: an NVIDIA card is in this machine, but its driver shows no device (/dev/nvidia0); "
+        "install or load it (does nvidia-smi show the GPU?)"
+    )
 
 
 def cpu(note: str = "") -> Device:
     """The processor; GPUs are hidden, so that TensorFlow does not open them."""
-    return Device("cpu", {"CUDA_VISIBLE_DEVICES": "-1"}, note=note)
+    return Device("cpu", {MASK: "-1"}, note=note)
 
 
-def gpu(number: int, *, insisted: bool = True) -> Device:
-    """One GPU, by its number; TensorFlow sees this one alone."""
-    environment = {"CUDA_VISIBLE_DEVICES": str(number), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    return Device(f"gpu:{number}", environment, insisted)
+def gpu(one: Gpu, *, insisted: bool = True) -> Device:
+    """One GPU; TensorFlow sees this one alone."""
+    return Device(one.name, {MASK: one.cuda_name, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, insisted)
 
 
 class Worker(Generic[Job]):
@@ -101,6 +116,7 @@ class Worker(Generic[Job]):
         self.progress: Message = {}
         self.ready = False
         self.ending = False
+        self.lost = False  # it was killed and has not gone: see reap()
         self.last_beat = now  # monotonic; when it last showed that it gets on
         self.jobs_done = 0
         self.memory_mb = 0.0
@@ -116,7 +132,7 @@ class Worker(Generic[Job]):
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **device.environment},
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1" if device.is_gpu else "2", **device.environment},
                 close_fds=True,
                 # Ctrl-C in a terminal reaches the whole group: the daemon decides what becomes of a job.
                 start_new_session=True,
@@ -178,20 +194,29 @@ class Worker(Generic[Job]):
         """It has closed its pipe: it is gone or going."""
         return self._reader.at_end
 
-    def reap(self) -> Death:
-        """Wait for a worker that is gone or must go, and say how it ended."""
-        if self.process.poll() is None:
-            try:
-                self.process.wait(timeout=2.0)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        code = self.process.wait()
+    def reap(self) -> Death | None:
+        """Wait for a worker that is gone or must go, and say how it ended; None where it cannot be ended.
+
+        A process in the kernel's uninterruptible sleep, mostly for a driver or a disk, goes when the kernel lets it.
+        """
+        code = self._waited(GO_SECONDS)
+        if code is None:
+            self.kill()
+            code = self._waited(KILL_SECONDS)
+        if code is None:
+            return None
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
         killed_for_memory = code == -signal.SIGKILL and oom_kills() > self._kills_before
         return Death(code, self.stderr_tail(), killed_for_memory)
+
+    def _waited(self, seconds: float) -> int | None:
+        try:
+            return self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None
 
     def kill(self) -> None:
         """End it at once."""

@@ -16,6 +16,7 @@ from nst_batch.doctor import Check, examine, worst
 from nst_batch.doctor.check import Answer, Machine
 from nst_batch.doctor.computing import memory, opencv, processor, tensorflow, weights
 from nst_batch.doctor.folders import count_folders, file_system, file_systems, folder, free_space, watches
+from nst_batch.gpus import Gpu, Gpus
 
 GIB = 1 << 30
 
@@ -29,26 +30,30 @@ class Fake(Machine):
         answers: Mapping[str, Answer | None] | None = None,
         environ: Mapping[str, str] | None = None,
         inotify: str = "",
-        gpus: tuple[int, ...] = (),
+        shown: tuple[int, ...] = (),
+        tried: Answer | None = None,
     ) -> None:
         self.files = files or {}
         self.answers = answers or {}
         self.environ = environ or {}
         self.inotify = inotify
-        self.gpus = gpus
+        self.shown = shown
+        self.tried = tried
 
     def read(self, path: str) -> str:
         return self.files.get(path, "")
 
-    def run(self, command: Sequence[str], seconds: float) -> Answer | None:
+    def run(self, command: Sequence[str], seconds: float, environ: Mapping[str, str] | None = None) -> Answer | None:
         text = " ".join(command)
+        if "try_out" in text:
+            return self.tried
         return next((answer for key, answer in self.answers.items() if key in text), None)
 
     def has_command(self, name: str) -> bool:
         return name in self.answers
 
-    def gpu_numbers(self) -> tuple[int, ...]:
-        return self.gpus
+    def gpus(self) -> Gpus:
+        return Gpus(tuple(Gpu(number) for number in self.shown))
 
     def inotify_error(self) -> str:
         return self.inotify
@@ -129,14 +134,13 @@ def test_memory_unknown() -> None:
     ("device", "answer", "driver", "state", "part"),
     [
         ("auto", sees(), None, "ok", "the CPU; no GPU here"),
-        ("auto", sees("NVIDIA A"), "NVIDIA A, 24 GiB", "ok", "GPU 0: NVIDIA A"),
+        ("auto", sees("NVIDIA A"), "NVIDIA A, 24 GiB", "ok", "NVIDIA A (GPU 0) computes"),
         ("auto", sees("NVIDIA A"), "NVIDIA A, 24576 MiB", "ok", "4:3 pictures up to "),
         ("auto", sees(), "NVIDIA A, 24 GiB", "warn", "TensorFlow does not see it"),
         ("gpu", sees(), "NVIDIA A, 24 GiB", "bad", "TensorFlow does not see it"),
         ("gpu", sees(), None, "bad", "no GPU here"),
         ("cpu", sees("NVIDIA A"), None, "ok", "as config.yaml asks"),
-        ("[0, 1]", sees("NVIDIA A"), None, "bad", "GPU 1 asked for"),
-        ("[1]", sees("NVIDIA A", "NVIDIA B"), None, "ok", "1: NVIDIA B"),
+        ("[GPU-aa]", sees(), None, "bad", "device: GPU-aa, but no GPU here"),
     ],
 )
 def test_the_device_is_what_the_config_asks_for(
@@ -144,11 +148,62 @@ def test_the_device_is_what_the_config_asks_for(
 ) -> None:
     """A GPU that is asked for and missing is bad, one that lies idle by accident is said, none is fine."""
     smi = {"nvidia-smi": Answer(0, f"{driver}\n", "")} if driver else {}
-    version, found = tensorflow(config(tmp_path, f"device: {device}"), Fake(answers={"tensorflow": answer} | smi))
+    machine = Fake(
+        answers={"tensorflow": answer} | smi, shown=(0,) if driver else (), tried=trial(name="NVIDIA A (GPU 0)")
+    )
+    version, found = tensorflow(config(tmp_path, f"device: {device}"), machine)
     assert (version.state, version.what) == ("ok", "2.21.0, built with CUDA, with Keras 3.15.1")
     assert found.state == state
     assert part in found.what
     assert bool(found.advice) == (state != "ok")
+
+
+def trial(log: str = "", **said: str) -> Answer:
+    """What the child says that tries a small step on one GPU."""
+    return Answer(0, "\n" + json.dumps(said) + "\n", log)
+
+
+@pytest.mark.parametrize(
+    ("device", "tried", "state", "what", "advice"),
+    [
+        ("auto", trial(message="a small step failed", advice="look"), "warn", "gpu:0: a small step failed", "look"),
+        ("gpu", trial(message="a small step failed", advice="look"), "bad", "gpu:0: a small step failed", "look"),
+        (
+            "gpu",
+            trial("E failed: CUDA_ERROR_NO_BINARY_FOR_GPU: no kernel image is available", message="m", advice="a"),
+            "bad",
+            "no code for the GPU's architecture",
+            "compute capability",
+        ),
+        (
+            "gpu",
+            Answer(-6, "", "F Loaded runtime CuDNN library: 8.9.0"),
+            "bad",
+            "another version of cuDNN",
+            "LD_LIBRARY",
+        ),
+        ("gpu", Answer(-11, "", ""), "bad", "ended with -11", "Xid"),
+        ("gpu", None, "bad", "took more than", "nvidia-smi"),
+    ],
+)
+def test_a_gpu_that_does_not_compute_is_told_with_the_cause(
+    tmp_path: Path, device: str, tried: Answer | None, state: str, what: str, advice: str
+) -> None:
+    """Each GPU is tried with the small step that a worker makes, and TensorFlow's own words are looked through."""
+    machine = Fake(answers={"tensorflow": sees("NVIDIA A")}, shown=(0,), tried=tried)
+    _, found = tensorflow(config(tmp_path, f"device: {device}"), machine)
+    assert found.state == state
+    assert what in found.what
+    assert advice in found.advice
+
+
+def test_why_tensorflow_sees_no_gpu_is_read_from_its_log(tmp_path: Path) -> None:
+    """It names the library that is missing, and goes on without the GPU."""
+    log = "W dso_loader.cc] Could not load dynamic library 'libcudnn.so.9'; dlerror: no such file\n"
+    machine = Fake(answers={"tensorflow": Answer(0, sees().out, log)}, shown=(0,))
+    _, found = tensorflow(config(tmp_path), machine)
+    assert found.what.endswith("(the library libcudnn.so.9 is missing or cannot be loaded)")
+    assert "requirements/gpu.txt" in found.advice
 
 
 def test_a_backend_that_does_not_count_is_told(tmp_path: Path) -> None:
@@ -162,11 +217,11 @@ def test_a_backend_that_does_not_count_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("device", "state"), [("auto", "warn"), ("gpu", "bad"), ("[0]", "bad"), ("cpu", "ok")])
 def test_a_gpu_whose_packages_are_missing_is_known_by_its_device_file(tmp_path: Path, device: str, state: str) -> None:
     """The plain install on a machine with a card: without nvidia-smi too it is told what to install."""
-    machine = Fake(answers={"tensorflow": sees()}, gpus=(0,))
+    machine = Fake(answers={"tensorflow": sees()}, shown=(0,))
     _, found = tensorflow(config(tmp_path, f"device: {device}"), machine)
     assert found.state == state
     if device == "auto":
-        assert found.what == "the CPU: this machine shows /dev/nvidia0, but TensorFlow does not see it"
+        assert found.what == "the CPU: this machine shows gpu:0, but TensorFlow does not see it"
         assert "[gpu]" in found.advice or "driver" in found.advice
 
 

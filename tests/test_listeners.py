@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from nst_batch.cli.listeners import Bars, Lines
-from nst_batch.crew import Phased, Stepped
+from nst_batch.events import Phased, Stepped
 from nst_batch.settings import Patch, resolve
 from nst_batch.spool import Ended
 

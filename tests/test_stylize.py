@@ -15,6 +15,7 @@ from house import House, draw
 
 from nst_batch.cli import main
 from nst_batch.cli.easel import Interrupts
+from nst_batch.gpus import Gpu, Gpus
 from nst_batch.images import read_text
 
 
@@ -140,6 +141,7 @@ def test_it_paints_on_the_device_of_the_config(desk: House, monkeypatch: pytest.
         raise SetupError("device_missing", "no such GPU")
 
     monkeypatch.setattr(Studio, "open", open_studio)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     desk.configure(device=[2, 0])
     assert main(["stylize", "c.png", "s.png", "out"]) == 78
     assert opened == [("gpu:2", "2")]
@@ -151,14 +153,14 @@ def test_auto_paints_on_the_cpu_where_no_gpu_can_be_used(
     """A device file without CUDA's packages: the terminal and job.json say why it was the CPU."""
     from nst_batch.cli import stylize
 
-    monkeypatch.setattr(stylize, "installed_gpus", lambda: (99,))
+    monkeypatch.setattr(stylize, "find_gpus", lambda: Gpus((Gpu(99),)))
     desk.configure(device="auto")
     assert main(["stylize", "c.png", "s.png", "out", "--title", "T"]) == 0
     job = json.loads((desk.root / "out/T/job.json").read_text())
     assert job["device"] == "CPU"
     (note,) = job["notes"]
     assert note.startswith("painted on the CPU: ")
-    assert "/dev/nvidia99" in note
+    assert "gpu:99" in note
     assert note in capfd.readouterr().err.splitlines()
 
 

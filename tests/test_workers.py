@@ -13,16 +13,14 @@ from typing import Any
 import pytest
 from house import PATIENCE_SECONDS
 
+from nst_batch.gpus import Gpu, Gpus
 from nst_batch.messages import LineReader, to_line
 from nst_batch.worker import WorkerOptions
-from nst_batch.workers import WORKER_COMMAND, Worker, choose_devices, cpu, gpu, installed_gpus, without
+from nst_batch.workers import WORKER_COMMAND, Worker, choose_devices, cpu, gpu
 
 
-def test_gpus_are_found_by_their_device_files(tmp_path: Path) -> None:
-    """nvidia0, nvidia1 are GPUs; nvidiactl and nvidia-uvm are not."""
-    for name in ("nvidia0", "nvidia1", "nvidia10", "nvidiactl", "nvidia-uvm"):
-        (tmp_path / name).touch()
-    assert installed_gpus(tmp_path) == (0, 1, 10)
+def listed(*numbers: int) -> Gpus:
+    return Gpus(tuple(Gpu(number) for number in numbers))
 
 
 @pytest.mark.parametrize(
@@ -38,30 +36,18 @@ def test_gpus_are_found_by_their_device_files(tmp_path: Path) -> None:
 )
 def test_one_worker_a_device(wanted: Any, gpus: tuple[int, ...], names: list[str]) -> None:
     """Every GPU asked for gets a worker; without any the CPU does, unless a GPU was insisted on."""
-    assert [device.name for device in choose_devices(wanted, gpus)] == names
+    assert [device.name for device in choose_devices(wanted, listed(*gpus))] == names
 
 
 @pytest.mark.parametrize(("wanted", "insisted"), [("auto", False), ("gpu", True), ((0, 1), True)])
 def test_a_gpu_is_insisted_on_only_where_it_was_asked_for(wanted: Any, insisted: bool) -> None:
     """`auto` goes by device files, which may be there without anything that can use the GPU."""
-    assert {device.insisted for device in choose_devices(wanted, (0, 1))} == {insisted}
-
-
-def test_the_last_gpu_that_is_lost_is_replaced_by_the_cpu() -> None:
-    """With others left it is only left out; each time the note names it and says what to do."""
-    both = choose_devices("auto", (0, 1))
-    left, note = without(both, both[1], "install it")
-    assert (left, note.count("/dev/nvidia1"), note.count("install it")) == (both[:1], 1, 1)
-    assert "left out" in note
-    (last,), note = without(left, both[0], "install it")
-    assert (last.name, last.environment, last.note) == ("cpu", cpu().environment, note)
-    assert note.startswith("painted on the CPU: ")
-    assert "/dev/nvidia0" in note
+    assert {device.insisted for device in choose_devices(wanted, listed(0, 1))} == {insisted}
 
 
 def test_a_worker_sees_one_gpu_or_none() -> None:
     """The environment hides every other device from TensorFlow."""
-    assert gpu(3).environment["CUDA_VISIBLE_DEVICES"] == "3"
+    assert gpu(Gpu(3)).environment["CUDA_VISIBLE_DEVICES"] == "3"
     assert cpu().environment["CUDA_VISIBLE_DEVICES"] == "-1"
 
 

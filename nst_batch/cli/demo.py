@@ -15,9 +15,10 @@ from nst_batch.cli.terminal import muted_libraries, say
 from nst_batch.config import Config, load_config
 from nst_batch.daemon import Daemon, Once
 from nst_batch.errors import EXIT_OK, SetupError
+from nst_batch.gpus import find_gpus
 from nst_batch.spool import Ended
 from nst_batch.transfer.locate import UNTRAINED, locate_weights
-from nst_batch.workers import Device, choose_devices, installed_gpus
+from nst_batch.workers import Device, choose_devices
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = {"weights": weights, "device": device, "watch": {"settle_seconds": 1}}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     say(f"drawing the sample pair into {inbox} ...", error=True)
-    rate = _in_a_child(inbox, choose_devices(base.device, installed_gpus())[0])
+    rate = _in_a_child(inbox, choose_devices(base.device, find_gpus())[0])
     sidecar = {
         "content": CONTENT_NAME,
         "style": STYLE_NAME,

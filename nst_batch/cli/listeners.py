@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from nst_batch.characters import visible
 from nst_batch.cli.terminal import plural, room_for_bars, say, whereabouts
-from nst_batch.crew import Phased, Stepped
+from nst_batch.events import Phased, Stepped
 from nst_batch.report.markup import shorten
 from nst_batch.spool import Ended, HandOut
 

@@ -18,6 +18,7 @@ from nst_batch.cli.easel import Easel, Interrupts
 from nst_batch.cli.terminal import muted_libraries, say
 from nst_batch.config import Config, load_config
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, SetupError, UsageError
+from nst_batch.gpus import find_gpus
 from nst_batch.job import (
     MANIFEST_NAME,
     OUTCOME_NAME,
@@ -34,10 +35,10 @@ from nst_batch.sidecar import patch_from_pairs
 from nst_batch.sizing import result_size
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import claim_id
-from nst_batch.transfer.errors import DEVICE_MISSING
+from nst_batch.transfer.errors import DEVICE_FAULTS
 from nst_batch.transfer.keras_settings import left_aside
 from nst_batch.transfer.locate import locate_weights
-from nst_batch.workers import Device, choose_devices, installed_gpus, without
+from nst_batch.workers import Device, choose_devices, cpu
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -173,20 +174,20 @@ def _paint(
 def _generate(
     config: Config, limits: images.ImageLimits, spec: JobSpec, workshop: Path, *, show: bool
 ) -> Outcome | None:
-    devices = choose_devices(config.device, installed_gpus())
-    os.environ.update(devices[0].environment)  # TensorFlow then sees this device alone, as in a worker
+    device = choose_devices(config.device, find_gpus())[0]
+    os.environ.update(device.environment)  # TensorFlow then sees this device alone, as in a worker
     for note in left_aside(os.environ):
         say(note, error=True)
     with muted_libraries(unless=logging.getLogger().isEnabledFor(logging.DEBUG)):
         from nst_batch.generation import run_job  # noqa: PLC0415 - loads TensorFlow
 
         try:
-            studio = _open_studio(config, limits, devices[0])
+            studio = _open_studio(config, limits, device)
         except SetupError as error:
-            if error.code != DEVICE_MISSING or devices[0].insisted:
+            if error.code not in DEVICE_FAULTS or device.insisted:
                 raise
             # Which GPU TensorFlow may see cannot be changed any more: the CPU, whatever other GPUs there are.
-            (instead,), _ = without(devices[:1], devices[0], error.advice)
+            instead = cpu(f"painted on the CPU: {device.name} is left out: {error.message}; {error.advice}")
             studio = _open_studio(config, limits, instead)
     for note in studio.notes:
         say(note, error=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nst_batch.workers import installed_gpus
+from nst_batch.gpus import Gpus, find_gpus
 
 State = Literal["ok", "warn", "bad"]
 _ORDER: tuple[State, ...] = ("ok", "warn", "bad")
@@ -54,10 +54,13 @@ class Machine:
         except OSError:
             return ""
 
-    def run(self, command: Sequence[str], seconds: float) -> Answer | None:
-        """Run a command to its end; None where it cannot be started or takes longer than ``seconds``."""
+    def run(self, command: Sequence[str], seconds: float, environ: Mapping[str, str] | None = None) -> Answer | None:
+        """Run a command to its end; None where it cannot be started or takes longer than ``seconds``.
+
+        ``environ``: what it is told besides.
+        """
         # TensorFlow's remarks at import would drown what is asked of it.
-        environ = {**self.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+        environ = {**self.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore", **(environ or {})}
         try:
             done = subprocess.run(
                 command,
@@ -71,17 +74,17 @@ class Machine:
             return None
         return Answer(done.returncode, *(text.decode("utf-8", "replace") for text in (done.stdout, done.stderr)))
 
-    def python(self, script: str, seconds: float) -> Answer | None:
+    def python(self, script: str, seconds: float, environ: Mapping[str, str] | None = None) -> Answer | None:
         """Run a script in a fresh interpreter like this one."""
-        return self.run([sys.executable, "-c", script], seconds)
+        return self.run([sys.executable, "-c", script], seconds, environ)
 
     def has_command(self, name: str) -> bool:
         """Whether a command of this name can be found."""
         return shutil.which(name) is not None
 
-    def gpu_numbers(self) -> tuple[int, ...]:
-        """The NVIDIA GPUs that have a device file."""
-        return installed_gpus()
+    def gpus(self) -> Gpus:
+        """The NVIDIA GPUs that may be used."""
+        return find_gpus()
 
     def inotify_error(self) -> str:
         """Why no further inotify instance can be had; empty where one can."""

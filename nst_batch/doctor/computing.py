@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 from nst_batch.config import Config
 from nst_batch.doctor.check import Answer, Check, Machine
+from nst_batch.doctor.gpu import LOG_LEVEL, devices, how_large, last_json
 from nst_batch.errors import SetupError
-from nst_batch.fitting import RESERVE, largest_side
-from nst_batch.transfer.device import gpu_advice
 from nst_batch.transfer.keras_settings import left_aside
 from nst_batch.transfer.locate import ENVIRONMENT, KERAS_NAME, KERAS_URL, keras_cache, locate_weights
-from nst_batch.transfer.spec import AdamSpec
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -29,7 +25,6 @@ _PACKAGES = {
     "libgthread-2.0.so.0": "libglib2.0-0",
 }
 _DEVICES_SCRIPT = """
-import json
 from nst_batch.transfer.device import prepare_tensorflow
 prepare_tensorflow()
 import keras, tensorflow as tf
@@ -71,63 +66,23 @@ def memory(machine: Machine) -> Check:
         total, free = limit, min(free or limit, max(0, limit - used))
     if not total:
         return Check("memory", "warn", "this system does not tell how much it has")
-    what = f"{free / GIB:.1f} GiB free of {total / GIB:.1f} GiB; {_how_large(total / MIB)}"
+    what = f"{free / GIB:.1f} GiB free of {total / GIB:.1f} GiB; {how_large(total / MIB)}"
     if free < LEAST_MEMORY:
         advice = f"512 px want about {LEAST_MEMORY / GIB:.0f} GiB: end other programs, or ask for a smaller size"
         return Check("memory", "warn", what, advice)
     return Check("memory", "ok", what)
 
 
-def _how_large(total_mb: float) -> str:
-    """What fits into so much memory, told for the usual shape and the precision that needs more."""
-    side, whole = (largest_side(3, 4, RESERVE * total_mb, "float32", AdamSpec(), whole=one) for one in (False, True))
-    return f"4:3 pictures up to {side} px long ({whole} px in one piece)"
-
-
 def tensorflow(config: Config, machine: Machine) -> tuple[Check, ...]:
-    """TensorFlow in a fresh process, the GPUs it sees, and whether that is what the config asks for."""
-    answer = machine.python(_DEVICES_SCRIPT, IMPORT_SECONDS)
-    found = _last_json(answer)
-    if found is None:
+    """TensorFlow in a fresh process, and whether it computes on what the config asks for."""
+    answer = machine.python(_DEVICES_SCRIPT, IMPORT_SECONDS, {LOG_LEVEL: "0"})
+    found = last_json(answer)
+    if answer is None or found is None:
         return (_broken_tensorflow(answer),)
-    cards = _cards(machine)
     kind = "with" if found.get("cuda") else "without"
     what = f"{found.get('version')}, built {kind} CUDA, with Keras {found.get('keras')}"
-    notes = left_aside(machine.environ)
-    version = Check("TensorFlow", "ok", "; ".join((what, *notes)))
-    shown = cards or [f"/dev/nvidia{number}" for number in machine.gpu_numbers()]
-    return (version, _device(config, [str(name) for name in found.get("gpus", ())], cards, shown))
-
-
-def _device(config: Config, gpus: list[str], cards: list[str], shown: list[str]) -> Check:
-    """``gpus`` that TensorFlow sees, ``cards`` that the driver knows, and what else is ``shown`` of them."""
-    seen = ", ".join(f"{number}: {name}" for number, name in enumerate(gpus))
-    if config.device == "cpu":
-        return Check("device", "ok", "the CPU, as config.yaml asks")
-    wanted = config.device if isinstance(config.device, tuple) else ()
-    missing = [number for number in wanted if number >= len(gpus)]
-    if missing:
-        numbers = ", ".join(map(str, missing))
-        what = f"GPU {numbers} asked for, but TensorFlow sees {seen or 'none'}"
-        return Check("device", "bad", what, f"correct device: in config.yaml, or {gpu_advice()}")
-    if gpus:
-        memory_mb = min((float(mib) for card in cards for mib in re.findall(r"(\d+) MiB", card)), default=0.0)
-        return Check("device", "ok", f"GPU {seen}" + (f"; {_how_large(memory_mb)}" if memory_mb else ""))
-    what = f"this machine shows {', '.join(shown)}, but TensorFlow does not see it" if shown else "no GPU here"
-    if config.device == "gpu":
-        return Check("device", "bad", f"device: gpu, but {what}", f"set device: auto, or {gpu_advice()}")
-    if shown:
-        return Check("device", "warn", f"the CPU: {what}", f"{gpu_advice()}; device: cpu in config.yaml is content")
-    return Check("device", "ok", f"the CPU; {what}")
-
-
-def _cards(machine: Machine) -> list[str]:
-    """What NVIDIA's driver knows, each with its memory."""
-    if not machine.has_command("nvidia-smi"):
-        return []
-    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    answer = machine.run(command, 20.0)
-    return [line.strip() for line in answer.out.splitlines() if line.strip()] if answer and not answer.status else []
+    version = Check("TensorFlow", "ok", "; ".join((what, *left_aside(machine.environ))))
+    return (version, *devices(config, machine, [str(name) for name in found.get("gpus", ())], answer.err))
 
 
 def _broken_tensorflow(answer: Answer | None) -> Check:
@@ -180,16 +135,6 @@ def _weights_to_fetch(cached: Path) -> Check:
         return Check("weights", "bad", f"none, and {there} cannot be written, so none can be fetched", put)
     what = "not here yet: the first run fetches 80 MB into the Keras cache"
     return Check("weights", "warn", what, f"without a connection {put}")
-
-
-def _last_json(answer: Answer | None) -> dict[str, Any] | None:
-    if answer is None or answer.status != 0:
-        return None
-    try:
-        found = json.loads(answer.out.strip().rpartition("\n")[2])
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _last_line(answer: Answer) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from nst_batch.errors import JobError, NstError
 
 DEVICE_MISSING = "device_missing"  # of the SetupError where TensorFlow does not see the GPU that it should use
+DEVICE_FAILED = "device_failed"  # of the one where the GPU is seen and does not compute
+DEVICE_FAULTS = (DEVICE_MISSING, DEVICE_FAILED)
 
 
 class LossNotFiniteError(JobError):
@@ -30,7 +32,7 @@ class OutOfMemoryError(NstError):
     def __init__(self, height: int, width: int, what: str) -> None:
         super().__init__(
             "out_of_memory",
-            f"no memory for a scale of {width}×{height} pixels: {what}",
+            f"no memory for {f'a scale of {width}×{height} pixels' if height else 'the network'}: {what}",
             "ask for a smaller size, or end other programs that hold memory",
         )
         self.height = height

@@ -13,6 +13,7 @@ from nst_batch.transfer.strips import Cut
 
 MB = 1 << 20
 PROCESS_MB = 830.0  # TensorFlow, the network's kernels and OpenCV, before there is a picture
+MOST = 1e12  # pixels: where the room is not known
 VIEW = 16 << 20  # numbers of a layer at a time: larger ones are no faster
 _ADAM_BYTES = 150.0  # a pixel: picture, gradient and moments in float32, and what resizing them needs
 _PICTURE_BYTES = 12.0  # a pixel of a float32 RGB picture
@@ -81,7 +82,7 @@ def most_pixels(
     """How many pixels a process can paint that may hold ``room_mb``, in strips or ``whole``; 0 where none."""
     rung = _rungs(statistic)[0 if whole else -1]
     room = (room_mb - PROCESS_MB - rung.fixed_mb) * MB
-    return max(0, int(room / _bytes_per_pixel(rung, precision, optimizer, statistic)))
+    return max(0, int(min(room / _bytes_per_pixel(rung, precision, optimizer, statistic), MOST)))
 
 
 def _rungs(statistic: Statistic) -> tuple[_Rung, ...]:

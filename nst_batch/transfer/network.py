@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from nst_batch.transfer.device import Device, choose_device, choose_precision
 from nst_batch.transfer.frame import BARE, Frame, framed
+from nst_batch.transfer.gpu_memory import memory_named
 from nst_batch.transfer.locate import UNTRAINED
 from nst_batch.transfer.mask import position_weights
 from nst_batch.transfer.objective import (
@@ -76,7 +77,8 @@ class Network:
         self.device = device
         self.precision = precision
         self.pooling: Pooling = pooling or ("average" if weights.source == UNTRAINED else "max")
-        self._convolutions = convolutions(weights.kernels, precision, device.convolution)
+        with memory_named(device):
+            self._convolutions = convolutions(weights.kernels, precision, device.convolution)
         self._programs = Bounded(PROGRAMS)
         self._statistics = Bounded(STATISTICS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nst_batch.transfer.box import Box
-from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
+from nst_batch.transfer.errors import LossNotFiniteError
+from nst_batch.transfer.gpu_memory import memory_named
 from nst_batch.transfer.motif import Motif, Picture
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.objective import Balance
@@ -23,8 +24,6 @@ from nst_batch.transfer.optimizers import make_optimizer
 from nst_batch.transfer.pyramid import Scale, plan_scales, resize
 from nst_batch.transfer.spec import TransferSpec
 from nst_batch.transfer.strips import Cut
-
-OUT_OF_MEMORY_WORDS = ("out of memory", "out_of_memory", "alloc_failed", "failed to allocate")
 
 
 @dataclass(frozen=True)
@@ -95,16 +94,17 @@ class NeuralStyleModel:
             spec.height, spec.width, spec.scales, spec.epochs, closing=spec.statistic == "neighbours"
         )
         self._network = network
-        self._motif = Motif(
-            content, styles, spec, network, init_image=init_image, mask=mask, style_keys=style_keys, cut=cut
-        )
         self._optimizer = make_optimizer(spec.optimizer)
         self._clock = clock
         self._at = _Progress()
-        box = self._motif.box(self.scales[0])
-        self._image = _within(box, self._motif.start(self.scales[0]))
-        self._state = self._optimizer.init(self._image, box, self._steps_of(self.scales[0]))
-        self._anchor = self._image  # what an objective that follows the picture was made from
+        with self._memory_named(self.scales[-1]):
+            self._motif = Motif(
+                content, styles, spec, network, init_image=init_image, mask=mask, style_keys=style_keys, cut=cut
+            )
+            box = self._motif.box(self.scales[0])
+            self._image = _within(box, self._motif.start(self.scales[0]))
+            self._state = self._optimizer.init(self._image, box, self._steps_of(self.scales[0]))
+            self._anchor = self._image  # what an objective that follows the picture was made from
 
     @property
     def total_steps(self) -> int:
@@ -162,19 +162,22 @@ class NeuralStyleModel:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from :meth:`state` of a model made of the same pictures, spec and network."""
         self._at = _Progress(**{name: state[name] for name in vars(self._at)})
-        self._image = tf.constant(state["image"])
-        self._anchor = tf.constant(state.get("anchor", state["image"]))
-        prefix = "optimizer/"
-        self._state = {
-            name.removeprefix(prefix): tf.constant(value) for name, value in state.items() if name.startswith(prefix)
-        }
+        with self._memory_named(self.scales[self._at.scale]):
+            self._image = tf.constant(state["image"])
+            self._anchor = tf.constant(state.get("anchor", state["image"]))
+            prefix = "optimizer/"
+            self._state = {
+                name.removeprefix(prefix): tf.constant(value)
+                for name, value in state.items()
+                if name.startswith(prefix)
+            }
 
     def _steps_of(self, scale: Scale) -> int:
         return scale.epochs * self.spec.steps_per_epoch
 
     def _run(self, scale: Scale) -> Iterator[Step]:
         """The steps of one scale. The first evaluation is of the picture it starts (or goes on) from."""
-        with _out_of_memory_named(scale):
+        with self._memory_named(scale):
             sight = self._motif.look(scale, self._anchor, self._at.renewed)
         for number, (image, state, report, accepted) in enumerate(self._evaluations(scale, sight)):
             if not accepted:
@@ -220,12 +223,15 @@ class NeuralStyleModel:
         most = self._network.device.steps_per_call
         return most if room >= most else 1
 
+    def _memory_named(self, scale: Scale) -> AbstractContextManager[None]:
+        return memory_named(self._network.device, scale.height, scale.width)
+
     @contextmanager
     def _timed(self, scale: Scale) -> Iterator[None]:
         """Add the time inside to the seconds of optimisation; memory that runs out gets its name."""
         begin = self._clock()
         try:
-            with _out_of_memory_named(scale):
+            with self._memory_named(scale):
                 yield
         finally:
             self._at.seconds += self._clock() - begin
@@ -264,25 +270,13 @@ class NeuralStyleModel:
     def _enter(self, index: int) -> None:
         """Go up to the scale of that index, picture and optimiser state enlarged."""
         scale = self.scales[index]
-        box = self._motif.box(scale)
-        self._image = _within(box, resize(self._image, scale.height, scale.width))
-        self._state = self._optimizer.resize(self._state, self._image, box, self._steps_of(scale))
+        with self._memory_named(scale):
+            box = self._motif.box(scale)
+            self._image = _within(box, resize(self._image, scale.height, scale.width))
+            self._state = self._optimizer.resize(self._state, self._image, box, self._steps_of(scale))
         at = self._at
         at.scale, at.done, at.renewed, at.ended, at.epoch_start = index, 0, 0, False, math.nan
         self._anchor = self._image
-
-
-@contextmanager
-def _out_of_memory_named(scale: Scale) -> Iterator[None]:
-    """Memory that runs out gets its name; a GPU's libraries often call it an internal error."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        text = str(error)
-        named = isinstance(error, tf.errors.ResourceExhaustedError)
-        if not named and not any(word in text.lower() for word in OUT_OF_MEMORY_WORDS):
-            raise
-        raise OutOfMemoryError(scale.height, scale.width, text.partition("\n")[0]) from error
 
 
 def _within(box: Box | None, image: Any) -> Any:

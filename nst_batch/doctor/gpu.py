@@ -1,0 +1,113 @@
+"""Checks of the GPUs: what the driver shows, what TensorFlow sees, and whether a small step computes there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from nst_batch.config import Config
+from nst_batch.doctor.check import Answer, Check, Machine, State
+from nst_batch.errors import SetupError
+from nst_batch.fitting import RESERVE, largest_side
+from nst_batch.transfer.device import gpu_advice
+from nst_batch.transfer.gpu_words import find_trouble
+from nst_batch.transfer.spec import AdamSpec
+from nst_batch.workers import Device, choose_devices
+
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # 0: TensorFlow tells why it does not use a GPU
+TRIAL_SECONDS = 180.0  # a driver without persistence takes seconds to wake a GPU, and code may have to be compiled
+_TRIAL_SCRIPT = """
+import json
+from nst_batch.errors import SetupError
+from nst_batch.transfer.device import choose_device, prepare_tensorflow
+prepare_tensorflow()
+try:
+    device = choose_device("gpu")
+    from nst_batch.transfer.trial import try_out
+    try_out(device)
+    said = {"name": device.name}
+except SetupError as error:
+    said = {"message": error.message, "advice": error.advice}
+print("\\n" + json.dumps(said))
+"""
+
+
+def devices(config: Config, machine: Machine, seen: list[str], log: str) -> Iterator[Check]:
+    """What paints, each GPU tried with a small step. ``seen`` by TensorFlow, whose ``log`` may say why not more."""
+    if config.device == "cpu":
+        yield Check("device", "ok", "the CPU, as config.yaml asks")
+        return
+    cards, gpus = _cards(machine), machine.gpus()
+    try:
+        chosen = choose_devices(config.device, gpus)
+    except SetupError as error:
+        yield Check("device", "bad", error.message, error.advice)
+        return
+    if not seen:
+        yield _unseen(config, ", ".join(cards or [gpu.name for gpu in gpus.found]), log)
+        return
+    memory_mb = min((float(mib) for card in cards for mib in re.findall(r"(\d+) MiB", card)), default=0.0)
+    for device in (one for one in chosen if one.is_gpu):
+        yield _tried(device, machine, f"; {how_large(memory_mb)}" if memory_mb else "")
+
+
+def _unseen(config: Config, shown: str, log: str) -> Check:
+    """TensorFlow sees no GPU at all; ``shown`` are those that are there all the same."""
+    cause = find_trouble(log)
+    reason = f" ({cause[0]})" if cause and (shown or config.device != "auto") else ""
+    advice = cause[1] if cause else gpu_advice()
+    what = f"this machine shows {shown}, but TensorFlow does not see it{reason}" if shown else f"no GPU here{reason}"
+    if config.device != "auto":
+        asked = config.device if isinstance(config.device, str) else ", ".join(map(str, config.device))
+        return Check("device", "bad", f"device: {asked}, but {what}", f"set device: auto, or {advice}")
+    if shown:
+        return Check("device", "warn", f"the CPU: {what}", f"{advice}; device: cpu in config.yaml is content")
+    return Check("device", "ok", f"the CPU; {what}")
+
+
+def _tried(device: Device, machine: Machine, more: str) -> Check:
+    """A small step on a GPU, in a process that sees it alone."""
+    answer = machine.python(_TRIAL_SCRIPT, TRIAL_SECONDS, {**device.environment, LOG_LEVEL: "0"})
+    said = last_json(answer)
+    bad: State = "bad" if device.insisted else "warn"
+    if said is not None and "name" in said:
+        return Check("device", "ok", f"{said['name']} computes{more}")
+    if said is not None:
+        cause = find_trouble(answer.err if answer else "")
+        what, advice = str(said["message"]), str(said["advice"])
+        return Check(
+            "device", bad, f"{device.name}: {what}" + (f" ({cause[0]})" if cause else ""), cause[1] if cause else advice
+        )
+    if answer is None:
+        what = f"{device.name}: a small step took more than {TRIAL_SECONDS:.0f} s"
+        return Check("device", bad, what, "does nvidia-smi answer? Look for Xid in dmesg")
+    what, advice = find_trouble(answer.err) or (f"the process ended with {answer.status}", "look for Xid in dmesg")
+    return Check("device", bad, f"{device.name}: a small step failed: {what}", advice)
+
+
+def how_large(total_mb: float) -> str:
+    """What fits into so much memory, told for the usual shape and the precision that needs more."""
+    side, whole = (largest_side(3, 4, RESERVE * total_mb, "float32", AdamSpec(), whole=one) for one in (False, True))
+    return f"4:3 pictures up to {side} px long ({whole} px in one piece)"
+
+
+def last_json(answer: Answer | None) -> dict[str, Any] | None:
+    """The object that a child has printed last; None where it has not."""
+    if answer is None or answer.status != 0:
+        return None
+    try:
+        found = json.loads(answer.out.strip().rpartition("\n")[2])
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _cards(machine: Machine) -> list[str]:
+    """What NVIDIA's driver knows, each with its memory."""
+    if not machine.has_command("nvidia-smi"):
+        return []
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    answer = machine.run(command, 20.0)
+    return [line.strip() for line in answer.out.splitlines() if line.strip()] if answer and not answer.status else []
