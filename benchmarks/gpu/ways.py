@@ -76,7 +76,7 @@ class Bench:
 
         def launch() -> Any:
             results = self._network.advance(
-                *at, LAYERS, self._targets, self._weights, optimizer=self._optimizer, count=count
+                *at, LAYERS, [self._targets] * count, self._weights, optimizer=self._optimizer
             )
             report, _, *at[:] = results[-1]
             return report
