@@ -91,6 +91,7 @@ def run_job(
         studio.spent = True
         outcome = sitting.out_of_memory(error)
     except JobError as error:
+        studio.spent = studio.spent or error.code == "image_too_slow"  # its decoder still runs, and cannot be ended
         outcome = Outcome(
             state="failed", code=error.code, message=error.message, advice=error.advice, retry=error.retry
         )

@@ -105,11 +105,11 @@ def load_material(spec: JobSpec, claim: Path, limits: images.ImageLimits, facts:
         size=size,
         notes=tuple(f"{each.name}: {note}" for each, picture in pictures for note in picture.notes),
         colors=colors,
-        mask=next((_mask(each, picture, size) for each, picture in pictures if each.role == "mask"), None),
+        mask=next((mask_plane(each.name, picture, size) for each, picture in pictures if each.role == "mask"), None),
     )
 
 
-def _mask(each: JobInput, picture: images.Picture, size: tuple[int, int]) -> NDArray[np.float32]:
+def mask_plane(name: str, picture: images.Picture, size: tuple[int, int]) -> NDArray[np.float32]:
     """H × W in [0, 1], what is transparent counted as black. JobError where it paints nothing."""
     plane = color.luminance(picture.rgb)
     if picture.alpha is not None:
@@ -118,7 +118,7 @@ def _mask(each: JobInput, picture: images.Picture, size: tuple[int, int]) -> NDA
     if plane.mean() < _LEAST_MASK:
         raise JobError(
             "mask_empty",
-            f"{each.name}: the mask is black, and nothing would be painted",
+            f"{name}: the mask is black, and nothing would be painted",
             "make white what is to be",
         )
     return plane

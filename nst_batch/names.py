@@ -31,6 +31,10 @@ IMAGE_SUFFIXES = frozenset(
         ".bmp",
         ".gif",
         ".avif",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".jxl",
         ".jp2",
         ".j2k",
         ".ppm",
@@ -42,6 +46,11 @@ IMAGE_SUFFIXES = frozenset(
         ".tga",
     ]
 )
+_NOT_READ = re.compile(
+    r"\.(cr[23w]|nef|nrw|arw|sr[2fw]|dng|raf|orf|rw2|pef|x3f|3fr|iiq|raw|ps[db]|xcf|kra|ora|afphoto|svgz?|pdf|eps|ai|exr|hdr"
+    r"|ico|icns|jxr|wdp|dds|djvu|fits|dcm|bpg|mov|mp4|avi|mkv)"
+)
+
 SIDECAR_SUFFIXES = frozenset((".yaml", ".yml"))
 
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -203,6 +212,11 @@ def stem(name: str) -> str:
     last = name.rsplit("/", 1)[-1]
     dot = last.rfind(".")
     return last[:dot] if dot > 0 else last
+
+
+def is_unread_image(name: str) -> bool:
+    """Whether people keep files of such a name among their images though they are not read here."""
+    return bool(_NOT_READ.fullmatch(suffix(name))) and not is_temporary(name)
 
 
 def is_image(name: str) -> bool:

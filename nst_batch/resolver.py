@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 from nst_batch.characters import loose, told, unfit
 from nst_batch.filetree import Tree
-from nst_batch.names import is_image, is_sidecar, is_temporary, natural_key, normal, stem
+from nst_batch.names import is_image, is_sidecar, is_temporary, is_unread_image, natural_key, normal, stem
 from nst_batch.yamlmarks import shown
 from nst_batch.yamlmodels import Fault
 
@@ -68,6 +68,8 @@ class FileResolver:
         self._inbox = inbox
         self._folder = "" if sidecar_dir == "." else sidecar_dir.strip("/")
         self._library = tuple(library)
+        self.unread: set[str] = set()
+        """Paths that globs matched, of files that people keep among their images and that are not read here."""
         self._most = most  # a glob stops when it has found more than this many
 
     def find(self, reference: str, role: Role) -> tuple[FileRef, ...]:
@@ -144,7 +146,7 @@ class FileResolver:
                 return ()
             if folder.refusal and folder.refusal.code == "path_outside":
                 return (folder,)
-        matches = _matches(tree, "/".join(parts[:start]), parts[start:], self._most)
+        matches = _matches(tree, "/".join(parts[:start]), parts[start:], self._most, self.unread)
         ordered = sorted(matches.items(), key=lambda match: natural_key(match[0]))
         return tuple(self._ref(tree, match, kind) for match, kind in ordered)
 
@@ -218,7 +220,7 @@ def _name_in(tree: Tree, folder: str, name: str) -> tuple[str, str] | None:
     return (prefix + same[0], tree.names(folder)[same[0]]) if len(same) == 1 else None
 
 
-def _matches(tree: Tree, start: str, parts: Sequence[str], most: int) -> dict[str, str]:
+def _matches(tree: Tree, start: str, parts: Sequence[str], most: int, unread: set[str]) -> dict[str, str]:
     """Images, and links named as such, that match ``parts`` below ``start``; stops beyond ``most``."""
     parts = [loose(part) for part in parts]
     if parts[-1] == "**":
@@ -241,6 +243,8 @@ def _matches(tree: Tree, start: str, parts: Sequence[str], most: int) -> dict[st
             elif fnmatchcase(loose(name), parts[at]):
                 if last and kind in ("file", "link") and is_image(name):
                     found[path] = kind
+                elif last and kind == "file" and is_unread_image(name):
+                    unread.add(path)
                 elif not last and kind == "folder":
                     todo.append((path, at + 1))
     return found

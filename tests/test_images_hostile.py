@@ -132,10 +132,10 @@ def test_running_out_of_memory_is_said_and_can_be_tried_again(tmp_path, monkeypa
     path = tmp_path / "a.png"
     Image.new("RGB", (40, 40)).save(path)
 
-    def no_memory(self):
+    def no_memory(data):
         raise MemoryError
 
-    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", no_memory)
+    monkeypatch.setattr("imagecodecs.png_decode", no_memory)
     with pytest.raises(JobError) as caught:
         decode(path)
     assert (caught.value.code, caught.value.retry) == ("out_of_memory", True)

@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nst_batch import images
 from nst_batch.cli.terminal import plural, say
@@ -14,8 +14,9 @@ from nst_batch.config import Config, load_config
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, ProblemsError, UsageError
 from nst_batch.filetree import DiskTree
 from nst_batch.fitting import RESERVE, expected_room, largest_side
+from nst_batch.material import mask_plane
 from nst_batch.names import is_sidecar, is_temporary, natural_key, passed_over
-from nst_batch.resolver import FileResolver
+from nst_batch.resolver import FileResolver, Role
 from nst_batch.settings import Settings
 from nst_batch.sidecar import Expansion, JobRequest, expand, parse_sidecar
 from nst_batch.sizing import result_size
@@ -37,7 +38,7 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         "check",
         parents=[common],
         help="is this right? config, sidecars, images, without running anything",
-        description="Reads the config, the sidecars and the headers of their images, and says what would be made.",
+        description="Reads the config, the sidecars and their images, and says what would be made.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -62,10 +63,48 @@ def run(arguments: argparse.Namespace) -> int:
                 say(f"note      {path}: not taken: {why}")
     if not paths:
         say(f"sidecars  none in {config.inbox}")
-    wrong = sum(not _check_sidecar(path, config) for path in paths)
+    seen = _Seen(images.ImageLimits(max_megapixels=config.limits.max_megapixels, max_file_mb=config.limits.max_file_mb))
+    wrong = sum(not _check_sidecar(path, config, seen) for path in paths)
     if wrong:
         say(f"nst-batch: {plural(wrong, 'sidecar')} of {len(paths)} not right", error=True)
     return EXIT_JOB_FAILED if wrong else EXIT_OK
+
+
+class _Image(NamedTuple):
+    width: int
+    height: int
+
+
+class _Seen:
+    """The images looked at so far, decoded as a job would: one that many jobs share is decoded once."""
+
+    def __init__(self, limits: images.ImageLimits) -> None:
+        self._limits = limits
+        self._known: dict[tuple[Path, bool], _Image | JobError] = {}
+        self._notes: list[tuple[str, str]] = []
+
+    def look(self, path: Path, role: Role) -> _Image:
+        """Its size. Raises the JobError that a job would end with."""
+        key = (path, role == "mask")
+        if key not in self._known:
+            try:
+                picture = images.decode(path, self._limits)
+                if role == "mask":
+                    mask_plane(path.name, picture, (picture.height, picture.width))
+            except JobError as error:
+                self._known[key] = error
+            else:
+                self._known[key] = _Image(picture.width, picture.height)
+                self._notes += ((path.name, note) for note in picture.notes)
+        known = self._known[key]
+        if isinstance(known, JobError):
+            raise known
+        return known
+
+    def new_notes(self) -> Iterator[tuple[str, str]]:
+        """Image and note, each told once."""
+        notes, self._notes = self._notes, []
+        yield from notes
 
 
 def _files_below(inbox: Path) -> Iterator[Path]:
@@ -75,7 +114,7 @@ def _files_below(inbox: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in files)
 
 
-def _check_sidecar(path: Path, config: Config) -> bool:
+def _check_sidecar(path: Path, config: Config, seen: _Seen) -> bool:
     if not is_sidecar(path.name):
         what = "its name is no sidecar's, which are NAME.yaml and NAME.yml, not hidden and no copies under way"
         return _wrong(path, passed_over(path.name) or what)
@@ -97,7 +136,7 @@ def _check_sidecar(path: Path, config: Config) -> bool:
         expansion = expand(request, resolver)
     except ProblemsError as error:
         return _wrong(path, *map(str, error.problems))
-    return _report(path, expansion, config)
+    return _report(path, expansion, config, resolver, seen)
 
 
 def _wrong(path: Path, *lines: str) -> bool:
@@ -115,32 +154,37 @@ def _place(path: Path, config: Config) -> tuple[Path, str]:
     return path.parent, path.name
 
 
-def _report(path: Path, expansion: Expansion, config: Config) -> bool:
+def _report(path: Path, expansion: Expansion, config: Config, resolver: FileResolver, seen: _Seen) -> bool:
     lines, fine = [], not expansion.missing
     for job in expansion.jobs:
-        line, job_is_fine = _job_line(job, config)
+        line, job_is_fine = _job_line(job, config, seen)
         lines.append(line)
         fine = fine and job_is_fine
     say(f"sidecar   {path}: {'ok' if fine else 'wrong'}, {plural(len(expansion.jobs), 'job')}")
     for line in lines:
         say(f"          {line}")
+    for name, note in seen.new_notes():
+        say(f"          {name}: {note}")
+    if resolver.unread:
+        names = sorted(resolver.unread, key=natural_key)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        say(f"          left out, not read here: {', '.join(names[:3])}{more}; export what is wanted as TIFF")
     for missing in expansion.missing:
         hint = f"; {missing.hint}" if missing.hint else ""
         say(f"          line {missing.line}, {missing.role}: {missing.why}{hint}")
     return fine
 
 
-def _job_line(job: JobRequest, config: Config) -> tuple[str, bool]:
-    limits = images.ImageLimits(max_megapixels=config.limits.max_megapixels, max_file_mb=config.limits.max_file_mb)
+def _job_line(job: JobRequest, config: Config, seen: _Seen) -> tuple[str, bool]:
     settings, refusal = job.settings, job.refusal
     if refusal is not None:
         return f"{job.title}: {refusal.code}: {refusal.message}; {refusal.advice}", False
     try:
-        headers = [(role, ref.name, images.read_header(ref.path, limits)) for role, ref in job.files()]
-        height, width = result_size(settings, headers)
+        pictures = [(role, ref.name, seen.look(ref.path, role)) for role, ref in job.files()]
+        height, width = result_size(settings, pictures)
     except JobError as error:
         return f"{job.title}: {error.code}: {error.in_one_line}", False
-    content = headers[0][2]
+    content = pictures[0][2]
     styles = " + ".join(ref.name for ref, _ in job.styles)
     return (
         f"{job.title}: {job.content.name} ({content.width} × {content.height}) with {styles}, "

@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING
 from nst_batch.images.files import ImageLimits
 from nst_batch.images.header import Header, read_header
 from nst_batch.images.sizes import FORMATS, MIN_SHORT_SIDE, check_format_size, check_mask_shape, suffix, working_size
-from nst_batch.images.text import read_text
 
 if TYPE_CHECKING:
     from nst_batch.images.decoding import Picture, decode, decode_bytes
@@ -71,7 +70,6 @@ __all__ = [
     "flatten",
     "quantize",
     "read_header",
-    "read_text",
     "resize",
     "resize_array",
     "show",

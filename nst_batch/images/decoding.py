@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from dataclasses import dataclass
@@ -12,25 +13,34 @@ from typing import cast
 import numpy as np
 from PIL import Image
 
-from nst_batch.images.files import ImageLimits, open_regular, read_all
+from nst_batch.images.curves import CurveProfile, Floats, Samples, apply_curves, to_unit
+from nst_batch.images.files import ImageLimits, read_regular
+from nst_batch.images.guard import within
 from nst_batch.images.header import Header, header_of
-from nst_batch.images.icc import (
-    Floats,
-    Samples,
-    apply_curves,
-    color_space,
-    convert_by_tables,
-    parse_curves,
-    to_unit,
-)
+from nst_batch.images.icc import color_space, convert_by_tables, parse_curves
+from nst_batch.images.kinds import HEAD, jpeg_start, kind_of
 from nst_batch.images.pillow import damaged, open_image, reading, truncated
-from nst_batch.images.samples import Pixels, read_pixels, upright
+from nst_batch.images.pixels import Pixels, Profile, plain, upright
+from nst_batch.images.samples import read_pixels
+from nst_batch.images.tiff import tiff_pixels
 from nst_batch.images.transparency import fill_transparent
-from nst_batch.images.wholeness import MUST_BE_WHOLE, is_cut, png_is_damaged
+from nst_batch.images.wholeness import MUST_BE_WHOLE, is_cut, jpeg_is_cut, png_is_damaged
 
 _DEFAULT_LIMITS = ImageLimits()
+DECODE_SECONDS = 120.0
+"""A picture of 50 megapixels takes 1 to 20 s, of any kind."""
+
+_FIRST = "it moves: the first picture of it is used"
 # Looked at for a note only; counting a TIFF's pages would walk the whole file.
-_MAY_MOVE = frozenset(["GIF", "PNG", "WEBP", "AVIF", "MPO"])
+_MAY_MOVE = {
+    "GIF": _FIRST,
+    "PNG": _FIRST,
+    "WEBP": _FIRST,
+    "AVIF": _FIRST,
+    "MPO": "it holds more pictures (a preview, a depth map, another view): the first is used",
+}
+_JPEG_END = b"\xff\xd9"
+_FILLER = bytes([0x5A, 0xA5, 0x33, 0xCC, 0x96]) * 400  # blocks such as no picture has
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,85 +76,78 @@ def decode(path: str | os.PathLike[str], limits: ImageLimits = _DEFAULT_LIMITS) 
     """The picture at ``path``, decoded whole, after its header has been checked against ``limits``.
 
     Raises JobError, and nothing else for any bytes: those of ``read_header``, image_truncated for a file the
-    rest of which is missing, image_unreadable for a damaged one, out_of_memory.
+    rest of which is missing, image_unreadable for a damaged one, image_too_slow, out_of_memory.
 
     What it cannot know: a JPEG has no checksum, so that a few wrong bytes between its first and its last
     show in the picture and nowhere else.
     """
-    name = Path(path).name
-    with open_regular(path, limits) as file:
-        data = read_all(file, name, limits)
-    return decode_bytes(data, name, limits)
+    return decode_bytes(read_regular(path, limits), Path(path).name, limits)
 
 
 def decode_bytes(data: bytes, name: str, limits: ImageLimits = _DEFAULT_LIMITS) -> Picture:
     """As ``decode``, of a file's bytes; ``name`` stands in errors."""
-    with reading(name, lambda: data):
-        file = BytesIO(data)
-        with open_image(file) as image:
-            header = header_of(image, file, name, limits)
-            _check_whole(data, name, header)
-            moving = _is_moving(image, header)
-            image.load()
-            rgb, alpha, notes = _decoded(image, header, data)
-        if moving:
-            notes = (*notes, "it moves: the first picture of it is used")
-        digest = hashlib.sha256(data).hexdigest()
+    return within(DECODE_SECONDS, name, lambda: _decode(data, name, limits))
+
+
+def _decode(data: bytes, name: str, limits: ImageLimits) -> Picture:
+    with reading(name, data):
+        digest, kind = hashlib.sha256(data).hexdigest(), kind_of(data[:HEAD])
+        data = data[jpeg_start(data[:HEAD]) :]
+        header = header_of(data, kind, name, limits)
+        pixels = tiff_pixels(data, name) if kind == "TIFF" else _read(data, kind, header, name)
+        rgb, alpha, notes = _decoded(pixels, header)
         return Picture(rgb, alpha, name, header.format, header.bits, digest, notes)
 
 
-def _check_whole(data: bytes, name: str, header: Header) -> None:
+def _read(data: bytes, kind: str, header: Header, name: str) -> Pixels:
+    """Any kind but TIFF."""
+    notes: tuple[str, ...] = ()
     if header.format in MUST_BE_WHOLE and is_cut(data):
         raise truncated(name)
     if header.format == "PNG" and png_is_damaged(data):
         raise damaged(name, "a checksum in the file is wrong")
+    if header.format in ("JPEG", "MPO") and jpeg_is_cut(data):
+        data, notes = _with_end(data, name), ("its end marker is missing, but every block of it is there",)
+    with open_image(BytesIO(data), kind) as image:
+        if header.format in _MAY_MOVE and getattr(image, "is_animated", False):
+            notes += (_MAY_MOVE[header.format],)
+        pixels = read_pixels(image, header, data)
+    return dataclasses.replace(pixels, notes=notes + pixels.notes)
 
 
-def _is_moving(image: Image.Image, header: Header) -> bool:
-    return header.format in _MAY_MOVE and bool(getattr(image, "is_animated", False))
+def _with_end(data: bytes, name: str) -> bytes:
+    """A JPEG without its end marker, with one; JobError image_truncated where blocks of it are missing.
+
+    Decoders go on without a word where blocks are missing, but then the picture changes with whatever follows.
+    """
+    bare = data.rstrip(b"\0")
+    endings = []
+    for filler in (b"", _FILLER):
+        with open_image(BytesIO(bare + filler + _JPEG_END)) as image:
+            endings.append(image.tobytes())
+    if endings[0] != endings[1]:
+        raise truncated(name)
+    return bare + _JPEG_END
 
 
-def _decoded(image: Image.Image, header: Header, data: bytes) -> tuple[Floats, Floats | None, tuple[str, ...]]:
-    """The loaded image in sRGB and upright, its alpha, and notes."""
-    profile = image.info.get("icc_profile") or None
-    profile = profile if isinstance(profile, bytes) else None
-    notes: tuple[str, ...] = ()
-    if image.mode in ("CMYK", "LAB"):
-        # Never with alpha in Pillow. After this the colours are sRGB already.
-        image, notes = _ink_to_rgb(image, profile)
-        profile = None
-    pixels = read_pixels(image, header, data)
-    rgb, more = _to_srgb(pixels, profile)
+def _decoded(pixels: Pixels, header: Header) -> tuple[Floats, Floats | None, tuple[str, ...]]:
+    """The samples in sRGB and upright, their alpha, and notes."""
+    rgb, more = _to_srgb(pixels.color, pixels.profile)
+    rgb = np.ascontiguousarray(upright(rgb, header.orientation))
     alpha = pixels.alpha
-    if header.format != "TIFF":  # Pillow has turned a TIFF when it loaded it
-        rgb = upright(rgb, header.orientation)
-        alpha = None if alpha is None else upright(alpha, header.orientation)
-    rgb = np.ascontiguousarray(rgb)
     if alpha is not None:
-        alpha = np.ascontiguousarray(alpha) if alpha.min() < 1 else None
+        alpha = np.ascontiguousarray(upright(alpha, header.orientation)) if alpha.min() < 1 else None
     if alpha is not None:
         rgb = fill_transparent(rgb, alpha)
-    return rgb, alpha, (*notes, *pixels.notes, *more)
+    return rgb, alpha, pixels.notes + more
 
 
-def _ink_to_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
-    """CMYK or Lab -> RGB in sRGB, and what there is to say about it."""
-    if image.mode == "LAB":
-        return convert_by_tables(image, None), ()
-    if profile is None:
-        return image.convert("RGB"), ("CMYK without a colour profile: converted by the plain formula",)
-    try:
-        return convert_by_tables(image, profile), ()
-    except Exception as error:  # lcms has many names for a bad profile; the picture is still good
-        note = f"its CMYK colour profile was not used ({_plain(error)}): converted by the plain formula"
-        return image.convert("RGB"), (note,)
-
-
-def _to_srgb(pixels: Pixels, profile: bytes | None) -> tuple[Floats, tuple[str, ...]]:
+def _to_srgb(color: Samples, profile: Profile) -> tuple[Floats, tuple[str, ...]]:
     """Samples of one or three channels -> float32 RGB in sRGB, and what there is to say about it."""
-    color = pixels.color
     if profile is None:
         return _as_rgb(to_unit(color)), ()
+    if isinstance(profile, CurveProfile):
+        return _as_rgb(apply_curves(color, profile)), ()
     space = color_space(profile)
     if space == "RGB" and color.shape[2] == 1:
         color = cast("Samples", np.repeat(color, 3, axis=2))
@@ -163,15 +166,11 @@ def _by_tables(color: Samples, profile: bytes) -> tuple[Floats, tuple[str, ...]]
     image = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
     try:
         converted = to_unit(np.asarray(convert_by_tables(image, profile)))
-    except Exception as error:  # as above
-        return _as_rgb(to_unit(color)), (f"its colour profile was not used ({_plain(error)})",)
+    except Exception as error:  # lcms has many names for a bad profile; the picture is still good
+        return _as_rgb(to_unit(color)), (f"its colour profile was not used ({plain(error)})",)
     deep = color.dtype != np.uint8
     return converted, ("its colour profile was applied at 8 bits",) if deep else ()
 
 
 def _as_rgb(values: Floats) -> Floats:
     return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values
-
-
-def _plain(error: Exception) -> str:
-    return " ".join(str(error).split())[:100] or type(error).__name__

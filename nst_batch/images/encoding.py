@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nst_batch.images.icc import Floats, srgb_profile
+from nst_batch.images.curves import Floats
+from nst_batch.images.icc import srgb_profile
 from nst_batch.images.sizes import check_format_size
 from nst_batch.images.text import exif_text, png_text, tiff_text
 from nst_batch.images.transparency import flatten
@@ -49,7 +50,7 @@ def encode(
 
     ``rgb``: H × W × 3 in [0, 1]; ``alpha``: H × W in [0, 1] or None (jpg has none: put on white, which the
     file's own text then says). ``quality``: 1 to 100, for jpg and webp. ``text``: parameters to carry, keys
-    of 1 to 79 Latin-1 characters; ``read_text`` reads them back. The same arguments give the same bytes.
+    of 1 to 79 Latin-1 characters. The same arguments give the same bytes.
 
     Raises JobError format_too_small, UsageError for an unknown format, ValueError for values not finite.
     """

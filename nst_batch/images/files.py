@@ -1,19 +1,19 @@
-"""Open an image file: a regular one, not through a link, not beyond the limit."""
+"""Open an image file: a regular one, not through a link, not beyond the limit, and no header without end."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from nst_batch.errors import JobError
 
 MEGA = 1_000_000
+_HEADER_BYTES, _HEADER_READS, _HEADER_SECONDS = 32 * MEGA, 20_000, 5.0  # EXIF, profiles and depth maps take up to 10 MB
 
 _NOT_A_FILE_ADVICE = "drop the picture itself, as an ordinary file"
 
@@ -26,46 +26,50 @@ class ImageLimits:
     max_file_mb: float = 100.0
 
 
-@contextmanager
-def open_regular(path: str | os.PathLike[str], limits: ImageLimits) -> Iterator[BinaryIO]:
-    """The file, open for reading in binary.
+def read_regular(path: str | os.PathLike[str], limits: ImageLimits) -> bytes:
+    """The file's bytes; of one that grows beyond the limit while it is read, too.
 
     The last part of ``path`` is never followed as a link, and opening never waits (a pipe would block for
     ever). Raises JobError: image_missing, image_not_a_file, image_no_permission, image_unreadable,
     image_file_too_large, image_truncated (an empty file).
     """
     name = Path(path).name
-    try:
-        # O_NONBLOCK: a pipe without a writer would hold the worker for ever.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    except (OSError, ValueError) as error:
-        raise _cannot_open(name, error) from error
-    try:
-        _check(name, os.fstat(handle), limits)
-        file = os.fdopen(handle, "rb")
-    except BaseException:
-        os.close(handle)
-        raise
-    with file:
-        yield file
-
-
-def read_all(file: BinaryIO, name: str, limits: ImageLimits) -> bytes:
-    """The file's bytes; a file that grows beyond the limit while it is read is refused too."""
     most = int(limits.max_file_mb * MEGA)
     try:
-        data = file.read(most + 1)
-    except OSError as error:
+        with open(path, "rb", opener=_opened) as file:
+            _check(name, os.fstat(file.fileno()), limits)
+            data = file.read(most + 1)
+    except (OSError, ValueError) as error:
         raise _cannot_open(name, error) from error
     if len(data) > most:
         raise too_large(name, len(data), limits)
     return data
 
 
-def read_again(file: BinaryIO) -> bytes:
-    """The file's bytes from its start, wherever it was read to."""
-    file.seek(0)
-    return file.read()
+def _opened(path: str, _: int) -> int:
+    # O_NONBLOCK: a pipe without a writer would hold the worker for ever.
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+
+
+class Sparing(io.BytesIO):
+    """A file's bytes, of which a header's reader gets so much and no more: bytes, reads, seconds of its own work.
+
+    Programs write headers of a few hundred reads. Files made to be slow hold a million of parts, comments that
+    are read byte by byte, or metadata that is put together piece by piece.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._bytes, self._reads, self._until = _HEADER_BYTES, _HEADER_READS, time.thread_time() + _HEADER_SECONDS
+
+    def read(self, size: int | None = -1) -> bytes:
+        """As of any file. OSError where it is too much."""
+        data = super().read(size)
+        self._reads -= 1
+        self._bytes -= len(data) if len(data) < MEGA else 0  # all at once: by a decoder that is no Python
+        if min(self._reads, self._bytes) < 0 or time.thread_time() > self._until:
+            raise OSError("its header has no end: too many parts, or too much before the pixels")
+        return data
 
 
 def _check(name: str, status: os.stat_result, limits: ImageLimits) -> None:
@@ -87,8 +91,6 @@ def too_large(name: str, size: int, limits: ImageLimits) -> JobError:
 
 
 def _kind(mode: int) -> str:
-    if stat.S_ISDIR(mode):
-        return "a folder"
     if stat.S_ISFIFO(mode):
         return "a pipe"
     if stat.S_ISSOCK(mode):
@@ -100,6 +102,8 @@ def _cannot_open(name: str, error: OSError | ValueError) -> JobError:
     number = error.errno if isinstance(error, OSError) else errno.ENOENT  # ValueError: a NUL in the name
     if number in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
         return JobError("image_missing", f"{name}: no such file", "check the name, or put the file there")
+    if number == errno.EISDIR:
+        return JobError("image_not_a_file", f"{name}: is a folder", _NOT_A_FILE_ADVICE)
     if number == errno.ELOOP:
         return JobError("image_not_a_file", f"{name}: is a symbolic link", _NOT_A_FILE_ADVICE)
     if number == errno.ENXIO:

@@ -8,8 +8,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from nst_batch.images.curves import Floats
 from nst_batch.images.decoding import Picture
-from nst_batch.images.icc import Floats
 from nst_batch.images.sizes import working_size
 
 

@@ -7,14 +7,10 @@ JSON object in UserComment or ImageDescription, in ASCII, since readers disagree
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nst_batch.images.files import ImageLimits, open_regular, read_again
-from nst_batch.images.header import header_of
-from nst_batch.images.pillow import open_image, reading, tag
+from nst_batch.images.files import ImageLimits
 
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
@@ -66,32 +62,3 @@ def as_json(text: Mapping[str, str]) -> str:
         kept[longest] = _LEFT_OUT
         result = json.dumps(kept)
     return result
-
-
-def read_text(path: str | os.PathLike[str], limits: ImageLimits = _DEFAULT_LIMITS) -> dict[str, str]:
-    """The parameters that ``encode`` wrote into the file at ``path``; empty where there are none.
-
-    Raises the JobErrors of ``read_header``.
-    """
-    name = Path(path).name
-    with open_regular(path, limits) as file, reading(name, lambda: read_again(file)), open_image(file) as image:
-        header_of(image, file, name, limits)
-        if image.format == "PNG":
-            image.load()  # text may also stand behind the pixels
-            return {key: str(value) for key, value in getattr(image, "text", {}).items()}
-        if image.format == "TIFF":
-            return _from_json(tag(image, _DESCRIPTION))
-        return _from_json(image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT))
-
-
-def _from_json(stored: object) -> dict[str, str]:
-    """The JSON object in a tag; nothing where some other program has written something else there."""
-    if isinstance(stored, str):
-        stored = stored.encode("latin-1", "replace")
-    if not isinstance(stored, bytes):
-        return {}
-    try:
-        found = json.loads(stored.removeprefix(_ASCII).rstrip(b"\0"))
-    except (ValueError, RecursionError):
-        return {}
-    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}

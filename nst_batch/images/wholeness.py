@@ -11,16 +11,15 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from nst_batch.images.boxes import boxes
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_BOX_BRANDS = (b"ftyp", b"jP  ")
-_PIXEL_BOXES = (b"mdat", b"jp2c")
+_BOX_BRANDS = (b"ftyp", b"jP  ", b"JXL ")
+_PIXEL_BOXES = (b"mdat", b"idat", b"jp2c", b"jxlc", b"jxlp")
 # Markers without a length: TEM, RST0-7, SOI, EOI.
 _JPEG_BARE = frozenset([0x01, *range(0xD0, 0xDA)])
 # Formats whose decoders may take a cut file silently, so that it is looked for even after they succeed.
-MUST_BE_WHOLE = frozenset(["JPEG", "MPO", "PNG", "JPEG2000"])
-_TIFF_STRIPS = {273: 279, 324: 325}  # offsets -> byte counts: strips, tiles
-_TIFF_WIDTHS = {3: "H", 4: "I"}
-_MAX_TIFF_ENTRIES = 4096
+MUST_BE_WHOLE = frozenset(["PNG", "JPEG2000", "AVIF", "HEIF", "JXL"])
 
 
 class PngChunk(NamedTuple):
@@ -67,7 +66,7 @@ def _u32(data: bytes, position: int) -> int:
     return int.from_bytes(data[position : position + 4], "big")
 
 
-def _jpeg_is_cut(data: bytes) -> bool:
+def jpeg_is_cut(data: bytes) -> bool:
     """No end-of-image marker after the first scan begins (a thumbnail has one of its own, before it)."""
     position = 2
     while position + 4 <= len(data):
@@ -85,53 +84,13 @@ def _jpeg_is_cut(data: bytes) -> bool:
     return True
 
 
-def _tiff_is_cut(data: bytes) -> bool:
-    """The first directory, or a strip or tile that it names, lies beyond the end."""
-    order = "<" if data[:2] == b"II" else ">"
-    if len(data) < 8:
-        return True
-    (at,) = struct.unpack_from(order + "I", data, 4)
-    if at + 2 > len(data):
-        return True
-    (count,) = struct.unpack_from(order + "H", data, at)
-    if at + 2 + 12 * count > len(data):
-        return True
-    entries = dict(_tiff_entry(data, order, at + 2 + 12 * index) for index in range(min(count, _MAX_TIFF_ENTRIES)))
-    for offsets, counts in _TIFF_STRIPS.items():
-        pairs = zip(entries.get(offsets, ()), entries.get(counts, ()), strict=False)
-        if any(start + length > len(data) for start, length in pairs):
-            return True
-    return False
-
-
-def _tiff_entry(data: bytes, order: str, at: int) -> tuple[int, tuple[int, ...]]:
-    """Tag and whole numbers of a directory entry; none where they are of another kind or lie outside."""
-    tag, kind, count = struct.unpack_from(order + "HHI", data, at)
-    if kind not in _TIFF_WIDTHS or not count:
-        return tag, ()
-    size = struct.calcsize(_TIFF_WIDTHS[kind]) * count
-    start = at + 8 if size <= 4 else struct.unpack_from(order + "I", data, at + 8)[0]
-    if start + size > len(data):
-        return tag, ()
-    return tag, struct.unpack_from(f"{order}{count}{_TIFF_WIDTHS[kind]}", data, start)
-
-
 def _boxes_are_cut(data: bytes) -> bool:
-    """A box of an ISO media file (AVIF, JPEG 2000) runs beyond the end, or the pixels are missing."""
-    position = 0
-    pixels = False
-    while position + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        head = 8
-        pixels = pixels or kind in _PIXEL_BOXES
-        if length == 1 and position + 16 <= len(data):
-            length, head = struct.unpack_from(">Q", data, position + 8)[0], 16
-        if length == 0:  # to the end of the file: only a code stream can then tell
-            return bool(kind == b"jp2c") and _code_stream_is_cut(data)
-        if length < head:
-            return False
-        position += length
-    return position > len(data) or not pixels
+    """A box of an ISO media file (AVIF, HEIC, JPEG 2000, JPEG XL) runs beyond the end, or the pixels are missing."""
+    found = list(boxes(data))
+    if not found or found[-1].end > len(data) or not any(box.kind in _PIXEL_BOXES for box in found):
+        return True
+    last = found[-1]  # it may be one to the end of the file: only a code stream can then tell
+    return last.kind == b"jp2c" and last.end == len(data) and _code_stream_is_cut(data)
 
 
 def _png_is_cut(data: bytes) -> bool:
@@ -155,12 +114,10 @@ def _code_stream_is_cut(data: bytes) -> bool:
 
 
 _CHECKS: tuple[tuple[bytes, Callable[[bytes], bool]], ...] = (
-    (b"\xff\xd8", _jpeg_is_cut),
+    (b"\xff\xd8", jpeg_is_cut),
     (PNG_SIGNATURE[:4], _png_is_cut),
     (b"RIFF", _riff_is_cut),
     (b"GIF8", _gif_is_cut),
     (b"BM", _bmp_is_cut),
-    (b"II*\0", _tiff_is_cut),
-    (b"MM\0*", _tiff_is_cut),
     (b"\xff\x4f\xff\x51", _code_stream_is_cut),
 )

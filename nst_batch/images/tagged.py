@@ -1,0 +1,112 @@
+"""What a file says of its colours, format by format: an ICC profile, numbers, a code point, EXIF's hint."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from nst_batch.images.boxes import content
+from nst_batch.images.color import adobe_rgb, by_code_points, by_numbers
+from nst_batch.images.pixels import Profile
+from nst_batch.images.wholeness import png_chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_EXIF_IFD, _INTEROP_IFD, _COLOR_SPACE = 0x8769, 0xA005, 0xA001
+_GIF_PROFILE = b"\x21\xff\x0bICCRGBG1012"
+_ADOBE, _UNCALIBRATED = 2, 0xFFFF
+_COLR = (b"meta", b"iprp", b"ipco", b"colr")
+
+
+def profile_of(image: Image.Image, file_format: str, data: bytes) -> tuple[Profile, tuple[str, ...]]:
+    """The profile that is to be applied, None for sRGB, and what there is to say about it.
+
+    A code point of PNG goes before a profile, a profile before everything else, EXIF's hint comes last.
+    """
+    icc = image.info.get("icc_profile") or None
+    reader = _READERS.get(file_format)
+    try:
+        if file_format == "PNG":
+            return _png(data, icc), ()
+        if icc is None and reader is not None:
+            icc = reader(data)
+    except (ValueError, struct.error, ZeroDivisionError, ArithmeticError) as error:
+        return icc, (f"what it says of its colours was not used ({error})",)
+    return icc or (adobe_rgb() if _is_adobe(image) else None), ()
+
+
+def _png(data: bytes, icc: bytes | None) -> Profile:
+    """PNG, third edition, 4.3: cICP before iCCP before sRGB before gAMA and cHRM."""
+    found: dict[bytes, bytes] = {}
+    for kind, start, length in png_chunks(data):
+        if kind == b"IDAT":
+            break
+        found.setdefault(kind, data[start : start + min(length, 64)])
+    if b"cICP" in found:
+        primaries, transfer, _, full = struct.unpack(">4B", found[b"cICP"])
+        return by_code_points(primaries, transfer, full_range=bool(full))
+    if icc is not None or b"sRGB" in found:
+        return icc
+    gamma = struct.unpack(">I", found[b"gAMA"])[0] / 1e5 if b"gAMA" in found else None
+    places = tuple(value / 1e5 for value in struct.unpack(">8I", found[b"cHRM"])) if b"cHRM" in found else None
+    if gamma is not None and not 0.1 <= gamma <= 10:
+        raise ValueError(f"a gamma of {gamma:g}")
+    return by_numbers(gamma, places)
+
+
+def _media(data: bytes) -> Profile:
+    """AVIF and HEIC: nclx of the first picture that has one."""
+    for box in content(data, *_COLR):
+        if box.startswith(b"nclx"):
+            primaries, transfer, _, _ = struct.unpack_from(">3HB", box, 4)
+            return by_code_points(primaries, transfer)  # decoders have widened a narrow range
+    return None
+
+
+def _jpeg2000(data: bytes) -> Profile:
+    for box in content(data, b"jp2h", b"colr"):
+        if box[:1] in (b"\2", b"\3"):
+            return box[3:]
+    return None
+
+
+def _gif(data: bytes) -> Profile:
+    at = data.find(_GIF_PROFILE)
+    return b"".join(_sub_blocks(data, at + len(_GIF_PROFILE))) if at >= 0 else None
+
+
+def _sub_blocks(data: bytes, at: int) -> Iterator[bytes]:
+    while at < len(data) and data[at]:
+        yield data[at + 1 : at + 1 + data[at]]
+        at += 1 + data[at]
+
+
+def _bmp(data: bytes) -> Profile:
+    """A profile within the file: bV5CSType, bV5ProfileData and bV5ProfileSize of BITMAPV5HEADER."""
+    if data[14:15] == b"\x7c" and data[70:74] == b"DEBM":
+        start, length = struct.unpack_from("<II", data, 126)
+        return data[14 + start : 14 + start + length]
+    return None
+
+
+_READERS: dict[str, Callable[[bytes], Profile]] = {
+    "AVIF": _media,
+    "HEIF": _media,
+    "JPEG2000": _jpeg2000,
+    "GIF": _gif,
+    "BMP": _bmp,
+}
+
+
+def _is_adobe(image: Image.Image) -> bool:
+    """EXIF's way of saying Adobe RGB (DCF 2.0): not sRGB, with the index R03; some cameras write 2."""
+    try:
+        exif = Image.Image.getexif(image)
+        space = exif.get_ifd(_EXIF_IFD).get(_COLOR_SPACE)
+        index = str(exif.get_ifd(_INTEROP_IFD).get(1, ""))
+    except Exception:  # damaged EXIF says nothing
+        return False
+    return space == _ADOBE or (space in (None, _UNCALIBRATED) and index.startswith("R03"))
