@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from house import House, draw
+from PIL import Image
 
 from nst_batch.cli import main
 from nst_batch.cli.easel import Interrupts
 from nst_batch.gpus import Gpu, Gpus
-from nst_batch.images import read_text
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_one_pair_into_a_folder(desk: House, capfd: pytest.CaptureFixture[str]) 
     ]
     asked = {"content": "c.png", "style": "s.png", "title": "T", "seed": 1, "init": "start.jpg", "save_epoch": True}
     assert job["sidecar"] == asked
-    assert json.loads(read_text(folder / "T.png")["nst_batch"])["id"] == job["id"]
+    assert json.loads(Image.open(folder / "T.png").text["nst_batch"])["id"] == job["id"]
 
 
 def test_a_mask_of_another_shape_is_told_at_once(desk: House, capfd: pytest.CaptureFixture[str]) -> None:

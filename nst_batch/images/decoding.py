@@ -121,6 +121,7 @@ def _with_end(data: bytes, name: str) -> bytes:
     Decoders go on without a word where blocks are missing, but then the picture changes with whatever follows.
     """
     bare = data.rstrip(b"\0")
+    bare += b"\0" if bare.endswith(b"\xff") else b""  # a value of 255 rather than the first half of a marker
     endings = []
     for filler in (b"", _FILLER):
         with open_image(BytesIO(bare + filler + _JPEG_END)) as image:

@@ -13,7 +13,7 @@ from pathlib import Path
 from nst_batch.errors import JobError
 
 MEGA = 1_000_000
-_HEADER_BYTES, _HEADER_READS, _HEADER_SECONDS = 32 * MEGA, 20_000, 5.0  # EXIF, profiles and depth maps take up to 10 MB
+_HEADER_BYTES, _HEADER_READS, _HEADER_SECONDS = 16 * MEGA, 20_000, 3.0  # EXIF, profiles and depth maps take up to 10 MB
 
 _NOT_A_FILE_ADVICE = "drop the picture itself, as an ordinary file"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nst_batch.errors import JobError
 from nst_batch.images.boxes import content, jxl_size
 from nst_batch.images.files import MEGA, ImageLimits, Sparing, read_regular
-from nst_batch.images.kinds import HEAD, jpeg_start, kind_of
+from nst_batch.images.kinds import HEAD, jpeg_start, kind_of, not_read
 from nst_batch.images.pillow import damaged, open_image, reading
 from nst_batch.images.wholeness import png_chunks
 
@@ -65,6 +65,9 @@ def header_of(data: bytes, kind: str, name: str, limits: ImageLimits) -> Header:
     if kind == "JXL":
         # Its decoder turns pictures upright by itself; alpha is known once it is decoded.
         return _checked(Header("JXL", *jxl_size(data), False, 8), name, limits)
+    what, advice = ("", "") if kind else not_read(data[:HEAD])
+    if what:  # before any decoder that might take it for one of its own
+        raise JobError("image_unreadable", f"{name}: is {what}, which is not read here", advice)
     image = open_image(Sparing(data), kind)
     has_alpha = image.mode in _ALPHA_MODES or "transparency" in image.info
     header = Header(str(image.format), *image.size, has_alpha, _bits(image, data), _orientation(image, data))

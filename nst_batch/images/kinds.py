@@ -69,11 +69,11 @@ def kind_of(head: bytes) -> str:
 
 
 def not_read(head: bytes) -> tuple[str, str]:
-    """What a file that is not read here is, with its article, and what to do about it."""
+    """What a file of a kind that is known but not read is, with its article, and what to do about it; else empty."""
     for pattern, what, advice in _NOT_READ_PATTERNS:
         if pattern.match(head):
             return what, advice
-    return "not a picture of a kind that is read here", f"save it as {KINDS_READ}; if it is one of these, it is damaged"
+    return "", ""
 
 
 def jpeg_start(head: bytes) -> int:

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO
 
 from nst_batch.errors import JobError
-from nst_batch.images.kinds import HEAD, not_read
+from nst_batch.images.kinds import KINDS_READ
 from nst_batch.images.wholeness import is_cut
 
 if TYPE_CHECKING:
@@ -86,12 +86,11 @@ def explain(name: str, data: bytes, error: Exception) -> JobError:
     """The JobError for a file that ``error`` kept from being read."""
     from PIL import UnidentifiedImageError  # noqa: PLC0415 - loaded when first needed
 
-    text = str(error).lower()
-    if is_cut(data) or any(word in text for word in _CUT_WORDS):
+    if is_cut(data) or any(word in str(error).lower() for word in _CUT_WORDS):
         return truncated(name)
     if isinstance(error, UnidentifiedImageError):
-        what, advice = not_read(data[:HEAD])
-        return JobError("image_unreadable", f"{name}: is {what}", advice)
+        advice = f"save it as {KINDS_READ}; if it is one of these, it is damaged"
+        return JobError("image_unreadable", f"{name}: is not a picture of a kind that is read here", advice)
     detail = " ".join(str(error).split())[:200] or type(error).__name__
     return JobError("image_unreadable", f"{name}: does not decode ({detail})", _DAMAGED_ADVICE)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tifffile
+from PIL import Image
 
 from nst_batch.errors import JobError
 from nst_batch.images.color import lab_to_srgb
@@ -20,6 +21,7 @@ from nst_batch.images.pixels import Pixels, ink_to_rgb
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INK, _YCBCR, _LAB, _ICC_LAB = 0, 1, 2, 3, 5, 6, 8, 9
 _RAW_PHOTOMETRIC = (32803, 34892)  # colour filter array, linear raw
 _CHANNELS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _INK: 4, _YCBCR: 3, _LAB: 3, _ICC_LAB: 3}
+_JPEGS = (6, 7)  # compressions whose decoder gives RGB
 _MOST_CHANNELS = 16
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
@@ -106,6 +108,8 @@ def _color(
         return colors.astype(np.uint16 if deep else np.uint8)[stored[..., 0]], (), profile
     if photometric in (_LAB, _ICC_LAB):
         return lab_to_srgb(_lab(stored, photometric)), (), None
+    if photometric == _YCBCR and stored.dtype == np.uint8 and int(page.compression) not in _JPEGS:
+        return np.asarray(Image.fromarray(np.ascontiguousarray(stored), "YCbCr").convert("RGB")), (), profile
     samples, notes = _scaled(stored, page)
     if photometric == _WHITE_IS_ZERO:
         samples = 1 - to_unit(samples)

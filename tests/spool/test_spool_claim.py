@@ -13,7 +13,7 @@ from spool_world import World
 
 from nst_batch.errors import JobError
 from nst_batch.images import ImageLimits
-from nst_batch.images.files import open_regular
+from nst_batch.images.files import read_regular
 from nst_batch.spool import FileSystem
 from nst_batch.spool.primitives import Identity
 
@@ -65,8 +65,8 @@ def test_an_image_over_the_limit_is_refused_by_its_size(world: World, where: str
     assert {path.name for path in (failed / "input").iterdir()} == {"g.yaml", "small.jpg"}
     body = json.loads((failed / "job.json").read_bytes())
     assert [item["name"] for item in body["inputs"]] == ["small.jpg", "large.jpg"]
-    with pytest.raises(JobError) as workers, open_regular(large, ImageLimits(max_file_mb=0.001)):
-        pass
+    with pytest.raises(JobError) as workers:
+        read_regular(large, ImageLimits(max_file_mb=0.001))
     error = workers.value
     assert (failed / "error.txt").read_text() == f"{error.code}: {error.message}\n{error.advice}\n"
 
