@@ -44,7 +44,7 @@ def code_of(reader, path, limits=None) -> str:
     with pytest.raises(JobError) as caught:
         reader(path, limits or ImageLimits())
     assert caught.value.advice
-    assert path.name in str(caught.value)
+    assert path.name.replace("\0", "\\x00") in str(caught.value)  # made visible
     return caught.value.code
 
 

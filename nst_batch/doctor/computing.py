@@ -23,6 +23,8 @@ _PACKAGES = {
     "libGL.so.1": "libgl1",
     "libglib-2.0.so.0": "libglib2.0-0",
     "libgthread-2.0.so.0": "libglib2.0-0",
+    "libstdc++.so.6": "libstdc++6",
+    "libz.so.1": "zlib1g",
 }
 _DEVICES_SCRIPT = """
 from nst_batch.transfer.device import prepare_tensorflow
@@ -34,7 +36,7 @@ names = [str(item.get("device_name", "GPU")) for item in details]
 versions = {"version": tf.__version__, "keras": keras.__version__}
 print("\\n" + json.dumps({**versions, "cuda": tf.test.is_built_with_cuda(), "gpus": names}))
 """
-_OPENCV_SCRIPT = "import cv2; print(cv2.__version__)"
+_OPENCV_SCRIPT = "import cv2, imagecodecs, tifffile, pillow_heif, pillow_jxl; print(cv2.__version__)"
 _INSTALL = "install nst_batch with all it needs into a virtual environment: pip install . in its folder"
 
 

@@ -54,8 +54,8 @@ def open_image(file: BinaryIO, kind: str = "") -> ImageFile:
         import_module("pillow_heif").register_heif_opener(thumbnails=False)
     elif kind == "JXL":
         import_module("pillow_jxl")
-    elif kind == "AVIF":
-        import_module("PIL.AvifImagePlugin")
+    elif kind in ("AVIF", "TIFF"):
+        import_module(f"PIL.{kind.title()}ImagePlugin")
     else:
         for plugin in _PLUGINS.values():
             import_module(f"PIL.{plugin}ImagePlugin")

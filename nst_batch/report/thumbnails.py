@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image, ImageCms, ImageOps
 
 from nst_batch.errors import JobError
+from nst_batch.images.boxes import jxl_size
+from nst_batch.images.kinds import HEAD, kind_of
 from nst_batch.images.pillow import open_image, reading
 
 SIDE = 640  # pixels, the long one
@@ -32,10 +35,15 @@ def make(source: Path) -> tuple[bytes, int, int, str] | None:
     A JPEG is decoded at a fraction of its size, which takes a tenth of the time.
     """
     try:
-        with reading(source.name, lambda: b""), source.open("rb") as file, open_image(file) as opened:
-            if opened.width * opened.height > _MOST_PIXELS:
+        with reading(source.name, b""), source.open("rb") as file:
+            kind = kind_of(file.read(HEAD))
+            file.seek(0)
+            if kind == "JXL" and math.prod(jxl_size(file.read())) > _MOST_PIXELS:  # opening it decodes it
                 return None
-            small = _small(opened)
+            with open_image(file, kind) as opened:
+                if opened.width * opened.height > _MOST_PIXELS:
+                    return None
+                small = _small(opened)
     except JobError:
         return None
     held = io.BytesIO()
