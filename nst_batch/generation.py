@@ -320,7 +320,7 @@ class Sitting:
             step=step.step,
             steps=model.total_steps,
             epoch=step.epoch,
-            epochs=settings.epochs,
+            epochs=settings.total_epochs,
             total=float(step.total),
             left=model.seconds_left(),
             scale=f"{step.width} × {step.height}" if len(model.scales) > 1 else "",

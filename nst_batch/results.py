@@ -56,7 +56,7 @@ class LossLog:
         self._path = path
         self._head = {
             "title": spec.title,
-            "epochs": spec.settings.epochs,
+            "epochs": spec.settings.total_epochs,
             "steps_per_epoch": spec.settings.steps_per_epoch,
             "statistic": statistic,
         }

@@ -24,7 +24,7 @@ from nst_batch.presets import (
     Preset,
     preset_of,
 )
-from nst_batch.yamlmarks import shown
+from nst_batch.yamlmarks import scalar, shown
 from nst_batch.yamlmodels import ENOUGH, Expected, Fault, StrictModel, faults_error, meant, one_of, written_plainly
 
 __all__ = [
@@ -43,6 +43,8 @@ __all__ = [
 SMALLEST_SIZE = 32
 LARGEST_SIZE = 16384
 LARGEST_SEED = 2**31 - 1
+MOST_EPOCHS = 10_000
+MOST_SCALES = 6
 # The keys beside content and style that can name an image, each with what it has as words of its own.
 ImageKey = Literal["init", "mask"]
 WORDS: Mapping[ImageKey, tuple[str, ...]] = MappingProxyType({"init": ("content", "noise", "style"), "mask": ("none",)})
@@ -55,7 +57,7 @@ class Settings(BaseModel):
 
     preset: str
     size: int | Literal["full"]  # long side of the result in pixels
-    epochs: int  # over all scales
+    epochs: int | tuple[int, ...]  # over all scales, or of each, coarse to fine
     steps_per_epoch: int
     content_weight: float
     style_weight: float
@@ -77,6 +79,18 @@ class Settings(BaseModel):
     priority: int
     # none, or the name of an image. A job that was claimed before there were masks has none.
     mask: str = "none"
+
+    @property
+    def total_epochs(self) -> int:
+        """Those of all scales."""
+        return self.epochs if isinstance(self.epochs, int) else sum(self.epochs)
+
+    @property
+    def scales_of_epochs(self) -> int | None:
+        """How many scales ``epochs`` has a number for, a closing one aside; None where it is one number for all."""
+        if isinstance(self.epochs, int):
+            return None
+        return len(self.epochs) - (preset_of(self.preset).statistic == "neighbours")
 
     def images(self) -> tuple[tuple[ImageKey, str], ...]:
         """The keys that name an image, each with its name."""
@@ -174,6 +188,34 @@ def _read_mask(value: object) -> object:
     raise faults_error(Fault(f"must be an image file, or none, not {shown(value)}"))
 
 
+def _are_epochs(value: object) -> bool:
+    return type(value) is int and 1 <= value <= MOST_EPOCHS
+
+
+def _read_epochs(value: object) -> object:
+    """A whole number, or a list of them as a tuple."""
+    expected = f"a whole number from 1 to {MOST_EPOCHS}"
+    if isinstance(value, list) and value:
+        faults = [
+            Fault(f"must be {expected}, not {shown(each)}", written_plainly(each, _are_epochs), (place,))
+            for place, each in enumerate(value[: ENOUGH + 1])
+            if not _are_epochs(each)
+        ]
+        if len(value) > MOST_SCALES + 1:
+            faults.append(
+                Fault(f"has {len(value)} numbers, and there are at most {MOST_SCALES} scales and a closing one")
+            )
+        if faults:
+            raise faults_error(*faults)
+        return tuple(value)
+    if _are_epochs(value):
+        return value
+    what = f"must be {expected}, or a list of one a scale, not {_shown(value)}"
+    fix = "remove the quotes" if isinstance(value, str) and _are_epochs(scalar(value)) else ""
+    raise faults_error(Fault(what, fix or written_plainly(value, _are_epochs)))
+
+
+_EPOCHS_SCHEMA = {"type": "integer", "minimum": 1, "maximum": MOST_EPOCHS}
 _LAYER = {"enum": list(VGG19_LAYERS)}
 _LAYERS_SCHEMA = {
     "anyOf": [
@@ -226,9 +268,12 @@ class Patch(StrictModel):
         WithJsonSchema({"anyOf": [_SIZE_SCHEMA, {"const": "full"}]}),
         Field(description="long side of the result in pixels, or full for the content's own"),
     ] = None
-    epochs: Annotated[int | None, Field(ge=1, le=10_000, description="epochs over all scales"), _whole(1, 10_000)] = (
-        None
-    )
+    epochs: Annotated[
+        int | tuple[int, ...] | None,
+        BeforeValidator(_read_epochs),
+        WithJsonSchema({"anyOf": [_EPOCHS_SCHEMA, {"type": "array", "items": _EPOCHS_SCHEMA, "minItems": 1}]}),
+        Field(description="epochs over all scales, or a list of one number a scale, coarse to fine"),
+    ] = None
     steps_per_epoch: Annotated[
         int | None, Field(ge=1, le=100_000, description="optimisation steps of one epoch"), _whole(1, 100_000)
     ] = None
@@ -247,9 +292,9 @@ class Patch(StrictModel):
     ] = None
     init: Start = None
     mask: Mask = None
-    scales: Annotated[int | None, Field(ge=1, le=6, description="number of scales, coarse to fine"), _whole(1, 6)] = (
-        None
-    )
+    scales: Annotated[
+        int | None, Field(ge=1, le=MOST_SCALES, description="number of scales, coarse to fine"), _whole(1, MOST_SCALES)
+    ] = None
     style_size: Annotated[
         int | None,
         Field(ge=SMALLEST_SIZE, le=LARGEST_SIZE, description="long side at which the style is looked at"),
@@ -301,7 +346,10 @@ def resolve(sidecar: Patch, defaults: Patch | None = None) -> Settings:
     values.setdefault("style_size", values["size"])
     for layers in ("content_layers", "style_layers"):
         values[layers] = dict(values[layers])
-    return Settings(**values)
+    found = Settings(**values)
+    if "scales" not in written and found.scales_of_epochs:
+        return found.model_copy(update={"scales": found.scales_of_epochs})
+    return found
 
 
 def conflicts(settings: Settings) -> list[Fault]:
@@ -309,6 +357,10 @@ def conflicts(settings: Settings) -> list[Fault]:
     if settings.content_weight == 0 and settings.style_weight == 0:
         what = "is 0 and so is content_weight, which leaves nothing to optimise"
         return [Fault(what, "give one of them a weight", ("style_weight",))]
+    if settings.scales_of_epochs not in (None, settings.scales):
+        closing = " before the closing one" * (preset_of(settings.preset).statistic == "neighbours")
+        what = f"has a number for each of {settings.scales_of_epochs} scales{closing}, and scales is {settings.scales}"
+        return [Fault(what, "leave scales out, or write as many numbers", ("epochs",))]
     return _conflicts_of_neighbours(settings) if preset_of(settings.preset).statistic == "neighbours" else []
 
 

@@ -73,7 +73,10 @@ def test_right_values(key, values):
         ("size: ful", "did you mean 'full'"),
         ("size: 512px", "not '512px'"),
         ("size: 512.0", "write 512"),
-        ("epochs: 0", "from 1 to 10000, not 0"),
+        ("epochs: 0", "from 1 to 10000, or a list of one a scale, not 0"),
+        ("epochs: []", "not an empty one"),
+        ("epochs: [4, 0]", "from 1 to 10000, not 0"),
+        ("epochs: [1, 1, 1, 1, 1, 1, 1, 1]", "at most 6 scales"),
         ("epochs: 1e3", "write 1000"),
         ("epochs: '10'", "remove the quotes"),
         ("epochs: 2.5", "not 2.5"),
@@ -233,6 +236,23 @@ def test_conflicts_of_neighbours(text, key, words):
     assert fault.path == (key,)
     assert words in fault.what
     assert conflicts(resolve(right(f"preset: fine\n{text}"))) == []
+
+
+def test_epochs_of_each_scale():
+    """A list says how many scales there are, where nothing else does; nnst's has one more for the closing scale."""
+    found = resolve(right("epochs: [4, 2, 1]"))
+    assert (found.epochs, found.scales, found.total_epochs) == ((4, 2, 1), 3, 7)
+    assert Settings.model_validate_json(found.model_dump_json()) == found
+    assert resolve(right("preset: nnst\nepochs: [4, 2, 1]")).scales == 2
+    assert resolve(right("epochs: 5\nscales: 2")).total_epochs == 5
+
+
+@pytest.mark.parametrize("text", ["epochs: [4, 2]\nscales: 3", "preset: nnst\nepochs: [4, 2]\nscales: 2"])
+def test_conflict_of_epochs_and_scales(text):
+    """A list for another number of scales than are asked for is said."""
+    (fault,) = conflicts(resolve(right(text)))
+    assert fault.path == ("epochs",)
+    assert "numbers" in fault.fix
 
 
 def test_conflict_of_weights():

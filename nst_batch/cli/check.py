@@ -189,7 +189,7 @@ def _job_line(job: JobRequest, config: Config, seen: _Seen) -> tuple[str, bool]:
     return (
         f"{job.title}: {job.content.name} ({content.width} × {content.height}) with {styles}, "
         f"{width} × {height}, {settings.preset}, "
-        f"{plural(settings.epochs, 'epoch')} of {plural(settings.steps_per_epoch, 'step')}, "
+        f"{plural(settings.total_epochs, 'epoch')} of {plural(settings.steps_per_epoch, 'step')}, "
         f"{_memory(settings, (height, width), config)}",
         True,
     )

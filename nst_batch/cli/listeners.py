@@ -81,7 +81,7 @@ class Bars:
         spec = handout.job.spec
         assert spec is not None  # a sidecar that could not be understood is never handed out
         self._jobs[handout.job.id] = tqdm(
-            total=spec.settings.epochs * spec.settings.steps_per_epoch,
+            total=spec.settings.total_epochs * spec.settings.steps_per_epoch,
             desc=shorten(visible(handout.job.name), NAME_COLUMNS),
             position=len(self._jobs) + 1,
             leave=False,

@@ -191,7 +191,7 @@ def _generate(
             studio = _open_studio(config, limits, instead)
     for note in studio.notes:
         say(note, error=True)
-    steps = spec.settings.epochs * spec.settings.steps_per_epoch
+    steps = spec.settings.total_epochs * spec.settings.steps_per_epoch
     with Easel(steps=steps, show=show) as easel, Interrupts() as interrupts:
         end = run_job(studio, workshop, workshop, workshop / "running", interrupts, easel)
     if end == "yielded":

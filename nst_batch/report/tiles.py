@@ -68,6 +68,8 @@ def settings_summary(settings: Mapping[str, Any]) -> str:
     """``classic · 512 px · 10 × 100 steps · adam``: what tells one job from the next at a glance."""
     size = settings.get("size")
     epochs, steps = settings.get("epochs"), settings.get("steps_per_epoch")
+    if isinstance(epochs, (list, tuple)):
+        epochs = " + ".join(str(each) for each in epochs)
     scales, color = settings.get("scales"), settings.get("color")
     parts = (
         settings.get("preset"),

@@ -109,7 +109,7 @@ class NeuralStyleModel:
     @property
     def total_steps(self) -> int:
         """The steps of the whole job, where no scale ends early."""
-        return self.spec.epochs * self.spec.steps_per_epoch
+        return self.spec.total_epochs * self.spec.steps_per_epoch
 
     @property
     def is_cut(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,27 +24,39 @@ class Scale:
     closing: bool = False
 
 
-def plan_scales(height: int, width: int, scales: int, epochs: int, *, closing: bool = False) -> tuple[Scale, ...]:
+def plan_scales(
+    height: int, width: int, scales: int, epochs: int | Sequence[int], *, closing: bool = False
+) -> tuple[Scale, ...]:
     """The scales of a result of ``height`` × ``width``, coarse to fine; the last has exactly that size.
 
-    Sizes that would fall below ``MIN_SIDE`` or coincide are left out, and there are never more scales than
-    epochs. Epochs are shared evenly; what is left over goes to the coarse scales, where it costs least. With
-    ``closing`` one more of the result's size comes last, where there are epochs for it.
+    Sizes that would fall below ``MIN_SIDE`` or coincide are left out. A number of ``epochs`` is shared evenly, and what
+    is left over goes to the coarse scales, where it costs least; there are never more scales than that. Several are
+    those of each scale, and of a scale that is left out the coarsest one gets them. With ``closing`` one more scale of
+    the result's size comes last, where there are epochs for it.
     """
-    closing = closing and epochs > 1
+    most = epochs if isinstance(epochs, int) else len(epochs)
+    closing = closing and most > 1
     sizes = [(height, width)]
-    for level in range(1, min(scales, epochs - closing)):
+    for level in range(1, min(scales, most - closing)):
         factor = SCALE_STEP**-level
         size = (_on_grid(height * factor), _on_grid(width * factor))
         if min(size) < MIN_SIDE or size == sizes[0] or size[0] > height or size[1] > width:
             break
         sizes.insert(0, size)
     sizes += [(height, width)] * closing
-    share, left = divmod(epochs, len(sizes))
+    shares = _shares(epochs, len(sizes))
     return tuple(
-        Scale(number, h, w, share + (number <= left), closing and number == len(sizes))
-        for number, (h, w) in enumerate(sizes, start=1)
+        Scale(number, h, w, share, closing and number == len(sizes))
+        for number, ((h, w), share) in enumerate(zip(sizes, shares, strict=True), start=1)
     )
+
+
+def _shares(epochs: int | Sequence[int], scales: int) -> list[int]:
+    """The epochs of each of so many scales."""
+    if isinstance(epochs, int):
+        share, left = divmod(epochs, scales)
+        return [share + (number < left) for number in range(scales)]
+    return [sum(epochs[: len(epochs) - scales + 1]), *epochs[len(epochs) - scales + 1 :]]
 
 
 def _on_grid(length: float) -> int:

@@ -53,7 +53,7 @@ class TransferSpec:
     style_weight: float
     tv_weight: float
     optimizer: AdamSpec | LbfgsSpec = field(default_factory=AdamSpec)
-    epochs: int = 10
+    epochs: int | tuple[int, ...] = 10  # or of each scale, coarse to fine
     steps_per_epoch: int = 100
     scales: int = 1
     init: Literal["content", "noise", "style", "image"] = "content"
@@ -61,3 +61,8 @@ class TransferSpec:
     stop_when_flat: float = 0.0
     statistic: Statistic = "gram"
     framed: bool = False  # shown in a reflected margin, at another place on the pooling grid each step (frame.py)
+
+    @property
+    def total_epochs(self) -> int:
+        """Those of all scales."""
+        return self.epochs if isinstance(self.epochs, int) else sum(self.epochs)

@@ -27,6 +27,13 @@ def test_scales_too_small_to_show_anything_are_left_out():
     assert [scale.height for scale in plan_scales(100, 150, 5, 10)] == [100]
 
 
+def test_epochs_of_each_scale():
+    """As they are given; those of scales that are left out go to the coarsest one that is not."""
+    assert [s.epochs for s in plan_scales(384, 512, 3, (4, 2, 1))] == [4, 2, 1]
+    assert [(s.height, s.epochs) for s in plan_scales(192, 256, 4, (4, 3, 2, 1))] == [(96, 9), (192, 1)]
+    assert [s.epochs for s in plan_scales(384, 512, 2, (3, 2, 1), closing=True)] == [3, 2, 1]
+
+
 def test_a_closing_scale_has_the_results_size_again():
     """It comes last and takes its share of the epochs; with one epoch there is none."""
     plan = plan_scales(384, 512, 3, 6, closing=True)
