@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from nst_batch.names import fill_template, output_fault, output_parts, template_fault, title_fault
 from nst_batch.resolver import reference_fault
-from nst_batch.settings import Mask, Patch, Start
+from nst_batch.setting_values import Mask, Start
+from nst_batch.settings import Patch
 from nst_batch.yamlmarks import shown
 from nst_batch.yamlmodels import Expected, Fault, faults_error
 

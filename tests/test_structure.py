@@ -24,6 +24,7 @@ ORDER = (
     "yamlmarks",
     "yamlmodels",
     "presets",
+    "setting_values",
     "settings",
     "filetree",
     "resolver",
