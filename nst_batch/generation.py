@@ -19,6 +19,7 @@ from nst_batch.material import Facts, Material, load_material
 from nst_batch.presets import preset_of
 from nst_batch.results import STEPS_NAME, LossLog, Results, Saver
 from nst_batch.settings import SMALLEST_SIZE
+from nst_batch.shown import show
 from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ def run_job(
             "steps_done": sitting.steps_done,
         }
     )
+    if outcome.state in ("done", "stopped"):
+        outcome = show(studio.files, running, sitting.spec, outcome)
     studio.files.write_durable(folder / OUTCOME_NAME, outcome.model_dump_json(indent=2).encode())
     return outcome.state
 
@@ -138,10 +141,10 @@ class Sitting:
         self._wishes = wishes
         self._listener = listener
         self._saver = Saver()
-        self._spec: JobSpec = load_spec(folder)
+        self.spec: JobSpec = load_spec(folder)
         self._sparing = sparing
         self._size: tuple[int, int] | None = None  # of the result, once the content is read
-        self.facts = Facts(self._spec)
+        self.facts = Facts(self.spec)
         self.precision: str | None = None
         self.notes: list[str] = list(studio.notes)
         self.steps_done = 0
@@ -151,10 +154,10 @@ class Sitting:
     def work(self) -> Outcome | None:
         """Decode, optimise, save; None where the job was wanted back before its end."""
         self._listener.say("phase", phase="reading the images")
-        material = load_material(self._spec, self._claim, self._studio.limits, self.facts)
+        material = load_material(self.spec, self._claim, self._studio.limits, self.facts)
         self.notes += material.notes
         self._size = material.size
-        precision = self._studio.precision(self._spec.settings.precision)
+        precision = self._studio.precision(self.spec.settings.precision)
         if self._sparing:
             # Told beforehand: a process that the kernel ends for want of memory says nothing any more.
             self._listener.say("fits", size=self._what_fits(material.size, precision))
@@ -173,12 +176,12 @@ class Sitting:
 
     def _what_fits(self, size: tuple[int, int], precision: Precision) -> int:
         """A long side that should fit; less than this job's, which does not."""
-        found = self._studio.largest_side(self._spec.settings, size, precision)
+        found = self._studio.largest_side(self.spec.settings, size, precision)
         return max(SMALLEST_SIZE, min(found, int(0.9 * max(size))))
 
     def out_of_memory(self, error: BaseException) -> Outcome:
         """The outcome of a job that did not fit."""
-        settings = self._spec.settings
+        settings = self.spec.settings
         fits = None
         if self._size is not None:
             fits = self._what_fits(self._size, self._studio.precision(settings.precision))
@@ -200,15 +203,15 @@ class Sitting:
         self.precision = precision
         self._listener.say("phase", phase="building the model")
         files = self._studio.files
-        results = Results(files, self._running, self._spec, material)
-        log = LossLog(self._folder / STEPS_NAME, self._spec, preset_of(self._spec.settings.preset).statistic)
+        results = Results(files, self._running, self.spec, material)
+        log = LossLog(self._folder / STEPS_NAME, self.spec, preset_of(self.spec.settings.preset).statistic)
         checkpoints = Checkpoints(files, self._folder)
         checkpoint = self._last_checkpoint(checkpoints, log, precision)
         # A picture goes on as it was begun, so that it is bit-equal; unless memory has run out on it since.
         room = self._room_mb()
         if checkpoint is not None and not self._sparing:
             room = float(checkpoint.facts.get("room_mb", room))
-        model = self._studio.model(self._spec.settings, material, precision, room)
+        model = self._studio.model(self.spec.settings, material, precision, room)
         self._note_plan(model)
         self._resume(model, checkpoint, results)
         del checkpoint  # its arrays are as large as the model's own
@@ -234,9 +237,9 @@ class Sitting:
 
     def _note_plan(self, model: NeuralStyleModel) -> None:
         """Say where fewer scales are painted than were asked for, and where memory is saved."""
-        asked, found = self._spec.settings.scales, len(model.scales)
+        asked, found = self.spec.settings.scales, len(model.scales)
         # A preset's own number means as many as fit, and most pictures have no place for all.
-        if found < asked != preset_of(self._spec.settings.preset).scales:
+        if found < asked != preset_of(self.spec.settings.preset).scales:
             self._note(f"painted in {found} of {asked} scales: coarser ones would be too small, or have no epoch")
         if model.is_cut:
             self._note("painted in strips, to save memory; the picture is the same within rounding")
@@ -315,7 +318,7 @@ class Sitting:
         return "done"
 
     def _progress(self, step: Step, model: NeuralStyleModel) -> Progress:
-        settings = self._spec.settings
+        settings = self.spec.settings
         return Progress(
             step=step.step,
             steps=model.total_steps,

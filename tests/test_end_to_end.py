@@ -6,8 +6,12 @@ inbox of its own, ``interrupted`` what lies in the outbox after a night with an 
 
 from __future__ import annotations
 
+import html
 import json
 import math
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -192,6 +196,36 @@ def test_stop_ends_with_the_picture_as_it_stands(studio: House) -> None:
     studio.wait_for(
         lambda: not list(studio.inbox.glob("*.stop")) + list(studio.inbox.glob("*.cancel")), "no control files"
     )
+
+
+def test_every_job_can_be_made_again(make_house: Callable[..., House]) -> None:
+    """A pair, one job of a grid, a blend and a mask: the sidecar in its folder is right where it lies, and with its
+    images in another inbox it makes the same picture to the last bit.
+    """
+    first, second = make_house("first"), make_house("second", defaults={"epochs": 1, "size": 64})
+    first.pair("pair", init="noise", seed=3)
+    for name, hue in (("c.png", 0), ("s.png", 90), ("t.png", 160), ("m.png", 20)):
+        draw(first.inbox / name, hue=hue)
+    first.sidecar("grid", content="c.png", style=["s.png", "t.png"], style_weight=2.5)
+    first.sidecar("blend", content="c.png", style={"s.png": 0.7, "t.png": 0.3}, title="blend {{1}}")
+    first.sidecar("mask", content="c.png", style="t.png", mask="m.png", scales=1)
+    assert first.once().returncode == 0
+    titles = ("pair", "c-t", "blend {1}", "mask")
+    for title in titles:
+        given = first.outbox / title / "input"
+        checked = first.command("check", str(given / "again.yaml"))
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        page = (first.outbox / title / "index.html").read_text()
+        command = re.search(r'data-part="command">cp (.*?) INBOX/<', page)
+        assert command is not None
+        target = second.inbox / title
+        target.mkdir()
+        for name in shlex.split(html.unescape(command[1])):
+            shutil.copy(first.outbox / title / name, target)
+    assert second.once().returncode == 0
+    for title in titles:
+        pictures = [Image.open(house.outbox / title / f"{title}.png").tobytes() for house in (first, second)]
+        assert pictures[0] == pictures[1], title
 
 
 def test_the_outbox_shows_no_partial_result(studio: House) -> None:

@@ -44,6 +44,7 @@ ORDER = (
     "checkpoints",
     "material",
     "results",
+    "shown",
     "studio",
     "generation",
     "worker",

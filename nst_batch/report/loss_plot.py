@@ -1,8 +1,9 @@
 """loss.json -> loss.svg: the losses of a job over its steps, as its optimiser saw them.
 
-Every curve is weight × loss, so that the parts add up to ``total`` and can be compared. The y axis is
-logarithmic. The plot brings its own background, light or dark as the viewer prefers, and needs nothing
-from outside.
+Above, each part is weight × loss, so that the parts add up to ``total`` and can be compared; below, each layer's own
+loss without any weight. Both axes are logarithmic. A new scale is a new problem: no line leads from one to the next,
+and totals are compared only within one. The plot brings its own background, light or dark as the viewer prefers, and
+needs nothing from outside; ``templates/loss.svg`` is its markup, ``assets/loss.css`` its colours.
 """
 
 from __future__ import annotations
@@ -10,41 +11,50 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from nst_batch.report.markup import duration, escape, number, shorten
+from markupsafe import Markup
 
-WIDTH, HEIGHT = 960, 540
-LEFT, RIGHT, TOP, BOTTOM = 84, 812, 116, 474  # the plot's frame within the picture
+from nst_batch.report.markup import duration, number, shorten
+from nst_batch.report.template import asset, render
+
+WIDTH = 960
+LEFT, RIGHT, TOP, BOTTOM = 84, 812, 116, 474  # the frame of the upper plot within the picture
+LAYERS_TOP = BOTTOM + 62
 SERIES = ("total", "content", "style", "tv")
 LABELS = {"total": "total", "content": "content", "style": "style", "tv": "total variation"}
-BINS = 360  # more steps than twice this are drawn as the least and greatest of each bin
+BINS, LAYER_BINS = 300, 90  # more steps than twice this are drawn as the least and greatest of each bin
 DECADES = 8  # what lies further below the greatest value is drawn at the lower edge
-LABEL_HEIGHT = 38
+LABEL_HEIGHT, LAYER_LABEL_HEIGHT = 38, 17
 AXIS_TITLE_END = 125  # x, with some space
 SIZE_ROOM = 80  # what "1024 × 1024" takes
 
-_STYLE = """
-text{font-family:system-ui,-apple-system,"Segoe UI","Noto Sans","DejaVu Sans",sans-serif;font-size:13px}
-.ground{fill:#fdfcfa}.ink{fill:#23262b}.soft{fill:#666b73}.name{font-size:20px;font-weight:600}
-.grid{stroke:#e7e4de;stroke-width:1;fill:none}.axis{stroke:#9a9ea5;stroke-width:1;fill:none}
-.scale{stroke:#9a9ea5;stroke-width:1;stroke-dasharray:4 4}.label{font-weight:600}
-.line{fill:none;stroke-width:1.75;stroke-linejoin:round;stroke-linecap:round}
-.line.total{stroke-width:2.5}.dot{stroke:none}
-.total{stroke:#23262b}.content{stroke:#2468ad}.style{stroke:#c2481f}.tv{stroke:#2b8261}
-.dot.total,.label.total{fill:#23262b;stroke:none}.dot.content,.label.content{fill:#2468ad;stroke:none}
-.dot.style,.label.style{fill:#c2481f;stroke:none}.dot.tv,.label.tv{fill:#2b8261;stroke:none}
-@media(prefers-color-scheme:dark){
-.ground{fill:#191b1f}.ink{fill:#e9eaec}.soft{fill:#a2a7af}
-.grid{stroke:#2d3036}.axis,.scale{stroke:#6b7078}
-.total{stroke:#e9eaec}.content{stroke:#7db4ee}.style{stroke:#f39468}.tv{stroke:#71c9a2}
-.dot.total,.label.total{fill:#e9eaec}.dot.content,.label.content{fill:#7db4ee}
-.dot.style,.label.style{fill:#f39468}.dot.tv,.label.tv{fill:#71c9a2}
-}
-""".strip()
+Curve = list[tuple[float, float]]  # (step, loss), finite, by step
+Log = Sequence[Mapping[str, Any]]
 
-Curve = list[tuple[float, float]]  # (step, weight × loss), finite, by step
+
+class Line(NamedTuple):
+    """A curve as it is drawn: its points in pixels, a piece a scale, and its name at its end."""
+
+    kind: str  # its class in the style sheet
+    label: str
+    value: str  # of its last point
+    pieces: list[str]
+    x: float
+    y: float
+    label_y: float
+
+
+class Panel(NamedTuple):
+    """One plot with its own axis of values."""
+
+    top: float
+    bottom: float
+    title: str
+    ticks: list[tuple[float, str]]
+    lines: list[Line]
 
 
 def loss_svg(loss: Mapping[str, Any]) -> str:
@@ -53,42 +63,72 @@ def loss_svg(loss: Mapping[str, Any]) -> str:
     Values that are not finite leave a gap, those at or below zero lie on the lower edge, a part that is zero
     throughout is only named. The result stays below 100 KB for any number of entries.
     """
-    log: Sequence[Mapping[str, Any]] = loss["log"]
-    curves = {name: _curve(log, name) for name in SERIES}
+    return render("loss.svg", plot=plot(loss), style=Markup(asset("loss.css")))  # noqa: S704 - our own file
+
+
+def plot(loss: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that the template ``loss.svg`` draws."""
+    log: Log = loss["log"]
+    curves = {name: _part(log, name) for name in SERIES}
     drawn = {name: curve for name, curve in curves.items() if any(value > 0 for _, value in curve)}
+    layers = _layers(log) if drawn else {}
+    panels, bottom = [], float(BOTTOM)
+    across = _Across(log) if drawn else None
+    if across is not None:
+        panels.append(_panel(across, TOP, BOTTOM, drawn, LABELS.__getitem__, bins=BINS, label_height=LABEL_HEIGHT))
+    if across is not None and layers:
+        bottom = LAYERS_TOP + max(150.0, LAYER_LABEL_HEIGHT * (len(layers) + 1))
+        panels.append(
+            _panel(
+                across, LAYERS_TOP, bottom, layers, lambda kind: kind.split()[-1], bins=LAYER_BINS,
+                label_height=LAYER_LABEL_HEIGHT,
+            )
+        )  # fmt: skip
     title = str(loss.get("title", ""))
-    body = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'width="{WIDTH}" height="{HEIGHT}" role="img" aria-labelledby="t d">',
-        f'<title id="t">{escape(title)}: losses</title>',
-        f'<desc id="d">{escape(_summary(loss, log))}</desc>',
-        f"<style>{_STYLE}</style>",
-        f'<rect class="ground" width="{WIDTH}" height="{HEIGHT}" rx="10"/>',
-        _text(32, 44, shorten(title, 72), "ink name"),
-        _text(32, 68, _summary(loss, log), "soft"),
-    ]
-    if drawn:
-        plane = _Plane(log, drawn)
-        body += [*plane.value_axis(), *plane.epoch_axis(loss), *plane.scales(), *plane.curves()]
-    else:
-        body.append(_text(WIDTH / 2, HEIGHT / 2, "no losses to draw", "soft", "middle"))
-    absent = [LABELS[name] for name in SERIES if name not in drawn]
-    if drawn and absent:
-        body.append(_text(WIDTH - 32, BOTTOM + 44, f"zero: {', '.join(absent)}", "soft", "end"))
-    return "\n".join([*body, "</svg>"]) + "\n"
+    steps = int(loss.get("steps_per_epoch", 0))
+    return {
+        "width": WIDTH,
+        "height": bottom + 66,
+        "left": LEFT,
+        "right": RIGHT,
+        "bottom": bottom,
+        "title": title,
+        "short": shorten(title, 72),
+        "summary": _summary(loss, log),
+        "panels": panels,
+        "first": across.first if across else 0,
+        "last": across.last if across else 0,
+        "epochs": across.epochs() if across else [],
+        "epoch": f"epoch of {_count(steps, 'step')}" if steps else "epoch",
+        "scales": across.scales() if across else [],
+        "absent": [LABELS[name] for name in SERIES if name not in drawn] if drawn else [],
+    }
 
 
-def _curve(log: Sequence[Mapping[str, Any]], name: str) -> Curve:
-    curve = []
-    for entry in log:
-        weight = 1.0 if name == "total" else float(entry["weights"][name])
-        value = weight * float(entry[name])
-        if math.isfinite(value):
-            curve.append((float(entry["step"]), value))
-    return curve
+def _part(log: Log, name: str) -> Curve:
+    values = ((entry, 1.0 if name == "total" else float(entry["weights"][name])) for entry in log)
+    return _finite((float(entry["step"]), weight * float(entry[name])) for entry, weight in values)
 
 
-def _summary(loss: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> str:
+def _finite(points: Any) -> Curve:
+    return [(step, value) for step, value in points if math.isfinite(value)]
+
+
+def _layers(log: Log) -> dict[str, Curve]:
+    """Each layer's own losses, by ``content b5 block5_conv2`` and the like: its class and its name."""
+    found: dict[str, Curve] = {}
+    for role in ("content", "style"):
+        for layer in log[0].get(f"{role}_layers", {}):
+            block = re.match(r"block(\d)", layer)
+            curve = _finite(
+                (float(entry["step"]), float(entry[f"{role}_layers"].get(layer, math.nan))) for entry in log
+            )
+            if any(value > 0 for _, value in curve):
+                found[f"{role} b{block[1] if block else 1} {layer}"] = curve
+    return found
+
+
+def _summary(loss: Mapping[str, Any], log: Log) -> str:
     if not log:
         return "no steps yet"
     first, last = log[0], log[-1]
@@ -99,9 +139,10 @@ def _summary(loss: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> str:
         f"{loss.get('statistic', 'gram')} statistics",
         duration(float(last["seconds"])),
     ]
-    start, end = float(first["total"]), float(last["total"])
-    if len(log) > 1 and math.isfinite(start) and math.isfinite(end) and start > 0:
-        parts.append(f"total {number(start)} → {number(end)}")
+    scale = [float(entry["total"]) for entry in log if entry["scale"] == last["scale"]]
+    if len(scale) > 1 and math.isfinite(scale[0]) and math.isfinite(scale[-1]) and scale[0] > 0:
+        where = " at the last scale" if first["scale"] != last["scale"] else ""
+        parts.append(f"total {number(scale[0])} → {number(scale[-1])}{where}")
     return " · ".join(parts)
 
 
@@ -109,89 +150,81 @@ def _count(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def _text(x: float, y: float, text: str, classes: str, anchor: str = "start") -> str:
-    where = f' text-anchor="{anchor}"' if anchor != "start" else ""
-    return f'<text x="{x:g}" y="{y:.1f}" class="{classes}"{where}>{escape(text)}</text>'
+class _Across:
+    """The axis of steps, with epochs and scales."""
 
-
-class _Plane:
-    """Where a step and a value lie in the picture, and everything that is drawn there."""
-
-    def __init__(self, log: Sequence[Mapping[str, Any]], curves: Mapping[str, Curve]) -> None:
+    def __init__(self, log: Log) -> None:
         self._log = log
-        self._curves = curves
-        self._first, self._last = float(log[0]["step"]) - 1, float(log[-1]["step"])
-        scales = itertools.groupby(log, key=lambda entry: entry["scale"])
-        self._starts = [next(group) for _, group in scales]  # the first entry of each scale
-        values = [value for curve in curves.values() for _, value in curve if value > 0]
-        highest = math.log10(max(values))
-        lowest = max(math.log10(min(values)), highest - DECADES)
-        margin = max(0.04 * (highest - lowest), 0.02)
-        self._low, self._high = lowest - margin, highest + margin
+        self.first, self.last = float(log[0]["step"]) - 1, float(log[-1]["step"])
+        self._starts = [next(group) for _, group in itertools.groupby(log, key=lambda entry: entry["scale"])]
 
     def x(self, step: float) -> float:
         """Pixels from the left."""
-        return LEFT + (RIGHT - LEFT) * (step - self._first) / max(self._last - self._first, 1)
+        return LEFT + (RIGHT - LEFT) * (step - self.first) / max(self.last - self.first, 1)
 
-    def y(self, value: float) -> float:
-        """Pixels from the top; values below the range lie on its lower edge."""
-        height = math.log10(value) if value > 0 else self._low
-        return BOTTOM - (BOTTOM - TOP) * (max(height, self._low) - self._low) / (self._high - self._low)
-
-    def value_axis(self) -> Iterator[str]:
-        """Grid lines and labels of the logarithmic axis."""
-        for value in ticks(self._low, self._high):
-            y = self.y(value)
-            yield f'<path class="grid" d="M{LEFT} {y:.1f}H{RIGHT}"/>'
-            yield _text(LEFT - 10, y + 4.5, number(value), "soft", "end")
-        yield _text(32, TOP - 14, "weight × loss", "soft")
-
-    def epoch_axis(self, loss: Mapping[str, Any]) -> Iterator[str]:
-        """A tick at the end of every epoch, as many labels as there is room for."""
+    def epochs(self) -> list[tuple[float, str]]:
+        """A mark at the end of an epoch, as many as there is room for."""
         ends = {int(entry["epoch"]): float(entry["step"]) for entry in self._log}
         stride = nice_stride(len(ends) / 12)
-        yield f'<path class="axis" d="M{LEFT} {BOTTOM}H{RIGHT}"/>'
         marks = [epoch for epoch in ends if epoch % stride == 0] or [max(ends)]
-        for epoch in marks:
-            x = self.x(ends[epoch])
-            yield f'<path class="axis" d="M{x:.1f} {BOTTOM}v6"/>'
-            yield _text(round(x, 1), BOTTOM + 22, f"{epoch:,}", "soft", "middle")
-        steps = int(loss.get("steps_per_epoch", 0))
-        each = f" of {_count(steps, 'step')}" if steps else ""
-        yield _text((LEFT + RIGHT) / 2, BOTTOM + 44, f"epoch{each}", "soft", "middle")
+        return [(self.x(ends[epoch]), f"{epoch:,}") for epoch in marks]
 
-    def scales(self) -> Iterator[str]:
-        """Where one scale ends and the next begins, and how large each is, if there are several."""
+    def scales(self) -> list[tuple[float, float, str]]:
+        """Of each scale, if there are several: where it begins, its middle, and its size where that has room."""
         if len(self._starts) < 2:
-            return
-        ends = [*(float(entry["step"]) - 1 for entry in self._starts[1:]), self._last]
-        for index, (entry, end) in enumerate(zip(self._starts, ends, strict=True)):
+            return []
+        ends = [*(float(entry["step"]) - 1 for entry in self._starts[1:]), self.last]
+        found = []
+        for entry, end in zip(self._starts, ends, strict=True):
             left, right = self.x(float(entry["step"]) - 1), self.x(end)
-            if index:
-                yield f'<path class="scale" d="M{left:.1f} {TOP - 8}V{BOTTOM}"/>'
-            middle = round((left + right) / 2, 1)
-            if right - left > SIZE_ROOM and middle - SIZE_ROOM / 2 > AXIS_TITLE_END:
-                yield _text(middle, TOP - 14, f"{entry['width']} × {entry['height']}", "soft", "middle")
+            middle = (left + right) / 2
+            fits = right - left > SIZE_ROOM and middle - SIZE_ROOM / 2 > AXIS_TITLE_END
+            found.append((left, middle, f"{entry['width']} × {entry['height']}" if fits else ""))
+        return found
 
-    def _by_scale(self, curve: Curve) -> Iterator[Curve]:
+    def pieces(self, curve: Curve, bins: int) -> list[Curve]:
+        """The curve's part in each scale, thinned."""
         starts = [float(entry["step"]) for entry in self._starts]
-        for _, part in itertools.groupby(curve, key=lambda point: bisect.bisect(starts, point[0])):
-            yield list(part)
+        parts = itertools.groupby(curve, key=lambda point: bisect.bisect(starts, point[0]))
+        return [thin(list(part), bins // len(starts)) for _, part in parts]
 
-    def _points(self, curve: Curve) -> Iterator[str]:
-        return (f"{self.x(step):.1f},{self.y(value):.1f}" for step, value in curve)
 
-    def curves(self) -> Iterator[str]:
-        """The lines, total on top, each named at its end."""
-        labels = _apart([self.y(curve[-1][1]) for curve in self._curves.values()])
-        for (name, curve), y in reversed(list(zip(self._curves.items(), labels, strict=True))):
-            # A new scale is a new problem: no line leads from the end of one to the start of the next.
-            paths = [" ".join(self._points(thin(part, BINS // len(self._starts)))) for part in self._by_scale(curve)]
-            yield "".join(f'<polyline class="line {name}" points="{path}"/>' for path in paths if path)
-            x, end = self.x(curve[-1][0]), self.y(curve[-1][1])
-            yield f'<circle class="dot {name}" cx="{x:.1f}" cy="{end:.1f}" r="3.5"/>'
-            yield _text(RIGHT + 14, y, LABELS[name], f"label {name}")
-            yield _text(RIGHT + 14, y + 16, number(curve[-1][1]), "soft")
+def _panel(
+    across: _Across, top: float, bottom: float, curves: Mapping[str, Curve], label: Callable[[str], str],
+    *, bins: int, label_height: float,
+) -> Panel:  # fmt: skip
+    values = [value for curve in curves.values() for _, value in curve if value > 0]
+    highest = math.log10(max(values))
+    lowest = max(math.log10(min(values)), highest - DECADES)
+    margin = max(0.04 * (highest - lowest), 0.02)
+    low, high = lowest - margin, highest + margin
+
+    def y(value: float) -> float:
+        height = math.log10(value) if value > 0 else low
+        return bottom - (bottom - top) * (max(height, low) - low) / (high - low)
+
+    ends = [y(curve[-1][1]) for curve in curves.values()]
+    places = _apart(ends, top, bottom - (label_height / 2 if label_height == LABEL_HEIGHT else 0), label_height)
+
+    def points(piece: Curve) -> str:
+        return " ".join(f"{across.x(step):.1f},{y(value):.1f}" for step, value in piece)
+
+    lines = [
+        Line(
+            kind=kind,
+            label=label(kind),
+            value=number(curve[-1][1]),
+            pieces=[
+                " ".join(f"{across.x(s):.1f},{y(v):.1f}" for s, v in piece) for piece in across.pieces(curve, bins)
+            ],
+            x=across.x(curve[-1][0]),
+            y=end,
+            label_y=place,
+        )
+        for (kind, curve), end, place in zip(curves.items(), ends, places, strict=True)
+    ]
+    title = "weight × loss" if top == TOP else "each layer’s own loss, unweighted"
+    return Panel(top, bottom, title, [(y(value), number(value)) for value in ticks(low, high)], lines[::-1])
 
 
 def thin(curve: Curve, bins: int = BINS) -> Curve:
@@ -237,16 +270,16 @@ def _round_up(value: float) -> float:
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= value * (1 - 1e-9))
 
 
-def _apart(wanted: Sequence[float]) -> list[float]:
+def _apart(wanted: Sequence[float], top: float, bottom: float, height: float) -> list[float]:
     """The wanted heights of the labels, moved so that they do not overlap and stay within the frame."""
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     placed = dict(enumerate(wanted))
-    floor = float(TOP)
+    floor = top
     for index in order:
         placed[index] = floor = max(placed[index], floor)
-        floor += LABEL_HEIGHT
-    ceiling = float(BOTTOM - LABEL_HEIGHT / 2)
+        floor += height
+    ceiling = bottom
     for index in reversed(order):
         placed[index] = ceiling = min(placed[index], ceiling)
-        ceiling -= LABEL_HEIGHT
+        ceiling -= height
     return [placed[index] for index in range(len(wanted))]

@@ -213,7 +213,11 @@
         const after = rows.slice(rows.indexOf(row) + 1).find((other) => other.elements);
         for (const element of row.elements) part.grid.insertBefore(element, after ? after.elements[0] : null);
       } else if (!near && row.elements && !row.elements.some((element) => element.contains(document.activeElement))) {
-        for (const element of row.elements) element.remove();
+        for (const element of row.elements) {
+          const image = element.querySelector("img");
+          if (image) image.removeAttribute("src"); // or the browser keeps what it has decoded
+          element.remove();
+        }
         row.elements = null;
       }
     }
