@@ -94,7 +94,9 @@ def test_a_dropped_pair_becomes_a_finished_folder(studio: House) -> None:
         "epochs/harbour at dusk_epoch_0002.png",
         "loss.json",
         "loss.svg",
+        "index.html",
         "job.json",
+        "input/again.yaml",
         "input/harbour.yaml",
         "input/harbour-content.png",
         "input/harbour-style.png",
@@ -167,6 +169,7 @@ def test_a_mask_goes_the_way_of_its_pair(studio: House) -> None:
     folder = studio.outbox / "masked"
     assert studio.job("masked")["settings"]["mask"] == "sky.png"
     assert {path.name for path in (folder / "input").iterdir()} == {
+        "again.yaml",
         "masked.yaml",
         "masked-content.png",
         "masked-style.png",
@@ -236,7 +239,7 @@ def test_the_outbox_shows_no_partial_result(studio: House) -> None:
     while not folder.exists():
         assert time.monotonic() < end, studio.logs()
     seen = {path.name for path in folder.iterdir()}
-    assert seen == {"seen.png", "epochs", "loss.json", "loss.svg", "job.json", "input"}
+    assert seen == {"seen.png", "epochs", "loss.json", "loss.svg", "job.json", "input", "index.html"}
 
 
 def test_a_second_daemon_ends_with_75(studio: House) -> None:

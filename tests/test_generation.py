@@ -101,6 +101,7 @@ def test_a_job_leaves_its_picture_losses_and_outcome(studio: Studio, bench: Call
         "picture.png",
         "loss.json",
         "loss.svg",
+        "index.html",
         *(f"epochs/picture_epoch_{n:04d}.png" for n in (1, 2, 3)),
     }
     assert [(each.width, each.height) for each in outcome.inputs] == [(96, 64), (64, 64)]

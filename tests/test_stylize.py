@@ -44,7 +44,14 @@ def test_one_pair_into_a_folder(desk: House, capfd: pytest.CaptureFixture[str]) 
     assert [line.split(",")[0] for line in told.err.splitlines()[1:]] == ["epoch 1/2", "epoch 2/2"]
     assert sorted(path.name for path in (desk.root / "out").iterdir()) == ["T", "T-2"]
     folder = desk.root / "out/T-2"
-    assert {path.name for path in folder.iterdir()} == {"T.png", "epochs", "loss.json", "loss.svg", "job.json"}
+    assert {path.name for path in folder.iterdir()} == {
+        "T.png",
+        "epochs",
+        "loss.json",
+        "loss.svg",
+        "job.json",
+        "index.html",
+    }
     job = json.loads((folder / "job.json").read_text())
     assert (job["state"], job["settings"]["seed"], job["settings"]["init"]) == ("done", 1, "start.jpg")
     assert [(each["role"], each["name"]) for each in job["inputs"]] == [
