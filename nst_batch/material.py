@@ -11,7 +11,7 @@ import numpy as np
 from nst_batch import images
 from nst_batch.errors import JobError
 from nst_batch.job import InputFacts, JobInput, JobSpec
-from nst_batch.sizing import result_size
+from nst_batch.sizing import result_size, working_size
 from nst_batch.transfer import color
 from nst_batch.transfer.box import painted_box
 
@@ -143,4 +143,4 @@ def _cover(picture: images.Picture, size: tuple[int, int]) -> NDArray[np.float32
 
 
 def _long_side(picture: images.Picture, side: int, name: str) -> tuple[int, int]:
-    return images.working_size(picture.width, picture.height, side, name)
+    return working_size(picture.width, picture.height, side, name)

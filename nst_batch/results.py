@@ -18,6 +18,7 @@ from nst_batch import images
 from nst_batch.job import LOSS_NAME, PLOT_NAME, PREVIEW_NAME, JobSpec
 from nst_batch.material import Material
 from nst_batch.report.loss_plot import loss_svg
+from nst_batch.sizing import working_size
 from nst_batch.spool.fs import FileSystem
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class Results:
             self._files.make_one_folder(folder)
             self._write(folder / name, self._encode(full, {"epoch": str(number)}))
         height, width = self._material.size
-        small = images.resize_array(full, images.working_size(width, height, min(PREVIEW_SIDE, max(height, width))))
+        small = images.resize_array(full, working_size(width, height, min(PREVIEW_SIDE, max(height, width))))
         self._write(self.running / PREVIEW_NAME, images.encode(small))
         self.losses(loss_text)
 

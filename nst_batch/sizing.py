@@ -1,13 +1,87 @@
-"""The size of a job's result, and whether its images will do for it, by what their headers tell. No array library."""
+"""Sizes in pixels: what a picture is worked at, what a format can hold, a result's by what its images' headers tell.
+
+No array library.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
-from nst_batch.images import check_format_size, check_mask_shape, working_size
+from nst_batch.errors import JobError, UsageError
 from nst_batch.resolver import Role
 from nst_batch.settings import Settings
+
+MASK_TOLERANCE = 0.02  # masks that were saved smaller have their sides rounded
+MIN_SHORT_SIDE = 32
+"""Shorter than this and VGG19's last layers see less than two positions."""
+
+
+class _Format(NamedTuple):
+    suffix: str
+    max_side: int  # pixels
+
+
+FORMATS = {
+    "png": _Format(".png", 2**31 - 1),
+    "jpg": _Format(".jpg", 65_500),
+    "webp": _Format(".webp", 16_383),
+    "tiff": _Format(".tiff", 2**31 - 1),
+}
+"""The formats a result can have: file suffix and longest side."""
+
+
+def suffix(file_format: str) -> str:
+    """``.png`` for ``png``, and so on for each of FORMATS."""
+    return _known(file_format).suffix
+
+
+def working_size(width: int, height: int, size: int | Literal["full"], name: str = "the picture") -> tuple[int, int]:
+    """Height and width, in pixels, of a picture whose long side is made ``size``; ``full`` leaves it.
+
+    Raises JobError image_too_small where the short side is then under 32 pixels.
+    """
+    long_side = max(width, height)
+    target = long_side if size == "full" else size
+    # Whole-number arithmetic, rounded half up: the same on every machine.
+    new_height, new_width = ((2 * side * target + long_side) // (2 * long_side) for side in (height, width))
+    if min(new_height, new_width) < MIN_SHORT_SIDE:
+        raise JobError(
+            "image_too_small",
+            f"{name}: {width} × {height} becomes {new_width} × {new_height} at size {size}; "
+            f"the short side needs {MIN_SHORT_SIDE} pixels",
+            "use a larger or less narrow picture, or a larger size",
+        )
+    return new_height, new_width
+
+
+def check_mask_shape(mask: tuple[int, int], content: tuple[int, int], name: str) -> None:
+    """Raises JobError mask_shape where a mask (width, height) has not the content's proportions, but for rounding."""
+    (width, height), (content_width, content_height) = mask, content
+    if abs(width * content_height - content_width * height) > MASK_TOLERANCE * content_width * height:
+        raise JobError(
+            "mask_shape",
+            f"{name}: the mask has {width} × {height} pixels, "
+            f"its content {content_width} × {content_height}: another shape",
+            "draw the mask over the content image itself, and save it at that size",
+        )
+
+
+def check_format_size(file_format: str, height: int, width: int) -> None:
+    """Raises JobError format_too_small where ``file_format`` cannot hold so large a picture."""
+    most = _known(file_format).max_side
+    if max(height, width) > most:
+        raise JobError(
+            "format_too_small",
+            f"a {file_format} file holds at most {most} pixels a side, the result has {width} × {height}",
+            "use format: png or tiff, or a smaller size",
+        )
+
+
+def _known(file_format: str) -> _Format:
+    if file_format not in FORMATS:
+        raise UsageError("unknown_format", f"format {file_format!r} is not one of {', '.join(FORMATS)}")
+    return FORMATS[file_format]
 
 
 class HasSize(Protocol):

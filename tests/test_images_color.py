@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from nst_batch.colors.curves import srgb_encode
+from nst_batch.colors.icc import parse_curves, srgb_profile
 from nst_batch.images import decode_bytes
-from nst_batch.images.curves import srgb_encode
-from nst_batch.images.icc import parse_curves, srgb_profile
 
 # Display P3's primaries as XYZ under D50.
 P3 = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))

@@ -11,14 +11,12 @@ from PIL import Image
 
 from nst_batch.errors import JobError, UsageError
 from nst_batch.images import (
-    FORMATS,
-    check_format_size,
     decode,
     encode,
     flatten,
     quantize,
-    suffix,
 )
+from nst_batch.sizing import FORMATS, check_format_size, suffix
 
 TEXT = {"Title": "Tübingen – 星月夜", "Settings": '{"size": 512}', "Software": "nst_batch"}
 

@@ -14,9 +14,9 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+from nst_batch.colors.curves import srgb_encode
 from nst_batch.errors import JobError
 from nst_batch.images import decode, decode_bytes, guard, read_header
-from nst_batch.images.curves import srgb_encode
 from nst_batch.names import is_image, is_unread_image
 
 HEIGHT, WIDTH = 48, 64

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from test_images_color import P3, SRGB_CURVE, SWAPPED, profile
 
+from nst_batch.colors.curves import srgb_encode
 from nst_batch.images import decode_bytes
-from nst_batch.images.curves import srgb_encode
 
 HEIGHT, WIDTH = 40, 48
 STORED = np.array([200, 40, 90]) / 255

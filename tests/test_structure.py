@@ -34,8 +34,9 @@ ORDER = (
     "config",
     "messages",
     "job",
-    "images",
     "sizing",
+    "colors",
+    "images",
     "sample",
     "transfer",
     "fitting",
@@ -65,7 +66,7 @@ ORDER = (
     "cli",
     "__main__",
 )
-HOMES = {"tensorflow": ("transfer",), "keras": ("transfer",), "h5py": ("transfer",), "cv2": ("images", "sample")}
+HOMES = {"tensorflow": ("transfer",), "keras": ("transfer",), "h5py": ("transfer",), "cv2": ("images", "sample", "cli")}
 
 
 def modules() -> list[Path]:

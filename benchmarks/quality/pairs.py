@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nst_batch import images
 from nst_batch.sample import draw_landscape, draw_painting
+from nst_batch.sizing import working_size
 
 DRAWN_SIDE = 1024
 
@@ -43,7 +44,7 @@ def pairs_in(folder: Path, contents: Sequence[str], styles: Sequence[str]) -> tu
 
 def at_size(picture: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     """The picture with its long side made ``side`` pixels."""
-    return images.resize_array(picture, images.working_size(picture.shape[1], picture.shape[0], side))
+    return images.resize_array(picture, working_size(picture.shape[1], picture.shape[0], side))
 
 
 def _read(path: Path) -> NDArray[np.float32]:

@@ -64,9 +64,9 @@ class Easel:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
         if self.wants_pictures:
-            from nst_batch import images  # noqa: PLC0415 - loads OpenCV
+            from nst_batch.cli import window  # noqa: PLC0415 - loads OpenCV
 
-            images.close()
+            window.close()
 
     def say(self, what: str, **fields: object) -> None:
         """Show a phase; everything else is for the daemon."""
@@ -86,9 +86,9 @@ class Easel:
 
     def picture(self, rgb: Any) -> None:
         """Show the picture, not more often than an eye follows."""
-        from nst_batch import images  # noqa: PLC0415 - loads OpenCV
+        from nst_batch.cli import window  # noqa: PLC0415 - loads OpenCV
 
         now = time.monotonic()
         if now - self._shown >= SHOW_SECONDS:
             self._shown = now
-            images.show("nst_batch", rgb)
+            window.show("nst_batch", rgb)

@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     _check_images(files, settings, limits)
     locate_weights(config.weights)
     if arguments.show:
-        from nst_batch.images.window import check_display  # noqa: PLC0415 - loads OpenCV
+        from nst_batch.cli.window import check_display  # noqa: PLC0415 - loads OpenCV
 
         check_display()
     asked = {"content": str(arguments.content), "style": str(arguments.style), "title": title, **patch.written()}

@@ -2,19 +2,21 @@
 
 Everywhere else a picture is a float32 array, height × width × 3, red first, sRGB values in [0, 1], upright.
 
-    files.py         open an image without following links; how large a file may be
+    files.py         open an image without following links; how large a file may be, and its header
+    kinds.py         what a file is, by its content; what is not read, and what to do about it
+    boxes.py         the boxes of ISO media files; a JPEG XL's size
     wholeness.py     does the file end where its format says? (told apart from "is damaged")
     pillow.py        Pillow with our list of formats; every decoder's error becomes a JobError
-    header.py        size, kind and depth, read before any pixel
-    sizes.py         the working size of a picture, and the largest a format can hold
-    icc.py           colour profiles to sRGB
-    samples.py       the decoder's pixels, at the depth that the file has
+    header.py        size and depth, read before any pixel
+    tagged.py        what a file says of its colours
+    samples.py       the decoder's pixels, at the depth that the file has; pixels.py what they are
+    tiff.py          the same of a TIFF
+    guard.py         no picture takes for ever
     decoding.py      a file's bytes -> Picture
     transparency.py  colours under transparent pixels, and pictures without their alpha
     resizing.py      smaller by area, larger by Lanczos
-    text.py          parameters written into a picture's file, and read back
+    text.py          parameters written into a picture's file
     encoding.py      [0, 1] -> the bytes of a png, jpg, webp or tiff
-    window.py        ``show``: a window of OpenCV's, or a plain error where there is no display
 
 Importing this package loads neither NumPy nor OpenCV nor Pillow, so that the daemon and ``check`` may use
 ``read_header``; what needs them is loaded with the first name that is asked for.
@@ -28,14 +30,12 @@ from typing import TYPE_CHECKING
 
 from nst_batch.images.files import ImageLimits
 from nst_batch.images.header import Header, read_header
-from nst_batch.images.sizes import FORMATS, MIN_SHORT_SIDE, check_format_size, check_mask_shape, suffix, working_size
 
 if TYPE_CHECKING:
     from nst_batch.images.decoding import Picture, decode, decode_bytes
     from nst_batch.images.encoding import encode, quantize
     from nst_batch.images.resizing import resize, resize_array
     from nst_batch.images.transparency import fill_transparent, flatten
-    from nst_batch.images.window import close, show
 
 # A second wall behind our own limits, which are checked on the header; OpenCV reads it when it is loaded.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 29))
@@ -50,19 +50,12 @@ _LATER = {
     "resize_array": "resizing",
     "fill_transparent": "transparency",
     "flatten": "transparency",
-    "close": "window",
-    "show": "window",
 }
 
 __all__ = [
-    "FORMATS",
-    "MIN_SHORT_SIDE",
     "Header",
     "ImageLimits",
     "Picture",
-    "check_format_size",
-    "check_mask_shape",
-    "close",
     "decode",
     "decode_bytes",
     "encode",
@@ -72,9 +65,6 @@ __all__ = [
     "read_header",
     "resize",
     "resize_array",
-    "show",
-    "suffix",
-    "working_size",
 ]
 
 

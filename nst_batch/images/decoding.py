@@ -13,11 +13,11 @@ from typing import cast
 import numpy as np
 from PIL import Image
 
-from nst_batch.images.curves import CurveProfile, Floats, Samples, apply_curves, to_unit
+from nst_batch.colors.curves import CurveProfile, Floats, Samples, apply_curves, to_unit
+from nst_batch.colors.icc import color_space, convert_by_tables, parse_curves
 from nst_batch.images.files import ImageLimits, read_regular
 from nst_batch.images.guard import within
 from nst_batch.images.header import Header, header_of
-from nst_batch.images.icc import color_space, convert_by_tables, parse_curves
 from nst_batch.images.kinds import HEAD, jpeg_start, kind_of
 from nst_batch.images.pillow import damaged, open_image, reading, truncated
 from nst_batch.images.pixels import Pixels, Profile, plain, upright

@@ -46,8 +46,7 @@ def read_regular(path: str | os.PathLike[str], limits: ImageLimits) -> bytes:
     return data
 
 
-def _opened(path: str, _: int) -> int:
-    # O_NONBLOCK: a pipe without a writer would hold the worker for ever.
+def _opened(path: str, _: int) -> int:  # O_NONBLOCK: a pipe without a writer would hold the worker for ever
     return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
 
 

@@ -24,7 +24,6 @@ ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
 _ALPHA_MODES = frozenset(["RGBA", "RGBa", "LA", "La", "PA"])
 _MAX_EXIF = 1 << 20
-_PROPERTIES = (b"meta", b"iprp", b"ipco")
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def _bits(image: ImageFile, head: bytes) -> int:
         case "HEIF":
             return int(image.info.get("bit_depth", 8))
         case "AVIF":
-            return max((box[5] for box in content(head, *_PROPERTIES, b"pixi") if len(box) > 5), default=8)
+            return max((box[5] for box in content(head, b"meta", b"iprp", b"ipco", b"pixi") if len(box) > 5), default=8)
         case "JPEG2000":
             return _jpeg2000_bits(head) or by_mode
         case "PPM":

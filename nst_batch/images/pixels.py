@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nst_batch.images.curves import CurveProfile, Floats, Samples, to_unit
-from nst_batch.images.icc import convert_by_tables
+from nst_batch.colors.curves import CurveProfile, Floats, Samples, to_unit
+from nst_batch.colors.icc import convert_by_tables
 
 Profile = bytes | CurveProfile | None
 """An ICC profile, a description in numbers, or None for sRGB."""

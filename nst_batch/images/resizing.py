@@ -8,9 +8,9 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from nst_batch.images.curves import Floats
+from nst_batch.colors.curves import Floats
 from nst_batch.images.decoding import Picture
-from nst_batch.images.sizes import working_size
+from nst_batch.sizing import working_size
 
 
 def resize(picture: Picture, target: int | Literal["full"] | tuple[int, int]) -> Picture:

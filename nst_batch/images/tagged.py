@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from nst_batch.colors.described import adobe_rgb, by_code_points, by_numbers
 from nst_batch.images.boxes import content
-from nst_batch.images.color import adobe_rgb, by_code_points, by_numbers
 from nst_batch.images.pixels import Profile
 from nst_batch.images.wholeness import png_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _EXIF_IFD, _INTEROP_IFD, _COLOR_SPACE = 0x8769, 0xA005, 0xA001
 _GIF_PROFILE = b"\x21\xff\x0bICCRGBG1012"
@@ -33,7 +33,7 @@ def profile_of(image: Image.Image, file_format: str, data: bytes) -> tuple[Profi
             return _png(data, icc), ()
         if icc is None and reader is not None:
             icc = reader(data)
-    except (ValueError, struct.error, ZeroDivisionError, ArithmeticError) as error:
+    except (ValueError, struct.error, ArithmeticError) as error:
         return icc, (f"what it says of its colours was not used ({error})",)
     return icc or (adobe_rgb() if _is_adobe(image) else None), ()
 
@@ -74,14 +74,12 @@ def _jpeg2000(data: bytes) -> Profile:
 
 
 def _gif(data: bytes) -> Profile:
-    at = data.find(_GIF_PROFILE)
-    return b"".join(_sub_blocks(data, at + len(_GIF_PROFILE))) if at >= 0 else None
-
-
-def _sub_blocks(data: bytes, at: int) -> Iterator[bytes]:
-    while at < len(data) and data[at]:
-        yield data[at + 1 : at + 1 + data[at]]
-        at += 1 + data[at]
+    at, blocks = data.find(_GIF_PROFILE), []
+    start = at + len(_GIF_PROFILE)
+    while at >= 0 and start < len(data) and data[start]:
+        blocks.append(data[start + 1 : start + 1 + data[start]])
+        start += 1 + data[start]
+    return b"".join(blocks) or None
 
 
 def _bmp(data: bytes) -> Profile:

@@ -1,4 +1,4 @@
-"""Parameters in a picture's file: written beside the pixels, and read back.
+"""Parameters in a picture's file: written beside the pixels.
 
 PNG holds them as text chunks, one a key. JPEG and WebP have EXIF, TIFF its own tags: there they stand as one
 JSON object in UserComment or ImageDescription, in ASCII, since readers disagree on anything else.
@@ -10,17 +10,14 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nst_batch.images.files import ImageLimits
-
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
 
-_DESCRIPTION, _SOFTWARE, _EXIF_IFD, _USER_COMMENT, _COLOR_SPACE = 0x010E, 0x0131, 0x8769, 0x9286, 0xA001
+_DESCRIPTION, _EXIF_IFD, _USER_COMMENT, _COLOR_SPACE = 0x010E, 0x8769, 0x9286, 0xA001
 _ASCII = b"ASCII\0\0\0"
 _SRGB = 1
 _MAX_JSON = 60_000  # bytes; a JPEG segment holds 65,533
 _LEFT_OUT = "(left out: too long)"
-_DEFAULT_LIMITS = ImageLimits()
 
 
 def png_text(text: Mapping[str, str]) -> PngInfo:

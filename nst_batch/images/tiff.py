@@ -11,9 +11,9 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image
 
+from nst_batch.colors.curves import Floats, Samples, to_unit
+from nst_batch.colors.described import lab_to_srgb
 from nst_batch.errors import JobError
-from nst_batch.images.color import lab_to_srgb
-from nst_batch.images.curves import Floats, Samples, to_unit
 from nst_batch.images.header import Header
 from nst_batch.images.pillow import damaged, truncated
 from nst_batch.images.pixels import Pixels, ink_to_rgb
@@ -24,7 +24,6 @@ _CHANNELS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _INK: 4
 _JPEGS = (6, 7)  # compressions whose decoder gives RGB
 _MOST_CHANNELS = 16
 _ASSOCIATED, _UNASSOCIATED = 1, 2
-_UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _ORIENTATION, _MAKE, _SUB_IFDS, _PROFILE, _DNG_VERSION = 274, 271, 330, 34675, 50706
 _HALF_A_STEP = 1e-6
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from nst_batch.images.curves import Floats
+from nst_batch.colors.curves import Floats
 
 _LEAST_WEIGHT = 1e-6
 _CONFIDENT = 4.0  # a quarter of a coarse pixel opaque is enough to take its colour as it is

@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from nst_batch.images.boxes import boxes
 
@@ -18,34 +17,33 @@ _BOX_BRANDS = (b"ftyp", b"jP  ", b"JXL ")
 _PIXEL_BOXES = (b"mdat", b"idat", b"jp2c", b"jxlc", b"jxlp")
 # Markers without a length: TEM, RST0-7, SOI, EOI.
 _JPEG_BARE = frozenset([0x01, *range(0xD0, 0xDA)])
+_MAX_CHUNKS = 100_000  # of 8 KB, as most programs write them, these make 800 MB
 # Formats whose decoders may take a cut file silently, so that it is looked for even after they succeed.
 MUST_BE_WHOLE = frozenset(["PNG", "JPEG2000", "AVIF", "HEIF", "JXL"])
 
 
-class PngChunk(NamedTuple):
-    """One chunk of a PNG file: its kind, where its data begins, and how long it is."""
-
-    kind: bytes
-    start: int
-    length: int
-
-
-def png_chunks(data: bytes) -> Iterator[PngChunk]:
-    """The chunks of a PNG file, as far as they lie within ``data``."""
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The chunks of a PNG file, as far as they lie within ``data``: kind, where the content starts, its length."""
     position = len(PNG_SIGNATURE)
-    while position + 12 <= len(data):
+    for _ in range(_MAX_CHUNKS):
+        if position + 12 > len(data):
+            return
         length, kind = struct.unpack_from(">I4s", data, position)
         if position + 12 + length > len(data):
             return
-        yield PngChunk(kind, position + 8, length)
+        yield kind, position + 8, length
         position += 12 + length
+    raise ValueError(f"more than {_MAX_CHUNKS:,} chunks")
 
 
 def png_is_damaged(data: bytes) -> bool:
     """Whether a chunk that the picture depends on has a wrong checksum (decoders skip that of the pixels)."""
     for kind, start, length in png_chunks(data):
         critical = not kind[0] & 0x20
-        if critical and zlib.crc32(data[start - 4 : start + length]) != _u32(data, start + length):
+        if (
+            critical
+            and zlib.crc32(data[start - 4 : start + length]) != struct.unpack_from(">I", data, start + length)[0]
+        ):
             return True
         if kind == b"IEND":
             break
@@ -60,10 +58,6 @@ def is_cut(data: bytes) -> bool:
         if data.startswith(signature):
             return check(data)
     return data[4:8] in _BOX_BRANDS and _boxes_are_cut(data)
-
-
-def _u32(data: bytes, position: int) -> int:
-    return int.from_bytes(data[position : position + 4], "big")
 
 
 def jpeg_is_cut(data: bytes) -> bool:
@@ -94,7 +88,8 @@ def _boxes_are_cut(data: bytes) -> bool:
 
 
 def _png_is_cut(data: bytes) -> bool:
-    return all(chunk.kind != b"IEND" for chunk in png_chunks(data))
+    end = data.rfind(b"\0\0\0\0IEND")
+    return end < 0 or end + 12 > len(data)
 
 
 def _riff_is_cut(data: bytes) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import ImageCms
 from PIL.Image import Image
 
-from nst_batch.images.curves import CurveProfile, Doubles
+from nst_batch.colors.curves import CurveProfile, Doubles
 
 _STEPS = 4096
 _SAME = 2e-3  # of linear light: what a profile of curves may differ from its own sum, by rounding

@@ -13,8 +13,8 @@ from functools import lru_cache
 
 import cv2
 
+from nst_batch.colors.curves import Floats
 from nst_batch.errors import UsageError
-from nst_batch.images.curves import Floats
 from nst_batch.images.encoding import quantize
 from nst_batch.images.resizing import resize_array
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nst_batch.images.curves import SRGB_TO_XYZ, WHITE, CurveProfile, Doubles, Floats, srgb_encode
+from nst_batch.colors.curves import SRGB_TO_XYZ, WHITE, CurveProfile, Doubles, Floats, srgb_encode
 
 Chromaticities = tuple[float, ...]
 """x and y of white, red, green and blue, in this order, as in PNG's cHRM."""

@@ -11,12 +11,12 @@ import time
 import numpy as np
 import pytest
 
+from nst_batch.cli.window import close, show
 from nst_batch.errors import UsageError
-from nst_batch.images import close, show
 
 PICTURE = np.full((48, 64, 3), 0.5, np.float32)
 PROGRAM = (
-    "import numpy as np; from nst_batch.images import close, show\n"
+    "import numpy as np; from nst_batch.cli.window import close, show\n"
     "for side in (64, 1500): show('nst_batch test', np.full((side, 64, 3), 0.5, np.float32))\n"
     "close(); print('shown')"
 )
