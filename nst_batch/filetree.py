@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
+from nst_batch.beneath import Beneath, Kind
 from nst_batch.characters import is_text, loose
-
-Kind = Literal["file", "folder", "link", "other"]
 
 
 class Tree(Protocol):
@@ -55,12 +54,14 @@ class DiskTree(_Alike):
     def __init__(self, root: Path) -> None:
         super().__init__()
         self.root = root
+        self._files = Beneath()
+        self._files.keep_beneath(root)
         self._names: dict[str, dict[str, str]] = {}
 
     def kind(self, path: str) -> str | None:
         """See :class:`Tree`. PermissionError where a folder on the way may not be searched."""
         try:
-            return _kind_of(os.lstat(self.root / path).st_mode)
+            return self._files.kind(self.root / path)
         except PermissionError:
             raise
         except OSError:  # nothing there, or a name that cannot be: too long, below a file
@@ -75,11 +76,15 @@ class DiskTree(_Alike):
     def _list(self, folder: str) -> dict[str, str]:
         found: dict[str, str] = {}
         try:
-            with os.scandir(self.root / folder) as entries:
+            with self._files.scan(self.root / folder) as entries:
                 for entry in entries:
                     if entry.name.isascii() or is_text(entry.name):
                         found[entry.name] = _kind_of_entry(entry)
         except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except OSError as error:
+            if error.errno != errno.ELOOP:  # a link by now
+                raise
             return {}
         return found
 
@@ -113,14 +118,6 @@ class ListingTree(_Alike):
                 above, _, name = path.rpartition("/")
                 self._names.setdefault(above, {})[name] = entry.kind
         return self._names.get(folder, {})
-
-
-def _kind_of(mode: int) -> Kind:
-    if stat.S_ISREG(mode):
-        return "file"
-    if stat.S_ISDIR(mode):
-        return "folder"
-    return "link" if stat.S_ISLNK(mode) else "other"
 
 
 def _kind_of_entry(entry: os.DirEntry[str]) -> Kind:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pydantic import ValidationError
+
 from nst_batch.bulletin import Bulletin
 from nst_batch.job import MANIFEST_NAME, Outcome, manifest
 from nst_batch.spool import Death, Ended, Ending, Job, Moment, Spool
 
 TRUNCATED = "image_truncated"
+_LOOK_AT_DISK = "look at the disk of the inbox, then nst-batch retry"
 
 
 class Settler:
@@ -40,7 +43,11 @@ class Settler:
 
     def settle(self, job: Job, at: Moment) -> None:
         """Publish, fail or try again by the outcome that lies in the job's folder."""
-        outcome = Outcome.model_validate_json(self._spool.outcome(job))
+        try:
+            outcome = Outcome.model_validate_json(self._spool.outcome(job))
+        except ValidationError:
+            self._died(job, Death("outcome_damaged", "what its worker left of it cannot be read", _LOOK_AT_DISK), at)
+            return
         cut = None
         if outcome.code == TRUNCATED and job.attempts.looked_again:
             outcome = outcome.model_copy(update={"message": f"{outcome.message} (after waiting once more)"})

@@ -26,6 +26,7 @@ ORDER = (
     "presets",
     "setting_values",
     "settings",
+    "beneath",
     "filetree",
     "resolver",
     "sidecar_model",

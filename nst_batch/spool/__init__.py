@@ -3,6 +3,7 @@
 | module | what |
 |---|---|
 | `fs`, `primitives`, `copying` | the file-system boundary: durable writes, renames, copies; named steps |
+| `own` | the daemon's own folder, and the one way its files are read |
 | `listing`, `scan`, `known`, `reading`, `wanted` | what lies in the inbox; what is still, complete, waiting, broken |
 | `naming`, `turn` | JOB names; how long one turn of the loop may take |
 | `watch` | a wake-up, nothing else |

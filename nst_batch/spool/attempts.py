@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from nst_batch.spool.wanted import Ending
 
@@ -29,7 +29,7 @@ class Attempts(BaseModel):
     interruptions: int = 0
     signal_deaths: int = 0
     memory_deaths: int = 0
-    not_before: float = 0.0  # wall clock; 0 where nothing is waited for
+    not_before: float = Field(default=0.0, allow_inf_nan=False)  # wall clock; 0 where nothing is waited for
     given: bool = False  # a worker has it, or had when the daemon died
     checkpoint: str = ""  # tells the newest checkpoint when the run began
     ending: Ending | None = None  # decided, and to be carried out however often the daemon dies before it is

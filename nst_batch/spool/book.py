@@ -6,20 +6,20 @@ then on; whenever the disk has refused something they are read again.
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from nst_batch.job import OUTCOME_NAME, JobSpec
 from nst_batch.spool.attempts import Attempts
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Job, Places
+from nst_batch.spool.own import DamagedError, read_model
 from nst_batch.spool.records import (
     ATTEMPTS_NAME,
     CHECKPOINT_PREFIX,
@@ -104,58 +104,62 @@ class Claim:
         return {self.record.sources[index].path for index in used if not self.record.sources[index].library}
 
 
-def read_model(kind: type[Model], path: Path) -> Model | None:
-    """A record as it lies on disk; None where there is none, or nothing of use."""
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValidationError, json.JSONDecodeError):
-        return None
+def read_claim(fs: FileSystem, folder: Path) -> Claim | None:
+    """A claim from its folder; None where it has no record. DamagedError where its record cannot be gone by.
 
-
-def read_claim(folder: Path) -> Claim | None:
-    """A claim from its folder; None where its record is missing or not to be read."""
-    record = read_model(ClaimRecord, folder / CLAIM_NAME)
+    A count of attempts that is damaged begins anew; a mark of a job's end says by its being there that there was one.
+    """
+    record = read_model(fs, ClaimRecord, folder / CLAIM_NAME)
     if record is None:
         return None
-    claim = Claim(record, folder, (folder / COPIED_NAME).exists())
+    if record.id != folder.name:
+        raise DamagedError(f"{CLAIM_NAME} is of another claim, {record.id}")
+    claim = Claim(record, folder, fs.kind(folder / COPIED_NAME) is not None)
     if claim.copied:
-        claim.unread = _without_copy(claim)
+        claim.unread = _without_copy(fs, claim)
+    there = set(_names(fs, folder / JOBS_FOLDER))
     for job in record.jobs:
-        done = read_model(Done, claim.job_folder(job).with_suffix(DONE_SUFFIX))
-        if done is not None:
-            claim.done[job.index] = done
-            continue
-        attempts = read_model(Attempts, claim.job_folder(job) / ATTEMPTS_NAME)
-        if attempts is not None:
-            claim.attempts[job.index] = attempts
+        name = claim.job_folder(job).name
+        if name + DONE_SUFFIX in there:
+            claim.done[job.index] = _or(fs, claim.job_folder(job).with_suffix(DONE_SUFFIX), Done(state="done"))
+        elif name in there:
+            claim.attempts[job.index] = _or(fs, claim.job_folder(job) / ATTEMPTS_NAME, Attempts())
     return claim
 
 
-def _without_copy(claim: Claim) -> set[int]:
+def _or(fs: FileSystem, path: Path, fallback: Model) -> Model:
     try:
-        there = set(os.listdir(claim.folder / INPUTS_FOLDER))  # noqa: PTH208 - names alone
-    except FileNotFoundError:
-        there = set()
+        return read_model(fs, type(fallback), path) or fallback
+    except DamagedError:
+        return fallback
+
+
+def _names(fs: FileSystem, folder: Path) -> list[str]:
+    try:
+        return fs.names(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _without_copy(fs: FileSystem, claim: Claim) -> set[int]:
+    there = set(_names(fs, claim.folder / INPUTS_FOLDER))
     stored = (source.stored.rpartition("/")[2] for source in claim.record.sources)
     return {index for index, name in enumerate(stored) if name not in there}
 
 
-def claim_folders(places: Places) -> list[Path]:
+def claim_folders(fs: FileSystem, places: Places) -> list[Path]:
     """Every claim's folder, in order of arrival."""
-    try:
-        return sorted(path for path in places.claims.iterdir() if path.is_dir())
-    except FileNotFoundError:
-        return []
+    return [places.claims / name for name in _names(fs, places.claims)]
 
 
-def job_view(claim: Claim, job: JobRecord, places: Places) -> Job:
+def job_view(fs: FileSystem, claim: Claim, job: JobRecord, places: Places) -> Job:
     """One live job as the rest of the program sees it."""
     record = claim.record
     folder = claim.job_folder(job)
     attempts = claim.attempts.get(job.index, Attempts())
     outcome = folder / OUTCOME_NAME
     # Only a job that a worker has, or had, can have an outcome: no disk access for the thousands that wait.
-    has_outcome = (attempts.given or job.index in claim.given) and outcome.exists()
+    has_outcome = (attempts.given or job.index in claim.given) and fs.kind(outcome) is not None
     return Job(
         id=record.job_id(job),
         name=job.name,
@@ -177,17 +181,15 @@ def job_view(claim: Claim, job: JobRecord, places: Places) -> Job:
     )
 
 
-def checkpoint_stamp(folder: Path) -> str:
+def checkpoint_stamp(fs: FileSystem, folder: Path) -> str:
     """What tells the newest checkpoint in a job's folder; "" where there is none."""
-    newest = max(
-        (
-            (status.st_mtime_ns, status.st_ino, status.st_size)
-            for path in folder.glob(f"{CHECKPOINT_PREFIX}*")
-            for status in (path.stat(),)
-        ),
-        default=None,
-    )
-    return "" if newest is None else "-".join(map(str, newest))
+    stamps = []
+    for name in _names(fs, folder):
+        if name.startswith(CHECKPOINT_PREFIX):
+            with contextlib.suppress(FileNotFoundError):
+                status = fs.lstat(folder / name)
+                stamps.append((status.st_mtime_ns, status.st_ino, status.st_size))
+    return "-".join(map(str, max(stamps))) if stamps else ""
 
 
 def write_attempts(fs: FileSystem, claim: Claim, job: JobRecord, attempts: Attempts) -> None:

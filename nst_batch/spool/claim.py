@@ -40,8 +40,8 @@ from nst_batch.spool.turn import Turn
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
-def _same_kind(source: SourceRecord, path: Path) -> None:
-    if (source.kind == "link") != path.is_symlink():
+def _same_kind(fs: FileSystem, source: SourceRecord, path: Path) -> None:
+    if fs.kind(path) != source.kind:
         raise ChangedError(f"{path} changed since it was seen")
 
 
@@ -73,10 +73,10 @@ class Claimer:
             self._fs.step("claim.intent")
             self._take(claim)
         except OSError as error:
-            if not os.path.lexists(claim.sidecar):
+            if self._fs.kind(claim.sidecar) is None:
                 with contextlib.suppress(OSError):
                     self._fs.rmtree(folder)
-            if isinstance(error, FileNotFoundError):
+            if isinstance(error, FileNotFoundError | NotADirectoryError):
                 raise ClaimLostError(f"{record.origin} has gone") from error
             raise
         self._fs.step("claim.renamed")
@@ -91,7 +91,7 @@ class Claimer:
             self._fs.move_file(origin, claim.sidecar)
         except OSError as error:
             # The intent could be written, so it is not our own folder that refuses.
-            if not keeps_one_place(error) or not os.path.lexists(origin):
+            if not keeps_one_place(error) or self._fs.kind(origin) is None:
                 raise
             # From another file system it was copied, and the one that it was copied from stays.
             self._fs.discard(claim.folder, self._places.trash)
@@ -107,7 +107,10 @@ class Claimer:
 
     def is_as_seen(self, claim: Claim) -> bool:
         """Whether the sidecar that was renamed in is the one that was read."""
-        return sidecar_digest(claim.sidecar, self._sidecar_limit) == claim.record.sidecar_digest
+        try:
+            return sidecar_digest(self._fs, claim.sidecar, self._sidecar_limit) == claim.record.sidecar_digest
+        except (UnreadableError, PermissionError, IsADirectoryError):
+            return False
 
     def copy_inputs(self, claim: Claim, turn: Turn | None = None) -> None:
         """Copy what is not copied yet, as far as this ``turn`` goes: ``claim.copied`` says whether all is done.
@@ -119,7 +122,7 @@ class Claimer:
             return
         copied = 0
         for index, source in enumerate(claim.record.sources):
-            if os.path.lexists(claim.folder / source.stored):
+            if self._fs.kind(claim.folder / source.stored) is not None:
                 continue
             if copied and turn is not None and turn.over:
                 return
@@ -127,8 +130,8 @@ class Claimer:
             origin = self.origin(source)
             expected = source.identity if source.kind == "file" else None
             try:
-                _same_kind(source, origin)
-                self._fs.copy_file(origin, claim.folder / source.stored, expected)
+                _same_kind(self._fs, source, origin)
+                self._fs.copy_file(origin, claim.folder / source.stored, expected, strangers=True)
             except (OSError, ChangedError, NotRegularError) as error:
                 if isinstance(error, OSError) and is_unreadable(error, origin):
                     claim.unread.add(index)
@@ -154,18 +157,18 @@ class Claimer:
         """
         source = claim.record.sources[index]
         origin = self.origin(source)
-        status = origin.lstat()
+        status = self._fs.lstat(origin)
         if not stat.S_ISREG(status.st_mode):
             raise NotRegularError(f"{origin} is not a file by now")
         now = Identity.of(status)
         inputs = claim.folder / INPUTS_FOLDER
         stored = source.stored
         if now != source.identity:
-            taken = {names.fold(name) for name in os.listdir(inputs)}  # noqa: PTH208 - names alone
+            taken = {names.fold(name) for name in self._fs.names(inputs)}
             stored = f"{INPUTS_FOLDER}/{unique_file(stored.rpartition('/')[2], taken)}"
-        elif os.path.lexists(claim.folder / stored):
+        elif self._fs.kind(claim.folder / stored) is not None:
             return
-        self._fs.copy_file(origin, claim.folder / stored, now)
+        self._fs.copy_file(origin, claim.folder / stored, now, strangers=True)
         self._fs.fsync_dir(inputs)
         self._fs.step("fetch.copied")
         if now != source.identity:
@@ -183,12 +186,12 @@ class Claimer:
     def _is_ours(self, error: OSError, origin: Path) -> bool:
         """Whether our own disk refuses, and not the image."""
         if isinstance(error, PermissionError):
-            return os.access(origin, os.R_OK)
+            return self._fs.may(origin, os.R_OK)
         return blocked_by(error) is not None
 
     def undo(self, claim: Claim) -> None:
         """Put the sidecar back to where it was and drop the claim."""
-        if os.path.lexists(claim.sidecar):
+        if self._fs.kind(claim.sidecar) is not None:
             self.put_back(claim.sidecar, claim.record.origin)
             self._fs.step("undo.returned")
         self._fs.discard(claim.folder, self._places.trash)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -65,7 +64,7 @@ class Clearer:
     def _take_out(self, claim: Claim, index: int, source: SourceRecord) -> None:
         path = self._places.inbox / source.path
         try:
-            if not _is(path, source):
+            if not self._is(path, source):
                 return
         except PermissionError as error:
             self._leave(source, error)
@@ -75,7 +74,7 @@ class Clearer:
         leaving = folder / f"{index:04d}"
         try:
             self._fs.rename(path, leaving)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
             if error.errno == errno.EXDEV:
@@ -101,7 +100,7 @@ class Clearer:
         self.say(f"{source.path} stays in the inbox though its job has ended: it cannot be moved ({why})")
 
     def _let_go(self, leaving: Path, source: SourceRecord) -> None:
-        if _is(leaving, source):
+        if self._is(leaving, source):
             self._fs.remove(leaving)
         else:
             self._claimer.put_back(leaving, source.path)
@@ -111,11 +110,19 @@ class Clearer:
         """Finish what a killed daemon was about to take out."""
         folder = claim.folder / LEAVING_FOLDER
         try:
-            waiting = os.listdir(folder)  # noqa: PTH208 - names alone
+            waiting = self._fs.names(folder)
         except FileNotFoundError:
             return
+        known = {f"{index:04d}": source for index, source in enumerate(claim.record.sources)}
         for name in waiting:
-            self._let_go(folder / name, claim.record.sources[int(name)])
+            if name in known:
+                self._let_go(folder / name, known[name])
+
+    def _is(self, path: Path, source: SourceRecord) -> bool:
+        try:
+            return Identity.of(self._fs.lstat(path)) == source.identity
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
 
 @contextlib.contextmanager
@@ -126,10 +133,3 @@ def _one_place_only() -> Iterator[None]:
     except OSError as error:
         if not keeps_one_place(error):
             raise
-
-
-def _is(path: Path, source: SourceRecord) -> bool:
-    try:
-        return Identity.of(path.lstat()) == source.identity
-    except (FileNotFoundError, NotADirectoryError):
-        return False

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import secrets
 from pathlib import Path
 
 from nst_batch import names
 from nst_batch.config import Config
-from nst_batch.errors import NstError
+from nst_batch.errors import NotNowError, NstError
 from nst_batch.spool.attach import refuse_unmounted
 from nst_batch.spool.book import claim_folders, job_view, lock_path, read_claim
 from nst_batch.spool.control import PAUSE_NAME, Action, refuse_folder
@@ -18,7 +19,8 @@ from nst_batch.spool.desk import Desk
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Job, Places
 from nst_batch.spool.lock import is_held
-from nst_batch.spool.retry import failed_names, find_failed
+from nst_batch.spool.own import DamagedError, take_own
+from nst_batch.spool.retry import failed_names
 from nst_batch.spool.retry import retry_job as put_back_failed
 from nst_batch.spool.trouble import InboxLost, guard
 from nst_batch.spool.view import View
@@ -32,29 +34,51 @@ def places_of(config: Config) -> Places:
     return Places(config.inbox, config.outbox)
 
 
+def files_of(config: Config, fs: FileSystem | None = None) -> FileSystem:
+    """The file system of a command: beneath the folders of a config; what is the daemon's is whose folder it is."""
+    fs = fs or FileSystem()
+    fs.keep_beneath(config.inbox, config.outbox, *config.library)
+    with contextlib.suppress(OSError):
+        fs.owner = fs.lstat(places_of(config).own).st_uid
+    return fs
+
+
 def read_claims(config: Config) -> tuple[Job, ...]:
-    """Every live claimed job as it stands in the folders; ``given`` where a worker is at it right now."""
-    places = places_of(config)
+    """Every live claimed job as it stands in the folders; ``given`` where a worker is at it right now.
+
+    A claim that is damaged is passed over: the daemon says so. Who may not look into its folder sees none.
+    """
+    places, fs = places_of(config), files_of(config)
     jobs = []
-    for folder in claim_folders(places):
-        claim = read_claim(folder)
-        if claim is None or not claim.sidecar.exists():
+    for folder in _claim_folders(fs, places):
+        try:
+            claim = read_claim(fs, folder)
+        except (DamagedError, PermissionError):
+            continue
+        if claim is None or fs.kind(claim.sidecar) is None:
             continue
         for job in claim.live():
-            view = job_view(claim, job, places)
+            view = job_view(fs, claim, job, places)
             at_work = view.attempts.given and is_held(lock_path(claim, job))
             jobs.append(dataclasses.replace(view, given=at_work))
     return tuple(jobs)
 
 
+def _claim_folders(fs: FileSystem, places: Places) -> list[Path]:
+    try:
+        return claim_folders(fs, places)
+    except PermissionError:
+        return []
+
+
 def look_from_outside(config: Config, at: Moment) -> tuple[View, tuple[Job, ...]]:
     """What a daemon would find: one look, for people. Files that are still being written count as still."""
-    places = places_of(config)
+    places, fs = places_of(config), files_of(config)
     jobs = read_claims(config)
     watch = config.watch.model_copy(update={"settle_seconds": 0.0})
-    desk = Desk(config.model_copy(update={"watch": watch}), FileSystem(), places)
+    desk = Desk(config.model_copy(update={"watch": watch}), fs, places)
     desk.restore_waits(at)
-    taken = frozenset(names.fold(name) for name in (*(job.name for job in jobs), *failed_names(places)))
+    taken = frozenset(names.fold(name) for name in (*(job.name for job in jobs), *failed_names(fs, places)))
     try:
         return desk.look(at, jobs, taken), jobs
     except InboxLost as error:
@@ -67,14 +91,14 @@ def obstacle(config: Config, fs: FileSystem | None = None) -> str | None:
     A daemon whose disk refuses cannot write down why it waits. So this looks by itself, and writes to see whether it
     can be done; what it may not do as another user than the daemon's says nothing.
     """
-    places, fs = places_of(config), fs or FileSystem()
+    places, fs = places_of(config), files_of(config, fs)
     try:
-        refuse_unmounted(places)
+        refuse_unmounted(fs, places)
         for folder in (places.inbox, places.outbox):
             if not folder.is_dir():
                 return f"{folder} is not there"
         for folder in (places.own, places.running):
-            if folder.is_dir():
+            if fs.kind(folder) == "folder":
                 _try_to_write(fs, folder)
     except NstError as error:
         return error.in_one_line
@@ -90,37 +114,40 @@ def _try_to_write(fs: FileSystem, folder: Path) -> None:
             error.filename = str(folder)
             raise
         finally:
-            path.unlink(missing_ok=True)
-
-
-def failed_jobs(config: Config) -> tuple[Path, ...]:
-    """The folders of failed and cancelled jobs."""
-    places = places_of(config)
-    return tuple(places.failed / name for name in sorted(failed_names(places)))
-
-
-def failed_job(config: Config, name: str) -> Path | None:
-    """The folder of one failed job, by JOB or id."""
-    return find_failed(places_of(config), name)
+            fs.remove(path)
 
 
 def retry_job(config: Config, name: str, fs: FileSystem | None = None) -> Path:
     """Put a failed job back; the folder in the inbox. UsageError where there is none of that name."""
+    places, fs = places_of(config), files_of(config, fs)
     with guard():
-        return put_back_failed(fs or FileSystem(), places_of(config), name)
+        is_daemons = fs.pinned(places.own) is not None
+        if not is_daemons and fs.kind(places.own) is not None and fs.owner != os.geteuid():
+            raise NotNowError(
+                "not_the_daemons_user",
+                f"{places.own} is user {fs.owner}'s alone, who puts failed jobs back",
+                f"sudo -u '#{fs.owner}' nst-batch retry {name}",
+            )
+        try:
+            if not is_daemons:
+                take_own(fs, places)
+            return put_back_failed(fs, places, name)
+        finally:
+            if not is_daemons:
+                fs.unpin(places.own)
 
 
 def write_control(config: Config, name: str, action: Action) -> Path:
     """Put ``JOB.stop`` or ``JOB.cancel`` into the inbox."""
     with guard():
-        return put_control(FileSystem(), config.inbox, name, action)
+        return put_control(files_of(config), config.inbox, name, action)
 
 
 def pause(config: Config) -> Path:
     """Put ``PAUSE`` into the inbox."""
     path = config.inbox / PAUSE_NAME
     refuse_folder(path, "the queue is not paused by it")
-    files = FileSystem()
+    files = files_of(config)
     with guard():
         files.make_folder(config.inbox)  # a queue can be paused before its first daemon has made the inbox
         files.replace(path, b"", sync=True)
@@ -132,6 +159,7 @@ def resume(config: Config) -> bool:
     path = config.inbox / PAUSE_NAME
     refuse_folder(path, "the queue is not paused by it")
     with guard():
-        there = path.exists()
-        FileSystem().remove(path)
+        files = files_of(config)
+        there = files.kind(path) is not None
+        files.remove(path)
     return there

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +79,7 @@ def consume(fs: FileSystem, inbox: Path, name: str, job_id: str, seen: Collectio
 def drop(fs: FileSystem, path: Path) -> bool:
     """Remove a control file that has been acted on; whether none is there any more."""
     try:
-        if stat.S_ISDIR(path.lstat().st_mode):
+        if fs.kind(path) in (None, "folder"):
             return True  # no control file
         fs.remove(path)
     except FileNotFoundError:
@@ -95,7 +94,7 @@ def drop(fs: FileSystem, path: Path) -> bool:
 
 def refuse_folder(path: Path, what: str) -> None:
     """UsageError where a folder stands where a control file belongs; ``what`` says what is not done for it."""
-    if path.is_dir() and not path.is_symlink():
+    if path.is_dir() and not path.is_symlink():  # a look for a message alone
         raise UsageError(
             "control_is_folder",
             f"{path} is a folder, which means nothing to the daemon: {what}",

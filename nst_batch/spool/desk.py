@@ -15,8 +15,9 @@ from nst_batch.spool.control import PAUSE_NAME, Control
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Job, Places
 from nst_batch.spool.listing import Entry, Lister, Listing
+from nst_batch.spool.own import read_note
 from nst_batch.spool.pair import Broken, Ready, Scan
-from nst_batch.spool.primitives import Identity
+from nst_batch.spool.primitives import Identity, is_private_elsewhere
 from nst_batch.spool.reading import SidecarReading
 from nst_batch.spool.records import read_sidecar
 from nst_batch.spool.scan import Scanner
@@ -37,7 +38,7 @@ class Desk:
     def __init__(self, config: Config, fs: FileSystem, places: Places) -> None:
         self._fs = fs
         self._places = places
-        self._lister = Lister(places.inbox, names.is_temporary)
+        self._lister = Lister(fs, places.inbox, names.is_temporary)
         self._listing = Listing({})
         self._scan = Scan()
         self._said: dict[str, set[str]] = {}  # by kind of note
@@ -59,12 +60,19 @@ class Desk:
             self._rescan = min(self._rescan, POLLED_RESCAN_SECONDS)
         self._scanner = Scanner(
             SidecarReading(config),
-            read=lambda path: read_sidecar(inbox / path, limit),
-            readable=lambda path: os.access(inbox / path, os.R_OK),
-            takable=lambda folder: os.access(inbox / folder, os.W_OK | os.X_OK),
+            read=lambda path: read_sidecar(self._fs, inbox / path, limit),
+            readable=self._is_readable,
+            takable=lambda folder: self._fs.may(inbox / folder, os.W_OK | os.X_OK),
             settle_seconds=config.watch.settle_seconds,
             incomplete_after=config.watch.incomplete_after,
         )
+
+    def _is_readable(self, path: str) -> bool:
+        whole = self._places.inbox / path
+        try:
+            return self._fs.may(whole, os.R_OK) and not is_private_elsewhere(self._fs.lstat(whole))
+        except OSError:
+            return False
 
     # --- looking ----------------------------------------------------------------------------------------
 
@@ -236,9 +244,9 @@ class Desk:
         """Take over what an earlier daemon put down; a damaged file only means that they wait anew."""
         self._waits_due = at.mono + WAITS_SECONDS
         try:
-            data = json.loads((self._places.own / WAITS_NAME).read_bytes())
+            data = read_note(self._fs, self._places.own / WAITS_NAME)
             waits = {path: (Identity(*entry[:3]), float(entry[3])) for path, entry in data.items()}
-        except (OSError, ValueError, TypeError, AttributeError, IndexError):
+        except (OSError, ValueError, TypeError, IndexError, OverflowError):
             return
         self._waits_saved = not waits
         self._scanner.restored = waits

@@ -11,8 +11,7 @@ import contextlib
 import errno
 import os
 import secrets
-import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nst_batch.spool.primitives import Content, Identity, Primitives
@@ -40,37 +39,52 @@ class FileSystem(Primitives):
         self.fsync_dir(path.parent)
 
     def replace(self, path: Path, data: Content, *, sync: bool = False) -> None:
-        """Replace ``path`` whole, so that a reader sees the old or the new one; not durable by itself."""
+        """Replace ``path`` whole, so that a reader sees the old or the new one; not durable by itself.
+
+        A folder that stands at a file's place is moved aside.
+        """
         with self._aside(path) as aside:
             self.write_new(aside, data, sync=sync)
-            self.rename(aside, path)
+            try:
+                self.rename(aside, path)
+            except IsADirectoryError:
+                self.rename(path, path.with_name(f"{path.name}-{secrets.token_hex(4)}"))
+                self.rename(aside, path)
 
     def make_folder(self, path: Path) -> None:
         """Make a folder and those above it, durably; no error where it stands."""
-        if not path.is_dir():
+        if not self.is_folder(path):
             self.make_folder(path.parent)
             self.make_one_folder(path)
 
     def make_one_folder(self, path: Path) -> None:
         """As :meth:`make_folder` in a folder that must be there: FileNotFoundError where it has gone."""
-        if path.is_dir():
+        if self.is_folder(path):
             return
         with contextlib.suppress(FileExistsError):
             self.mkdir(path)
-        if not path.is_dir():
+        if not self.is_folder(path):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
         self.fsync_dir(path.parent)
 
-    def copy_file(self, source: Path, target: Path, expected: Identity | None = None, *, sync: bool = True) -> None:
+    def copy_file(
+        self,
+        source: Path,
+        target: Path,
+        expected: Identity | None = None,
+        *,
+        sync: bool = True,
+        strangers: bool = False,
+    ) -> None:
         """Copy to ``target``, which appears whole or not at all; a link is copied as a link.
 
         Errors as :meth:`copy_new`; an existing target is replaced.
         """
         with self._aside(target) as aside:
-            if stat.S_ISLNK(source.lstat().st_mode):
-                self.symlink(os.readlink(source), aside)  # noqa: PTH115 - the text, not a Path of it
+            if self.kind(source) == "link":
+                self.symlink(self.readlink(source), aside)
             else:
-                self.copy_new(source, aside, expected, sync=sync)
+                self.copy_new(source, aside, expected, sync=sync, strangers=strangers)
             self.rename(aside, target)
             self.on_progress()
 
@@ -82,7 +96,7 @@ class FileSystem(Primitives):
             yield aside
         except BaseException as error:
             with contextlib.suppress(OSError):
-                aside.unlink(missing_ok=True)
+                Primitives.remove(self, aside)
             if isinstance(error, OSError) and error.filename == str(aside):
                 error.filename = str(path)  # a hidden name, another one each time, says nothing to a person
             raise
@@ -94,7 +108,7 @@ class FileSystem(Primitives):
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            if os.path.lexists(target):
+            if self.kind(target) is not None:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
             self.copy_file(source, target)
             self.fsync_dir(target.parent)
@@ -105,13 +119,12 @@ class FileSystem(Primitives):
 
     def fsync_tree(self, root: Path) -> None:
         """Make a folder and all in it durable, files before the folders that name them."""
-        for folder, _folders, files in os.walk(root, topdown=False):
-            for name in files:
-                path = Path(folder, name)
-                if stat.S_ISREG(path.lstat().st_mode):
-                    self.fsync_file(path)
+        for folder, others in self.walk(root):
+            for name in others:
+                if self.kind(folder / name) == "file":
+                    self.fsync_file(folder / name)
                     self.on_progress()
-            self.fsync_dir(Path(folder))
+            self.fsync_dir(folder)
 
     def discard(self, path: Path, trash: Path) -> None:
         """Remove a folder so that it is seen whole or not at all: renamed into ``trash`` first."""
@@ -125,16 +138,14 @@ class FileSystem(Primitives):
         self.empty(trash)
 
     def empty(self, folder: Path) -> None:
-        """Remove whatever lies in a folder; one that is not there is empty."""
+        """Remove whatever lies in a folder, but for what may not be removed; one that is not there is empty."""
         try:
-            entries: Iterable[Path] = list(folder.iterdir())
+            found = self.names(folder)
         except (FileNotFoundError, NotADirectoryError):
             return
-        for entry in entries:
-            if entry.is_dir() and not entry.is_symlink():
-                self.rmtree(entry)
-            else:
-                self.remove(entry)
+        for name in found:
+            with contextlib.suppress(PermissionError):
+                self.rmtree(folder / name)
 
 
 def beside(path: Path) -> Path:

@@ -6,13 +6,13 @@ Pure but for a look at images that lie in a library, of which no listing of the 
 from __future__ import annotations
 
 import secrets
-import stat
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from nst_batch import names
+from nst_batch.beneath import Beneath, kind_of
 from nst_batch.characters import told
 from nst_batch.images.files import MEGA, ImageLimits, too_large
 from nst_batch.spool.layout import STORED_NAME_BYTES, claim_id, shorten, unique_file
@@ -44,14 +44,16 @@ class UntakenError(Exception):
         )
 
 
-def record_of(pair: Ready | Broken, entries: Mapping[str, Entry], after: After, max_file_mb: float) -> ClaimRecord:
+def record_of(
+    fs: Beneath, pair: Ready | Broken, entries: Mapping[str, Entry], after: After, max_file_mb: float
+) -> ClaimRecord:
     """The intent to claim a pair. ``entries`` are those it was found ready by.
 
     Raises :class:`ClaimLostError` where an image in a library has gone.
     """
     if isinstance(pair, Broken):
         return _record_of_broken(pair, after)
-    return _record_of_ready(pair, entries, after, max_file_mb)
+    return _record_of_ready(fs, pair, entries, after, max_file_mb)
 
 
 def _record_of_broken(broken: Broken, after: After) -> ClaimRecord:
@@ -62,11 +64,13 @@ def _record_of_broken(broken: Broken, after: After) -> ClaimRecord:
     return _record(broken.sidecar, broken.entry, broken.digest, after, (job,))
 
 
-def _record_of_ready(ready: Ready, entries: Mapping[str, Entry], after: After, max_file_mb: float) -> ClaimRecord:
+def _record_of_ready(
+    fs: Beneath, ready: Ready, entries: Mapping[str, Entry], after: After, max_file_mb: float
+) -> ClaimRecord:
     """A complete pair, or one whose time is up."""
     wanted = ready.wanted
     found = sorted(wanted.sources(), key=lambda source: (source.library, source.path))
-    seen = {source: _entry(source, entries) for source in found if source.path not in ready.unreadable}
+    seen = {source: _entry(fs, source, entries) for source in found if source.path not in ready.unreadable}
     refused = {source: why for source, entry in seen.items() if (why := _over_limit(source, entry, max_file_mb))}
     kept = [source for source in seen if source not in refused]
     sources = tuple(_source(n, source, seen[source]) for n, source in enumerate(kept, 1))
@@ -103,8 +107,8 @@ def _record(
     )
 
 
-def _entry(source: Source, entries: Mapping[str, Entry]) -> Entry:
-    entry = _library_entry(Path(source.path)) if source.library else entries[source.path]
+def _entry(fs: Beneath, source: Source, entries: Mapping[str, Entry]) -> Entry:
+    entry = _library_entry(fs, Path(source.path)) if source.library else entries[source.path]
     if entry.kind not in ("file", "link"):
         raise ClaimLostError(f"{source.path} is no file by now")
     return entry
@@ -132,14 +136,12 @@ def _source(number: int, source: Source, entry: Entry) -> SourceRecord:
     )
 
 
-def _library_entry(path: Path) -> Entry:
+def _library_entry(fs: Beneath, path: Path) -> Entry:
     try:
-        status = path.lstat()
+        status = fs.lstat(path)
     except OSError as error:
         raise ClaimLostError(f"{path}: {error.strerror}") from error
-    mode = status.st_mode
-    kind = "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
-    return Entry("link" if stat.S_ISLNK(mode) else kind, Identity.of(status), status.st_ctime_ns)
+    return Entry(kind_of(status.st_mode), Identity.of(status), status.st_ctime_ns)
 
 
 def _job(

@@ -48,6 +48,11 @@ class Places:
         return self.own / "trash"
 
     @property
+    def damaged(self) -> Path:
+        """What was found damaged and could not be gone on with; for people to look at."""
+        return self.own / "damaged"
+
+    @property
     def marker(self) -> Path:
         """What tells this inbox from another one at the same path."""
         return self.own / MARKER_NAME

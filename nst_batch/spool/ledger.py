@@ -6,6 +6,7 @@ import contextlib
 
 from nst_batch.spool import attempts as counts
 from nst_batch.spool.book import Claim, job_view
+from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Ended, Job, Places
 from nst_batch.spool.naming import FolderNames, key_of
 from nst_batch.spool.records import JobRecord
@@ -18,12 +19,13 @@ from nst_batch.spool.wanted import Moment
 class Ledger:
     """What is under way. ``stale`` says that the folders may hold something else."""
 
-    def __init__(self, places: Places, recoverer: Recoverer) -> None:
+    def __init__(self, fs: FileSystem, places: Places, recoverer: Recoverer) -> None:
+        self._fs = fs
         self._places = places
         self._recoverer = recoverer
         self.claims: dict[str, Claim] = {}
         self.stale = False
-        self._running, self._failed = FolderNames(places.running), FolderNames(places.failed)
+        self._running, self._failed = FolderNames(fs, places.running), FolderNames(fs, places.failed)
         self._out: set[str] = set()  # ids of jobs that this daemon has handed out
         self._untold: list[Ended] = []  # a disk that refuses may come between an end and its telling
 
@@ -38,7 +40,9 @@ class Ledger:
 
     def jobs(self) -> tuple[Job, ...]:
         """Every live job."""
-        return tuple(job_view(claim, job, self._places) for claim in self.claims.values() for job in claim.live())
+        return tuple(
+            job_view(self._fs, claim, job, self._places) for claim in self.claims.values() for job in claim.live()
+        )
 
     def find(self, job_id: str) -> tuple[Claim, JobRecord]:
         """A live job; InboxLost where it is not there any more."""
@@ -60,7 +64,9 @@ class Ledger:
             job
             for claim in self.claims.values()
             if claim.copied
-            for job in (job_view(claim, record, self._places) for record in claim.live() if not claim.lacks(record))
+            for job in (
+                job_view(self._fs, claim, record, self._places) for record in claim.live() if not claim.lacks(record)
+            )
             if not (job.given or job.orphaned or job.trouble or job.outcome)
             and job.attempts.cut is None
             and counts.is_due(job.attempts, at.wall, pauses)
@@ -75,18 +81,17 @@ class Ledger:
     def taken(self, *, retrying: bool = True) -> frozenset[str]:
         """The JOB names, folded, that are not free: of live claimed, running and failed jobs.
 
-        Failed ones on their way back are none any more; they are told from the others only with ``retrying``, at the
-        cost of a look into each.
+        Failed ones on their way back are none any more; they are told from the others only with ``retrying``.
         """
         live = {key_of(job.name) for claim in self.claims.values() for job in claim.live()}
         failed = self._failed.names()
         if retrying and failed:
-            failed = frozenset(key_of(name) for name in failed_names(self._places))
+            failed = frozenset(key_of(name) for name in failed_names(self._fs, self._places))
         return frozenset(live | self._running.names() | failed)
 
     def gone(self) -> None:
         """Forget claims whose folders have been undone."""
-        self.claims = {key: claim for key, claim in self.claims.items() if claim.folder.exists()}
+        self.claims = {key: claim for key, claim in self.claims.items() if self._fs.kind(claim.folder)}
 
     def given(self, claim: Claim, record: JobRecord) -> None:
         """A worker has the job."""

@@ -7,7 +7,6 @@ own folder and the names that editors, browsers, Samba and rsync use for unfinis
 from __future__ import annotations
 
 import errno
-import os
 import stat
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from nst_batch.beneath import Beneath
 from nst_batch.characters import is_text
 from nst_batch.spool.primitives import Identity
 from nst_batch.spool.trouble import InboxLost, is_one_files
@@ -54,6 +54,7 @@ class Listing:
 class Lister:
     """Lists one inbox again and again; what was let through once is not asked about again."""
 
+    files: Beneath
     root: Path
     is_temporary: Callable[[str], bool]
     _known: Entries = field(default_factory=dict)
@@ -77,7 +78,7 @@ class Lister:
                     raise InboxLost(
                         "inbox_lost", f"{self.root} cannot be read: {error.strerror}", "mount it or set its rights"
                     ) from error
-                if error.errno != errno.ENOTDIR:
+                if error.errno not in (errno.ENOTDIR, errno.ELOOP):
                     unreadable.add(prefix[:-1])
         self._known = entries
         return Listing(entries, frozenset(ignored), frozenset(unreadable))
@@ -86,7 +87,7 @@ class Lister:
         self, prefix: str, entries: Entries, ignored: set[str], unreadable: set[str], folders: list[str]
     ) -> None:
         known, hidden = self._known, OWN_FOLDER
-        with os.scandir(self.root / prefix if prefix else self.root) as names:
+        with self.files.scan(self.root / prefix if prefix else self.root) as names:
             for item in names:
                 path = sys.intern(prefix + item.name)  # one text from look to look, wherever it is remembered
                 if path not in known and self._left_out(item.name):

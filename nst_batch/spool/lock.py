@@ -7,14 +7,18 @@ exec and nothing that forks without exec may hold one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import secrets
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from nst_batch.beneath import Beneath
 from nst_batch.errors import NotNowError
 from nst_batch.spool.listing import OWN_FOLDER
 
@@ -31,12 +35,12 @@ class Lock:
         self._fd: int | None = fd
         self._path = path
 
-    def is_on(self, path: Path) -> bool:
+    def is_on(self, fs: Beneath, path: Path) -> bool:
         """Whether the file at ``path`` is still the one that is locked."""
         if self._fd is None:
             return False
         try:
-            return os.path.samestat(os.fstat(self._fd), path.stat())
+            return os.path.samestat(os.fstat(self._fd), fs.lstat(path))
         except OSError:
             return False
 
@@ -47,12 +51,12 @@ class Lock:
             os.close(fd)
 
 
-def try_lock(path: Path, text: str = "") -> Lock | None:
+def try_lock(fs: Beneath, path: Path, text: str = "") -> Lock | None:
     """The lock on ``path``, made where it is not there; None while somebody else holds it.
 
-    ``text`` says who holds it, for people.
+    ``text`` says who holds it, for people. What is no regular file can be nobody's lock.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    fd = _open_lock(fs, path)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if text:
@@ -66,6 +70,21 @@ def try_lock(path: Path, text: str = "") -> Lock | None:
         os.close(fd)
         raise
     return Lock(fd, path)
+
+
+def _open_lock(fs: Beneath, path: Path) -> int:
+    try:
+        fd = fs.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EISDIR, errno.EACCES, errno.ENXIO, errno.ENODEV):
+            raise
+    else:
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return fd
+        os.close(fd)
+    with fs.at(path) as (folder, name):
+        os.rename(name, f"{name}-{secrets.token_hex(4)}", src_dir_fd=folder, dst_dir_fd=folder)
+    return fs.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
 
 
 @contextlib.contextmanager
@@ -83,9 +102,11 @@ def is_held(path: Path) -> bool:
     """Whether a living process holds the lock on ``path``."""
     try:
         # Only read: whoever asks may have no right to write, or the disk has become read-only.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+            return False
+        raise
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -101,18 +122,22 @@ def holder(inbox: Path) -> str | None:
     if not is_held(path):
         return None
     with contextlib.suppress(OSError):
-        text = path.read_bytes()[:MAX_TEXT].decode(errors="replace").strip()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            text = os.read(fd, MAX_TEXT).decode(errors="replace").strip()
+        finally:
+            os.close(fd)
         if text:
             return text
     return "another process"
 
 
-def lock_inbox(inbox: Path, wall: float) -> Lock:
+def lock_inbox(fs: Beneath, inbox: Path, wall: float) -> Lock:
     """The one daemon's lock on an inbox; NotNowError says who has it already."""
     since = datetime.fromtimestamp(wall).astimezone().isoformat(timespec="seconds")
     text = f"process {os.getpid()} on {socket.gethostname()} since {since}\n"
     for _ in range(LOCK_TRIES):
-        lock = try_lock(inbox / OWN_FOLDER / LOCK_NAME, text)
+        lock = try_lock(fs, inbox / OWN_FOLDER / LOCK_NAME, text)
         if lock is not None:
             return lock
         time.sleep(LOCK_PAUSE_SECONDS)

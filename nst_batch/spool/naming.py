@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from nst_batch import names
+from nst_batch.beneath import Beneath
 
 
 def key_of(name: str) -> str:
@@ -37,7 +37,8 @@ class Namer:
 class FolderNames:
     """The names in one folder, folded; it is listed again only when it has changed, and only new names are folded."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, files: Beneath, folder: Path) -> None:
+        self._files = files
         self._folder = folder
         self._stamp: tuple[int, int] | None = None
         self._keys: dict[str, str] = {}
@@ -45,11 +46,11 @@ class FolderNames:
     def names(self) -> frozenset[str]:
         """What is there now; nothing where the folder is not."""
         try:
-            status = self._folder.stat()
+            status = self._files.lstat(self._folder)
             stamp = (status.st_ino, status.st_mtime_ns)
             if stamp != self._stamp:
                 before = self._keys
-                found = os.listdir(self._folder)  # noqa: PTH208 - names alone
+                found = self._files.names(self._folder)
                 self._keys = {name: before.get(name) or key_of(name) for name in found}
                 self._stamp = stamp
         except FileNotFoundError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import functools
 import os
 import shutil
 import stat
@@ -13,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from nst_batch.beneath import Beneath, kind_of, libc
 from nst_batch.spool.copying import UnreadableError, copy_content
 
 RENAME_NOREPLACE = 1
-AT_FDCWD = -100
 
 Content = bytes | Sequence[bytes | memoryview]  # of a file; in pieces where it is too large to be copied together
 
@@ -34,6 +33,18 @@ class Identity(NamedTuple):
         return cls(status.st_ino, status.st_size, status.st_mtime_ns)
 
 
+HARD_LINK = "it has another name elsewhere (a hard link) and is not for everybody to read; put a copy there"
+
+
+def is_private_elsewhere(status: os.stat_result) -> bool:
+    """Whether a file may be somebody's private one that another has given a second name, to have it published.
+
+    Linux lets nobody but its owner give it one (fs.protected_hardlinks); where that is off, only the daemon's own
+    rights would stand between the file and the result that all may read.
+    """
+    return status.st_nlink > 1 and not status.st_mode & stat.S_IROTH
+
+
 class ChangedError(Exception):
     """A file is not, or is no longer, the one that was seen."""
 
@@ -42,18 +53,19 @@ class NotRegularError(Exception):
     """A file was expected and a folder, a device or something else stands there."""
 
 
-class Primitives:
-    """What :class:`nst_batch.spool.fs.FileSystem` is made of.
+class Primitives(Beneath):
+    """What :class:`nst_batch.spool.fs.FileSystem` is made of. No link is followed below a root, neither to nor from.
 
     ``on_progress()`` is called as long work gets on: after each piece of a copy and after each file of a tree.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.on_progress: Callable[[], object] = lambda: None
 
     def write_new(self, path: Path, data: Content, *, sync: bool = True) -> None:
         """Create ``path`` with ``data`` and, by default, fsync it; FileExistsError where it stands already."""
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        fd = self.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             with _about(path):
                 for piece in (data,) if isinstance(data, bytes) else data:
@@ -67,7 +79,8 @@ class Primitives:
 
     def rename(self, source: Path, target: Path) -> None:
         """``rename``: replaces a file at the target."""
-        os.rename(source, target)  # noqa: PTH104 - the primitive itself
+        with self.at(source) as (old, name), self.at(target) as (new, new_name), _between(source, target):
+            os.rename(name, new_name, src_dir_fd=old, dst_dir_fd=new)
 
     def rename_noreplace(self, source: Path, target: Path) -> None:
         """``rename`` that refuses an existing target with FileExistsError.
@@ -77,14 +90,15 @@ class Primitives:
         hard links are missing too is there a gap between looking and renaming.
         """
         try:
-            _renameat2(source, target)
+            with self.at(source) as (old, name), self.at(target) as (new, new_name), _between(source, target):
+                _renameat2(old, name, new, new_name)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
                 raise
             self._rename_reserved(source, target)
 
     def _rename_reserved(self, source: Path, target: Path) -> None:
-        if stat.S_ISDIR(source.lstat().st_mode):
+        if self.kind(source) == "folder":
             self.mkdir(target)
             try:
                 self.rename(source, target)
@@ -94,28 +108,32 @@ class Primitives:
                 raise
             return
         try:
-            os.link(source, target, follow_symlinks=False)
+            with self.at(source) as (old, name), self.at(target) as (new, new_name), _between(source, target):
+                os.link(name, new_name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
         except FileExistsError:
             raise
         except OSError:
-            if os.path.lexists(target):
+            if self.kind(target) is not None:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
             self.rename(source, target)
         else:
             self.remove(source)
 
-    def mkdir(self, path: Path) -> None:
+    def mkdir(self, path: Path, mode: int = 0o777) -> None:
         """Make one folder; FileExistsError where anything stands there."""
-        path.mkdir()
+        with self.at(path) as (folder, name):
+            os.mkdir(name, mode, dir_fd=folder)
 
     def remove(self, path: Path) -> None:
         """Remove a file or link; one that is gone already is no error."""
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError), self.at(path) as (folder, name):
+            os.unlink(name, dir_fd=folder)
 
     def rmdir(self, path: Path) -> bool:
         """Remove a folder if it is empty; says whether it is gone."""
         try:
-            path.rmdir()
+            with self.at(path) as (folder, name):
+                os.rmdir(name, dir_fd=folder)
         except FileNotFoundError:
             return True
         except OSError as error:
@@ -125,13 +143,16 @@ class Primitives:
         return True
 
     def rmtree(self, path: Path) -> None:
-        """Remove a folder and all in it, following no link; one that is gone already is no error."""
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(path)
+        """Remove a folder and all in it, or whatever stands there; one that is gone already is no error."""
+        with contextlib.suppress(FileNotFoundError), self.at(path) as (folder, name):
+            if kind_of(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode) == "folder":
+                shutil.rmtree(name, dir_fd=folder)
+            else:
+                os.unlink(name, dir_fd=folder)
 
     def fsync_dir(self, path: Path) -> None:
         """Make the names in a folder durable."""
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             with _about(path):
                 os.fsync(fd)
@@ -145,7 +166,7 @@ class Primitives:
     def fsync_file(self, path: Path) -> None:
         """Make what is in a regular file durable; links and others are passed over."""
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = self.open(path)
         except OSError as error:
             if error.errno == errno.ELOOP:
                 return
@@ -156,22 +177,26 @@ class Primitives:
         finally:
             os.close(fd)
 
-    def copy_new(self, source: Path, target: Path, expected: Identity | None, *, sync: bool = True) -> Identity:
+    def copy_new(
+        self, source: Path, target: Path, expected: Identity | None, *, sync: bool = True, strangers: bool = False
+    ) -> Identity:
         """Copy a regular file to a new name with its mtime, sharing blocks where the file system can.
 
         A link is never followed. Raises :class:`NotRegularError`, and :class:`ChangedError` where the file is
         not ``expected`` or changed while it was read; :class:`UnreadableError` where reading it fails;
-        FileExistsError where the target stands.
+        FileExistsError where the target stands. What ``strangers`` gave and is private elsewhere cannot be read either.
         """
-        source_fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        source_fd = self.open(source)
         try:
             status = os.fstat(source_fd)
             before = Identity.of(status)
             if not stat.S_ISREG(status.st_mode):
                 raise NotRegularError(f"{source} is not a file")
+            if strangers and is_private_elsewhere(status):
+                raise UnreadableError(errno.EIO, HARD_LINK, str(source))
             if expected is not None and before != expected:
                 raise ChangedError(f"{source} changed since it was seen")
-            target_fd = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            target_fd = self.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             try:
                 with _about(target):
                     whole = self._copy_content(source, source_fd, target_fd, status.st_size)
@@ -194,7 +219,8 @@ class Primitives:
 
     def symlink(self, points_to: str, target: Path) -> None:
         """Make a link that says ``points_to``."""
-        target.symlink_to(points_to)
+        with self.at(target) as (folder, name):
+            os.symlink(points_to, name, dir_fd=folder)
 
 
 @contextlib.contextmanager
@@ -207,16 +233,20 @@ def _about(path: Path) -> Iterator[None]:
         raise
 
 
-@functools.cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+@contextlib.contextmanager
+def _between(source: Path, target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(source), str(target)
+        raise
 
 
-def _renameat2(source: Path, target: Path) -> None:
-    call = getattr(_libc(), "renameat2", None)
+def _renameat2(old: int, name: str, new: int, new_name: str) -> None:
+    call = getattr(libc(), "renameat2", None)
     if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    done = call(AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), ctypes.c_uint(RENAME_NOREPLACE))
+    done = call(old, os.fsencode(name), new, os.fsencode(new_name), ctypes.c_uint(RENAME_NOREPLACE))
     if done != 0:
         code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), str(source), None, str(target))
+        raise OSError(code, os.strerror(code))

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
-import os
 import re
 import secrets
 from collections.abc import Callable, Collection, Mapping
@@ -19,16 +17,18 @@ from pathlib import Path
 from nst_batch import names
 from nst_batch.characters import visible_lines
 from nst_batch.job import ERROR_NAME, LOSS_NAME, MANIFEST_NAME
-from nst_batch.spool.book import Claim, read_model
+from nst_batch.spool.book import Claim
 from nst_batch.spool.claim import Claimer
 from nst_batch.spool.control import consume
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import NEW_PREFIX, RUNNING_MARKER, Ended, Places
+from nst_batch.spool.own import DamagedError, read_model, read_note, read_own
 from nst_batch.spool.records import DONE_SUFFIX, PUBLISH_NAME, Done, JobRecord, Publish
 from nst_batch.spool.wanted import Ending
 
 INPUT_FOLDER = "input"
-_ASIDE = re.compile(r"\.[0-9a-f]{12}\.tmp")
+MAX_MARK_BYTES = 1000
+TORN = re.compile(r"\.[0-9a-f]{12}\.tmp")
 
 
 class Publisher:
@@ -81,27 +81,29 @@ class Publisher:
         return f"{NEW_PREFIX}{self.inbox_id}-"
 
     def owner(self, running: Path) -> tuple[str, str] | None:
-        """The inbox and the job whose running folder this is; None where it is nobody's or not there."""
+        """The inbox and the job whose running folder this is; None where it is nobody's or not there.
+
+        Others may write to the outbox: a mark is believed if the daemon's user has written it.
+        """
         try:
-            inbox_id, _, job_id = (running / RUNNING_MARKER).read_text().partition(" ")
-        except (OSError, UnicodeDecodeError):
+            text = (read_own(self._fs, running / RUNNING_MARKER, MAX_MARK_BYTES) or b"").decode()
+        except (DamagedError, UnicodeDecodeError):
             return None
-        return inbox_id, job_id
+        inbox_id, _, job_id = text.partition(" ")
+        return (inbox_id, job_id) if job_id else None
 
     def has(self, claim: Claim, job: JobRecord, made: Collection[str] = ()) -> bool:
         """Whether the job's running folder is there, is its own, and holds what was ``made``."""
         running = self._places.running / job.name
         is_its_own = self.owner(running) == (self.inbox_id, claim.record.job_id(job))
-        return is_its_own and all((running / name).is_file() for name in made)
+        return is_its_own and all(self._fs.kind(running / name) == "file" for name in made)
 
     def _is_anothers(self, running: Path, job_id: str) -> bool:
         """Whether a running folder belongs to another job; one without its mark is about to be published."""
         owner = self.owner(running)
         if owner is not None:
             return owner != (self.inbox_id, job_id)
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            return bool(json.loads((running / MANIFEST_NAME).read_bytes()).get("id", job_id) != job_id)
-        return False
+        return bool(read_note(self._fs, running / MANIFEST_NAME).get("id", job_id) != job_id)
 
     def _rename(self, claim: Claim, job: JobRecord) -> str:
         """Give a job the next free name, durably; returns it."""
@@ -145,13 +147,13 @@ class Publisher:
         """
         running = self.prepare(claim, job, keep=True)
         job = claim.by_index[job.index]  # it may go by another name from now on
-        for path in list(running.iterdir()):
-            if path.name in (LOSS_NAME, RUNNING_MARKER):
+        for name in self._fs.names(running):
+            if name == RUNNING_MARKER or (name == LOSS_NAME and self._fs.kind(running / name) == "file"):
                 continue
-            if path.is_dir() and not path.is_symlink():
-                self._fs.rmtree(path)
+            if self._fs.kind(running / name) == "folder":
+                self._fs.rmtree(running / name)
             else:
-                self._fs.remove(path)
+                self._fs.remove(running / name)
         self._fs.step("fail.stripped")
         self._fill_input(claim, job, running, images=True)
         text = f"{ending.code}: {ending.message}\n" + (f"{ending.advice}\n" if ending.advice else "")
@@ -216,11 +218,12 @@ class Publisher:
 
     def _copy_tree(self, source: Path, target: Path) -> None:
         self._fs.mkdir(target)
-        for path in source.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                self._copy_tree(path, target / path.name)
-            else:
-                self._fs.copy_file(path, target / path.name, sync=False)
+        for name in self._fs.names(source):
+            kind = self._fs.kind(source / name)
+            if kind == "folder":
+                self._copy_tree(source / name, target / name)
+            elif kind in ("file", "link"):
+                self._fs.copy_file(source / name, target / name, sync=False)
 
     def _settle(self, claim: Claim, job: JobRecord, ending: Ending, target: Path) -> Ended:
         folder = claim.job_folder(job)
@@ -258,16 +261,21 @@ class Publisher:
 
     def resume(self, claim: Claim, job: JobRecord) -> Ended | None:
         """Finish a publishing that was under way; None where none was."""
-        record = read_model(Publish, claim.job_folder(job) / PUBLISH_NAME)
+        where = claim.job_folder(job) / PUBLISH_NAME
+        try:
+            record = read_model(self._fs, Publish, where)
+        except DamagedError:
+            self._fs.rmtree(where)  # whether it was published cannot be told: better twice than lost
+            return None
         if record is None:
             return None
         target = self._places.outbox / record.target
         running = self._places.running / job.name
-        gone = not os.path.lexists(running) or self._is_anothers(running, claim.record.job_id(job))
+        gone = self._fs.kind(running) is None or self._is_anothers(running, claim.record.job_id(job))
         if record.via:
             # Copied beside the target: that copy gone means that it was renamed.
             via = self._places.outbox / record.via
-            if os.path.lexists(via):
+            if self._fs.kind(via) is not None:
                 self._fs.rmtree(via)
             else:
                 if not gone:
@@ -280,7 +288,7 @@ class Publisher:
             return self._settle(claim, job, record.ending, target)
         # Where the file system can only reserve a name, an empty folder may be left of it.
         with contextlib.suppress(OSError):
-            target.rmdir()
+            self._fs.rmdir(target)
         return self.go(claim, job, record.ending)
 
     # --- names ------------------------------------------------------------------------------------------
@@ -290,7 +298,7 @@ class Publisher:
 
     def _free_name(self, parent: Path, wanted: str) -> str:
         try:
-            taken = os.listdir(parent)  # noqa: PTH208 - names alone
+            taken = self._fs.names(parent)
         except FileNotFoundError:
             taken = []
         if parent == self._places.outbox:
@@ -302,18 +310,17 @@ class Publisher:
         folder = self._places.outbox
         for part in names.output_parts(output):
             path = folder / part
-            if os.path.lexists(path) and not path.is_dir():
-                path = folder / names.unique_name(part, lambda name, at=folder: _is_no_folder(at / name))  # type: ignore[misc]
+            if self._is_no_folder(path):
+                path = folder / names.unique_name(part, lambda name, at=folder: self._is_no_folder(at / name))  # type: ignore[misc]
             folder = path
         return folder
 
     def _sweep_aside(self, running: Path) -> None:
         """Remove what a killed writer left half-written."""
-        for folder, _folders, files in os.walk(running):
+        for folder, files in self._fs.walk(running):
             for name in files:
-                if _ASIDE.fullmatch(name):
-                    self._fs.remove(Path(folder, name))
+                if TORN.fullmatch(name):
+                    self._fs.remove(folder / name)
 
-
-def _is_no_folder(path: Path) -> bool:
-    return os.path.lexists(path) and not path.is_dir()
+    def _is_no_folder(self, path: Path) -> bool:
+        return self._fs.kind(path) not in (None, "folder")

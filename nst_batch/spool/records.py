@@ -10,17 +10,21 @@ claims/CLAIM/jobs/0001.done    that job has its end (Done as JSON); the folder g
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from nst_batch.job import JobInput, JobSpec
 from nst_batch.resolver import Role
 from nst_batch.settings import Settings
-from nst_batch.spool.primitives import Identity
+from nst_batch.spool.copying import UnreadableError
+from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.primitives import HARD_LINK, Identity, is_private_elsewhere
 from nst_batch.spool.wanted import Ending, EndState
 
 CLAIM_NAME = "claim.json"
@@ -38,6 +42,27 @@ DONE_SUFFIX = ".done"
 Kind = Literal["file", "link"]
 
 
+def _component(text: str) -> str:
+    if text in ("", ".", "..") or "/" in text or "\0" in text:
+        raise ValueError("must be one name")
+    return text
+
+
+def _relative(text: str) -> str:
+    for part in text.split("/"):
+        _component(part)
+    return text
+
+
+def _inside_or_root(text: str) -> str:
+    return _relative(text) if text else text
+
+
+Component = Annotated[str, AfterValidator(_component)]  # a record names nothing beyond the folder it speaks of
+Relative = Annotated[str, AfterValidator(_relative)]
+Count = Annotated[int, Field(ge=0)]
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -51,7 +76,17 @@ class SourceRecord(_Record):
     ino: int
     size: int
     mtime_ns: int
-    stored: str  # its copy, relative to the claim's folder
+    stored: Relative  # its copy, relative to the claim's folder
+
+    @model_validator(mode="after")
+    def _stays_inside(self) -> Self:
+        if not self.library:
+            _relative(self.path)
+        elif not self.path.startswith("/") or (not self.path.isprintable() and "\0" in self.path):
+            raise ValueError("a library's image has an absolute path")
+        if not self.stored.startswith(f"{INPUTS_FOLDER}/") or self.stored.count("/") != 1:
+            raise ValueError("a copy lies in the claim's own folder of inputs")
+        return self
 
     @property
     def identity(self) -> Identity:
@@ -68,7 +103,7 @@ class InputRecord(_Record):
     """One image of one job. ``name`` is the file's name in the result's input folder."""
 
     role: Role
-    name: str
+    name: Component
     ref: str  # as the sidecar has it
     weight: float
     source: int | None  # index into the claim's sources; None where it was missing
@@ -77,10 +112,10 @@ class InputRecord(_Record):
 class JobRecord(_Record):
     """One job of a claim."""
 
-    index: int  # from 1
-    name: str
-    title: str
-    output: str
+    index: Count  # from 1
+    name: Component
+    title: Component
+    output: Annotated[str, AfterValidator(_inside_or_root)]
     settings: Settings | None  # None where the sidecar could not be understood
     inputs: tuple[InputRecord, ...] = ()
     trouble: Ending | None = None  # known to fail before it was ever run
@@ -89,17 +124,26 @@ class JobRecord(_Record):
 class ClaimRecord(_Record):
     """The intent of a claim, all that is needed to finish or undo it."""
 
-    id: str
-    origin: str  # the sidecar's path relative to the inbox
+    id: Component
+    origin: Relative  # the sidecar's path relative to the inbox
     arrival_ns: int
     received_at: str
     after: Literal["archive", "keep", "delete"]
-    sidecar_name: str
+    sidecar_name: Component
     sidecar_digest: str
     sidecar: dict[str, Any]
     priority: int
     sources: tuple[SourceRecord, ...] = ()
     jobs: tuple[JobRecord, ...]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        used = {item.source for job in self.jobs for item in job.inputs if item.source is not None}
+        if not used <= set(range(len(self.sources))):
+            raise ValueError("a job has an image that the claim does not have")
+        if len({job.index for job in self.jobs}) != len(self.jobs) or not self.jobs:
+            raise ValueError("its jobs are not numbered one by one")
+        return self
 
     def job_id(self, job: JobRecord) -> str:
         """The id of one of its jobs."""
@@ -130,21 +174,22 @@ class ClaimRecord(_Record):
 class Publish(_Record):
     """Where a job's running folder is about to go; written durably before the rename that takes it there."""
 
-    target: str  # relative to the outbox
+    target: Relative  # below the outbox
     ending: Ending
-    via: str = ""  # where the target lies on another file system: the whole copy beside it, then renamed
+    # Where the target lies on another file system: the whole copy beside it, then renamed.
+    via: Annotated[str, AfterValidator(_inside_or_root)] = ""
 
 
 class Done(_Record):
     """What remains of a job that has its end."""
 
     state: EndState
-    target: str  # relative to the outbox
+    target: str = ""  # below the outbox
 
 
-def sidecar_digest(path: Path, limit: int) -> str:
+def sidecar_digest(fs: FileSystem, path: Path, limit: int) -> str:
     """What tells a sidecar from another one at the same place: by the bytes that are ever read of it."""
-    return digest_of(read_sidecar(path, limit))
+    return digest_of(read_sidecar(fs, path, limit))
 
 
 def digest_of(text: bytes) -> str:
@@ -152,13 +197,21 @@ def digest_of(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def read_sidecar(path: Path, limit: int) -> bytes:
-    """The first ``limit + 1`` bytes of a sidecar, so that one over the limit is seen to be; a link's own text."""
+def read_sidecar(fs: FileSystem, path: Path, limit: int) -> bytes:
+    """The first ``limit + 1`` bytes of a sidecar, so that one over the limit is seen to be; a link's own text.
+
+    UnreadableError where it is not a file by now, or one that somebody has elsewhere and that is not for all to see.
+    """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = fs.open(path)
     except OSError:
-        if path.is_symlink():
-            return os.fsencode(os.readlink(path))  # noqa: PTH115 - the text, not a Path of it
+        if fs.kind(path) == "link":
+            return os.fsencode(fs.readlink(path))
         raise
     with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableError(errno.EIO, "it is no file", str(path))
+        if is_private_elsewhere(status):
+            raise UnreadableError(errno.EIO, HARD_LINK, str(path))
         return file.read(limit + 1)

@@ -3,6 +3,7 @@
 | what lies there | what it means | what is done |
 |---|---|---|
 | a claim without its sidecar | killed before the commit point in, or after an undo | dropped |
+| a claim whose record or sidecar is damaged | a bad disk, or a hand that went wrong | set aside in ``damaged/`` |
 | a sidecar other than the one recorded | it was replaced in the last moment | put back |
 | a claim without ``copied`` | killed while copying | copying goes on (by the sweep) |
 | ``jobs/N.done`` and ``jobs/N`` | killed after settling | the folder goes |
@@ -18,8 +19,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from nst_batch import names
+from nst_batch.job import OUTCOME_NAME
 from nst_batch.spool import attempts as counts
 from nst_batch.spool.book import (
     Claim,
@@ -33,8 +36,9 @@ from nst_batch.spool.claim import Claimer
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import NEW_PREFIX, Ended, Places
 from nst_batch.spool.lock import is_held
+from nst_batch.spool.own import DamagedError, mend_claim, set_aside
 from nst_batch.spool.publish import Publisher
-from nst_batch.spool.records import SIDECAR_FOLDER, JobRecord
+from nst_batch.spool.records import CLAIM_NAME, DONE_SUFFIX, JOBS_FOLDER, SIDECAR_FOLDER, JobRecord
 from nst_batch.spool.trouble import keeps_one_place
 
 
@@ -62,33 +66,77 @@ class Recoverer:
         claims: list[Claim] = []
         ended: list[Ended] = []
         notes: list[str] = []
-        for folder in claim_folders(self._places):
-            claim = read_claim(folder)
-            if claim is None:
-                notes += self._drop_unreadable(folder)
-            elif not os.path.lexists(claim.sidecar):
-                self._fs.discard(folder, self._places.trash)
-            elif not claim.copied and not self._claimer.is_as_seen(claim):
-                self._claimer.undo(claim)
-            elif not self._finish_move(claim):
-                self._fs.discard(folder, self._places.trash)  # it may not leave its place: it is no claim
-            else:
-                ended += self._recover_jobs(claim, in_hand)
-                claims.append(claim)
+        for folder in claim_folders(self._fs, self._places):
+            try:
+                mend_claim(self._fs, folder)
+                claim = read_claim(self._fs, folder)
+                if claim is None:
+                    notes += self._without_record(folder)
+                elif not self._stands(claim):
+                    pass
+                elif not self._finish_move(claim):
+                    self._fs.discard(folder, self._places.trash)  # it may not leave its place: it is no claim
+                else:
+                    ended += self._recover_jobs(claim, in_hand)
+                    claims.append(claim)
+            except DamagedError as error:
+                notes += self._set_aside(folder, str(error))
             self._fs.step("recover.claim")
         notes += self._clear_running(claims)
         return claims, Recovery(tuple(ended), tuple(notes))
 
-    def _drop_unreadable(self, folder: os.PathLike[str]) -> list[str]:
-        """A claim without a readable intent: whatever sidecar it holds goes back into the inbox."""
-        path = self._places.claims / os.path.basename(folder)  # noqa: PTH119 - a name
-        kept = path / SIDECAR_FOLDER
-        notes = []
-        for name in sorted(os.listdir(kept)) if kept.is_dir() else []:  # noqa: PTH208 - names alone
-            back = self._claimer.put_back(kept / name, name)
-            notes.append(f"the claim {path.name} has no readable record; its sidecar is back as {back.name}")
-        self._fs.discard(path, self._places.trash)
-        return notes
+    def _stands(self, claim: Claim) -> bool:
+        """Whether a claim is one to go on with; dropped or undone where not. DamagedError."""
+        kind = self._fs.kind(claim.sidecar)
+        if kind is None and not claim.copied:
+            self._fs.discard(claim.folder, self._places.trash)
+            return False
+        if kind not in ("file", "link"):
+            raise DamagedError(f"its sidecar, {claim.record.sidecar_name}, is gone")
+        if kind == "file" and not self._fs.may(claim.sidecar, os.R_OK):
+            raise DamagedError(f"its sidecar, {claim.record.sidecar_name}, may not be read any more")
+        if not claim.copied and not self._claimer.is_as_seen(claim):
+            self._claimer.undo(claim)
+            return False
+        self._drop_damaged_copies(claim)
+        return True
+
+    def _drop_damaged_copies(self, claim: Claim) -> None:
+        """A copy that is none is made again, as one that the disk could not read."""
+        for index, source in enumerate(claim.record.sources):
+            copy = claim.folder / source.stored
+            kind = self._fs.kind(copy)
+            if kind is None or (kind == source.kind and (kind == "link" or self._fs.may(copy, os.R_OK))):
+                continue
+            self._fs.rmtree(copy)
+            if claim.copied:
+                claim.unread.add(index)
+
+    def _without_record(self, folder: Path) -> list[str]:
+        """A claim killed before its intent was written holds no sidecar; one that does has lost its record."""
+        if self._sidecars(folder):
+            return self._set_aside(folder, f"{CLAIM_NAME} is gone")
+        self._fs.discard(folder, self._places.trash)
+        return []
+
+    def _sidecars(self, folder: Path) -> list[str]:
+        kept = folder / SIDECAR_FOLDER
+        if self._fs.kind(kept) != "folder":
+            return []
+        return [name for name in self._fs.names(kept) if self._fs.kind(kept / name) in ("file", "link")]
+
+    def _set_aside(self, folder: Path, why: str) -> list[str]:
+        """A claim that cannot be gone on with: its sidecar goes back into the inbox, unless some of it is done."""
+        backs = []
+        if not any(name.endswith(DONE_SUFFIX) for name in self._names(folder / JOBS_FOLDER)):
+            for name in self._sidecars(folder):
+                backs.append(self._claimer.put_back(folder / SIDECAR_FOLDER / name, name).name)
+        aside = set_aside(self._fs, self._places, folder)
+        then = f"; its sidecar is back as {', '.join(backs)}" if backs else "; put its sidecar into the inbox again"
+        return [f"the claim {folder.name} is damaged ({why}) and now lies in {aside}{then}"]
+
+    def _names(self, folder: Path) -> list[str]:
+        return self._fs.names(folder) if self._fs.kind(folder) == "folder" else []
 
     def _finish_move(self, claim: Claim) -> bool:
         """A sidecar that was copied in from another file system may still lie where it was; whether it has left."""
@@ -96,7 +144,7 @@ class Recoverer:
             return True
         origin = self._places.inbox / claim.record.origin
         try:
-            there, here = origin.lstat(), claim.sidecar.lstat()
+            there, here = self._fs.lstat(origin), self._fs.lstat(claim.sidecar)
         except (FileNotFoundError, NotADirectoryError):
             return True
         same = (there.st_size, there.st_mtime_ns) == (here.st_size, here.st_mtime_ns)
@@ -146,8 +194,8 @@ class Recoverer:
             return end
         attempts = claim.attempts.get(job.index)
         folder = claim.job_folder(job)
-        if attempts is not None and attempts.given and not (folder / "outcome.json").exists():
-            taken_back, _verdict = counts.interrupted(attempts, checkpoint_stamp(folder))
+        if attempts is not None and attempts.given and self._fs.kind(folder / OUTCOME_NAME) is None:
+            taken_back, _verdict = counts.interrupted(attempts, checkpoint_stamp(self._fs, folder))
             write_attempts(self._fs, claim, job, taken_back)
             self._fs.step("recover.taken_back")
         return None
@@ -157,7 +205,7 @@ class Recoverer:
         live = {names.fold(job.name) for claim in claims for job in claim.live()}
         notes = []
         try:
-            found = sorted(os.listdir(self._places.running))  # noqa: PTH208 - names alone
+            found = self._fs.names(self._places.running)
         except FileNotFoundError:
             return []
         for name in found:

@@ -1,37 +1,51 @@
 """``retry``: a failed job goes back into the inbox, as a pair of its own in ``inbox/retry-JOB/``.
 
-The pair is put together aside, the failed folder notes durably where, then one rename puts it into the inbox
-and the failed folder goes away. Killed anywhere, the same command or the next start of the daemon finishes:
-a note whose folder aside is gone means that the pair is in the inbox already. Another inbox that shares the outbox
-leaves it alone.
+The pair is put together aside, in the daemon's own folder, where it is noted durably which failed folder it stands
+for; then one rename puts it into the inbox and the failed folder goes away. Killed anywhere, the same command or the
+next start of the daemon finishes: a note whose folder aside is gone means that the pair is in the inbox already.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
+import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict
 
 from nst_batch import names
 from nst_batch.errors import NotNowError, UsageError
 from nst_batch.job import MANIFEST_NAME
 from nst_batch.settings import WORDS
 from nst_batch.sidecar import ALIASES
+from nst_batch.spool.attach import read_marker
 from nst_batch.spool.clear import RETRY_PREFIX
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Places
 from nst_batch.spool.lock import try_lock
-from nst_batch.spool.publish import INPUT_FOLDER
-from nst_batch.spool.records import JobRecord
+from nst_batch.spool.own import DamagedError, read_model, read_note, read_own
+from nst_batch.spool.publish import INPUT_FOLDER, MAX_MARK_BYTES, TORN
+from nst_batch.spool.records import Component, JobRecord
 from nst_batch.yamlmarks import scalar
 
-NOTE_NAME = ".retry"
+NOTE_SUFFIX = ".json"
+OLD_NOTE_NAME = ".retry"  # of versions that noted it in the failed folder: "ASIDE INBOX-ID"
 LOCK_NAME = "retry.lock"
+_ASIDE = re.compile(r"[0-9a-f]{12}")
+
+
+class Note(BaseModel):
+    """A pair that lies put together in ``.nst_batch/retry/ASIDE``, and the failed folder that it stands for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    failed: Component
+    ino: int  # another failed job may have the name by now
 
 
 def retry_job(fs: FileSystem, places: Places, name: str) -> Path:
@@ -39,20 +53,21 @@ def retry_job(fs: FileSystem, places: Places, name: str) -> Path:
 
     UsageError where no failed job has that name, NotNowError while another retry is under way.
     """
-    fs.make_folder(places.own)
-    lock = try_lock(places.own / LOCK_NAME)
+    fs.make_one_folder(places.retries)
+    lock = try_lock(fs, places.own / LOCK_NAME)
     if lock is None:
         raise NotNowError("retry_under_way", "another retry is under way", "try again in a moment")
     try:
         _finish_all(fs, places)
-        folder = find_failed(places, name)
+        folder = find_failed(fs, places, name)
         if folder is None:
             raise UsageError("no_such_job", f"no failed job is called {name}", "nst-batch status shows the failed jobs")
-        aside = secrets.token_hex(6)
-        _put_together(fs, folder, places.retries / aside)
-        fs.write_durable(folder / NOTE_NAME, f"{aside} {_inbox_id(places)}".encode())
+        aside = places.retries / secrets.token_hex(6)
+        _put_together(fs, folder, aside)
+        note = Note(failed=folder.name, ino=fs.lstat(folder).st_ino)
+        fs.write_durable(aside.with_name(aside.name + NOTE_SUFFIX), note.model_dump_json().encode())
         fs.step("retry.noted")
-        target = _carry_out(fs, places, folder)
+        target = _carry_out(fs, places, aside, note)
         assert target is not None
         return target
     finally:
@@ -61,8 +76,7 @@ def retry_job(fs: FileSystem, places: Places, name: str) -> Path:
 
 def finish_retries(fs: FileSystem, places: Places) -> None:
     """At start: finish what a killed retry began; one that is alive is left to itself."""
-    fs.make_folder(places.own)
-    lock = try_lock(places.own / LOCK_NAME)
+    lock = try_lock(fs, places.own / LOCK_NAME)
     if lock is None:
         return
     try:
@@ -71,77 +85,99 @@ def finish_retries(fs: FileSystem, places: Places) -> None:
         lock.release()
 
 
-def failed_names(places: Places) -> tuple[str, ...]:
+def failed_names(fs: FileSystem, places: Places) -> tuple[str, ...]:
     """The JOB names of failed jobs; one on its way back is none any more."""
     try:
-        found = os.listdir(places.failed)  # noqa: PTH208 - names alone
-    except FileNotFoundError:
+        found = fs.names(places.failed)
+    except (FileNotFoundError, NotADirectoryError):
         return ()
-    return tuple(name for name in found if not (places.failed / name / NOTE_NAME).exists())
+    leaving = {note.failed for _aside, note in _notes(fs, places)}
+    return tuple(name for name in found if name not in leaving)
 
 
-def find_failed(places: Places, name: str) -> Path | None:
+def find_failed(fs: FileSystem, places: Places, name: str) -> Path | None:
     """The folder of a failed job, by its JOB name or its id, case ignored."""
     wanted = names.fold(name)
-    folders = [places.failed / other for other in sorted(failed_names(places))]
+    folders = [places.failed / other for other in failed_names(fs, places)]
+    folders = [folder for folder in folders if fs.kind(folder) == "folder"]
     for folder in folders:
         if names.fold(folder.name) == wanted:
             return folder
     for folder in folders:
-        if names.fold(str(_manifest(folder).get("id"))) == wanted:
+        if names.fold(str(_manifest(fs, folder).get("id"))) == wanted:
             return folder
     return None
 
 
-def _finish_all(fs: FileSystem, places: Places) -> None:
+def _notes(fs: FileSystem, places: Places) -> Iterator[tuple[Path, Note]]:
+    """The pairs on their way back, whether they lie aside still or not."""
     try:
-        found = sorted(os.listdir(places.failed))  # noqa: PTH208 - names alone
-    except FileNotFoundError:
-        found = []
+        found = [name for name in fs.names(places.retries) if name.endswith(NOTE_SUFFIX)]
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return  # from outside, who is not the daemon's user may not look
     for name in found:
-        note = places.failed / name / NOTE_NAME
-        if note.exists():
-            if _noted(note)[1] in ("", _inbox_id(places)):
-                _carry_out(fs, places, places.failed / name)
-        else:
-            for torn in (places.failed / name).glob(".*.tmp"):  # a note whose writing was cut short
-                fs.remove(torn)
+        with contextlib.suppress(DamagedError):
+            note = read_model(fs, Note, places.retries / name)
+            if note is not None:
+                yield places.retries / name.removesuffix(NOTE_SUFFIX), note
+
+
+def _finish_all(fs: FileSystem, places: Places) -> None:
+    _take_over_old_notes(fs, places)
+    for aside, note in list(_notes(fs, places)):
+        _carry_out(fs, places, aside, note)
+    for name in failed_names(fs, places):
+        folder = places.failed / name
+        for torn in fs.names(folder) if fs.kind(folder) == "folder" else ():
+            if TORN.fullmatch(torn):  # of an older version, whose writing of a note was cut short
+                fs.remove(folder / torn)
     fs.empty(places.retries)
 
 
+def _take_over_old_notes(fs: FileSystem, places: Places) -> None:
+    """What an older version noted in the failed folder itself is believed if the daemon's user has written it."""
+    for name in failed_names(fs, places):
+        try:
+            text = (read_own(fs, places.failed / name / OLD_NOTE_NAME, MAX_MARK_BYTES) or b"").decode()
+        except (DamagedError, UnicodeDecodeError):
+            continue
+        aside, _, inbox_id = text.partition(" ")
+        if _ASIDE.fullmatch(aside) and inbox_id in ("", read_marker(fs, places)):
+            note = Note(failed=name, ino=fs.lstat(places.failed / name).st_ino)
+            fs.write_durable(places.retries / (aside + NOTE_SUFFIX), note.model_dump_json().encode())
+
+
 def _put_together(fs: FileSystem, folder: Path, aside: Path) -> None:
-    fs.make_folder(aside)
+    fs.mkdir(aside)
     given = folder / INPUT_FOLDER
-    manifest = _manifest(folder)
-    for path in sorted(given.iterdir()) if given.is_dir() else []:
-        if manifest.get("sidecar") and names.is_sidecar(path.name) and not path.is_symlink():
-            there = {other.name for other in given.iterdir()}
-            fs.write_new(aside / path.name, rewritten(manifest, there))
-        else:
-            fs.copy_file(path, aside / path.name)
+    manifest = _manifest(fs, folder)
+    there = fs.names(given) if fs.kind(given) == "folder" else []
+    for name in there:
+        kind = fs.kind(given / name)
+        text = _rewritten(manifest, set(there)) if names.is_sidecar(name) and kind == "file" else None
+        if text is not None:
+            fs.write_new(aside / name, text)
+        elif kind in ("file", "link"):
+            fs.copy_file(given / name, aside / name, strangers=True)
     fs.fsync_tree(aside)
     fs.fsync_dir(aside.parent)
     fs.step("retry.built")
 
 
-def _noted(note: Path) -> tuple[str, str]:
-    """Where the pair lies aside, and in which inbox: another one may share the outbox."""
-    aside, _, inbox_id = note.read_text().partition(" ")
-    return aside, inbox_id
+def _rewritten(manifest: dict[str, Any], there: set[str]) -> bytes | None:
+    """The sidecar of the one job; None where job.json, which others may write, does not tell."""
+    if not manifest.get("sidecar"):
+        return None
+    try:
+        return rewritten(manifest, there)
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError, yaml.YAMLError):
+        return None
 
 
-def _inbox_id(places: Places) -> str:
-    with contextlib.suppress(OSError):
-        return places.marker.read_text()
-    return ""
-
-
-def _carry_out(fs: FileSystem, places: Places, folder: Path) -> Path | None:
-    aside = places.retries / _noted(folder / NOTE_NAME)[0]
+def _carry_out(fs: FileSystem, places: Places, aside: Path, note: Note) -> Path | None:
     target = None
-    while os.path.lexists(aside):
-        there = os.listdir(places.inbox)  # noqa: PTH208 - names alone
-        target = places.inbox / names.unique_name(RETRY_PREFIX + folder.name, there)
+    while fs.kind(aside) == "folder":
+        target = places.inbox / names.unique_name(RETRY_PREFIX + note.failed, fs.names(places.inbox))
         try:
             fs.rename_noreplace(aside, target)
         except FileExistsError:
@@ -149,17 +185,17 @@ def _carry_out(fs: FileSystem, places: Places, folder: Path) -> Path | None:
         fs.fsync_dir(places.inbox)
         fs.fsync_dir(places.retries)
         fs.step("retry.moved")
-    fs.discard(folder, places.out_trash)
+    folder = places.failed / note.failed
+    if fs.kind(folder) == "folder" and fs.lstat(folder).st_ino == note.ino:
+        fs.discard(folder, places.out_trash)
     fs.step("retry.removed")
+    fs.remove(aside.with_name(aside.name + NOTE_SUFFIX))
+    fs.fsync_dir(places.retries)
     return target
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        data = json.loads((folder / MANIFEST_NAME).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
+def _manifest(fs: FileSystem, folder: Path) -> dict[str, Any]:
+    return read_note(fs, folder / MANIFEST_NAME)
 
 
 def rewritten(manifest: dict[str, Any], there: set[str]) -> bytes:

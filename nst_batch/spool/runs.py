@@ -10,7 +10,7 @@ from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import HandOut, Places
 from nst_batch.spool.ledger import Ledger
 from nst_batch.spool.publish import Publisher
-from nst_batch.spool.records import JobRecord
+from nst_batch.spool.records import CHECKPOINT_PREFIX, JobRecord
 from nst_batch.spool.trouble import SpoolBlocked
 from nst_batch.spool.wanted import Moment
 
@@ -31,10 +31,10 @@ class Runs:
         """
         claim, record = self._ledger.find(job_id)
         folder = claim.job_folder(record)
-        stamp = checkpoint_stamp(folder)
+        stamp = checkpoint_stamp(self._fs, folder)
         attempts = counts.given(claim.attempts.get(record.index, Attempts()), stamp)
         self._fs.make_folder(folder)
-        self._fs.remove(folder / OUTCOME_NAME)
+        self._fs.rmtree(folder / OUTCOME_NAME)
         running = self._publisher.prepare(claim, record, keep=bool(stamp))
         claim, record = self._ledger.find(job_id)  # it may go by another name from now on
         spec = claim.specs[record.index]
@@ -44,19 +44,19 @@ class Runs:
         write_attempts(self._fs, claim, record, attempts)
         self._ledger.given(claim, record)
         self._fs.step("handout.counted")
-        job = job_view(claim, record, self._places)
+        job = job_view(self._fs, claim, record, self._places)
         return HandOut(job, folder, running, attempts.runs, bool(stamp), attempts.is_last_for_memory)
 
     def put_back(self, job_id: str) -> Verdict:
         """The run is taken back: the daemon is stopping, the worker has ended."""
         claim, record = self._ledger.find(job_id)
         folder = claim.job_folder(record)
-        if (folder / OUTCOME_NAME).exists():
+        if self._fs.kind(folder / OUTCOME_NAME) is not None:
             # It finished in the last moment: the next start settles it.
             self._ledger.returned(claim, record)
             return Verdict(retry_at=0.0)
         before = claim.attempts.get(record.index, Attempts())
-        after, verdict = counts.interrupted(before, checkpoint_stamp(folder))
+        after, verdict = counts.interrupted(before, checkpoint_stamp(self._fs, folder))
         write_attempts(self._fs, claim, record, after)
         self._ledger.returned(claim, record)
         return verdict
@@ -64,7 +64,7 @@ class Runs:
     def take_back(self, job_id: str) -> None:
         """The run counts for nothing, neither as an attempt nor as an interruption."""
         claim, record = self._ledger.find(job_id)
-        if not (claim.job_folder(record) / OUTCOME_NAME).exists():
+        if not self._fs.kind(claim.job_folder(record) / OUTCOME_NAME) is not None:
             before = claim.attempts.get(record.index, Attempts())
             write_attempts(self._fs, claim, record, counts.taken_back(before))
         self._ledger.returned(claim, record)
@@ -77,18 +77,19 @@ class Runs:
         if death.cut is not None and not before.looked_again:
             after, verdict = counts.cut_short(before, _copy_of(claim, record, death.cut), limits, at.wall)
         else:
-            after, verdict = counts.died(before, death, checkpoint_stamp(folder), limits, at.wall)
+            after, verdict = counts.died(before, death, checkpoint_stamp(self._fs, folder), limits, at.wall)
         write_attempts(self._fs, claim, record, after)
         self._fs.step("died.counted")
-        self._fs.remove(folder / OUTCOME_NAME)
+        self._fs.rmtree(folder / OUTCOME_NAME)
         self._ledger.returned(claim, record)
         return verdict
 
     def begin_anew(self, claim: Claim, record: JobRecord) -> None:
         """Forget every run of a job of which something has gone that was to be published; raises SpoolBlocked."""
         folder = claim.job_folder(record)
-        for path in (folder / OUTCOME_NAME, *sorted(folder.glob("checkpoint*"))):
-            self._fs.remove(path)
+        for name in self._fs.names(folder):
+            if name == OUTCOME_NAME or name.startswith(CHECKPOINT_PREFIX):
+                self._fs.rmtree(folder / name)
         write_attempts(self._fs, claim, record, Attempts())
         self._ledger.returned(claim, record)
         raise SpoolBlocked(

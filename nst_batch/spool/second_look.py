@@ -80,7 +80,7 @@ class SecondLook:
     def _count(
         self, claim: Claim, job: JobRecord, attempts: Attempts, death: Death, limits: JobLimits, at: Moment
     ) -> None:
-        stamp = checkpoint_stamp(claim.job_folder(job))
+        stamp = checkpoint_stamp(self._fs, claim.job_folder(job))
         after, verdict = counts.died(counts.given(attempts, stamp), death, stamp, limits, at.wall)
         write_attempts(self._fs, claim, job, after)
         self._fs.step("second_look.counted")

@@ -23,13 +23,14 @@ from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Ended, HandOut, Job, ManifestWriter, Places
 from nst_batch.spool.ledger import Ledger
 from nst_batch.spool.lock import INBOX_TAKEN
-from nst_batch.spool.primitives import Content
+from nst_batch.spool.own import DamagedError, read_own
+from nst_batch.spool.primitives import ChangedError, Content, NotRegularError
 from nst_batch.spool.publish import Publisher
 from nst_batch.spool.recover import Recoverer, Recovery
 from nst_batch.spool.retry import finish_retries, with_inputs
 from nst_batch.spool.runs import Runs
 from nst_batch.spool.sweep import Sweep, job_limits
-from nst_batch.spool.trouble import InboxLost, pause_for
+from nst_batch.spool.trouble import InboxLost, SpoolBlocked, pause_for
 from nst_batch.spool.turn import Turn
 from nst_batch.spool.view import View
 from nst_batch.spool.wanted import Ending, Moment
@@ -43,6 +44,7 @@ class Spool:
         self._manifest = manifest
         self._fs = fs or FileSystem()
         self._places = Places(config.inbox, config.outbox)
+        self._fs.keep_beneath(config.inbox, config.outbox, *config.library)
         self._attachment = Attachment(self._fs, self._places)
         limit = int(config.limits.max_sidecar_kb * 1024)
         self._claimer = Claimer(self._fs, self._places, limit)
@@ -50,7 +52,7 @@ class Spool:
         self._clearer = Clearer(self._fs, self._places, self._claimer)
         self._recoverer = Recoverer(self._fs, self._places, self._claimer, self._publisher)
         self._desk = Desk(config, self._fs, self._places)
-        self._ledger = Ledger(self._places, self._recoverer)
+        self._ledger = Ledger(self._fs, self._places, self._recoverer)
         self._publisher.taken = self._ledger.taken
         self._publisher.controls = self._desk.control_names
         self._publisher.say = self._clearer.say = self._desk.say_once
@@ -100,6 +102,7 @@ class Spool:
         """Another config, for what is claimed from now on; the folders stay as they are."""
         folders = {"inbox": self._places.inbox, "outbox": self._places.outbox}
         self._config = config.model_copy(update=folders)
+        self._fs.keep_beneath(*config.library)
         self._desk.reconfigure(self._config)
 
     def recover(self, at: Moment) -> Recovery:
@@ -141,7 +144,7 @@ class Spool:
     def job(self, job_id: str) -> Job:
         """One live job as it stands now; InboxLost where its claim is gone."""
         claim, job = self._ledger.find(job_id)
-        return job_view(claim, job, self._places)
+        return job_view(self._fs, claim, job, self._places)
 
     def room(self) -> str | None:
         """Why no job may start for want of disk space; None where there is enough."""
@@ -196,9 +199,12 @@ class Spool:
             self._runs.take_back(job.id)
 
     def outcome(self, job: Job) -> bytes:
-        """What the job's worker has left."""
+        """What the job's worker has left; nothing where that cannot be read."""
         with self._held():
-            return (job.folder / OUTCOME_NAME).read_bytes()
+            try:
+                return read_own(self._fs, job.folder / OUTCOME_NAME) or b""
+            except DamagedError:
+                return b""
 
     def died(self, job: Job, death: Death, at: Moment) -> Verdict:
         """A run ended without a result: when it is tried again, or the ending to :meth:`fail` it with."""
@@ -271,11 +277,17 @@ class Spool:
             raise InboxLost("inbox_lost", reason, "mount it or bring it back; the queue goes on by itself")
         try:
             if self._ledger.stale:
+                self._attachment.mend()
                 self._take_over(self._ledger.read())
             yield
         except OSError as error:
             self._ledger.stale = True
             raise pause_for(error) from error
+        except (ChangedError, DamagedError, NotRegularError) as error:
+            self._ledger.stale = True
+            raise SpoolBlocked(
+                "own_file_damaged", str(error), "nothing is to be done: its claim is set aside"
+            ) from error
 
     def _take_over(self, recovery: Recovery) -> None:
         """Have what came of reading the folders told."""

@@ -89,7 +89,7 @@ class Sweep:
         """Fail what is known to fail of a new claim; one that is done with at once, and took no image, goes away."""
         for record in list(claim.live()):
             if record.trouble is not None:
-                job = job_view(claim, record, self._places)
+                job = job_view(self._fs, claim, record, self._places)
                 self._ledger.ended(self._fail(job, record.trouble, {}))
                 if turn.over:
                     break
@@ -104,7 +104,7 @@ class Sweep:
         """Claim a pair; None where it has changed in the last moment, or may not be moved."""
         self._desk.forget(pair.sidecar)
         try:
-            record = record_of(pair, self._desk.entries, config.after, config.limits.max_file_mb)
+            record = record_of(self._fs, pair, self._desk.entries, config.after, config.limits.max_file_mb)
             claim = self._claimer.commit(record)
             self._ledger.claims[claim.record.id] = claim
             self._claimer.copy_inputs(claim, turn)
@@ -137,7 +137,7 @@ class Sweep:
             record = next((job for job in claim.record.jobs if names.fold(job.name) == wanted), None)
             if record is None:
                 return
-            job = job_view(claim, record, self._places)
+            job = job_view(self._fs, claim, record, self._places)
         self._ledger.ended(self._fail(job, Ending.cancelled(), {}))
 
     def clear(self, at: Moment, turn: Turn) -> None:

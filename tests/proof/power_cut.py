@@ -149,8 +149,10 @@ class Recorder(FileSystem):
         if sync:
             self.recording.events.append(SyncFile(node))
 
-    def copy_new(self, source: Path, target: Path, expected: Identity | None, *, sync: bool = True) -> Identity:
-        identity = super().copy_new(source, target, expected, sync=sync)
+    def copy_new(
+        self, source: Path, target: Path, expected: Identity | None, *, sync: bool = True, strangers: bool = False
+    ) -> Identity:
+        identity = super().copy_new(source, target, expected, sync=sync, strangers=strangers)
         node = self._made(target)
         if sync:
             self.recording.events.append(SyncFile(node))
@@ -160,8 +162,8 @@ class Recorder(FileSystem):
         super().symlink(points_to, target)
         self._made(target)
 
-    def mkdir(self, path: Path) -> None:
-        super().mkdir(path)
+    def mkdir(self, path: Path, mode: int = 0o777) -> None:
+        super().mkdir(path, mode)
         self._made(path)
 
     def rename(self, source: Path, target: Path) -> None:

@@ -174,13 +174,19 @@ def title_of(folder: Path) -> str:
     return str(json.loads((folder / "job.json").read_bytes())["title"])
 
 
+def is_on_its_way_back(world: World, failed: Path) -> bool:
+    """Whether a retry has noted the folder: its pair is in the inbox, or about to be."""
+    notes = (world.inbox / ".nst_batch/retry").glob("*.json")
+    return any(json.loads(note.read_bytes())["failed"] == failed.name for note in notes)
+
+
 def check_visible(world: PowerWorld, *, started: bool = True) -> None:
     """Whatever stands outside of running/ is whole, whether or not a daemon has started since the power cut.
 
     What a torn retry leaves in a failed folder under a hidden name is swept away by the next start.
     """
     for folder in (*_result_folders(world), *world.failed().values()):
-        if not (folder / ".retry").exists():
+        if not is_on_its_way_back(world, folder):
             check_whole(world.plan, folder, torn=not started and folder.parent.name == "failed")
 
 
@@ -236,7 +242,7 @@ def places(world: PowerWorld) -> Counter[str]:
             continue
         found.update(_retried_titles(world.inbox / path) if "/" in path else world.plan.titles[path])
     folders = [*world.finished().values()]
-    folders += [path for path in world.failed().values() if not (path / ".retry").exists()]
+    folders += [path for path in world.failed().values() if not is_on_its_way_back(world, path)]
     found.update(title_of(folder) for folder in folders)
     return found
 

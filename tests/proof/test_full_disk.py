@@ -14,7 +14,7 @@ from full_disk import VARIABLE, MoodyDisk
 from kill_house import KillHouse, wait_until
 
 from nst_batch.config import load_config
-from nst_batch.spool import obstacle
+from nst_batch.spool import FileSystem, obstacle
 from nst_batch.spool.lock import is_held, try_lock
 
 SECONDS = 60.0
@@ -124,7 +124,7 @@ def test_what_keeps_the_daemon_from_working_is_seen_from_outside(disk: Disk, cod
 
 def test_a_lock_can_be_asked_for_by_whoever_may_only_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another user, or anybody once the disk has become read-only."""
-    lock = try_lock(tmp_path / "lock")
+    lock = try_lock(FileSystem(), tmp_path / "lock")
     assert lock is not None
     really_open = os.open
 

@@ -23,11 +23,11 @@ class Copies(FileSystem):
 
     def __init__(self) -> None:
         super().__init__()
-        self.names: list[str] = []
+        self.copied: list[str] = []
 
-    def copy_new(self, source: Path, target: Path, expected: Identity | None, *, sync: bool = True) -> Identity:
-        self.names.append(source.name)
-        return super().copy_new(source, target, expected, sync=sync)
+    def copy_new(self, source: Path, target: Path, expected: Identity | None, **kind: bool) -> Identity:
+        self.copied.append(source.name)
+        return super().copy_new(source, target, expected, **kind)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_an_image_over_the_limit_is_refused_by_its_size(world: World, where: str
         "other-large": "image_file_too_large",
     }
     world.check_books(set(world.counted()))
-    assert "large.jpg" not in copies.names
+    assert "large.jpg" not in copies.copied
     assert world.inbox_files() == ({"large.jpg"} if where == "inbox" else set())
     failed = world.failed()["small-large"]
     assert {path.name for path in (failed / "input").iterdir()} == {"g.yaml", "small.jpg"}

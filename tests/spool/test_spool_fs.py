@@ -23,7 +23,7 @@ def renaming(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """Renaming without replacing as each kind of file system allows it."""
     if request.param != "renameat2":
 
-        def missing(source: Path, target: Path) -> None:
+        def missing(*args: object) -> None:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
         monkeypatch.setattr(module, "_renameat2", missing)
@@ -146,7 +146,7 @@ def test_a_link_is_copied_as_a_link(files: FileSystem, tmp_path: Path) -> None:
 def test_moving_across_file_systems(files: FileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a rename cannot, a copy is made durable before the original goes; an existing target is refused."""
 
-    def elsewhere(source: Path, target: Path) -> None:
+    def elsewhere(*args: object) -> None:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
     monkeypatch.setattr(module, "_renameat2", elsewhere)

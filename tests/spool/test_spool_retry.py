@@ -13,7 +13,7 @@ from spool_world import World
 from nst_batch.errors import NotNowError, UsageError
 from nst_batch.names import normal, title_fault
 from nst_batch.sidecar import parse_sidecar
-from nst_batch.spool import look_from_outside, read_claims, retry_job
+from nst_batch.spool import FileSystem, look_from_outside, read_claims, retry_job
 from nst_batch.spool.lock import try_lock
 from nst_batch.spool.retry import rewritten
 
@@ -105,7 +105,7 @@ def test_retry_says_what_it_cannot(world: World) -> None:
     """No such job is a usage error; a retry under way is not now."""
     with pytest.raises(UsageError, match="nobody"):
         retry_job(world.config, "nobody")
-    lock = try_lock(world.inbox / ".nst_batch/retry.lock")
+    lock = try_lock(FileSystem(), world.inbox / ".nst_batch/retry.lock")
     assert lock is not None
     with pytest.raises(NotNowError, match="under way"):
         retry_job(world.config, "nobody")

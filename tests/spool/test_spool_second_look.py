@@ -212,11 +212,11 @@ class BadSector(FileSystem):
         self.repaired = False
         self.tries = 0
 
-    def copy_new(self, source: Path, target: Path, expected: Identity | None, *, sync: bool = True) -> Identity:
+    def copy_new(self, source: Path, target: Path, expected: Identity | None, **kind: bool) -> Identity:
         if source.name.startswith("bad") and not self.repaired:
             self.tries += 1
             raise UnreadableError(self.code, os.strerror(self.code), str(source))
-        return super().copy_new(source, target, expected, sync=sync)
+        return super().copy_new(source, target, expected, **kind)
 
 
 @pytest.fixture

@@ -178,7 +178,7 @@ def test_an_orphaned_worker_is_waited_for(world: World) -> None:
     world.settle()
     handout = world.hand_out_next()
     assert handout is not None
-    lock = held(try_lock(handout.folder / "lock"))
+    lock = held(try_lock(FileSystem(), handout.folder / "lock"))
     world.start()
     assert world.spool.job(handout.job.id).orphaned
     world.look()

@@ -192,7 +192,7 @@ def test_naming_many_jobs_of_one_title_takes_a_few_looks_each(monkeypatch: pytes
 
 def test_a_folder_is_listed_again_only_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """failed/ may hold thousands, and is asked about at every look."""
-    listing = FolderNames(tmp_path / "failed")
+    listing = FolderNames(FileSystem(), tmp_path / "failed")
     assert listing.names() == frozenset()
     (tmp_path / "failed/Dusk").mkdir(parents=True)
     os.utime(tmp_path / "failed", ns=(1, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from spool_world import World
 
-from nst_batch.spool import Ending
+from nst_batch.spool import Ending, FileSystem
 
 
 @pytest.fixture
@@ -383,6 +384,32 @@ def test_a_glob_waits_for_a_match_and_for_all_to_be_still(world: World) -> None:
     assert world.look().ready[0].titles == ("1-s", "2-s")
 
 
+class MountBelow(FileSystem):
+    """A folder of the outbox is a mount of its own: nothing is renamed into it from without."""
+
+    def __init__(self, mount: Path) -> None:
+        super().__init__()
+        self.mount = mount
+
+    def rename_noreplace(self, source: Path, target: Path) -> None:
+        if target.is_relative_to(self.mount) and not source.is_relative_to(self.mount):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source), None, str(target))
+        super().rename_noreplace(source, target)
+
+
+def test_an_output_folder_that_is_a_link_is_none(tmp_path: Path) -> None:
+    """Results do not leave the outbox: the folder gets a number beside the link, and nothing lies beyond it."""
+    world = World(tmp_path)
+    world.start()
+    (tmp_path / "third").mkdir()
+    (world.outbox / "elsewhere").symlink_to(tmp_path / "third", target_is_directory=True)
+    world.pair("a", extra="output: elsewhere/deep\n")
+    world.settle()
+    world.run_all()
+    assert (world.outbox / "elsewhere-2/deep/a/a.png").exists()
+    assert list((tmp_path / "third").iterdir()) == []
+
+
 def test_the_inbox_on_another_file_system(tmp_path: Path) -> None:
     """Claims and results can lie on different file systems; what is published is whole all the same."""
     shm = Path("/dev/shm")
@@ -394,13 +421,11 @@ def test_the_inbox_on_another_file_system(tmp_path: Path) -> None:
     outbox = Path(tempfile.mkdtemp(dir=shm))
     try:
         world = World(tmp_path, outbox=outbox)
-        world.start()
+        world.start(MountBelow(outbox / "elsewhere"))
         world.pair("a", extra="output: elsewhere\n")
-        (outbox / "elsewhere").symlink_to(tmp_path / "third", target_is_directory=True)
-        (tmp_path / "third").mkdir()
         world.settle()
         world.run_all()
-        assert (tmp_path / "third/a/a.png").exists()
+        assert (outbox / "elsewhere/a/a.png").exists()
         assert not (outbox / "running/a").exists()
         world.pair("b")
         world.settle()

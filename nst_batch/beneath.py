@@ -1,0 +1,235 @@
+"""Paths beneath a few root folders, looked up at the moment of use without following any link.
+
+Whoever may write in the inbox may turn a folder of it into a link at any time. So a path is never given to the system
+as a whole: the folder that holds its last name is opened beneath its root, by one call where the kernel has it
+(``openat2``, Linux 5.6) and folder by folder elsewhere, and what happens then happens to a name in that open folder.
+A link, or a file, on the way is NotADirectoryError: nothing that could be reached lies there.
+
+The roots themselves are opened by name, links followed: the folders above them are the administrator's. One may be
+pinned: it is kept open, and stays the very folder that it was, whatever has its name by now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import functools
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+SYS_OPENAT2 = 437  # on every architecture but alpha
+RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH = 0x02, 0x04, 0x08
+FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_NOT_TO_BE_HAD = (errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG)  # an old kernel, or a filter of system calls
+Kind = Literal["file", "folder", "link", "other"]
+_TRIES = 100  # openat2 gives up, and says so, where a folder was renamed while it looked
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+@functools.cache
+def libc() -> ctypes.CDLL:
+    """The C library, for what Python has no call for."""
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def open_folder(root: int, parts: tuple[str, ...]) -> int:
+    """The folder at ``parts`` beneath the open folder ``root``, as a descriptor to look names up in (``O_PATH``).
+
+    NotADirectoryError where one of them is a link, a file or ``..``; FileNotFoundError, PermissionError as ever.
+    """
+    if any(part in ("", ".", "..") or "/" in part or "\0" in part for part in parts):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not parts:
+        return os.open(".", FOLDER, dir_fd=root)
+    try:
+        return _openat2(root, "/".join(parts))
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EXDEV):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
+        if error.errno not in _NOT_TO_BE_HAD:
+            raise OSError(error.errno, error.strerror) from error
+    return _open_by_steps(root, parts)
+
+
+def kind_of(mode: int) -> Kind:
+    """What a mode says that lies there; ``other`` is a device, a pipe or a socket."""
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "link" if stat.S_ISLNK(mode) else "other"
+
+
+def _openat2(root: int, path: str) -> int:
+    how = _OpenHow(FOLDER, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+    for _ in range(_TRIES):
+        fd = libc().syscall(SYS_OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+        if fd >= 0:
+            return int(fd)
+        code = ctypes.get_errno()
+        if code not in (errno.EAGAIN, errno.EINTR):
+            break
+    raise OSError(code, os.strerror(code))
+
+
+def _open_by_steps(root: int, parts: tuple[str, ...]) -> int:
+    fd = os.dup(root)
+    for part in parts:
+        try:
+            deeper = os.open(part, FOLDER | os.O_NOFOLLOW, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = deeper
+    return fd
+
+
+class Beneath:
+    """Looking at files beneath the roots. Without any root, a path is taken as it is, on the word of who gave it."""
+
+    def __init__(self) -> None:
+        self._roots: list[str] = []
+        self._pinned: dict[str, int] = {}
+        self.owner = os.geteuid()  # of the files that we make, as the file system of the pinned folder shows it
+
+    def keep_beneath(self, *roots: Path) -> None:
+        """From now on every path must lie beneath one of these, the deepest of which counts."""
+        self._roots = sorted({*self._roots, *map(str, roots)}, key=len, reverse=True)
+
+    def pin(self, root: Path, fd: int, owner: int) -> None:
+        """Make an open folder a root, and keep it; ``owner`` is what it shows as the owner of what is ours."""
+        self.unpin(root)
+        self.keep_beneath(root)
+        self._pinned[str(root)], self.owner = fd, owner
+
+    def unpin(self, root: Path) -> None:
+        """Let go of a root that is kept open."""
+        fd = self._pinned.pop(str(root), None)
+        if fd is not None:
+            self._roots.remove(str(root))
+            os.close(fd)
+
+    def pinned(self, root: Path) -> int | None:
+        """The descriptor of a root that is kept open."""
+        return self._pinned.get(str(root))
+
+    @contextlib.contextmanager
+    def at(self, path: Path) -> Iterator[tuple[int, str]]:
+        """The open folder that holds ``path``, and its name there; what goes wrong names the whole path."""
+        try:
+            with self._folder_of(path) as (folder, name):
+                yield folder, name
+        except OSError as error:
+            if error.filename is None or "/" not in os.fsdecode(error.filename):
+                error.filename = str(path)
+            raise
+
+    @contextlib.contextmanager
+    def _folder_of(self, path: Path) -> Iterator[tuple[int, str]]:
+        text = str(path)
+        root = next((root for root in self._roots if text == root or text.startswith(f"{root}/")), None)
+        if root is None and not self._roots:
+            folder, name = os.open(path.parent, FOLDER), path.name
+        elif root is None or text == root:
+            folder, name = self._open_root(path)
+        else:
+            *parents, name = text[len(root) + 1 :].split("/")
+            folder = self._open_beneath(root, tuple(parents))
+        try:
+            if name == "..":
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            yield folder, name
+        finally:
+            os.close(folder)
+
+    def _open_root(self, path: Path) -> tuple[int, str]:
+        """A root, or what lies above one."""
+        text = str(path).rstrip("/")
+        if not any(root == text or root.startswith(f"{text}/") for root in self._roots):
+            raise NotADirectoryError(errno.ENOTDIR, "not beneath a folder that we work in")
+        try:
+            return self._open_beneath(str(path), ()), "."
+        except FileNotFoundError:
+            return os.open(path.parent, FOLDER), path.name  # it is about to be made
+
+    def _open_beneath(self, root: str, parts: tuple[str, ...]) -> int:
+        pinned = self._pinned.get(root)
+        if pinned is not None:
+            return open_folder(pinned, parts)
+        fd = os.open(root, FOLDER)
+        try:
+            return open_folder(fd, parts)
+        finally:
+            os.close(fd)
+
+    # --- looking ----------------------------------------------------------------------------------------
+
+    def open(self, path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
+        """A descriptor of what lies at ``path``; a link is refused (ELOOP), a pipe is not waited for."""
+        with self.at(path) as (folder, name):
+            return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode, dir_fd=folder)
+
+    def lstat(self, path: Path) -> os.stat_result:
+        """What lies at ``path`` itself."""
+        with self.at(path) as (folder, name):
+            return os.stat(name, dir_fd=folder, follow_symlinks=False)
+
+    def kind(self, path: Path) -> Kind | None:
+        """What lies there; None for nothing."""
+        try:
+            mode = self.lstat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return kind_of(mode)
+
+    def is_folder(self, path: Path) -> bool:
+        """Whether a real folder lies there; where nothing is kept beneath roots, a link to one is one."""
+        return self.kind(path) == "folder" if self._roots else path.is_dir()
+
+    def names(self, path: Path) -> list[str]:
+        """The names in a folder, in order."""
+        fd = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return sorted(os.listdir(fd))  # noqa: PTH208 - of a descriptor
+        except OSError as error:
+            error.filename = str(path)
+            raise
+        finally:
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def scan(self, path: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+        """The entries of a folder, each to be looked at (``stat(follow_symlinks=False)``) before this ends."""
+        fd = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with os.scandir(fd) as entries:
+                yield entries
+        finally:
+            os.close(fd)
+
+    def readlink(self, path: Path) -> str:
+        """The text of a link."""
+        with self.at(path) as (folder, name):
+            return os.readlink(name, dir_fd=folder)
+
+    def may(self, path: Path, mode: int) -> bool:
+        """Whether ``path``, which is no link, may be read (os.R_OK), written to, searched."""
+        with contextlib.suppress(OSError), self.at(path) as (folder, name):
+            return os.access(name, mode, dir_fd=folder, follow_symlinks=False)
+        return False
+
+    def walk(self, root: Path) -> Iterator[tuple[Path, list[str]]]:
+        """Every folder from the deepest up to ``root``, each with the names in it that are no folders."""
+        others = []
+        for name in self.names(root):
+            if self.kind(root / name) == "folder":
+                yield from self.walk(root / name)
+            else:
+                others.append(name)
+        yield root, others

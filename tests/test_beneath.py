@@ -1,0 +1,112 @@
+"""Paths beneath a root: by openat2 and by steps, no link is ever followed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from nst_batch import beneath
+from nst_batch.beneath import Beneath
+
+
+@pytest.fixture(params=["openat2", "by steps", "filtered"])
+def files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Beneath:
+    """A root as each kind of kernel looks into it."""
+    if request.param == "openat2":
+        try:
+            os.close(beneath._openat2(os.open(tmp_path, beneath.FOLDER), "."))
+        except OSError:
+            pytest.skip("this kernel has no openat2")
+    else:
+        code = errno.ENOSYS if request.param == "by steps" else errno.EPERM
+
+        def missing(*_args: object) -> int:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(beneath, "_openat2", missing)
+    files = Beneath()
+    (tmp_path / "root/sub/deep").mkdir(parents=True)
+    (tmp_path / "outside/deep").mkdir(parents=True)
+    (tmp_path / "root/sub/deep/a").write_text("inside")
+    (tmp_path / "outside/deep/a").write_text("secret")
+    (tmp_path / "outside/a").write_text("secret")
+    files.keep_beneath(tmp_path / "root")
+    return files
+
+
+def read(files: Beneath, path: Path) -> bytes:
+    fd = files.open(path)
+    try:
+        return os.read(fd, 100)
+    finally:
+        os.close(fd)
+
+
+def test_a_path_beneath_is_found(files: Beneath, tmp_path: Path) -> None:
+    """Files, kinds and names as they are."""
+    root = tmp_path / "root"
+    assert read(files, root / "sub/deep/a") == b"inside"
+    assert files.kind(root / "sub") == "folder"
+    assert files.kind(root) == "folder"
+    assert files.names(root / "sub/deep") == ["a"]
+    assert files.kind(root / "nothing/at/all") is None
+    assert files.may(root / "sub/deep/a", os.R_OK)
+
+
+@pytest.mark.parametrize("link", ["sub", "sub/deep"])
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_folder_that_is_a_link_by_now_leads_nowhere(
+    files: Beneath, tmp_path: Path, link: str, absolute: bool
+) -> None:
+    """Wherever it points, for reading, looking and listing alike."""
+    place = tmp_path / "root" / link
+    outside = tmp_path / "outside" / ("deep" if link.endswith("deep") else "")
+    place.rename(tmp_path / "away")
+    place.symlink_to(outside if absolute else os.path.relpath(outside, place.parent), target_is_directory=True)
+    with pytest.raises(NotADirectoryError) as raised:
+        files.open(tmp_path / "root/sub/deep/a")
+    assert raised.value.filename == str(tmp_path / "root/sub/deep/a")
+    assert files.kind(tmp_path / "root/sub/deep/a") is None
+    assert files.kind(place) == "link"
+    with pytest.raises(OSError, match=r"directory|symbolic"):
+        files.names(tmp_path / "root/sub/deep")
+
+
+def test_a_link_itself_is_not_opened(files: Beneath, tmp_path: Path) -> None:
+    """It can be looked at and read as a link, that is all."""
+    (tmp_path / "root/link").symlink_to(tmp_path / "outside/a")
+    with pytest.raises(OSError, match="symbolic links"):
+        files.open(tmp_path / "root/link")
+    assert files.kind(tmp_path / "root/link") == "link"
+    assert files.readlink(tmp_path / "root/link") == str(tmp_path / "outside/a")
+
+
+@pytest.mark.parametrize("path", ["root/../outside/a", "root/sub/../../outside/a", "outside/a", "root/sub/.."])
+def test_a_path_that_climbs_or_lies_elsewhere_is_refused(files: Beneath, tmp_path: Path, path: str) -> None:
+    """Also where no link has anything to do with it."""
+    with pytest.raises(NotADirectoryError):
+        files.open(Path(f"{tmp_path}/{path}"))
+
+
+def test_the_root_may_be_a_link_and_a_pinned_one_stays_what_it_was(files: Beneath, tmp_path: Path) -> None:
+    """Who set the daemon up may have its folders where they like; a folder kept open is not another one later."""
+    (tmp_path / "alias").symlink_to("root")
+    files.keep_beneath(tmp_path / "alias")
+    assert read(files, tmp_path / "alias/sub/deep/a") == b"inside"
+    own = tmp_path / "root/sub"
+    files.pin(own, os.open(own, beneath.FOLDER), os.geteuid())
+    own.rename(tmp_path / "away")
+    own.symlink_to(tmp_path / "outside")
+    assert read(files, own / "deep/a") == b"inside"
+    files.unpin(own)
+    assert files.kind(own / "deep/a") is None
+
+
+def test_a_pipe_does_not_hold_anybody_up(files: Beneath, tmp_path: Path) -> None:
+    """Opening one returns at once."""
+    os.mkfifo(tmp_path / "root/pipe")
+    os.close(files.open(tmp_path / "root/pipe"))
+    assert files.kind(tmp_path / "root/pipe") == "other"
