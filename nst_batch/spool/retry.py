@@ -45,7 +45,7 @@ class Note(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     failed: Component
-    ino: int  # another failed job may have the name by now
+    id: str  # of its job: another failed job may have the name by now
 
 
 def retry_job(fs: FileSystem, places: Places, name: str) -> Path:
@@ -64,7 +64,7 @@ def retry_job(fs: FileSystem, places: Places, name: str) -> Path:
             raise UsageError("no_such_job", f"no failed job is called {name}", "nst-batch status shows the failed jobs")
         aside = places.retries / secrets.token_hex(6)
         _put_together(fs, folder, aside)
-        note = Note(failed=folder.name, ino=fs.lstat(folder).st_ino)
+        note = Note(failed=folder.name, id=_id(fs, folder))
         fs.write_durable(aside.with_name(aside.name + NOTE_SUFFIX), note.model_dump_json().encode())
         fs.step("retry.noted")
         target = _carry_out(fs, places, aside, note)
@@ -104,7 +104,7 @@ def find_failed(fs: FileSystem, places: Places, name: str) -> Path | None:
         if names.fold(folder.name) == wanted:
             return folder
     for folder in folders:
-        if names.fold(str(_manifest(fs, folder).get("id"))) == wanted:
+        if names.fold(_id(fs, folder)) == wanted:
             return folder
     return None
 
@@ -143,7 +143,7 @@ def _take_over_old_notes(fs: FileSystem, places: Places) -> None:
             continue
         aside, _, inbox_id = text.partition(" ")
         if _ASIDE.fullmatch(aside) and inbox_id in ("", read_marker(fs, places)):
-            note = Note(failed=name, ino=fs.lstat(places.failed / name).st_ino)
+            note = Note(failed=name, id=_id(fs, places.failed / name))
             fs.write_durable(places.retries / (aside + NOTE_SUFFIX), note.model_dump_json().encode())
 
 
@@ -186,7 +186,7 @@ def _carry_out(fs: FileSystem, places: Places, aside: Path, note: Note) -> Path 
         fs.fsync_dir(places.retries)
         fs.step("retry.moved")
     folder = places.failed / note.failed
-    if fs.kind(folder) == "folder" and fs.lstat(folder).st_ino == note.ino:
+    if fs.kind(folder) == "folder" and _id(fs, folder) == note.id:
         fs.discard(folder, places.out_trash)
     fs.step("retry.removed")
     fs.remove(aside.with_name(aside.name + NOTE_SUFFIX))
@@ -196,6 +196,10 @@ def _carry_out(fs: FileSystem, places: Places, aside: Path, note: Note) -> Path 
 
 def _manifest(fs: FileSystem, folder: Path) -> dict[str, Any]:
     return read_note(fs, folder / MANIFEST_NAME)
+
+
+def _id(fs: FileSystem, folder: Path) -> str:
+    return str(_manifest(fs, folder).get("id"))
 
 
 def rewritten(manifest: dict[str, Any], there: set[str]) -> bytes:
