@@ -71,10 +71,10 @@ class Files(MoodyDisk):
         super().__init__(steps)
         self._unreadable = unreadable
 
-    def copy_new(self, source: Path, target: Path, expected: Identity | None, *, sync: bool = True) -> Identity:
+    def copy_new(self, source: Path, target: Path, expected: Identity | None, **kind: bool) -> Identity:
         if source.name == self._unreadable:
             raise UnreadableError(errno.EIO, os.strerror(errno.EIO), str(source))
-        return super().copy_new(source, target, expected, sync=sync)
+        return super().copy_new(source, target, expected, **kind)
 
 
 def main() -> int:
