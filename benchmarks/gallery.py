@@ -130,12 +130,12 @@ LOOKS = """
 const done = arguments[0], began = performance.now(), step = innerHeight * 0.9;
 let blank = 0, looks = 0;
 const go = () => {
-  const tiles = [...document.querySelectorAll('.laid .tile img')].filter((each) => {
+  const tiles = [...document.querySelectorAll('.laid .tile canvas')].filter((each) => {
     const box = each.getBoundingClientRect();
     return box.bottom > 0 && box.top < innerHeight;
   });
   looks += 1;
-  if (!tiles.length || tiles.some((each) => !each.complete || !each.naturalWidth)) blank += 1;
+  if (!tiles.length || tiles.some((each) => !('drawn' in each.dataset))) blank += 1;
   if (scrollY + innerHeight >= document.documentElement.scrollHeight - 2) {
     done([looks, blank, performance.now() - began]);
     return;
@@ -154,7 +154,7 @@ def browse(outbox: Path, results: int) -> None:
         try:
             began = time.perf_counter()
             driver.get((outbox / "index.html").resolve().as_uri())
-            ready = "return document.querySelectorAll('.laid .tile img').length"
+            ready = "return document.querySelectorAll('.laid .tile canvas').length"
             while not driver.execute_script(ready) and time.perf_counter() - began < 60:
                 time.sleep(0.01)
             print(f"usable after {time.perf_counter() - began:.2f} s")

@@ -15,7 +15,7 @@ from nst_batch.images.boxes import jxl_size
 from nst_batch.images.kinds import HEAD, kind_of
 from nst_batch.images.pillow import open_image, reading
 
-SIDE = 640  # pixels, the long one
+SIDE = 512  # pixels, the long one
 _QUALITY = 82
 _MOST_PIXELS = 200_000_000  # decoded, three bytes each; a larger one is shown without a small picture
 

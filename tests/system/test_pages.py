@@ -16,8 +16,12 @@ import pytest
 from house import draw
 
 from benchmarks import chromium
+from nst_batch.job import JobInput, JobSpec, Outcome
 from nst_batch.report.gallery import Gallery
 from nst_batch.report.live import live_script
+from nst_batch.settings import Patch, resolve
+from nst_batch.shown import show
+from nst_batch.spool.fs import FileSystem
 
 pytestmark = [
     pytest.mark.system,
@@ -109,7 +113,7 @@ class Tab:
         driver.get_log("browser")
         driver.get_log("performance")
         driver.get(address)
-        self.wait("document.querySelectorAll('.laid .tile img').length")
+        self.wait("document.querySelectorAll('.laid .tile canvas[data-drawn]').length")
 
     def js(self, script: str) -> Any:
         return self.driver.execute_script(f"return ({script})")
@@ -247,7 +251,7 @@ def test_the_viewer_by_key(tab: Tab) -> None:
     tab.part("stage").send_keys("z")
     tab.type("\ue00c")
     assert tab.wait("!document.querySelector('dialog').open")
-    assert "result 29" in tab.js("document.activeElement.textContent")
+    tab.wait("document.activeElement.textContent.includes('result 29')")
 
 
 def test_the_epochs_are_a_strip_and_a_film(tab: Tab) -> None:
@@ -290,7 +294,7 @@ def test_the_slider_and_the_swipe_by_touch(tab: Tab) -> None:
 def test_hostile_names_are_only_names(tab: Tab) -> None:
     """A title and a file name full of markup are shown as they are, and their pictures are found."""
     tab.js("window.scrollTo(0, 1e6)")
-    tab.wait("document.querySelectorAll('.laid .tile img').length")
+    tab.wait("document.querySelectorAll('.laid .tile canvas[data-drawn]').length")
     tab.part("text").send_keys("onerror result 06")
     tab.wait("document.querySelector('.laid .tile').getAttribute('aria-setsize') === '1'")
     tab.open("result 06")
@@ -339,6 +343,64 @@ def test_only_what_is_near_stands_in_the_page(tab: Tab) -> None:
     tab.wait("[...document.querySelectorAll('.laid .name')].some(e => e.textContent === 'result 00')")
     assert tab.js("document.querySelectorAll('.laid .tile').length") < 29
     assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.fixture(scope="module")
+def job_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A job's own page, with epochs, two scales and a hostile title."""
+    folder = tmp_path_factory.mktemp("job") / "one #1"
+    draw(folder / "input/photo.png", size=(96, 64))
+    draw(folder / "input/waves.png", size=(64, 64), hue=90)
+    draw(folder / "a.png", size=(96, 64), hue=40)
+    for epoch in (1, 2):
+        draw(folder / f"epochs/a_epoch_000{epoch}.png", size=(96, 64), hue=40 + epoch)
+    log = [
+        {
+            "step": step, "epoch": 1 + (step > 10), "scale": 1 + (step > 10), "height": 64, "width": 96,
+            "total": 100.5 / step, "content": 10.0 / step, "style": 5.0 / step, "tv": 1.0,
+            "weights": {"content": 1.0, "style": 2.0, "tv": 0.5}, "content_layers": {"block5_conv2": 3.0},
+            "style_layers": {"block1_conv1": 1.0 / step, "block2_conv1": 2.0}, "seconds": step / 10,
+        }
+        for step in range(1, 21)
+    ]  # fmt: skip
+    (folder / "loss.json").write_text(json.dumps({"title": "a", "steps_per_epoch": 10, "log": log}))
+    spec = JobSpec(
+        id="1", name="a", title=HOSTILE, output="", settings=resolve(Patch(size=96)), sidecar={}, received_at="2026",
+        inputs=(
+            JobInput(role="content", name="photo.png", path=""), JobInput(role="style", name="waves.png", path=""),
+        ),
+    )  # fmt: skip
+    outputs = ("a.png", "epochs/a_epoch_0001.png", "epochs/a_epoch_0002.png")
+    show(FileSystem(), folder, spec, Outcome(state="done", final="a.png", outputs=outputs, seconds=2.0, steps_done=20))
+    return (folder / "index.html").as_uri()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_a_jobs_page(browser: Any, job_page: str, width: int, dark: bool) -> None:
+    """Nothing complained of, no finding; the slider, the film, and the values of the step that keys lead to."""
+    tab = object.__new__(Tab)
+    tab.driver, tab.address = browser, job_page
+    chromium.look(browser, width, 844, dark=dark, touch=width < 500)
+    browser.get("about:blank")
+    browser.get_log("browser")
+    browser.get(job_page)
+    assert tab.wait("document.querySelector('[data-part=picture]').naturalWidth") == 96
+    assert tab.js("document.querySelector('h1').textContent") == HOSTILE
+    values = "document.querySelector('[data-part=values]').textContent"
+    assert "step 20, epoch 2" in tab.js(values)
+    assert "5.025" in tab.js(values)  # 100.5 / 20
+    tab.driver.find_element("css selector", ".plot .scroll").send_keys("\ue012" * 10)
+    assert "step 10, epoch 1" in tab.js(values)
+    assert "10.05" in tab.js(values)
+    tab.part("compare").click()
+    assert tab.part("before").is_displayed()
+    tab.part("compare").click()
+    tab.part("play").click()
+    tab.wait("document.querySelector('[data-part=play]').getAttribute('aria-pressed') === 'false'")
+    assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+    findings = check(tab)
+    assert not findings, "\n".join(findings)
+    assert tab.complaints() == []
 
 
 def test_without_script_everything_is_there(browser: Any, address: str) -> None:

@@ -214,8 +214,8 @@
         for (const element of row.elements) part.grid.insertBefore(element, after ? after.elements[0] : null);
       } else if (!near && row.elements && !row.elements.some((element) => element.contains(document.activeElement))) {
         for (const element of row.elements) {
-          const image = element.querySelector("img");
-          if (image) image.removeAttribute("src"); // or the browser keeps what it has decoded
+          const canvas = element.querySelector("canvas");
+          if (canvas) canvas.width = canvas.height = 0;
           element.remove();
         }
         row.elements = null;
@@ -236,11 +236,26 @@
     return place(make("li", { class: "day" }, make("h3", {}, text)), 0, row.top, part.grid.clientWidth, row.height);
   }
 
+  /* A canvas rather than an image: its pixels go with it, while a browser keeps what it has decoded of every image
+     that was ever seen, half a gigabyte of it. */
+  function picture(src) {
+    const canvas = make("canvas", { "aria-hidden": "true" }), image = new Image();
+    image.addEventListener("load", async () => {
+      const bitmap = await createImageBitmap(image);
+      canvas.width = bitmap.width;
+      canvas.height = bitmap.height;
+      canvas.getContext("bitmaprenderer").transferFromImageBitmap(bitmap);
+      canvas.dataset.drawn = "";
+    });
+    image.src = src;
+    return canvas;
+  }
+
   function tileElement({ tile, index, left, width }, row) {
     const page = tile.links.some(([file]) => file === "index.html");
     let inner;
     if (tile.thumb) {
-      inner = make("img", { src: thumbnail(tile.thumb), width: tile.thumb[1], height: tile.thumb[2], alt: "", decoding: "async" });
+      inner = picture(thumbnail(tile.thumb));
       inner.style.backgroundColor = tile.thumb[3];
     } else inner = make("span", { class: "blank" }, decodeURIComponent(tile.picture || "no picture"));
     const about = [tile.state === "stopped" ? "stopped early" : "", tile.when.slice(11), duration(tile.seconds), tile.untrained ? "untrained weights" : ""];
