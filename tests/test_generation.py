@@ -238,12 +238,12 @@ def test_a_picture_goes_on_as_it_was_begun(
 ) -> None:
     """In strips, where it was begun in strips: resumed with other room to plan with, it is still bit-equal."""
     sparing = bench(size=144)
-    monkeypatch.setattr(studio, "room", Room(0.0, 0.0))
+    monkeypatch.setattr(type(studio), "room", Room(0.0, 0.0))
     assert sparing.run(studio) == "done"
     disturbed = bench(size=144)
     disturbed.wishes = {6: "yield"}
     assert disturbed.run(studio) == "yielded"
-    monkeypatch.setattr(studio, "room", Room(0.0, 1e6))
+    monkeypatch.setattr(type(studio), "room", Room(0.0, 1e6))
     assert disturbed.run(studio) == "done"
     assert any("in strips" in note for note in disturbed.outcome().notes)
     picture = "picture.png"
