@@ -16,6 +16,7 @@ from nst_batch.doctor import Check, examine, worst
 from nst_batch.doctor.check import Answer, Machine
 from nst_batch.doctor.computing import memory, opencv, processor, tensorflow, weights
 from nst_batch.doctor.folders import count_folders, file_system, file_systems, folder, free_space, watches
+from nst_batch.doctor.gpu import _TRIAL_SCRIPT, TRIAL_SECONDS
 from nst_batch.gpus import Gpu, Gpus
 
 GIB = 1 << 30
@@ -195,6 +196,18 @@ def test_a_gpu_that_does_not_compute_is_told_with_the_cause(
     assert found.state == state
     assert what in found.what
     assert advice in found.advice
+
+
+def test_the_children_that_are_asked_can_be_asked(tmp_path: Path) -> None:
+    """No fake: TensorFlow is loaded for real, and a GPU that is not there is told by the child that tries one."""
+    machine = Machine()
+    machine.environ = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    version, device = tensorflow(config(tmp_path, "device: cpu"), machine)
+    assert (version.state, device.state) == ("ok", "ok"), version
+    answer = machine.python(_TRIAL_SCRIPT, TRIAL_SECONDS)
+    assert answer is not None
+    assert answer.status == 0, answer.err
+    assert "sees no GPU" in json.loads(answer.out.splitlines()[-1])["message"]
 
 
 def test_why_tensorflow_sees_no_gpu_is_read_from_its_log(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ _PACKAGES = {
     "libz.so.1": "zlib1g",
 }
 _DEVICES_SCRIPT = """
+import json
 from nst_batch.transfer.device import prepare_tensorflow
 prepare_tensorflow()
 import keras, tensorflow as tf
