@@ -105,7 +105,8 @@ def test_a_job_leaves_its_picture_losses_and_outcome(studio: Studio, bench: Call
         *(f"epochs/picture_epoch_{n:04d}.png" for n in (1, 2, 3)),
     }
     assert [(each.width, each.height) for each in outcome.inputs] == [(96, 64), (64, 64)]
-    assert images.read_text(job.running / "picture.png")["Title"] == "picture"
+    with Image.open(job.running / "picture.png") as picture:
+        assert picture.text["Title"] == "picture"
 
 
 def test_the_last_entry_speaks_of_the_saved_picture(studio: Studio, bench: Callable[..., Bench]) -> None:
