@@ -76,7 +76,8 @@ class Claimer:
             if self._fs.kind(claim.sidecar) is None:
                 with contextlib.suppress(OSError):
                     self._fs.rmtree(folder)
-            if isinstance(error, FileNotFoundError | NotADirectoryError):
+            origin = str(self._places.inbox / record.origin)
+            if isinstance(error, FileNotFoundError | NotADirectoryError) and error.filename == origin:
                 raise ClaimLostError(f"{record.origin} has gone") from error
             raise
         self._fs.step("claim.renamed")
