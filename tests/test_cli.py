@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from house import House, draw
+from PIL import Image
 
 from nst_batch.cli import main, parser
 from nst_batch.cli.terminal import duration, plural
@@ -95,6 +96,27 @@ def test_check_sees_what_the_daemon_would_refuse(house: House, capsys: pytest.Ca
     assert "image_too_small: ribbon.png" in told.out
     assert "          the file is larger than 64 KiB" in told.out
     assert "2 epochs of 2 steps" in told.out
+
+
+def test_check_says_of_every_image_what_the_job_would_say(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cut JPEG and a black mask are found; a note of the decoder is told; what a glob leaves out is named."""
+    house.pair("fine")
+    whole = draw(house.root / "whole.jpg").read_bytes()
+    (house.inbox / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (house.inbox / "shots").mkdir()
+    (house.inbox / "shots/open.jpg").write_bytes(whole[:-2])
+    (house.inbox / "shots/IMG_1.CR3").write_bytes(b"raw")
+    Image.new("L", (64, 48)).save(house.inbox / "black.png")
+    house.sidecar("cut", content="cut.jpg", style="fine-style.png")
+    house.sidecar("glob", content="shots/*", style="fine-style.png")
+    house.sidecar("mask", content="fine-content.png", style="fine-style.png", mask="black.png")
+    assert main(["check", "--config", str(house.config)]) == 1
+    told = capsys.readouterr()
+    assert "2 sidecars of 4 not right" in told.err
+    assert "image_truncated: cut.jpg" in told.out
+    assert "mask_empty: black.png" in told.out
+    assert "open.jpg: its end marker is missing" in told.out
+    assert "left out, not read here: shots/IMG_1.CR3" in told.out
 
 
 @pytest.mark.parametrize(("name", "said"), [("dusk.yaml.txt", "rename it to dusk.yaml"), ("dusk.json", "NAME.yaml")])

@@ -265,6 +265,17 @@ def test_stop_and_cancel(studio: Studio, bench: Callable[..., Bench]) -> None:
     assert len(dropped.loss()["log"]) == dropped.outcome().steps_done == 5
 
 
+def test_a_decoder_that_does_not_end_is_left_behind_with_its_worker(
+    studio: Studio, bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job fails with a reason of its own, and the next one gets a fresh process."""
+    monkeypatch.setattr(studio, "spent", False)
+    monkeypatch.setattr("nst_batch.images.decoding.DECODE_SECONDS", 0.0)
+    job = bench()
+    assert job.run(studio) == "failed"
+    assert (job.outcome().code, studio.spent) == ("image_too_slow", True)
+
+
 def test_an_image_that_cannot_be_read_fails_with_its_own_name(studio: Studio, bench: Callable[..., Bench]) -> None:
     """The reason names the image as the person knows it, and what is known of the others is kept."""
     job = bench()
