@@ -311,7 +311,7 @@ class Sitting:
                     self._saver.wait()
                     keep(step)
                     return "yielded"
-            if step.epoch_end or time.monotonic() - last_checkpoint >= self._studio.checkpoint_seconds:
+            if time.monotonic() - last_checkpoint >= self._studio.checkpoint_seconds:
                 # The epoch's picture must be there before a checkpoint that counts it as done.
                 self._saver.wait()
                 keep(step)

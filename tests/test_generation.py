@@ -109,6 +109,13 @@ def test_a_job_leaves_its_picture_losses_and_outcome(studio: Studio, bench: Call
         assert picture.text["Title"] == "picture"
 
 
+def test_checkpoints_go_by_time_alone(studio: Studio, bench: Callable[..., Bench]) -> None:
+    """Short epochs on a fast device would write one every moment; three of them take less than a minute here."""
+    job = bench(save_epoch=True)
+    assert job.run(studio) == "done"
+    assert not [fields for what, fields in job.said if what == "checkpoint"]
+
+
 def test_the_last_entry_speaks_of_the_saved_picture(studio: Studio, bench: Callable[..., Bench]) -> None:
     """The losses of the last entry are those of the picture in the file, up to its rounding to 8 bits."""
     job = bench(content_weight=0.0, tv_weight=0.01)
@@ -157,8 +164,11 @@ def test_scales_that_do_not_fit_are_told(studio: Studio, bench: Callable[..., Be
     assert too_many.outcome().notes == ("painted in 1 of 3 scales: coarser ones would be too small, or have no epoch",)
 
 
-def test_a_damaged_checkpoint_is_set_aside(studio: Studio, bench: Callable[..., Bench]) -> None:
+def test_a_damaged_checkpoint_is_set_aside(
+    studio: Studio, bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The one before it is used; the picture is the same, and job.json's notes say what happened."""
+    monkeypatch.setattr(studio, "checkpoint_seconds", 0.0)
     undisturbed, disturbed = bench(), bench()
     undisturbed.run(studio)
     disturbed.wishes = {9: "yield"}
