@@ -168,15 +168,16 @@ class Results:
         self._write(self.running / name, self._encode(self._material.shown(picture), facts))
         self.losses(loss_text)
         self._write(self.running / PLOT_NAME, loss_svg(json.loads(loss_text)).encode())
-        (self.running / PREVIEW_NAME).unlink(missing_ok=True)
+        self._files.remove(self.running / PREVIEW_NAME)
         return name
 
     def forget_epochs_after(self, last: int) -> None:
         """Remove the pictures of epochs that an interrupted sitting made after its last checkpoint."""
-        for path in (self.running / "epochs").glob("*_epoch_*"):
-            number = path.stem.rpartition("_")[2]
-            if number.isdigit() and int(number) > last:
-                path.unlink()
+        folder = self.running / "epochs"
+        for name in self._files.names(folder) if self._files.kind(folder) == "folder" else ():
+            number = name.rpartition(".")[0].rpartition("_epoch_")[2]
+            if number.isdecimal() and int(number) > last:
+                self._files.remove(folder / name)
 
     def outputs(self) -> tuple[str, ...]:
         """Every file made so far, relative to the folder, in order; inputs are not outputs."""

@@ -164,6 +164,8 @@ def serve(options: WorkerOptions, pipe: BinaryIO) -> int:
     reporter.say("ready", device=studio.device, weights=studio.weights_source)
 
     def run(claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> End:
+        # The outbox is others' to write to as well: what they turn into a link leads nowhere.
+        studio.files.keep_beneath(claim.parent, running.parents[1])
         return run_job(studio, claim, folder, running, wishes, reporter, last_for_memory=last_for_memory)
 
     while not studio.spent and (message := wishes.next_job()) is not None:

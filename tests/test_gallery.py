@@ -328,7 +328,7 @@ def test_an_update_reads_what_is_new_and_writes_what_has_changed(
     monkeypatch.setattr(module, "CHUNK", 2)
     original_read, original_make = module.read, module.make
     monkeypatch.setattr(module, "read", lambda *args: read.append(args[1]) or original_read(*args))
-    monkeypatch.setattr(module, "make", lambda path: made.append(path.name) or original_make(path))
+    monkeypatch.setattr(module, "make", lambda file, name: made.append(name) or original_make(file, name))
     for number in range(3):
         add(tmp_path, f"n{number}", minute=number)
     (tmp_path / "bad").mkdir()
@@ -383,20 +383,40 @@ def test_equal_images_share_a_small_picture(tmp_path: Path) -> None:
     assert (len(shared), len(own)) == (1, 2)
 
 
+def small_of(path: Path) -> tuple[bytes, int, int, str] | None:
+    with path.open("rb") as file:
+        return module.make(file, path.name)
+
+
+def test_a_link_in_its_own_folder_leads_nowhere(tmp_path: Path) -> None:
+    """Whoever may write in the outbox can have nothing of the daemon's user written over or removed by the gallery."""
+    (tmp_path / "home/data").mkdir(parents=True)
+    (tmp_path / "home/data/letters.txt").write_text("mine")
+    (tmp_path / "outbox").mkdir()
+    for place in (module.FOLDER, f"{module.FOLDER}/data"):
+        link = tmp_path / "outbox" / place
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(tmp_path / "home" / ("data" if "/" in place else ""))
+        with pytest.raises(OSError, match="directory"):
+            Gallery(tmp_path / "outbox").update()
+        assert [path.name for path in (tmp_path / "home").rglob("*")] == ["data", "letters.txt"]
+        link.unlink()
+
+
 def test_small_pictures_stand_upright_and_in_their_colours(tmp_path: Path) -> None:
     """A turned photograph is turned, 16 bits are scaled, what does not decode is named instead."""
     turned = Image.new("RGB", (60, 30), (0, 0, 200))
     turned.getexif()[0x0112] = 6
     turned.save(tmp_path / "turned.jpg", exif=turned.getexif())
-    _, width, height, color = module.make(tmp_path / "turned.jpg") or (b"", 0, 0, "")
+    _, width, height, color = small_of(tmp_path / "turned.jpg") or (b"", 0, 0, "")
     assert width < height
     assert color in ("#0000c8", "#0000c7", "#0100c8", "#0000c9", "#0100c7")
     deep = Image.new("I;16", (40, 40), 32768)
     deep.putpixel((0, 0), 65535)
     deep.save(tmp_path / "deep.png")
-    assert (module.make(tmp_path / "deep.png") or ("",) * 4)[3] in ("#7f7f7f", "#808080")
+    assert (small_of(tmp_path / "deep.png") or ("",) * 4)[3] in ("#7f7f7f", "#808080")
     (tmp_path / "cut.png").write_bytes(PICTURE[:40])
-    assert module.make(tmp_path / "cut.png") is None
+    assert small_of(tmp_path / "cut.png") is None
 
 
 def test_a_second_update_leaves_it_to_the_first(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from nst_batch.cli.terminal import say
 from nst_batch.config import load_config
 from nst_batch.errors import EXIT_OK, UsageError
 from nst_batch.names import fold
-from nst_batch.spool import Moment, holder, look_from_outside, pause, resume, retry_job, write_control
+from nst_batch.queue_state import STATE_NAME
+from nst_batch.spool import Moment, look_from_outside, pause, resume, retry_job, told_by_daemon, write_control
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -63,12 +64,15 @@ def _control(arguments: argparse.Namespace, action: Action, what: str) -> int:
     known = {fold(name) for job in jobs for name in (job.name, job.id)}
     known |= {fold(name) for pair in view.ready + view.waiting for name in pair.names}
     known |= {fold(pair.name) for pair in view.broken}
+    held_by, told = told_by_daemon(config, STATE_NAME)
+    for entry in (*told.get("running", ()), *told.get("waiting", ())):  # another user sees no claims
+        known |= {fold(str(entry.get("name"))), fold(str(entry.get("id")))}
     for name in arguments.job:
         if fold(name) not in known:
             raise UsageError("job_unknown", f"{name}: there is no such job", "nst-batch status lists those there are")
         write_control(config, name, action)
         say(f"{name} {what}")
-    if holder(config.inbox) is None:
+    if held_by is None:
         say("no daemon is running: it is done when the next one starts")
     return EXIT_OK
 

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst_batch.characters import visible_lines
@@ -16,7 +15,7 @@ from nst_batch.config import Config, load_config
 from nst_batch.errors import EXIT_OK
 from nst_batch.queue_state import STATE_NAME, Pace, state
 from nst_batch.report.entries import collect
-from nst_batch.spool import Moment, holder, look_from_outside, obstacle
+from nst_batch.spool import Moment, look_from_outside, obstacle, told_by_daemon
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -51,9 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def gather(config: Config) -> dict[str, Any]:
     """Everything ``status`` shows. With a daemon at work its own view, else a look at the folders."""
-    held_by = holder(config.inbox)
-    facts = _told_by_daemon(config.inbox) if held_by else None
-    if facts is None:
+    held_by, facts = told_by_daemon(config, STATE_NAME)
+    if not facts:  # it has only just started, or none runs
         view, jobs = look_from_outside(config, Moment.now())
         facts = state(view, jobs, (), Pace(), None, 0)
     finished = collect(config.outbox).entries
@@ -66,15 +64,6 @@ def gather(config: Config) -> dict[str, Any]:
         "done": [_entry(e) for e in finished if e.state in ("done", "stopped")],
         "failed": [_entry(e) for e in finished if e.state in ("failed", "cancelled")],
     }
-
-
-def _told_by_daemon(inbox: Path) -> dict[str, Any] | None:
-    try:
-        facts: dict[str, Any] = json.loads((inbox / ".nst_batch" / STATE_NAME).read_bytes())
-    except (OSError, ValueError):
-        # It has only just started.
-        return None
-    return facts
 
 
 def _entry(entry: Any) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from nst_batch.report.template import asset, asset_names, render
 from nst_batch.report.thumbnails import Thumbnail, make
 from nst_batch.report.tiles import STATE_NAMES, Tile, tile
 from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.own import read_note
 
 PAGE = "index.html"
 CHUNK = 250  # jobs in a file of data, and on a plain page
@@ -42,6 +43,7 @@ class Gallery:
         self._outbox = outbox
         self._own = outbox / FOLDER
         self._files = files or FileSystem()
+        self._files.keep_beneath(outbox)  # others may write there: a link that they make leads nowhere
         self._known: dict[str, Any] = {}  # folder: [its mtime, its job.json's, its tile or None]
         self._thumbnails: dict[str, list[Any] | None] = {}  # key: a Thumbnail, None for what has none
 
@@ -72,27 +74,35 @@ class Gallery:
     # -- what is known ------------------------------------------------------------------------------
 
     def _recall(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            known = json.loads((self._own / "known.json").read_bytes())
-            if isinstance(known, dict) and known.get("format") == _FORMAT:
+        with contextlib.suppress(OSError):
+            known = read_note(self._files, self._own / "known.json")
+            if known.get("format") == _FORMAT:
                 self._known, self._thumbnails = known["jobs"], known["thumbnails"]
 
     def _thumbnail(self, folder: str, name: str, sha256: str) -> Thumbnail | None:
         """The small picture of a file, made where it is not there yet. One of a known hash serves all jobs."""
         source = self._outbox / folder / name
         try:
-            at = os.lstat(source)
+            at = self._files.lstat(source)
         except OSError:
             return None
         told = sha256 or f"{folder}/{name} {at.st_mtime_ns} {at.st_size}"
         key = hashlib.sha256(os.fsencode(told)).hexdigest()[:24]
         if key not in self._thumbnails:
-            made = make(source) if source.is_file() and not source.is_symlink() else None
+            made = self._make(source)
             if made is not None:
                 self._files.replace(self._own / "thumbnails" / f"{key}.webp", made[0])
             self._thumbnails[key] = None if made is None else [f"{key}.webp", *made[1:]]
         known = self._thumbnails[key]
         return None if known is None else Thumbnail(*known)
+
+    def _make(self, source: Path) -> tuple[bytes, int, int, str] | None:
+        """A small picture of a file that lies in the outbox itself, and nowhere beyond a link."""
+        if self._files.kind(source) != "file":
+            return None
+        with contextlib.suppress(OSError), open(self._files.open(source), "rb") as file:  # noqa: PTH123 - a descriptor
+            return make(file, source.name)
+        return None
 
     def _sweep(self) -> None:
         """Remove what no job has any more."""
@@ -101,9 +111,9 @@ class Gallery:
         chunks = -(-len(tiles) // CHUNK)
         kept = used | {f"{number:04d}.{kind}" for number in range(1, chunks + 1) for kind in ("js", "html")}
         for folder in ("thumbnails", "data", "older"):
-            for path in (self._own / folder).iterdir():
-                if path.name not in kept and path.name != "index.js" and not path.name.startswith("."):
-                    self._files.remove(path)
+            for name in self._files.names(self._own / folder):
+                if name not in kept and name != "index.js" and not name.startswith("."):
+                    self._files.remove(self._own / folder / name)
         self._thumbnails = {key: row for key, row in self._thumbnails.items() if row is None or row[0] in used}
 
     # -- the pages ----------------------------------------------------------------------------------

@@ -18,7 +18,16 @@
 """
 
 from nst_batch.spool.attempts import Attempts, Death, Verdict
-from nst_batch.spool.commands import look_from_outside, obstacle, pause, read_claims, resume, retry_job, write_control
+from nst_batch.spool.commands import (
+    look_from_outside,
+    obstacle,
+    pause,
+    read_claims,
+    resume,
+    retry_job,
+    told_by_daemon,
+    write_control,
+)
 from nst_batch.spool.control import Control
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import Ended, HandOut, Job, Places
@@ -61,5 +70,6 @@ __all__ = [
     "read_claims",
     "resume",
     "retry_job",
+    "told_by_daemon",
     "write_control",
 ]

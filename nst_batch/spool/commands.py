@@ -7,6 +7,7 @@ import dataclasses
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 from nst_batch import names
 from nst_batch.config import Config
@@ -17,9 +18,9 @@ from nst_batch.spool.control import PAUSE_NAME, Action, refuse_folder
 from nst_batch.spool.control import write_control as put_control
 from nst_batch.spool.desk import Desk
 from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.layout import Job, Places
-from nst_batch.spool.lock import is_held
-from nst_batch.spool.own import DamagedError, take_own
+from nst_batch.spool.layout import SHOWN_PREFIX, Job, Places
+from nst_batch.spool.lock import holder, is_held
+from nst_batch.spool.own import DamagedError, read_note, take_own
 from nst_batch.spool.retry import failed_names
 from nst_batch.spool.retry import retry_job as put_back_failed
 from nst_batch.spool.trouble import InboxLost, guard
@@ -71,6 +72,22 @@ def _claim_folders(fs: FileSystem, places: Places) -> list[Path]:
         return []
 
 
+def told_by_daemon(config: Config, name: str) -> tuple[str | None, dict[str, Any]]:
+    """Who holds the inbox, None where nobody does, and what it has last put down under ``name``; {} for nothing.
+
+    Who may not look into the daemon's own folder has only its copy in the outbox to go by, which others may write.
+    """
+    places, fs = places_of(config), files_of(config)
+    try:
+        held_by = holder(config.inbox)
+        return held_by, read_note(fs, places.own / name) if held_by else {}
+    except PermissionError:
+        facts = read_note(fs, places.outbox / (SHOWN_PREFIX + name))
+        pid = facts.get("pid")
+        is_alive = isinstance(pid, int) and Path(f"/proc/{pid}").is_dir()
+        return (f"process {pid}", facts) if is_alive else (None, {})
+
+
 def look_from_outside(config: Config, at: Moment) -> tuple[View, tuple[Job, ...]]:
     """What a daemon would find: one look, for people. Files that are still being written count as still."""
     places, fs = places_of(config), files_of(config)
@@ -102,6 +119,8 @@ def obstacle(config: Config, fs: FileSystem | None = None) -> str | None:
                 _try_to_write(fs, folder)
     except NstError as error:
         return error.in_one_line
+    except PermissionError:
+        return None  # the daemon's own folder, of which another user can tell nothing
     return None
 
 

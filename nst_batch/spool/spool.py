@@ -20,7 +20,7 @@ from nst_batch.spool.claim import Claimer
 from nst_batch.spool.clear import Clearer
 from nst_batch.spool.desk import Desk
 from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.layout import Ended, HandOut, Job, ManifestWriter, Places
+from nst_batch.spool.layout import SHOWN_PREFIX, Ended, HandOut, Job, ManifestWriter, Places
 from nst_batch.spool.ledger import Ledger
 from nst_batch.spool.lock import INBOX_TAKEN
 from nst_batch.spool.own import DamagedError, read_own
@@ -255,9 +255,11 @@ class Spool:
     # --- what others read -------------------------------------------------------------------------------
 
     def note_state(self, name: str, data: Content) -> None:
-        """Replace a file in the daemon's own folder, for commands that only read."""
+        """Replace a file in the daemon's own folder, for commands that only read; others find a copy in the outbox."""
         with self._held():
             self._fs.replace(self._places.own / name, data)
+            with contextlib.suppress(OSError):  # a courtesy
+                self._fs.replace(self._places.outbox / (SHOWN_PREFIX + name), data)
 
     def write_page(self, name: str, data: bytes) -> None:
         """Replace a file at the outbox's root, or in a folder there that is made for it."""
