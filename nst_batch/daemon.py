@@ -210,7 +210,7 @@ class Daemon:
     def _settle_leftovers(self, at: Moment, turn: Turn) -> None:
         """Jobs that no worker has any more, whose end or return a full disk or an earlier daemon's end prevented."""
         for job in self._spool.jobs():
-            if job.orphaned or self._crew.at_work_on(job.id) is not None:
+            if job.orphaned or self._crew.at_work_on(job.id) is not None or job.is_held(at.mono):
                 continue
             if job.outcome is not None:
                 self._settler.settle(job, at)
@@ -222,7 +222,8 @@ class Daemon:
                 return
 
     def _hand_out(self, view: View, at: Moment, turn: Turn) -> None:
-        runnable = [job for job in self._spool.jobs() if self._crew.at_work_on(job.id) is None]
+        jobs = self._spool.jobs()
+        runnable = [job for job in jobs if self._crew.at_work_on(job.id) is None and not job.is_held(at.mono)]
         if view.paused or not (view.ready or runnable):
             return
         if at.mono < self._held_back[0]:
@@ -233,10 +234,12 @@ class Daemon:
         if self._crew.start_due > at.mono:
             self._look_at(self._crew.start_due)
         for worker in self._crew.ready_for_work(at.mono):
-            job = self._spool.take(at, turn)
-            if job is None:
-                return
-            handout = self._spool.hand_out(job, at)
+            handout = None
+            while handout is None:  # one whose running folder refuses waits, and the next one is taken
+                job = self._spool.take(at, turn)
+                if job is None:
+                    return
+                handout = self._spool.hand_out(job, at)
             self._crew.give(worker, handout, at.mono)
             self._listener.started(handout)
 
@@ -271,10 +274,12 @@ class Daemon:
                 with self._or_block():
                     self._settler.put_back(handout.job, at)
             case Refused(handout, code, why):
-                # Or the same job would be handed out, and given back, at every look.
-                self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, code, why)
+                is_its_own = False
                 with self._or_block():
-                    self._spool.take_back(handout.job)
+                    is_its_own = self._spool.take_back(handout.job, code, why)
+                if not is_its_own:
+                    # Or the same job would be handed out, and given back, at every look.
+                    self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, code, why)
             case Died(handout, death):
                 with self._or_block():
                     self._settler.bury(self._spool.job(handout.job.id), death, at)
@@ -320,13 +325,16 @@ class Daemon:
         hindrance = self._hindrance.reason or ("paused" if view.paused else None)
         if self._crew.gives_up:
             hindrance = hindrance or self._crew.trouble
+        jobs = self._spool.jobs()
+        if jobs and all(job.held is not None for job in jobs) and not (view.ready or view.broken):
+            hindrance = hindrance or f"{jobs[0].name} waits: {jobs[0].held.why}"
         if hindrance:
             self._listener.note(f"ended before the inbox was empty: {hindrance}")
             return EXIT_NOT_NOW
         # What still settles is always waited for; what may not be read or taken never gets better by itself.
         kinds = {"wait": {"settling", "missing", "unreadable"}, "fail": {"settling", "missing"}, "leave": {"settling"}}
         waits = [pair for pair in view.waiting if pair.kind in kinds[self._once.incomplete]]
-        if view.ready or view.broken or waits or self._spool.jobs():
+        if view.ready or view.broken or waits or jobs:
             return None
         return EXIT_JOB_FAILED if self._settler.failed else EXIT_OK
 

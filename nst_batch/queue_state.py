@@ -63,10 +63,12 @@ def waiting_entries(view: View | None, jobs: Iterable[Job], running: set[str]) -
     claimed = set()
     for job in jobs:
         claimed.add(job.name)
-        if job.id in running or job.outcome is not None or job.trouble is not None:
+        if job.id in running or (job.held is None and (job.outcome is not None or job.trouble is not None)):
             continue
         why, until = "ready", None
-        if job.attempts.cut is not None:
+        if job.held is not None:
+            why = job.held.why
+        elif job.attempts.cut is not None:
             why, until = "an image looks cut short; it is looked at once more", job.attempts.not_before
         elif job.attempts.not_before:
             why, until = "will be tried again", job.attempts.not_before

@@ -56,16 +56,18 @@ class Settler:
             cut = next((facts.name for facts in outcome.inputs if facts.sha256 is None), "")
         text = manifest(job.spec, outcome, attempts=job.attempts.runs)
         if outcome.state in ("done", "stopped"):
-            self._bulletin.pace.add(outcome.seconds)
             ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
             made = {*outcome.outputs, *filter(None, [outcome.final])}
-            self.tell_end(self._spool.finish(job, at, ending, {MANIFEST_NAME: text.encode()}, made=made))
+            ended = self._spool.finish(job, at, ending, {MANIFEST_NAME: text.encode()}, made=made)
+            if ended is not None:
+                self._bulletin.pace.add(outcome.seconds)
+            self._tell(ended)
         elif outcome.state == "failed" and (outcome.retry or cut is not None):
             self._died(job, Death(outcome.code, outcome.message, outcome.advice, cut=cut), at)
         else:
             assert outcome.state in ("failed", "cancelled")
             ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
-            self.tell_end(self._spool.fail(job, ending, at, {MANIFEST_NAME: text.encode()}))
+            self._tell(self._spool.fail(job, ending, at, {MANIFEST_NAME: text.encode()}))
 
     def bury(self, job: Job, death: Death, at: Moment) -> None:
         """A worker died at a job: try again later, or fail. One that died when all was done left its outcome."""
@@ -87,7 +89,12 @@ class Settler:
 
     def _follow(self, job: Job, ending: Ending | None, at: Moment) -> None:
         if ending is not None:
-            self.tell_end(self._spool.fail(job, ending, at))
+            self._tell(self._spool.fail(job, ending, at))
+
+    def _tell(self, ended: Ended | None) -> None:
+        """A job has its end, or waits for a place of its own: the spool has said so then."""
+        if ended is not None:
+            self.tell_end(ended)
 
     def tell_end(self, ended: Ended) -> None:
         """A job has its end."""

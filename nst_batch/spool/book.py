@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from nst_batch.job import OUTCOME_NAME, JobSpec
 from nst_batch.spool.attempts import Attempts
 from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.layout import Job, Places
+from nst_batch.spool.layout import Hold, Job, Places
 from nst_batch.spool.own import DamagedError, read_model
 from nst_batch.spool.records import (
     ATTEMPTS_NAME,
@@ -51,6 +51,7 @@ class Claim:
     given: set[int] = field(default_factory=set)  # handed out by this daemon
     left: set[int] = field(default_factory=set)  # sources that need no more clearing
     unread: set[int] = field(default_factory=set)  # sources of which there is no copy, for they could not be read
+    stuck: bool = False  # its sidecar is to go back to the inbox, where its folder refuses
     to_clear: bool = True  # a job has ended since the inbox was last cleared of its images
 
     @cached_property
@@ -152,7 +153,7 @@ def claim_folders(fs: FileSystem, places: Places) -> list[Path]:
     return [places.claims / name for name in _names(fs, places.claims)]
 
 
-def job_view(fs: FileSystem, claim: Claim, job: JobRecord, places: Places) -> Job:
+def job_view(fs: FileSystem, claim: Claim, job: JobRecord, places: Places, held: Hold | None = None) -> Job:
     """One live job as the rest of the program sees it."""
     record = claim.record
     folder = claim.job_folder(job)
@@ -178,6 +179,7 @@ def job_view(fs: FileSystem, claim: Claim, job: JobRecord, places: Places) -> Jo
         outcome=outcome if has_outcome else None,
         orphaned=job.index in claim.orphaned,
         given=job.index in claim.given,
+        held=held,
     )
 
 

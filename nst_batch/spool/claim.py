@@ -21,6 +21,7 @@ from nst_batch import names
 from nst_batch.spool.book import Claim
 from nst_batch.spool.copying import UnreadableError
 from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.holding import Holds
 from nst_batch.spool.intent import ClaimLostError, UntakenError
 from nst_batch.spool.layout import Places, unique_file
 from nst_batch.spool.primitives import ChangedError, Identity, NotRegularError
@@ -55,9 +56,10 @@ def is_unreadable(error: OSError, origin: Path) -> bool:
 class Claimer:
     """Makes, completes and undoes claims."""
 
-    def __init__(self, fs: FileSystem, places: Places, sidecar_limit: int) -> None:
+    def __init__(self, fs: FileSystem, places: Places, sidecar_limit: int, holds: Holds) -> None:
         self._fs = fs
         self._places = places
+        self._holds = holds
         self._sidecar_limit = sidecar_limit
 
     def commit(self, record: ClaimRecord) -> Claim:
@@ -83,7 +85,7 @@ class Claimer:
         self._fs.step("claim.renamed")
         if not self.is_as_seen(claim):
             self.undo(claim)
-            raise ClaimLostError(f"{record.origin} changed since it was read")
+            raise ClaimLostError(f"{record.origin} changed since it was read", claim if claim.stuck else None)
         return claim
 
     def _take(self, claim: Claim) -> None:
@@ -190,12 +192,19 @@ class Claimer:
             return self._fs.may(origin, os.R_OK)
         return blocked_by(error) is not None
 
-    def undo(self, claim: Claim) -> None:
-        """Put the sidecar back to where it was and drop the claim."""
+    def undo(self, claim: Claim) -> bool:
+        """Put the sidecar back to where it was and drop the claim.
+
+        False where that folder refuses: the claim is ``stuck`` then, and this is to be called again.
+        """
         if self._fs.kind(claim.sidecar) is not None:
-            self.put_back(claim.sidecar, claim.record.origin)
+            origin = claim.record.origin
+            if self._holds.attempt(claim.record.id, origin, lambda: self.put_back(claim.sidecar, origin)) is None:
+                claim.stuck = True
+                return False
             self._fs.step("undo.returned")
         self._fs.discard(claim.folder, self._places.trash)
+        return True
 
     def put_back(self, path: Path, origin: str) -> Path:
         """Move a file into the inbox, to where it was or, if something stands there by now, beside it."""

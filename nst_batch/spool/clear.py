@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from nst_batch.spool.book import Claim
 from nst_batch.spool.claim import Claimer
 from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.holding import Holds
 from nst_batch.spool.layout import Places
 from nst_batch.spool.primitives import Identity
 from nst_batch.spool.records import LEAVING_FOLDER, SourceRecord
-from nst_batch.spool.trouble import keeps_one_place
+from nst_batch.spool.trouble import keeps_one_place, one_place_only
 
 RETRY_PREFIX = "retry-"
 
@@ -26,15 +27,16 @@ RETRY_PREFIX = "retry-"
 class Clearer:
     """Takes the images of ended jobs out of the inbox."""
 
-    def __init__(self, fs: FileSystem, places: Places, claimer: Claimer) -> None:
+    def __init__(self, fs: FileSystem, places: Places, claimer: Claimer, holds: Holds) -> None:
         self._fs = fs
+        self._holds = holds
         self._places = places
         self._claimer = claimer
         self.say: Callable[[str], object] = lambda _text: None  # to a person
 
     def clear(self, claim: Claim, named: Collection[str]) -> None:
         """Take out what no job of this claim and nobody in ``named`` (inbox paths) needs any more."""
-        self.finish_leaving(claim)
+        all_left = self.finish_leaving(claim)
         if claim.record.after != "keep":
             needed = claim.needs()
             folders = set()
@@ -43,48 +45,49 @@ class Clearer:
                     continue
                 if index in claim.unread:
                     continue  # there is no copy of it
-                self._take_out(claim, index, source)
+                all_left = self._take_out(claim, index, source) and all_left
                 claim.left.add(index)
                 folders.add((self._places.inbox / source.path).parent)
             # Before the claim goes away, or a power cut may bring back images that nobody would take out again.
             for folder in folders:
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                     self._fs.fsync_dir(folder)
-        claim.to_clear = False
+        claim.to_clear = not all_left
 
     def close(self, claim: Claim) -> None:
         """Every job has its end and every image has been seen to: the claim goes away."""
         folder = claim.record.origin.rpartition("/")[0]
         if folder.startswith(RETRY_PREFIX) and "/" not in folder:
-            with _one_place_only():
+            with one_place_only():
                 self._fs.rmdir(self._places.inbox / folder)
         self._fs.discard(claim.folder, self._places.trash)
         self._fs.step("claim.closed")
 
-    def _take_out(self, claim: Claim, index: int, source: SourceRecord) -> None:
+    def _take_out(self, claim: Claim, index: int, source: SourceRecord) -> bool:
+        """Whether nothing more is to be done about an image."""
         path = self._places.inbox / source.path
         try:
             if not self._is(path, source):
-                return
+                return True
         except PermissionError as error:
             self._leave(source, error)
-            return
+            return True
         folder = claim.folder / LEAVING_FOLDER
         self._fs.make_folder(folder)
         leaving = folder / f"{index:04d}"
         try:
             self._fs.rename(path, leaving)
         except (FileNotFoundError, NotADirectoryError):
-            return
+            return True
         except OSError as error:
             if error.errno == errno.EXDEV:
                 # A sub-folder on another file system: no way to look at it after it was taken.
                 self._remove(path, source)
-                return
-            self._leave(source, error)
-            return
+            else:
+                self._leave(source, error)
+            return True
         self._fs.step("clear.leaving")
-        self._let_go(leaving, source)
+        return self._let_go(claim, leaving, source)
 
     def _remove(self, path: Path, source: SourceRecord) -> None:
         try:
@@ -99,37 +102,31 @@ class Clearer:
         why = (error.strerror or "").lower()
         self.say(f"{source.path} stays in the inbox though its job has ended: it cannot be moved ({why})")
 
-    def _let_go(self, leaving: Path, source: SourceRecord) -> None:
+    def _let_go(self, claim: Claim, leaving: Path, source: SourceRecord) -> bool:
+        """Remove what was taken out, or put it back; False where the folder that it came from refuses that."""
         if self._is(leaving, source):
             self._fs.remove(leaving)
         else:
-            self._claimer.put_back(leaving, source.path)
+            key = f"{claim.record.id} {source.path}"
+            back = self._holds.attempt(key, source.path, lambda: self._claimer.put_back(leaving, source.path))
+            if back is None:
+                return False
         self._fs.step("clear.left")
+        return True
 
-    def finish_leaving(self, claim: Claim) -> None:
-        """Finish what a killed daemon was about to take out."""
+    def finish_leaving(self, claim: Claim) -> bool:
+        """Finish what a killed daemon was about to take out; whether that was possible."""
         folder = claim.folder / LEAVING_FOLDER
         try:
             waiting = self._fs.names(folder)
         except FileNotFoundError:
-            return
+            return True
         known = {f"{index:04d}": source for index, source in enumerate(claim.record.sources)}
-        for name in waiting:
-            if name in known:
-                self._let_go(folder / name, known[name])
+        let_go = [self._let_go(claim, folder / name, known[name]) for name in waiting if name in known]
+        return all(let_go)
 
     def _is(self, path: Path, source: SourceRecord) -> bool:
         try:
             return Identity.of(self._fs.lstat(path)) == source.identity
         except (FileNotFoundError, NotADirectoryError):
             return False
-
-
-@contextlib.contextmanager
-def _one_place_only() -> Iterator[None]:
-    """Pass over what only this one place refuses."""
-    try:
-        yield
-    except OSError as error:
-        if not keeps_one_place(error):
-            raise

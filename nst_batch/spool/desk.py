@@ -88,9 +88,10 @@ class Desk:
             self.save_waits(at)
         notes, self._notes = tuple(self._notes), []
         scan = self._scan
+        dues = [job.held.due for job in jobs if job.held is not None and job.held.due > at.mono]
         return View(
             at=at,
-            next_look=max(at.mono, min(at.mono + self._rescan, scan.next_change)),
+            next_look=max(at.mono, min(at.mono + self._rescan, scan.next_change, *dues)),
             ready=scan.ready,
             waiting=scan.waiting,
             broken=scan.broken,

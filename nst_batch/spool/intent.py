@@ -15,6 +15,7 @@ from nst_batch import names
 from nst_batch.beneath import Beneath, kind_of
 from nst_batch.characters import told
 from nst_batch.images.files import MEGA, ImageLimits, too_large
+from nst_batch.spool.book import Claim
 from nst_batch.spool.layout import STORED_NAME_BYTES, claim_id, shorten, unique_file
 from nst_batch.spool.listing import Entry
 from nst_batch.spool.pair import Broken, Ready
@@ -30,7 +31,14 @@ _ADVICE = {
 
 
 class ClaimLostError(Exception):
-    """What was to be claimed is not as it was seen; the next look decides anew."""
+    """What was to be claimed is not as it was seen; the next look decides anew.
+
+    ``stuck`` is a claim of it that could not be undone.
+    """
+
+    def __init__(self, message: str, stuck: Claim | None = None) -> None:
+        super().__init__(message)
+        self.stuck = stuck
 
 
 class UntakenError(Exception):

@@ -77,6 +77,14 @@ class Places:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Why something has to wait that only a place of its own keeps from being done, and when it is tried again."""
+
+    why: str
+    due: float  # monotonic
+
+
+@dataclass(frozen=True)
 class Job:
     """One job of a claim as it stands in the folders."""
 
@@ -97,6 +105,11 @@ class Job:
     outcome: Path | None = None
     orphaned: bool = False
     given: bool = False  # this daemon has handed it out
+    held: Hold | None = None  # a place of its own refuses; every other job goes on
+
+    def is_held(self, mono: float) -> bool:
+        """Whether it has to wait still."""
+        return self.held is not None and mono < self.held.due
 
 
 @dataclass(frozen=True)

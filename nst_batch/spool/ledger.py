@@ -7,6 +7,7 @@ import contextlib
 from nst_batch.spool import attempts as counts
 from nst_batch.spool.book import Claim, job_view
 from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.holding import Holds
 from nst_batch.spool.layout import Ended, Job, Places
 from nst_batch.spool.naming import FolderNames, key_of
 from nst_batch.spool.records import JobRecord
@@ -19,10 +20,11 @@ from nst_batch.spool.wanted import Moment
 class Ledger:
     """What is under way. ``stale`` says that the folders may hold something else."""
 
-    def __init__(self, fs: FileSystem, places: Places, recoverer: Recoverer) -> None:
+    def __init__(self, fs: FileSystem, places: Places, recoverer: Recoverer, holds: Holds) -> None:
         self._fs = fs
         self._places = places
         self._recoverer = recoverer
+        self._holds = holds
         self.claims: dict[str, Claim] = {}
         self.stale = False
         self._running, self._failed = FolderNames(fs, places.running), FolderNames(fs, places.failed)
@@ -35,14 +37,18 @@ class Ledger:
         claims, recovery = self._recoverer.recover(frozenset(self._out))
         self.claims = {claim.record.id: claim for claim in claims}
         self._out.difference_update(end.id for end in recovery.ended)
+        self._out = {job_id for job_id in self._out if self._holds.of(job_id) is None}
         self.stale = False
         return recovery
 
     def jobs(self) -> tuple[Job, ...]:
         """Every live job."""
-        return tuple(
-            job_view(self._fs, claim, job, self._places) for claim in self.claims.values() for job in claim.live()
-        )
+        return tuple(self.view(claim, job) for claim in self.claims.values() for job in claim.live())
+
+    def view(self, claim: Claim, record: JobRecord) -> Job:
+        """One job as the rest of the program sees it."""
+        held = self._holds.of(claim.record.job_id(record), claim.record.id)
+        return job_view(self._fs, claim, record, self._places, held)
 
     def find(self, job_id: str) -> tuple[Claim, JobRecord]:
         """A live job; InboxLost where it is not there any more."""
@@ -64,10 +70,8 @@ class Ledger:
             job
             for claim in self.claims.values()
             if claim.copied
-            for job in (
-                job_view(self._fs, claim, record, self._places) for record in claim.live() if not claim.lacks(record)
-            )
-            if not (job.given or job.orphaned or job.trouble or job.outcome)
+            for job in (self.view(claim, record) for record in claim.live() if not claim.lacks(record))
+            if not (job.given or job.orphaned or job.trouble or job.outcome or self._holds.waits(job.id))
             and job.attempts.cut is None
             and counts.is_due(job.attempts, at.wall, pauses)
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import re
 import secrets
 from collections.abc import Callable, Collection, Mapping
@@ -21,6 +22,7 @@ from nst_batch.spool.book import Claim
 from nst_batch.spool.claim import Claimer
 from nst_batch.spool.control import consume
 from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.holding import probe
 from nst_batch.spool.layout import NEW_PREFIX, RUNNING_MARKER, Ended, Places
 from nst_batch.spool.own import DamagedError, read_model, read_note, read_own
 from nst_batch.spool.records import DONE_SUFFIX, PUBLISH_NAME, Done, JobRecord, Publish
@@ -169,6 +171,8 @@ class Publisher:
         ended = ending.state in ("failed", "cancelled")
         parent = self._places.failed if ended else self._output_folder(job.output)
         self._fs.make_folder(parent)
+        if not self._fs.may(parent, os.W_OK | os.X_OK):
+            probe(self._fs, parent)  # what refuses now leaves all as it is, so that the job may still be cancelled
         self._fs.make_folder(claim.job_folder(job))
         # A failed job's name is its own already: no need to list thousands of others for it.
         name = job.name if ended else self._free_name(parent, job.title)

@@ -34,12 +34,13 @@ from nst_batch.spool.book import (
 )
 from nst_batch.spool.claim import Claimer
 from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.holding import Holds
 from nst_batch.spool.layout import NEW_PREFIX, Ended, Places
 from nst_batch.spool.lock import is_held
 from nst_batch.spool.own import DamagedError, mend_claim, set_aside
 from nst_batch.spool.publish import Publisher
 from nst_batch.spool.records import CLAIM_NAME, DONE_SUFFIX, JOBS_FOLDER, SIDECAR_FOLDER, JobRecord
-from nst_batch.spool.trouble import keeps_one_place
+from nst_batch.spool.trouble import keeps_one_place, one_place_only
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,12 @@ class Recovery:
 class Recoverer:
     """Reads the claims and brings each of them into a state to go on from."""
 
-    def __init__(self, fs: FileSystem, places: Places, claimer: Claimer, publisher: Publisher) -> None:
+    def __init__(self, fs: FileSystem, places: Places, claimer: Claimer, publisher: Publisher, holds: Holds) -> None:
         self._fs = fs
         self._places = places
         self._claimer = claimer
         self._publisher = publisher
+        self._holds = holds
 
     def recover(self, in_hand: frozenset[str]) -> tuple[list[Claim], Recovery]:
         """The live claims. ``in_hand``: ids of jobs that this very daemon has handed out."""
@@ -73,7 +75,7 @@ class Recoverer:
                 if claim is None:
                     notes += self._without_record(folder)
                 elif not self._stands(claim):
-                    pass
+                    claims += [claim] if claim.stuck else []
                 elif not self._finish_move(claim):
                     self._fs.discard(folder, self._places.trash)  # it may not leave its place: it is no claim
                 else:
@@ -130,7 +132,8 @@ class Recoverer:
         backs = []
         if not any(name.endswith(DONE_SUFFIX) for name in self._names(folder / JOBS_FOLDER)):
             for name in self._sidecars(folder):
-                backs.append(self._claimer.put_back(folder / SIDECAR_FOLDER / name, name).name)
+                with one_place_only():
+                    backs.append(self._claimer.put_back(folder / SIDECAR_FOLDER / name, name).name)
         aside = set_aside(self._fs, self._places, folder)
         then = f"; its sidecar is back as {', '.join(backs)}" if backs else "; put its sidecar into the inbox again"
         return [f"the claim {folder.name} is damaged ({why}) and now lies in {aside}{then}"]
@@ -165,11 +168,11 @@ class Recoverer:
                 continue
             if claim.record.job_id(job) in in_hand:
                 # Its end may have been under way when the disk refused.
-                end = self._publisher.resume(claim, job)
-                if end is None:
-                    claim.given.add(job.index)
-                else:
+                end = self._resume(claim, job)
+                if end is not None:
                     ended.append(end)
+                elif self._holds.of(claim.record.job_id(job)) is None:
+                    claim.given.add(job.index)
                 continue
             attempts = claim.attempts.get(job.index)
             if attempts is not None and attempts.given and is_held(lock_path(claim, job)):
@@ -186,11 +189,21 @@ class Recoverer:
         free = [job for job in free if not is_held(lock_path(claim, job))]
         return [end for job in free if (end := self.adopt(claim, job)) is not None]
 
+    def resume_held(self, claim: Claim) -> list[Ended]:
+        """Try again to publish what its place refused, where it is time for that."""
+        due = [claim.by_id[key] for key in self._holds.due() if key in claim.by_id]
+        live = [job for job in due if job.index not in claim.done]
+        return [end for job in live if (end := self._resume(claim, job)) is not None]
+
+    def _resume(self, claim: Claim, job: JobRecord) -> Ended | None:
+        key = claim.record.job_id(job)
+        return self._holds.attempt(key, job.name, lambda: self._publisher.resume(claim, job))
+
     def adopt(self, claim: Claim, job: JobRecord) -> Ended | None:
         """Take over a job that no worker has any more: publish it on, or take its run back."""
         claim.orphaned.discard(job.index)
-        end = self._publisher.resume(claim, job)
-        if end is not None:
+        end = self._resume(claim, job)
+        if end is not None or self._holds.of(claim.record.job_id(job)) is not None:
             return end
         attempts = claim.attempts.get(job.index)
         folder = claim.job_folder(job)
@@ -214,7 +227,12 @@ class Recoverer:
                 continue
             owner = self._publisher.owner(path)
             if name.startswith(self._publisher.new_prefix) or (owner and owner[0] == self._publisher.inbox_id):
-                self._fs.discard(path, self._places.out_trash)
+                try:
+                    self._fs.discard(path, self._places.out_trash)
+                except OSError as error:
+                    if not keeps_one_place(error) or not self._holds.ours_can_be_written():
+                        raise
+                    notes.append(f"{path} is left over and cannot be removed ({error.strerror}); remove it")
             elif owner is None and not name.startswith(NEW_PREFIX):
                 notes.append(f"{path} is not a job's folder; it is left alone")
         return notes

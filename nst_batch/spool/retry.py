@@ -31,6 +31,7 @@ from nst_batch.spool.lock import try_lock
 from nst_batch.spool.own import DamagedError, read_model, read_note, read_own
 from nst_batch.spool.publish import INPUT_FOLDER, MAX_MARK_BYTES, TORN
 from nst_batch.spool.records import Component, JobRecord
+from nst_batch.spool.trouble import one_place_only
 from nst_batch.yamlmarks import scalar
 
 NOTE_SUFFIX = ".json"
@@ -125,12 +126,14 @@ def _notes(fs: FileSystem, places: Places) -> Iterator[tuple[Path, Note]]:
 def _finish_all(fs: FileSystem, places: Places) -> None:
     _take_over_old_notes(fs, places)
     for aside, note in list(_notes(fs, places)):
-        _carry_out(fs, places, aside, note)
+        with one_place_only():  # what may not be moved stays a failed job
+            _carry_out(fs, places, aside, note)
     for name in failed_names(fs, places):
         folder = places.failed / name
         for torn in fs.names(folder) if fs.kind(folder) == "folder" else ():
             if TORN.fullmatch(torn):  # of an older version, whose writing of a note was cut short
-                fs.remove(folder / torn)
+                with one_place_only():
+                    fs.remove(folder / torn)
     fs.empty(places.retries)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nst_batch.job import OUTCOME_NAME, SPEC_NAME
 from nst_batch.spool import attempts as counts
 from nst_batch.spool.attempts import Attempts, Death, JobLimits, Verdict
-from nst_batch.spool.book import Claim, checkpoint_stamp, job_view, write_attempts
+from nst_batch.spool.book import Claim, checkpoint_stamp, write_attempts
 from nst_batch.spool.fs import FileSystem
 from nst_batch.spool.layout import HandOut, Places
 from nst_batch.spool.ledger import Ledger
@@ -44,8 +44,9 @@ class Runs:
         write_attempts(self._fs, claim, record, attempts)
         self._ledger.given(claim, record)
         self._fs.step("handout.counted")
-        job = job_view(self._fs, claim, record, self._places)
-        return HandOut(job, folder, running, attempts.runs, bool(stamp), attempts.is_last_for_memory)
+        return HandOut(
+            self._ledger.view(claim, record), folder, running, attempts.runs, bool(stamp), attempts.is_last_for_memory
+        )
 
     def put_back(self, job_id: str) -> Verdict:
         """The run is taken back: the daemon is stopping, the worker has ended."""

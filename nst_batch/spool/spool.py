@@ -7,7 +7,7 @@ claims are read again from their folders, which are the state; what is kept in m
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Self
 
 from nst_batch.config import Config
@@ -15,22 +15,24 @@ from nst_batch.errors import NstError
 from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME
 from nst_batch.spool.attach import Attachment, short_of_room
 from nst_batch.spool.attempts import Death, Verdict
-from nst_batch.spool.book import job_view
+from nst_batch.spool.book import Claim
 from nst_batch.spool.claim import Claimer
 from nst_batch.spool.clear import Clearer
 from nst_batch.spool.desk import Desk
 from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.holding import Holds
 from nst_batch.spool.layout import SHOWN_PREFIX, Ended, HandOut, Job, ManifestWriter, Places
 from nst_batch.spool.ledger import Ledger
 from nst_batch.spool.lock import INBOX_TAKEN
 from nst_batch.spool.own import DamagedError, read_own
 from nst_batch.spool.primitives import ChangedError, Content, NotRegularError
 from nst_batch.spool.publish import Publisher
+from nst_batch.spool.records import JobRecord
 from nst_batch.spool.recover import Recoverer, Recovery
 from nst_batch.spool.retry import finish_retries, with_inputs
 from nst_batch.spool.runs import Runs
 from nst_batch.spool.sweep import Sweep, job_limits
-from nst_batch.spool.trouble import InboxLost, SpoolBlocked, pause_for
+from nst_batch.spool.trouble import ONE_PLACES_CODES, InboxLost, SpoolBlocked, pause_for
 from nst_batch.spool.turn import Turn
 from nst_batch.spool.view import View
 from nst_batch.spool.wanted import Ending, Moment
@@ -47,15 +49,16 @@ class Spool:
         self._fs.keep_beneath(config.inbox, config.outbox, *config.library)
         self._attachment = Attachment(self._fs, self._places)
         limit = int(config.limits.max_sidecar_kb * 1024)
-        self._claimer = Claimer(self._fs, self._places, limit)
+        self._holds = Holds(self._fs, self._places)
+        self._claimer = Claimer(self._fs, self._places, limit, self._holds)
         self._publisher = Publisher(self._fs, self._places, self._claimer)
-        self._clearer = Clearer(self._fs, self._places, self._claimer)
-        self._recoverer = Recoverer(self._fs, self._places, self._claimer, self._publisher)
+        self._clearer = Clearer(self._fs, self._places, self._claimer, self._holds)
+        self._recoverer = Recoverer(self._fs, self._places, self._claimer, self._publisher, self._holds)
         self._desk = Desk(config, self._fs, self._places)
-        self._ledger = Ledger(self._fs, self._places, self._recoverer)
+        self._ledger = Ledger(self._fs, self._places, self._recoverer, self._holds)
         self._publisher.taken = self._ledger.taken
         self._publisher.controls = self._desk.control_names
-        self._publisher.say = self._clearer.say = self._desk.say_once
+        self._publisher.say = self._clearer.say = self._holds.say = self._desk.say_once
         self._runs = Runs(self._fs, self._places, self._ledger, self._publisher)
         self._sweep = Sweep(
             self._fs,
@@ -65,6 +68,7 @@ class Spool:
             claimer=self._claimer,
             clearer=self._clearer,
             recoverer=self._recoverer,
+            holds=self._holds,
             fail=self._fail,
         )
         self._begun = False  # the inbox has been held, and what was under way has been seen to
@@ -107,6 +111,7 @@ class Spool:
 
     def recover(self, at: Moment) -> Recovery:
         """Finish or undo whatever was under way; to be called once after :meth:`open`."""
+        self._holds.now = at.mono
         with self._held():
             finish_retries(self._fs, self._places)
             recovery = self._ledger.read()
@@ -121,6 +126,7 @@ class Spool:
 
         What there was no time for in this ``turn`` makes ``View.next_look`` be now.
         """
+        self._holds.now = at.mono
         reason = self._find_again(at)
         if reason is not None:
             return self._desk.lost(at, reason)
@@ -144,7 +150,7 @@ class Spool:
     def job(self, job_id: str) -> Job:
         """One live job as it stands now; InboxLost where its claim is gone."""
         claim, job = self._ledger.find(job_id)
-        return job_view(self._fs, claim, job, self._places)
+        return self._ledger.view(claim, job)
 
     def room(self) -> str | None:
         """Why no job may start for want of disk space; None where there is enough."""
@@ -181,11 +187,14 @@ class Spool:
                     return None
                 self._sweep.claim(pair, self._config, at, turn)
 
-    def hand_out(self, job: Job, at: Moment) -> HandOut:
-        """Make ready what a worker needs, then count the run, durably. The job is in a worker's hands then."""
+    def hand_out(self, job: Job, at: Moment) -> HandOut | None:
+        """Make ready what a worker needs, then count the run, durably. The job is in a worker's hands then.
+
+        None where its running folder refuses: it waits, and another one may be taken.
+        """
         del at
         with self._held():
-            return self._runs.hand_out(job.id)
+            return self._holds.attempt(job.id, job.name, lambda: self._runs.hand_out(job.id))
 
     def put_back(self, job: Job, at: Moment) -> Verdict:
         """The daemon is stopping and the worker has ended: the run is taken back."""
@@ -193,10 +202,17 @@ class Spool:
         with self._held():
             return self._runs.put_back(job.id)
 
-    def take_back(self, job: Job) -> None:
-        """The disk refused, or the inbox was gone, while the job ran: that run counts for nothing."""
+    def take_back(self, job: Job, code: str = "", why: str = "") -> bool:
+        """The disk refused, or the inbox was gone, while the job ran: that run counts for nothing.
+
+        Whether only a place of the job's own refused, by ``code`` and ``why``: it waits then, and nothing else does.
+        """
         with self._held():
             self._runs.take_back(job.id)
+            is_its_own = code in ONE_PLACES_CODES and self._holds.ours_can_be_written()
+            if is_its_own:
+                self._holds.hold(job.id, job.name, why)
+            return is_its_own
 
     def outcome(self, job: Job) -> bytes:
         """What the job's worker has left; nothing where that cannot be read."""
@@ -221,36 +237,51 @@ class Spool:
         files: Mapping[str, bytes] | None = None,
         *,
         made: Collection[str] = (),
-    ) -> Ended:
+    ) -> Ended | None:
         """Publish a job that is done or stopped; ``files`` are written into its folder first, ``made`` must lie there.
 
+        None where the folder that it belongs into refuses: it is tried again once it is due (``Job.held``).
         SpoolBlocked ``running_gone`` where its running folder, or something in it, has gone: it will run again.
         """
         del at
         with self._held():
             claim, record = self._ledger.find(job.id)
-            if not self._publisher.has(claim, record, made):
-                self._runs.begin_anew(claim, record)
-            ended = self._publisher.finish(claim, record, ending, files or {})
-            self._ledger.returned(claim, record)
-            return ended
 
-    def fail(self, job: Job, ending: Ending, at: Moment, files: Mapping[str, bytes] | None = None) -> Ended:
-        """Put a job that failed or was cancelled into ``failed/`` with its inputs."""
+            def publish() -> Ended:
+                if not self._publisher.has(claim, record, made):
+                    self._runs.begin_anew(claim, record)
+                return self._publisher.finish(claim, record, ending, files or {})
+
+            return self._publish(claim, record, publish)
+
+    def _publish(self, claim: Claim, record: JobRecord, act: Callable[[], Ended]) -> Ended | None:
+        """Take a job to its place, or go on with that; no worker has it then, whether it got there or not."""
+        job_id = claim.record.job_id(record)
+        begun = self._holds.of(job_id) is not None
+
+        def go_on() -> Ended:
+            return (self._publisher.resume(claim, record) if begun else None) or act()
+
+        ended = self._holds.attempt(job_id, record.name, go_on)
+        self._ledger.returned(claim, record)
+        return ended
+
+    def fail(self, job: Job, ending: Ending, at: Moment, files: Mapping[str, bytes] | None = None) -> Ended | None:
+        """Put a job that failed or was cancelled into ``failed/`` with its inputs; None as with :meth:`finish`."""
         del at
         with self._held():
             return self._fail(job, ending, files or {})
 
-    def _fail(self, job: Job, ending: Ending, files: Mapping[str, bytes]) -> Ended:
+    def _fail(self, job: Job, ending: Ending, files: Mapping[str, bytes]) -> Ended | None:
+        if self._holds.waits(job.id, job.claim):
+            return None
         claim, record = self._ledger.find(job.id)
         if MANIFEST_NAME not in files:
             fallback: dict[str, object] = {"title": job.title, "id": job.id, "received_at": job.arrival}
             text = self._manifest(job.spec, ending, attempts=job.attempts.runs, fallback=fallback)
             files = {MANIFEST_NAME: text, **files}
         files = {**files, MANIFEST_NAME: with_inputs(files[MANIFEST_NAME], record)}
-        ended = self._publisher.fail(claim, record, ending, files)
-        self._ledger.returned(claim, record)
-        return ended
+        return self._publish(claim, record, lambda: self._publisher.fail(claim, record, ending, files))
 
     # --- what others read -------------------------------------------------------------------------------
 

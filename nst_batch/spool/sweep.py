@@ -8,12 +8,13 @@ from typing import Protocol
 from nst_batch import names
 from nst_batch.config import Config
 from nst_batch.spool.attempts import JobLimits
-from nst_batch.spool.book import Claim, job_view
+from nst_batch.spool.book import Claim
 from nst_batch.spool.claim import Claimer
 from nst_batch.spool.clear import Clearer
 from nst_batch.spool.control import Control, drop
 from nst_batch.spool.desk import Desk
 from nst_batch.spool.fs import FileSystem
+from nst_batch.spool.holding import Holds
 from nst_batch.spool.intent import ClaimLostError, UntakenError, record_of
 from nst_batch.spool.layout import Ended, Job, Places
 from nst_batch.spool.ledger import Ledger
@@ -27,8 +28,8 @@ from nst_batch.spool.wanted import Ending, Moment
 class Failing(Protocol):
     """Puts a job into ``failed/``."""
 
-    def __call__(self, job: Job, ending: Ending, files: Mapping[str, bytes]) -> Ended:
-        """Returns its end."""
+    def __call__(self, job: Job, ending: Ending, files: Mapping[str, bytes]) -> Ended | None:
+        """Returns its end; None where it has to wait for a place of its own."""
         ...
 
 
@@ -45,6 +46,7 @@ class Sweep:
         claimer: Claimer,
         clearer: Clearer,
         recoverer: Recoverer,
+        holds: Holds,
         fail: Failing,
     ) -> None:
         self._fs = fs
@@ -54,6 +56,7 @@ class Sweep:
         self._claimer = claimer
         self._clearer = clearer
         self._recoverer = recoverer
+        self._holds = holds
         self._second_look = SecondLook(fs, claimer, desk)
         self._fail = fail
 
@@ -63,12 +66,12 @@ class Sweep:
         for claim in list(self._ledger.claims.values()):
             self._complete(claim, turn)
             self._second_look.look(claim, limits, at)
-            self._ledger.ended(*self._recoverer.adopt_orphans(claim))
+            self._ledger.ended(*self._recoverer.adopt_orphans(claim), *self._recoverer.resume_held(claim))
         for control in self._desk.take_controls():
             self._obey(control, config, at, turn)
         for job in self._ledger.jobs():
             if job.trouble is not None and not (job.given or job.orphaned):
-                self._ledger.ended(self._fail(job, job.trouble, {}))
+                self._end(job, job.trouble)
                 if turn.over:
                     return
         for pair in self._desk.hopeless():
@@ -81,16 +84,22 @@ class Sweep:
 
     def _complete(self, claim: Claim, turn: Turn) -> None:
         try:
-            self._claimer.copy_inputs(claim, turn)
+            if claim.stuck and not self._claimer.undo(claim):
+                return
+            if not claim.stuck:
+                self._claimer.copy_inputs(claim, turn)
+                return
         except ClaimLostError:
-            self._ledger.claims.pop(claim.record.id, None)
+            if claim.stuck:
+                return
+        self._ledger.claims.pop(claim.record.id, None)
 
     def _fail_known(self, claim: Claim, turn: Turn) -> None:
         """Fail what is known to fail of a new claim; one that is done with at once, and took no image, goes away."""
         for record in list(claim.live()):
             if record.trouble is not None:
-                job = job_view(self._fs, claim, record, self._places)
-                self._ledger.ended(self._fail(job, record.trouble, {}))
+                job = self._ledger.view(claim, record)
+                self._end(job, record.trouble)
                 if turn.over:
                     break
         if claim.finished and not claim.record.sources:
@@ -108,7 +117,9 @@ class Sweep:
             claim = self._claimer.commit(record)
             self._ledger.claims[claim.record.id] = claim
             self._claimer.copy_inputs(claim, turn)
-        except ClaimLostError:
+        except ClaimLostError as error:
+            if error.stuck is not None:
+                self._ledger.claims[error.stuck.record.id] = error.stuck
             self._ledger.gone()
             return None
         except UntakenError as error:
@@ -137,8 +148,14 @@ class Sweep:
             record = next((job for job in claim.record.jobs if names.fold(job.name) == wanted), None)
             if record is None:
                 return
-            job = job_view(self._fs, claim, record, self._places)
-        self._ledger.ended(self._fail(job, Ending.cancelled(), {}))
+            job = self._ledger.view(claim, record)
+        self._holds.hurry(job.id)
+        self._end(job, Ending.cancelled())
+
+    def _end(self, job: Job, ending: Ending) -> None:
+        ended = self._fail(job, ending, {})
+        if ended is not None:
+            self._ledger.ended(ended)
 
     def clear(self, at: Moment, turn: Turn) -> None:
         """Take the images of ended jobs out of the inbox, once it is known what waits there for them."""
@@ -151,7 +168,7 @@ class Sweep:
         needed = named | self._ledger.needed()
         for claim in waiting:
             self._clearer.clear(claim, needed)
-            if claim.finished:
+            if claim.finished and not claim.to_clear:
                 self._close(claim)
             if turn.over:
                 return

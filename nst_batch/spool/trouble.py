@@ -31,6 +31,9 @@ _BLOCKS = {
 _ONE_PLACES = {errno.EPERM, errno.EACCES, errno.EBUSY, errno.ETXTBSY, errno.EROFS, errno.EISDIR, errno.ENOTEMPTY}
 
 
+ONE_PLACES_CODES = ("disk_readonly", "no_permission")  # what one place may refuse with, as told above
+
+
 class SpoolBlocked(NotNowError):  # noqa: N818 - a state the queue is in, not only an error
     """The disk refuses: the queue pauses, nothing is lost, and the same call may do later."""
 
@@ -63,6 +66,16 @@ def is_one_files(error: OSError) -> bool:
 def keeps_one_place(error: OSError) -> bool:
     """Whether what kept a file from being moved or removed may be that file's own trouble, or its folder's."""
     return error.errno in _ONE_PLACES
+
+
+@contextlib.contextmanager
+def one_place_only() -> Iterator[None]:
+    """Pass over what only this one place refuses."""
+    try:
+        yield
+    except OSError as error:
+        if not keeps_one_place(error):
+            raise
 
 
 @contextlib.contextmanager
