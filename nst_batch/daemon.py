@@ -44,6 +44,7 @@ WORK_SECONDS = 0.4  # of a turn, at most, for each of: what needs no worker, cla
 LOOK_PAUSE_SECONDS = 0.5  # however many events come, the inbox is not listed more often
 BLOCKED_RETRY_SECONDS = 10.0
 HOOKS_END_SECONDS = 5.0  # a daemon that was told to end waits so long for its hooks
+NOT_HELD_BACK = (0.0, "", "")
 YIELD_SECONDS = 25.0  # a worker asked to give back its job has this long; systemd allows more
 
 
@@ -85,7 +86,7 @@ class Daemon:
         self._hooks = HookRunner(config.hooks, listener.note)
         self._hindrance = Hindrance(listener.note, self._hooks.trouble)
         self._looked_well = self._posted_well = True
-        self._held_back = (0.0, "", "")  # no job starts before then (monotonic), and why
+        self._held_back = NOT_HELD_BACK  # no job starts before then (monotonic), and why
         self._next_look = 0.0
         self._told: set[tuple[str, str]] = set()  # (job, action) already passed on to a worker
         self._settler = Settler(
@@ -193,7 +194,7 @@ class Daemon:
             for ended in self._spool.sweep(at, turn):
                 self._settler.tell_end(ended)
             self._notifier.watchdog()
-            self._settle_leftovers(at, turn)
+            self._settler.settle_leftovers(self._crew.at_work_on, at, turn)
             self._hand_out(view, at, claiming := Turn(WORK_SECONDS))
             if turn.was_cut or claiming.was_cut:
                 self._look_at(at.mono)
@@ -207,23 +208,9 @@ class Daemon:
             self._looked_well = True
             self._unblock()
 
-    def _settle_leftovers(self, at: Moment, turn: Turn) -> None:
-        """Jobs that no worker has any more, whose end or return a full disk or an earlier daemon's end prevented."""
-        for job in self._spool.jobs():
-            if job.orphaned or self._crew.at_work_on(job.id) is not None or job.is_held(at.mono):
-                continue
-            if job.outcome is not None:
-                self._settler.settle(job, at)
-            elif job.given:
-                self._spool.take_back(job)
-            else:
-                continue
-            if turn.over:
-                return
-
     def _hand_out(self, view: View, at: Moment, turn: Turn) -> None:
-        jobs = self._spool.jobs()
-        runnable = [job for job in jobs if self._crew.at_work_on(job.id) is None and not job.is_held(at.mono)]
+        jobs = (job for job in self._spool.jobs() if not job.is_held(at.mono))
+        runnable = [job for job in jobs if self._crew.at_work_on(job.id) is None]
         if view.paused or not (view.ready or runnable):
             return
         if at.mono < self._held_back[0]:
@@ -234,12 +221,9 @@ class Daemon:
         if self._crew.start_due > at.mono:
             self._look_at(self._crew.start_due)
         for worker in self._crew.ready_for_work(at.mono):
-            handout = None
-            while handout is None:  # one whose running folder refuses waits, and the next one is taken
-                job = self._spool.take(at, turn)
-                if job is None:
-                    return
-                handout = self._spool.hand_out(job, at)
+            handout = self._spool.hand_out_next(at, turn)
+            if handout is None:
+                return
             self._crew.give(worker, handout, at.mono)
             self._listener.started(handout)
 
@@ -274,12 +258,11 @@ class Daemon:
                 with self._or_block():
                     self._settler.put_back(handout.job, at)
             case Refused(handout, code, why):
-                is_its_own = False
+                # Or the same job would be handed out, and given back, at every look.
+                self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, code, why)
                 with self._or_block():
-                    is_its_own = self._spool.take_back(handout.job, code, why)
-                if not is_its_own:
-                    # Or the same job would be handed out, and given back, at every look.
-                    self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, code, why)
+                    if self._spool.take_back(handout.job, code, why):
+                        self._held_back = NOT_HELD_BACK
             case Died(handout, death):
                 with self._or_block():
                     self._settler.bury(self._spool.job(handout.job.id), death, at)
@@ -325,16 +308,15 @@ class Daemon:
         hindrance = self._hindrance.reason or ("paused" if view.paused else None)
         if self._crew.gives_up:
             hindrance = hindrance or self._crew.trouble
-        jobs = self._spool.jobs()
-        if jobs and all(job.held is not None for job in jobs) and not (view.ready or view.broken):
-            hindrance = hindrance or f"{jobs[0].name} waits: {jobs[0].held.why}"
+        if not (view.ready or view.broken):
+            hindrance = hindrance or self._spool.only_held()
         if hindrance:
             self._listener.note(f"ended before the inbox was empty: {hindrance}")
             return EXIT_NOT_NOW
         # What still settles is always waited for; what may not be read or taken never gets better by itself.
         kinds = {"wait": {"settling", "missing", "unreadable"}, "fail": {"settling", "missing"}, "leave": {"settling"}}
         waits = [pair for pair in view.waiting if pair.kind in kinds[self._once.incomplete]]
-        if view.ready or view.broken or waits or jobs:
+        if view.ready or view.broken or waits or self._spool.jobs():
             return None
         return EXIT_JOB_FAILED if self._settler.failed else EXIT_OK
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from nst_batch.bulletin import Bulletin
 from nst_batch.job import MANIFEST_NAME, Outcome, manifest
-from nst_batch.spool import Death, Ended, Ending, Job, Moment, Spool
+from nst_batch.spool import Death, Ended, Ending, Job, Moment, Spool, Turn
 
 TRUNCATED = "image_truncated"
 _LOOK_AT_DISK = "look at the disk of the inbox, then nst-batch retry"
@@ -68,6 +68,20 @@ class Settler:
             assert outcome.state in ("failed", "cancelled")
             ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
             self._tell(self._spool.fail(job, ending, at, {MANIFEST_NAME: text.encode()}))
+
+    def settle_leftovers(self, at_work_on: Callable[[str], object | None], at: Moment, turn: Turn) -> None:
+        """Jobs that no worker has any more, whose end or return a full disk or an earlier daemon's end prevented."""
+        for job in self._spool.jobs():
+            if job.orphaned or at_work_on(job.id) is not None or job.is_held(at.mono):
+                continue
+            if job.outcome is not None:
+                self.settle(job, at)
+            elif job.given:
+                self._spool.take_back(job)
+            else:
+                continue
+            if turn.over:
+                return
 
     def bury(self, job: Job, death: Death, at: Moment) -> None:
         """A worker died at a job: try again later, or fail. One that died when all was done left its outcome."""

@@ -10,6 +10,7 @@
 | `attach`, `apart`, `lock` | one daemon an inbox; two folders that are apart; a lost inbox is noticed |
 | `intent`, `claim`, `records`, `book` | the way in, what is written down, the claims in memory |
 | `attempts` | how often a job may be tried |
+| `holding` | what waits because a place of its own refuses |
 | `publish`, `clear` | the way out; what leaves the inbox after it |
 | `recover` | at start: finish or undo whatever was under way |
 | `control`, `retry` | control files; a failed job goes back |

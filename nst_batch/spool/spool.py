@@ -152,6 +152,12 @@ class Spool:
         claim, job = self._ledger.find(job_id)
         return self._ledger.view(claim, job)
 
+    def only_held(self) -> str | None:
+        """Why no job can be done, where each waits for a place of its own; None where one need not or none is."""
+        jobs = self._ledger.jobs()
+        held = [f"{job.name} waits: {job.held.why}" for job in jobs if job.held is not None]
+        return held[0] if held and len(held) == len(jobs) else None
+
     def room(self) -> str | None:
         """Why no job may start for want of disk space; None where there is enough."""
         return short_of_room(self._places, self._config.limits.min_free_gb)
@@ -195,6 +201,14 @@ class Spool:
         del at
         with self._held():
             return self._holds.attempt(job.id, job.name, lambda: self._runs.hand_out(job.id))
+
+    def hand_out_next(self, at: Moment, turn: Turn | None = None) -> HandOut | None:
+        """As :meth:`take` and :meth:`hand_out`: the next job whose own folders let it run."""
+        while (job := self.take(at, turn)) is not None:
+            handout = self.hand_out(job, at)
+            if handout is not None:
+                return handout
+        return None
 
     def put_back(self, job: Job, at: Moment) -> Verdict:
         """The daemon is stopping and the worker has ended: the run is taken back."""

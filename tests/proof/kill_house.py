@@ -50,6 +50,7 @@ class KillHouse(House):
         self.given: dict[str, dict[str, bytes]] = {}  # by title: the files that were dropped for it
         self.broken: set[str] = set()
         self.dropped = 0
+        self.prefix: tuple[str, ...] = ()  # of the daemon's command: what takes its rights
 
     # --- people ------------------------------------------------------------------------------------------
 
@@ -81,7 +82,7 @@ class KillHouse(House):
 
     def launch(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the daemon by way of the launcher."""
-        command = [sys.executable, str(LAUNCHER), "--config", str(self.config), *arguments]
+        command = [*self.prefix, sys.executable, str(LAUNCHER), "--config", str(self.config), *arguments]
         if self.quick:
             command.append("--quick")
         with (self.root / "daemon-0.log").open("a") as log:

@@ -23,11 +23,11 @@ class Sticky(FileSystem):
     def __init__(self, number: int, *names: str) -> None:
         super().__init__()
         self.number = number
-        self.names = set(names)
+        self.stuck = set(names)
         self.refused = 0
 
     def _refuse(self, path: Path) -> None:
-        if path.name in self.names and ".nst_batch" not in path.parts:
+        if path.name in self.stuck and ".nst_batch" not in path.parts:
             self.refused += 1
             raise OSError(self.number, os.strerror(self.number), str(path))
 
@@ -88,7 +88,7 @@ def test_it_is_tried_again_later_and_later_and_at_once_when_it_changes(tmp_path:
         world.sweep()
         assert world.hand_out_next() is None
     assert 5 <= disk.refused <= 14
-    disk.names.clear()
+    disk.stuck.clear()
     sidecar.chmod(0o600)
     world.look()
     assert world.hand_out_next() is not None
