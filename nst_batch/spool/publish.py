@@ -60,22 +60,30 @@ class Publisher:
             self._fs.discard(running, self._places.out_trash)
         self._fs.make_folder(self._places.running)
         aside = self._places.running / f"{self.new_prefix}{secrets.token_hex(6)}"
+        try:
+            self._build(claim, job, aside)
+            while True:
+                try:
+                    self._fs.rename_noreplace(aside, running)
+                except FileExistsError:
+                    running = self._places.running / self._rename(claim, job)
+                    continue
+                break
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._fs.rmtree(aside)
+            raise
+        self._fs.fsync_dir(self._places.running)
+        self._fs.step("running.made")
+        return running
+
+    def _build(self, claim: Claim, job: JobRecord, aside: Path) -> None:
         self._fs.mkdir(aside)
         self._fill_input(claim, job, aside, images=claim.record.after != "delete")
         self._fs.write_new(aside / RUNNING_MARKER, f"{self.inbox_id} {claim.record.job_id(job)}".encode())
         # On the disk before any checkpoint or outcome can be: after a power cut a kept folder is believed.
         self._fs.fsync_tree(aside)
         self._fs.step("running.built")
-        while True:
-            try:
-                self._fs.rename_noreplace(aside, running)
-            except FileExistsError:
-                running = self._places.running / self._rename(claim, job)
-                continue
-            break
-        self._fs.fsync_dir(self._places.running)
-        self._fs.step("running.made")
-        return running
 
     @property
     def new_prefix(self) -> str:

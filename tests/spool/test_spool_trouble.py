@@ -60,10 +60,10 @@ def patiently(world: World) -> list[Ended]:
             ended += world.sweep()
             for job in world.spool.jobs():
                 if job.outcome is not None:
-                    ended.append(world.finish(job))
+                    ended += filter(None, [world.finish(job)])  # None where it waits by itself
             while (handout := world.hand_out_next()) is not None:
                 world.work(handout)
-                ended.append(world.finish(handout))
+                ended += filter(None, [world.finish(handout)])
             ended += world.sweep()
         except SpoolBlocked:
             continue
