@@ -20,10 +20,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from benchmarks.torture import crowd, hostile, kills, load, power
+from benchmarks.torture import crowd, damage, hostile, kills, load, power
 from benchmarks.torture.trial import Trial, merge
 
-TRIALS: tuple[Trial, ...] = (*kills.TRIALS, *power.TRIALS, *load.TRIALS, *crowd.TRIALS, *hostile.TRIALS)
+TRIALS: tuple[Trial, ...] = (*kills.TRIALS, *power.TRIALS, *load.TRIALS, *crowd.TRIALS, *hostile.TRIALS, *damage.TRIALS)
 
 
 def run_trial(trial: Trial, count: int, state: dict[str, Any], save: Path | None) -> bool:

@@ -16,9 +16,7 @@ from nst_batch.spool.wanted import Ending, EndState
 MARKER_NAME = "inbox-id"
 RUNNING_MARKER = ".nst_batch"  # in a running folder: it is ours; taken out before the folder is published
 NEW_PREFIX = ".new-"
-SHOWN_PREFIX = (
-    ".nst_batch_"  # in the outbox: a copy of what the daemon tells, for those who may not look into its folder
-)
+SHOWN_PREFIX = ".nst_batch_"  # in the outbox: copies of what the daemon tells, for other users than its own
 MAX_NAME_BYTES = 255
 STORED_NAME_BYTES = 200
 
