@@ -36,7 +36,7 @@ class Bulletin:
         ] = {}  # all that the state says, but for the waiting jobs, of which it has the number
         self._state_rests = 0.0  # it is not written again before then
         self._written = b""  # a digest of the state
-        self._showcase = Showcase(spool, outbox, listener.note)
+        self._showcase = Showcase(spool, outbox, listener.note, beat=notifier.watchdog)
         self._waits: dict[str, str] = {}
         self._told: tuple[Waiting, ...] = ()
         self.pace = Pace()
@@ -63,15 +63,20 @@ class Bulletin:
             self._done += 1
         self._showcase.job_ended(at)
 
-    def post(self, view: View | None, crew: Crew, blocked: str | None, at: Moment, *, now: bool = False) -> None:
-        """Write what is due, or with ``now`` everything. Raises SpoolBlocked or InboxLost."""
-        if not now and at.mono < self._state_due:
+    def post(
+        self, view: View | None, crew: Crew, blocked: str | None, at: Moment, *, last: float | None = None
+    ) -> None:
+        """Write what is due, or everything, for which a daemon that ends has ``last`` seconds.
+
+        Raises SpoolBlocked or InboxLost.
+        """
+        if last is None and at.mono < self._state_due:
             return
         self._state_due = at.mono + STATE_SECONDS
-        if now or at.mono >= self._state_rests:
+        if last is not None or at.mono >= self._state_rests:
             size = self._renew(view, crew, blocked)
             self._state_rests = at.mono + size / STATE_BYTES_A_SECOND
-        self._showcase.post(self._facts, at, last=now)
+        self._showcase.post(self._facts, at, last=last)
 
     def _renew(self, view: View | None, crew: Crew, blocked: str | None) -> int:
         """Put the state down where it has changed; how many bytes that took."""

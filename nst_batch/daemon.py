@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,10 +41,12 @@ Incomplete = Literal["wait", "fail", "leave"]
 BUSY_TICK_SECONDS = 1.0
 LOOK_SECONDS = 0.4  # of a turn, at most, for understanding sidecars; what is left waits for the next turn
 WORK_SECONDS = 0.4  # of a turn, at most, for each of: what needs no worker, claiming for workers
+VIEW_HOLDS_SECONDS = 3.0  # of sweeping, at most, before the next look
 LOOK_PAUSE_SECONDS = 0.5  # however many events come, the inbox is not listed more often
 BLOCKED_RETRY_SECONDS = 10.0
 HOOKS_END_SECONDS = 5.0  # a daemon that was told to end waits so long for its hooks
 NOT_HELD_BACK = (0.0, "", "")
+LAST_SECONDS = {True: 2.0, False: 20.0}  # and so long, told to end or not, for the gallery's last renewal
 YIELD_SECONDS = 25.0  # a worker asked to give back its job has this long; systemd allows more
 
 
@@ -88,6 +90,7 @@ class Daemon:
         self._looked_well = self._posted_well = True
         self._held_back = NOT_HELD_BACK  # no job starts before then (monotonic), and why
         self._next_look = 0.0
+        self._view_holds = 0.0  # until then (monotonic) a sweep goes on by the last look
         self._told: set[tuple[str, str]] = set()  # (job, action) already passed on to a worker
         self._settler = Settler(
             self._spool, self._bulletin, note=listener.note, on_end=self._tell_end, look_at=self._look_at
@@ -117,20 +120,20 @@ class Daemon:
             finally:
                 self._notifier.stopping("putting running jobs back")
                 self._put_back_all(signals)
-                self._post(Moment.now(), now=True)
+                self._post(Moment.now(), last=LAST_SECONDS[signals.stop_asked])
                 patience = HOOKS_END_SECONDS if signals.stop_asked else LIMIT_SECONDS
                 self._hooks.finish(self._notifier.watchdog, 0.0 if signals.at_once else patience)
 
     def _open(self) -> None:
         """Take hold of the inbox. Where the disk refuses, or a folder is not mounted, that is tried again and again."""
-        with self._or_block(at_once=self._once is not None):
+        with self._hindrance.instead(at_once=self._once is not None):
             self._spool.open()
 
     def _begin(self) -> None:
         """Finish or undo whatever an earlier daemon had under way."""
         if self._hindrance.reason is not None:
             return
-        with self._or_block(at_once=self._once is not None):
+        with self._hindrance.instead(at_once=self._once is not None):
             recovery = self._spool.recover(Moment.now())
             for text in recovery.notes:
                 self._listener.note(text)
@@ -177,19 +180,11 @@ class Daemon:
         self._next_look = at.mono + BLOCKED_RETRY_SECONDS
         self._looked_well = False
         try:
-            view = self._view = self._spool.look(at, Turn(LOOK_SECONDS))
-            self._next_look = view.next_look
-            for text in view.notes:
-                self._listener.note(text)
+            view = self._seen(at)
             if view.inbox_lost:
                 self._hindrance.met("inbox_lost", view.inbox_lost)
                 self._crew.rest()
                 return
-            if self._once and self._once.incomplete == "fail":
-                self._spool.expire(at)
-            else:
-                self._bulletin.tell_waits(view)
-            self._obey(view)
             turn = Turn(WORK_SECONDS)
             for ended in self._spool.sweep(at, turn):
                 self._settler.tell_end(ended)
@@ -198,15 +193,34 @@ class Daemon:
             self._hand_out(view, at, claiming := Turn(WORK_SECONDS))
             if turn.was_cut or claiming.was_cut:
                 self._look_at(at.mono)
+            if not turn.was_cut:
+                self._view_holds = 0.0
             settling = any(pair.kind == "settling" for pair in view.waiting)
             busy = view.ready or view.broken or settling or self._spool.jobs() or self._crew.busy
             self._hooks.queue_seen(empty=not busy)
         except (SpoolBlocked, InboxLost) as error:
             self._hindrance.met(error.code, error.in_one_line)
-            self._next_look = at.mono + BLOCKED_RETRY_SECONDS
+            self._next_look, self._view_holds = at.mono + BLOCKED_RETRY_SECONDS, 0.0
         else:
             self._looked_well = True
             self._unblock()
+
+    def _seen(self, at: Moment) -> View:
+        """What lies in the inbox: by the last look where a sweep of what that saw was cut short, for a while."""
+        if self._view is not None and at.mono < self._view_holds:
+            return self._view
+        view = self._view = self._spool.look(at, Turn(LOOK_SECONDS))
+        self._next_look, self._view_holds = view.next_look, at.mono + VIEW_HOLDS_SECONDS
+        for text in view.notes:
+            self._listener.note(text)
+        if view.inbox_lost:
+            return view
+        if self._once and self._once.incomplete == "fail":
+            self._spool.expire(at)
+        else:
+            self._bulletin.tell_waits(view)
+        self._obey(view)
+        return view
 
     def _hand_out(self, view: View, at: Moment, turn: Turn) -> None:
         jobs = (job for job in self._spool.jobs() if not job.is_held(at.mono))
@@ -252,44 +266,31 @@ class Daemon:
                 self._hooks.trouble(code)
                 raise SetupError(code, message, advice)
             case Settled(handout):
-                with self._or_block():
+                with self._hindrance.instead():
                     self._settler.settle(self._spool.job(handout.job.id), at)
             case Yielded(handout):
-                with self._or_block():
+                with self._hindrance.instead():
                     self._settler.put_back(handout.job, at)
             case Refused(handout, code, why):
                 # Or the same job would be handed out, and given back, at every look.
                 self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, code, why)
-                with self._or_block():
+                with self._hindrance.instead():
                     if self._spool.take_back(handout.job, code, why):
                         self._held_back = NOT_HELD_BACK
             case Died(handout, death):
-                with self._or_block():
+                with self._hindrance.instead():
                     self._settler.bury(self._spool.job(handout.job.id), death, at)
         self._look_at(at.mono)
-
-    @contextlib.contextmanager
-    def _or_block(self, *, at_once: bool = False) -> Iterator[None]:
-        """Where the disk does not let us go on, pause: the folders still say what is to be done.
-
-        With ``at_once`` the error passes: nobody is there to wait for better times.
-        """
-        try:
-            yield
-        except (SpoolBlocked, InboxLost) as error:
-            if at_once:
-                raise
-            self._hindrance.met(error.code, error.in_one_line)
 
     def _tell_end(self, ended: Ended) -> None:
         self._told -= {(ended.id, "stop"), (ended.id, "cancel")}
         self._listener.ended(ended)
         self._hooks.job_ended(ended)
 
-    def _post(self, at: Moment, *, now: bool = False) -> None:
+    def _post(self, at: Moment, *, last: float | None = None) -> None:
         self._posted_well = False
-        with self._or_block():
-            self._bulletin.post(self._view, self._crew, self._hindrance.reason or self._crew.trouble, at, now=now)
+        with self._hindrance.instead():
+            self._bulletin.post(self._view, self._crew, self._hindrance.reason or self._crew.trouble, at, last=last)
             self._posted_well = True
             self._unblock()
 
@@ -333,7 +334,7 @@ class Daemon:
                 if not isinstance(event, Fault):
                     self._take_in(event, at)
         for handout in self._crew.kill():
-            with self._or_block():
+            with self._hindrance.instead():
                 self._spool.put_back(handout.job, Moment.now())
 
     def _reload(self) -> None:
@@ -342,6 +343,7 @@ class Daemon:
         try:
             config = self._reread()
             self._spool.reload(config)
+            self._view_holds = 0.0
             self._hooks.hooks = config.hooks
         except NstError as error:
             self._listener.note(f"config not read again, the old one stays: {error.message}")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+
+from nst_batch.spool import InboxLost, SpoolBlocked
 
 
 class Hindrance:
@@ -21,6 +24,19 @@ class Hindrance:
             self._note(f"the queue waits: {reason}")
             self._on_new(code)
         self.reason = reason
+
+    @contextlib.contextmanager
+    def instead(self, *, at_once: bool = False) -> Iterator[None]:
+        """Where the disk does not let us go on, wait in place of an error: the folders still say what is to be done.
+
+        With ``at_once`` the error passes: nobody is there to wait for better times.
+        """
+        try:
+            yield
+        except (SpoolBlocked, InboxLost) as error:
+            if at_once:
+                raise
+            self.met(error.code, error.in_one_line)
 
     def gone(self) -> None:
         """The queue goes on."""

@@ -6,6 +6,7 @@ nothing in a picture can harm it.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -21,19 +22,28 @@ RENEWAL = (sys.executable, "-m", "nst_batch.report.gallery")
 RENEW_SECONDS = 5.0  # between a job's end and the page that shows it
 LIVE_SECONDS = 2.0
 HEARTBEAT_SECONDS = 10.0  # the page takes a daemon for gone that has not written for thirty
-LAST_SECONDS = 20.0  # a daemon that ends waits so long for the last renewal
+BEAT_SECONDS = 0.5
 
 
 class Showcase:
-    """Renews the gallery as the daemon's loop goes round; ``command`` is what does it, but for the outbox."""
+    """Renews the gallery as the daemon's loop goes round; ``command`` is what does it, but for the outbox.
+
+    ``beat()`` is called while it is waited for at the end.
+    """
 
     def __init__(
-        self, spool: Spool, outbox: Path, note: Callable[[str], None], command: Sequence[str] = RENEWAL
+        self,
+        spool: Spool,
+        outbox: Path,
+        note: Callable[[str], None],
+        command: Sequence[str] = RENEWAL,
+        beat: Callable[[], object] = lambda: None,
     ) -> None:
         self._spool = spool
         self._outbox = outbox
         self._note = note
         self._command = command
+        self._beat = beat
         self._due: float | None = None
         self._owed = False  # a job has ended that the page does not show
         self._begun = 0.0
@@ -50,25 +60,28 @@ class Showcase:
         if self._due is None:
             self._due = at.mono + RENEW_SECONDS
 
-    def post(self, facts: Mapping[str, Any], at: Moment, *, last: bool = False) -> None:
-        """Renew what is due; with ``last``, for a daemon that ends, all of it. Raises SpoolBlocked or InboxLost.
+    def post(self, facts: Mapping[str, Any], at: Moment, *, last: float | None = None) -> None:
+        """Renew what is due; with ``last``, the seconds that a daemon that ends has for it, all of it.
 
+        Raises SpoolBlocked or InboxLost.
         ``facts`` are the state's, with the number of waiting jobs in place of each.
         """
         if self._due is None and not self._begun:
             self._due = at.mono + RENEW_SECONDS  # an earlier daemon may have ended before its last renewal
             self._begun = at.mono
         self._renew(at, last=last)
-        self._tell(facts, at, last=last)
+        self._tell(facts, at, last=last is not None)
 
-    def _renew(self, at: Moment, *, last: bool) -> None:
-        process = self._process
-        if process is not None and (process.poll() is not None or last):
-            self._finish(process, last=last)
+    def _renew(self, at: Moment, *, last: float | None) -> None:
+        process, ends = self._process, time.monotonic() + (last or 0.0)
+        if process is not None and (process.poll() is not None or last is not None):
+            self._finish(process, ends)
             # Thousands of results take longer to look through: never more than a tenth of the time.
             if self._due is not None:
                 self._due = max(self._due, at.mono + min(60.0, 10 * (at.mono - self._begun)))
-        wanted = self._owed if last else self._due is not None and at.mono >= self._due
+        wanted = self._owed if last is not None else self._due is not None and at.mono >= self._due
+        if last is not None and time.monotonic() >= ends:
+            return  # the next daemon makes up for it
         if wanted and self._process is None:
             self._due, self._owed, self._begun = None, False, at.mono
             self._process = subprocess.Popen(
@@ -80,18 +93,21 @@ class Showcase:
                 errors="replace",
                 start_new_session=True,
             )
-            if last:
-                self._finish(self._process, last=True)
+            if last is not None:
+                self._finish(self._process, ends)
 
-    def _finish(self, process: subprocess.Popen[str], *, last: bool) -> None:
-        """Take the end of a renewal; one that takes too long at a daemon's end is left to the next daemon."""
+    def _finish(self, process: subprocess.Popen[str], ends: float) -> None:
+        """Take the end of a renewal; one that is not there at ``ends`` (monotonic) is left to the next daemon."""
         self._process = None
-        try:
-            _, said = process.communicate(timeout=LAST_SECONDS if last else None)
-        except subprocess.TimeoutExpired:
+        while process.poll() is None and (left := ends - time.monotonic()) > 0:
+            self._beat()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(min(BEAT_SECONDS, left))
+        if process.poll() is None:
             process.kill()
             process.communicate()
             return
+        _, said = process.communicate()
         complaint = (said.strip().splitlines() or [f"exit code {process.returncode}"])[-1] if process.returncode else ""
         if complaint and complaint != self._complaint:
             self._note(f"the gallery is not up to date: {complaint}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_the_gallery_is_renewed_after_a_job_has_ended(tmp_path: Path) -> None:
     shown.post(IDLE, at(170))
     shown.post(IDLE, at(171))
     assert renewed(tmp_path, shown) == 2
-    shown.post(IDLE, at(172), last=True)
+    shown.post(IDLE, at(172), last=60.0)
     assert renewed(tmp_path, shown) == 2
     assert notes == []
 
@@ -75,11 +76,27 @@ def test_a_daemon_that_ends_shows_what_is_owed(tmp_path: Path) -> None:
     """The last result is on the page when it is gone; where nothing has ended, nothing is done."""
     shown, _, _ = showcase(tmp_path)
     shown.post(IDLE, at(0))
-    shown.post(IDLE, at(1), last=True)
+    shown.post(IDLE, at(1), last=60.0)
     assert renewed(tmp_path, shown) == 0
     shown.job_ended(at(2))
-    shown.post(IDLE, at(2), last=True)
+    shown.post(IDLE, at(2), last=60.0)
     assert renewed(tmp_path, shown) == 1
+
+
+def test_an_end_is_not_held_up_by_a_renewal(tmp_path: Path) -> None:
+    """One under way and one that is owed have the given time together; the next daemon makes up for them."""
+    shown, _, notes = showcase(tmp_path, "import time; time.sleep(60)")
+    beats: list[float] = []
+    shown._beat = lambda: beats.append(time.monotonic())
+    shown.post(IDLE, at(0))
+    shown.post(IDLE, at(RENEW_SECONDS))
+    shown.job_ended(at(6))
+    began = time.monotonic()
+    shown.post(IDLE, at(7), last=0.7)
+    assert time.monotonic() - began < 5.0
+    assert len(beats) >= 2
+    assert shown._process is None
+    assert notes == []
 
 
 def test_a_renewal_that_fails_is_told_once(tmp_path: Path) -> None:
@@ -87,7 +104,7 @@ def test_a_renewal_that_fails_is_told_once(tmp_path: Path) -> None:
     shown, _, notes = showcase(tmp_path, "sys.exit('disk: No space left on device')")
     for second in (0, 10, 20, 30):
         shown.job_ended(at(second))
-        shown.post(IDLE, at(second), last=True)
+        shown.post(IDLE, at(second), last=60.0)
     assert notes == ["the gallery is not up to date: disk: No space left on device"]
 
 
@@ -112,7 +129,7 @@ def test_what_runs_is_told_now_and_then(tmp_path: Path) -> None:
     assert pages.written[1]["running"][0]["curve"] == [[5, 3.5, ""], [6, 3.0, ""]]
     shown.post({**facts, "running": [RUNNING | {"step": 6, "loss": 3.0}]}, at(4 * LIVE_SECONDS + HEARTBEAT_SECONDS))
     assert len(pages.written) == 3
-    shown.post(facts, at(50), last=True)
+    shown.post(facts, at(50), last=60.0)
     assert pages.written[-1] == {"running": [], "waiting": 0, "daemon": False}
 
 
