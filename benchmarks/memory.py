@@ -4,7 +4,7 @@
 
 4:3 pictures of noise, two steps each; the resident memory's peak is what the kernel tells (VmHWM). The pictures are cut
 up as the planner decides for ``--room-mb``; 0 asks for the least memory there can be. The numbers of
-nst_batch/transfer/memory.py come from here.
+nst_batch/transfer/memory_plan.py come from here.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-from nst_batch.settings import VGG19_LAYERS
 from nst_batch.transfer.device import prepare_tensorflow
-from nst_batch.transfer.memory import choose_cut, peak_mb
-from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Statistic, TransferSpec
+from nst_batch.transfer.memory_plan import choose_strip_plan, peak_mb
+from nst_batch.transfer.spec import VGG19_LAYERS, AdamSpec, LbfgsSpec, Statistic, TransferSpec
 
 OPTIMIZERS = {"adam": AdamSpec(), "lbfgs": LbfgsSpec()}
 LAYERS = {
@@ -47,7 +46,7 @@ def measure(size: int, optimizer: str, room_mb: float, weights: str, statistic: 
     network = load_network(find_weights(weights), device=choose_device("cpu"), precision="float32")
     height, width, rule = size * 3 // 4, size, OPTIMIZERS[optimizer]
     content, style = (np.random.default_rng(seed).random((height, width, 3), np.float32) for seed in (0, 1))
-    cut = choose_cut(height * width, room_mb, "float32", rule, statistic)
+    strip_plan = choose_strip_plan(height * width, room_mb, "float32", rule, statistic)
     spec = TransferSpec(
         height, width, {"block4_conv2": 1.0, "block5_conv2": 30.0}, LAYERS[statistic], 0.07, 1.0, 0.04,
         optimizer=rule, epochs=2, steps_per_epoch=2, statistic=statistic, framed=True,
@@ -57,14 +56,14 @@ def measure(size: int, optimizer: str, room_mb: float, weights: str, statistic: 
         [(style, 1.0)],
         spec,
         network,
-        cut=lambda pixels: choose_cut(pixels, room_mb, "float32", rule, statistic),
+        strip_plan=lambda pixels: choose_strip_plan(pixels, room_mb, "float32", rule, statistic),
     )
     moments = []
     for _step in model.steps():
         moments.append(time.perf_counter())
     seconds = moments[-1] - moments[0]
-    how = f"{cut.blocks} blocks in strips" if cut else "in one piece"
-    expected = peak_mb(height * width, cut, "float32", rule, statistic)
+    how = f"{strip_plan.blocks} blocks in strips" if strip_plan else "in one piece"
+    expected = peak_mb(height * width, strip_plan, "float32", rule, statistic)
     print(f"| {size} | {optimizer} | {how} | {resident_peak_mb():.0f} | {expected:.0f} | {seconds:.1f} |")
 
 

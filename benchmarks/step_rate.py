@@ -28,11 +28,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a file, n
 import tensorflow as tf  # noqa: E402 - told to be quiet first
 
 from benchmarks.tutorial import CONTENT_LAYERS, STYLE_LAYERS, TutorialProcess  # noqa: E402
-from nst_batch.settings import VGG19_LAYERS  # noqa: E402
 from nst_batch.transfer.network import Network, load_network  # noqa: E402
 from nst_batch.transfer.objective import Layers, Targets, balance  # noqa: E402
 from nst_batch.transfer.optimizers import Adam  # noqa: E402
-from nst_batch.transfer.spec import AdamSpec, TransferSpec  # noqa: E402
+from nst_batch.transfer.spec import (  # noqa: E402
+    VGG19_LAYERS,
+    AdamSpec,
+    TransferSpec,
+)
 from nst_batch.transfer.weights import Weights, find_weights, layer_shape  # noqa: E402
 
 SIDE = 4096

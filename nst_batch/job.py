@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import platform
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,10 +17,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from nst_batch.resolver import Role
-from nst_batch.settings import Settings
+from nst_batch.sidecar.resolver import Role
+from nst_batch.sidecar.settings import Settings
 
-State = Literal["done", "stopped", "failed", "cancelled"]
+EndState = Literal["done", "stopped", "failed", "cancelled"]
 
 SPEC_NAME = "spec.json"
 OUTCOME_NAME = "outcome.json"
@@ -74,7 +75,7 @@ class Outcome(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    state: State
+    state: EndState
     code: str = ""
     message: str = ""
     advice: str = ""
@@ -154,3 +155,24 @@ def manifest(spec: JobSpec | None, outcome: Outcome, *, attempts: int, fallback:
 def load_spec(folder: Path) -> JobSpec:
     """The spec of the job in ``folder``; raises OSError or pydantic's ValidationError."""
     return JobSpec.model_validate_json((folder / SPEC_NAME).read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ended and, where it was not done, why and what to do."""
+
+    state: EndState
+    code: str = ""
+    message: str = ""
+    advice: str = ""
+
+    @classmethod
+    def cancelled(cls) -> Ending:
+        """The ending of a job that a person dropped."""
+        return cls("cancelled", "cancelled", "cancelled by a control file", "use retry to put it back")
+
+
+def manifest_of_ending(spec: JobSpec | None, ending: Ending, *, attempts: int, fallback: dict[str, object]) -> bytes:
+    """job.json of a job that ends without a worker's outcome."""
+    outcome = Outcome(state=ending.state, code=ending.code, message=ending.message, advice=ending.advice)
+    return manifest(spec, outcome, attempts=attempts, fallback=fallback).encode()

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from nst_batch.errors import JobError, UsageError
-from nst_batch.resolver import Role
-from nst_batch.settings import Settings
+from nst_batch.sidecar.resolver import Role
+from nst_batch.sidecar.settings import Settings
 
 MASK_TOLERANCE = 0.02  # masks that were saved smaller have their sides rounded
 MIN_SHORT_SIDE = 32

@@ -23,7 +23,7 @@ def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import h5py
     import numpy as np
 
-    from nst_batch.presets import VGG19_LAYERS
+    from nst_batch.transfer.spec import VGG19_LAYERS
     from nst_batch.transfer.weights import layer_shape
 
     path = tmp_path_factory.mktemp("weights") / "random_notop.h5"

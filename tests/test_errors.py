@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nst_batch.config import parse_config
+from nst_batch.config.load import parse_config
 from nst_batch.errors import Problem, ProblemsError
-from nst_batch.sidecar import parse_sidecar
+from nst_batch.sidecar.expand import parse_sidecar
 
 
 @pytest.mark.parametrize(

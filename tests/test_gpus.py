@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from nst_batch.daemon.devices import choose_devices
 from nst_batch.errors import SetupError
 from nst_batch.gpus import Gpu, Gpus, find_gpus, nvidia_on_the_bus
-from nst_batch.workers import choose_devices
 
 A, B = "GPU-aaaaaaaa-0000-0000-0000-000000000001", "GPU-bbbbbbbb-0000-0000-0000-000000000002"
 M0, M1 = "MIG-11111111-0000-0000-0000-000000000001", "MIG-22222222-0000-0000-0000-000000000002"
@@ -117,7 +117,7 @@ def test_a_card_without_a_driver_is_seen_on_the_bus(tmp_path: Path) -> None:
 
 def test_a_machine_with_a_card_that_no_driver_serves_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """auto paints on the CPU, and not in silence; a mask that hides all GPUs is somebody's will."""
-    monkeypatch.setattr("nst_batch.workers.nvidia_on_the_bus", lambda: True)
+    monkeypatch.setattr("nst_batch.daemon.worker_process.nvidia_on_the_bus", lambda: True)
     (device,) = choose_devices("auto", Gpus())
     assert device.name == "cpu"
     assert device.note.startswith("painted on the CPU: an NVIDIA card is in this machine")

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 
 from nst_batch.job import InputFacts, JobInput, JobSpec, Outcome, manifest, now_iso
-from nst_batch.settings import Patch, resolve
+from nst_batch.sidecar.settings import Patch, resolve
 
 
 def spec() -> JobSpec:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,69 +15,69 @@ import nst_batch
 
 ROOT = Path(nst_batch.__file__).parent
 
-# Low to high: a module may import what stands before it, and within its own package.
+# Low to high: a module may import what stands before it, and within its own room. A room is a package or, at the top
+# and in spool/, a module by itself.
 ORDER = (
     "__init__",
     "characters",
     "errors",
-    "memory",
+    "beneath",
+    "clock",
+    "turn",
+    "machine_memory",
     "gpus",
     "names",
-    "yamlmarks",
-    "yamlmodels",
-    "presets",
-    "setting_values",
-    "settings",
-    "beneath",
-    "filetree",
-    "resolver",
-    "sidecar_model",
+    "protocol",
+    "strict_yaml",
+    "sample",
+    "transfer",
     "sidecar",
-    "config_model",
-    "config",
-    "messages",
-    "job",
     "sizing",
     "colors",
     "images",
-    "sample",
-    "transfer",
-    "fitting",
+    "config",
+    "job",
+    "spool/disk",
+    "spool/claims",
+    "spool/inbox",
+    "spool/outbox",
     "spool",
     "report",
-    "checkpoints",
-    "material",
-    "results",
-    "shown",
-    "studio",
-    "generation",
     "worker",
-    "workers",
-    "roster",
-    "events",
-    "crew",
-    "listener",
-    "queue_state",
-    "service",
-    "hindrance",
-    "hooks",
-    "showcase",
-    "bulletin",
-    "settler",
     "daemon",
     "doctor",
     "cli",
     "__main__",
 )
-HOMES = {"tensorflow": ("transfer",), "keras": ("transfer",), "h5py": ("transfer",), "cv2": ("images", "sample", "cli")}
+# What a room may import, where that is less than all that stands before it.
+ONLY = {
+    "transfer": {"errors", "sample"},  # a library of its own: no YAML, no settings, no paths but that of the weights
+    "daemon": set(ORDER) - {"worker", "images", "sample"},
+    "worker": set(ORDER) - {"daemon", "config", "spool/claims", "spool/inbox", "spool/outbox", "spool"},
+    "spool": set(ORDER) - {"transfer", "sample"},
+}
+HOMES = {
+    "tensorflow": ("transfer",),
+    "keras": ("transfer",),
+    "h5py": ("transfer",),
+    "cv2": ("images", "sample", "cli"),
+    "yaml": ("strict_yaml", "spool/outbox", "report", "cli"),
+}
+MOVES = {"os.rename", "os.renames", "os.replace", "os.link", "shutil.move"}
 
 
 def modules() -> list[Path]:
     return sorted(ROOT.rglob("*.py"))
 
 
+def room_of(parts: tuple[str, ...]) -> str:
+    """The room of a module by its path or its dotted name, in parts below the package."""
+    whole = "/".join(parts[:2])
+    return whole if whole in ORDER else parts[0]
+
+
 def room(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+    return room_of(path.relative_to(ROOT).with_suffix("").parts)
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -83,29 +85,47 @@ def imported(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names if node.module == "nst_batch")
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_imports(path: Path) -> Iterator[tuple[str, str]]:
+    """The room and the name of each import from the package itself."""
+    for name in imported(path):
+        if name.startswith("nst_batch.") and name != "nst_batch.__version__":
+            yield room_of(tuple(name.split(".")[1:])), name
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_run_downward_only(path: Path) -> None:
     """A module imports its own room and the rooms below it, for types too."""
     here = room(path)
-    for name in imported(path):
-        if name.startswith("nst_batch."):
-            there = name.split(".")[1]
-            if there == "__version__":
-                continue
-            assert there == here or ORDER.index(there) < ORDER.index(here), f"{path.name} imports {name}"
+    assert here in ORDER, f"{here} has no place in the order of rooms"
+    for there, name in own_imports(path):
+        assert there == here or ORDER.index(there) < ORDER.index(here), f"{path.name} imports {name}"
+        assert there == here or there in ONLY.get(here, ORDER), f"{path.name} imports {name}"
 
 
 @pytest.mark.parametrize("library", HOMES)
 def test_heavy_libraries_stay_in_their_rooms(library: str) -> None:
-    """TensorFlow below transfer/ alone, OpenCV where pictures are read and drawn."""
+    """TensorFlow in transfer/ alone, OpenCV where pictures are read and drawn, YAML where text is read and written."""
     for path in modules():
         if room(path) in HOMES[library]:
             continue
         assert library not in {name.split(".")[0] for name in imported(path)}, path
+
+
+def test_the_engine_is_a_library_of_its_own() -> None:
+    """All of transfer/ can be imported without the sidecar's, the config's and the queue's code."""
+    names = [
+        ".".join(path.relative_to(ROOT.parent).with_suffix("").parts) for path in (ROOT / "transfer").rglob("*.py")
+    ]
+    program = (
+        "import importlib, sys; from nst_batch.transfer.device import prepare_tensorflow; prepare_tensorflow(); "
+        f"[importlib.import_module(name) for name in {sorted(names)}]; "
+        "print(sorted({name.split('.')[1] for name in sys.modules if name.startswith('nst_batch.')}))"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+    assert set(ast.literal_eval(done.stdout.splitlines()[-1])) <= {"characters", "errors", "sample", "transfer"}
 
 
 def test_one_function_prints() -> None:
@@ -114,6 +134,16 @@ def test_one_function_prints() -> None:
         calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
         prints = [call for call in calls if isinstance(call, ast.Name) and call.id == "print"]
         assert not prints or path == ROOT / "cli" / "terminal.py", path
+
+
+def test_files_move_in_the_spool_alone() -> None:
+    """Everybody else renames and links through :class:`nst_batch.spool.disk.fs.FileSystem`."""
+    for path in modules():
+        if room(path).startswith("spool/disk"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert f"{node.value.id}.{node.attr}" not in MOVES, f"{path}:{node.lineno}"
 
 
 def test_modules_have_one_duty_and_fit_a_few_screens() -> None:
@@ -126,11 +156,33 @@ def test_modules_have_one_duty_and_fit_a_few_screens() -> None:
                 assert (node.end_lineno or 0) - node.lineno <= 60, f"{path}: {node.name}"
 
 
+def test_tests_stand_where_their_modules_do() -> None:
+    """Each in the folder of what it tests; what concerns several rooms stands at the top, in proof/ or system/."""
+    here = ROOT.parent / "tests"
+    for path in here.rglob("test_*.py"):
+        folder = path.relative_to(here).parent
+        if folder.parts and folder.parts[0] not in ("proof", "system"):
+            rooms = (ROOT / folder, ROOT.parent / "benchmarks" / folder)
+            assert any((room / "__init__.py").exists() for room in rooms), path
+
+
 def test_the_readme_names_every_room_and_every_page() -> None:
     """A look at its map tells a stranger where everything is."""
     readme = (ROOT.parent / "README.md").read_text()
     tree = readme.split("## Where everything is")[1].split("## Developing")[0]
     named = set(re.findall(r"[\w.]+", tree))
     rooms = {path.name for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    rooms |= {path.name for path in (ROOT / "spool").iterdir() if (path / "__init__.py").exists()}
     pages = {path.name for path in (ROOT.parent / "docs").glob("*.md")}
     assert rooms | pages <= named | {"__init__.py", "__main__.py"}
+
+
+def test_documents_name_files_that_are_there() -> None:
+    """A path below nst_batch/ or tests/ in a document is one that stands, and so is each in the glossary."""
+    top = ROOT.parent
+    for page in (*(top / "docs").glob("*.md"), *top.glob("*.md")):
+        for name in re.findall(r"`((?:nst_batch|tests|benchmarks)/[\w/]+\.py)`", page.read_text()):
+            assert (top / name).exists(), f"{page.name}: {name}"
+    for page in ("glossary.md", "architecture.md"):
+        for name in re.findall(r"`([\w/]+\.py)`", (top / "docs" / page).read_text()):
+            assert (ROOT / name).exists(), f"{page}: {name}"

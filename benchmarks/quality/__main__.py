@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.quality.figures import Figures
 from benchmarks.quality.pairs import Pair, drawn_pairs, pairs_in
-from nst_batch.presets import PRESETS
+from nst_batch.sidecar.presets import PRESETS
 from nst_batch.transfer.device import prepare_tensorflow
 from nst_batch.transfer.locate import locate_weights
 

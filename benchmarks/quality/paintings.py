@@ -13,9 +13,9 @@ from benchmarks.quality.judges import Judges
 from benchmarks.quality.pairs import Pair, at_size
 from benchmarks.quality.second import SecondMeasures
 from nst_batch import images
-from nst_batch.material import Material
-from nst_batch.settings import Patch, Settings, resolve
-from nst_batch.studio import Studio
+from nst_batch.sidecar.settings import Patch, Settings, resolve
+from nst_batch.worker.job_images import JobImages
+from nst_batch.worker.session import DeviceSession
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Painter:
         self._folder = folder
         self._figures = figures
         self._to_look_at = to_look_at
-        self._studio: Studio | None = None
+        self._session: DeviceSession | None = None
         self._judges: dict[str, Judges] = {}
         self._hashes: dict[str, str] = {}
 
@@ -72,11 +72,11 @@ class Painter:
     def _paint(self, pair: Pair, preset: str, size: int) -> Painting:
         stem = self._stem(pair, preset, size)
         picture = self._folder / f"{stem}.png"
-        if self._studio is None:
-            self._studio = Studio.open("auto", "cpu", images.ImageLimits(), 60.0)
+        if self._session is None:
+            self._session = DeviceSession.open("auto", "cpu", images.ImageLimits(), 60.0)
         settings = _settings(preset, size)
-        precision = self._studio.precision("auto")
-        model = self._studio.model(settings, _material(pair, size), precision)
+        precision = self._session.precision("auto")
+        model = self._session.model(settings, _job_images(pair, size), precision)
         begun, last = time.process_time(), None
         for step in model.steps():
             last = step
@@ -97,9 +97,9 @@ class Painter:
 
     def _judges_of(self, pair: Pair) -> Judges:
         if pair.name not in self._judges:
-            if self._studio is None:
+            if self._session is None:
                 raise RuntimeError("the judges come after the painter")
-            self._judges[pair.name] = Judges(self._studio.weights, pair.content(), pair.style())
+            self._judges[pair.name] = Judges(self._session.weights, pair.content(), pair.style())
         return self._judges[pair.name]
 
     def _stem(self, pair: Pair, preset: str, size: int) -> str:
@@ -115,8 +115,8 @@ def _settings(preset: str, size: int) -> Settings:
     return resolve(Patch.model_validate({"preset": preset, "size": size}))
 
 
-def _material(pair: Pair, size: int) -> Material:
+def _job_images(pair: Pair, size: int) -> JobImages:
     """As a job has it: both pictures brought to the size."""
     content, style = at_size(pair.content(), size), at_size(pair.style(), size)
     shape = content.shape[0], content.shape[1]
-    return Material(content=content, styles=((style, 1.0),), init=None, alpha=None, size=shape, notes=())
+    return JobImages(content=content, styles=((style, 1.0),), init=None, alpha=None, size=shape, notes=())

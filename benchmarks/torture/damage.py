@@ -14,7 +14,8 @@ from kill_house import KillHouse, wait_until
 from spool_world import StepLog, World
 
 from benchmarks.torture.trial import Figures, Trial
-from nst_batch.spool import FileSystem, SpoolBlocked
+from nst_batch.spool.disk.blocked import SpoolBlocked
+from nst_batch.spool.disk.fs import FileSystem
 
 FAILS_WITHIN, ENDS_WITHIN = 5.0, 8.0  # seconds
 DONE_WITHIN = 60.0

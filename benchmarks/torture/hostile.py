@@ -16,7 +16,7 @@ from PIL import Image
 from benchmarks.torture.load import _end, _usage
 from benchmarks.torture.trial import Figures, Trial
 from nst_batch.errors import NstError
-from nst_batch.sidecar import parse_sidecar
+from nst_batch.sidecar.expand import parse_sidecar
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP")
 SIDECAR = b"""\

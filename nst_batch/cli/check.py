@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nst_batch import images
 from nst_batch.cli.terminal import plural, say
-from nst_batch.config import Config, load_config
+from nst_batch.config.load import Config, load_config
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, ProblemsError, UsageError
-from nst_batch.filetree import DiskTree
-from nst_batch.fitting import RESERVE, expected_room, largest_side
-from nst_batch.material import mask_plane
 from nst_batch.names import is_sidecar, is_temporary, natural_key, passed_over
-from nst_batch.resolver import FileResolver, Role
-from nst_batch.settings import Settings
-from nst_batch.sidecar import Expansion, JobRequest, expand, parse_sidecar
+from nst_batch.sidecar.expand import Expansion, JobRequest, expand, parse_sidecar
+from nst_batch.sidecar.filetree import DiskTree
+from nst_batch.sidecar.resolver import FileResolver, Role
+from nst_batch.sidecar.settings import Settings
 from nst_batch.sizing import result_size
-from nst_batch.transfer.memory import choose_cut, peak_mb
+from nst_batch.transfer.memory_plan import choose_strip_plan, peak_mb
 from nst_batch.transfer.spec import Precision
+from nst_batch.worker.capacity import RESERVE, expected_room, largest_side
+from nst_batch.worker.job_images import mask_plane
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -197,11 +197,11 @@ def _job_line(job: JobRequest, config: Config, seen: _Seen) -> tuple[str, bool]:
 
 def _memory(settings: Settings, size: tuple[int, int], config: Config) -> str:
     """What the job will hold at its peak, and what would fit where that is more than there is."""
-    from nst_batch.studio import transfer_spec  # noqa: PLC0415 - loads NumPy, which the daemon does without
+    from nst_batch.worker.session import transfer_spec  # noqa: PLC0415 - loads NumPy, which the daemon does without
 
     spec, room, pixels = transfer_spec(settings, *size), expected_room(config.device), size[0] * size[1]
     precision, optimizer, statistic = _precision(settings), spec.optimizer, spec.statistic
-    cut = choose_cut(pixels, room.planned_mb, precision, optimizer, statistic)
+    cut = choose_strip_plan(pixels, room.planned_mb, precision, optimizer, statistic)
     need = peak_mb(pixels, cut, precision, optimizer, statistic)
     told = f"about {need / 1024:.1f} GiB of memory"
     if not room.total_mb or need <= room.total_mb:

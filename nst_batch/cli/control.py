@@ -6,15 +6,16 @@ import argparse
 from typing import TYPE_CHECKING
 
 from nst_batch.cli.terminal import say
-from nst_batch.config import load_config
+from nst_batch.clock import Moment
+from nst_batch.config.load import load_config
+from nst_batch.daemon.queue_state import STATE_NAME
 from nst_batch.errors import EXIT_OK, UsageError
 from nst_batch.names import fold
-from nst_batch.queue_state import STATE_NAME
-from nst_batch.spool import Moment, look_from_outside, pause, resume, retry_job, told_by_daemon, write_control
+from nst_batch.spool.commands import look_from_outside, pause, resume, retry_job, told_by_daemon, write_control
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
-    from nst_batch.spool.control import Action
+    from nst_batch.spool.inbox.control import Action
 
 JOB_HELP = "the job's name as `nst-batch status` shows it, or its id"
 

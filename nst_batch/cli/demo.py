@@ -12,13 +12,13 @@ import yaml
 
 from nst_batch.cli.listeners import Bars, Lines
 from nst_batch.cli.terminal import muted_libraries, say
-from nst_batch.config import Config, load_config
-from nst_batch.daemon import Daemon, Once
+from nst_batch.config.load import Config, load_config
+from nst_batch.daemon.devices import WorkerDevice, choose_devices
+from nst_batch.daemon.loop import Daemon, Once
 from nst_batch.errors import EXIT_OK, SetupError
 from nst_batch.gpus import find_gpus
-from nst_batch.spool import Ended
+from nst_batch.spool.claims.live_job import Ended
 from nst_batch.transfer.locate import UNTRAINED, locate_weights
-from nst_batch.workers import Device, choose_devices
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -115,7 +115,7 @@ def _seconds(size: int, steps: int, rate: float) -> float:
     return SCALES * steps * pixels * STEP_FLOPS_A_PIXEL / rate
 
 
-def _rate(device: Device) -> float:
+def _rate(device: WorkerDevice) -> float:
     """Convolutions a second, in float32 operations, on the device that will paint; infinite on a GPU."""
     from nst_batch.transfer.device import TensorFlowDevices, cpu_has_bfloat16  # noqa: PLC0415
 
@@ -143,7 +143,7 @@ def _weights(config: Config) -> tuple[str, SetupError | None]:
     return config.weights, None
 
 
-def _in_a_child(inbox: Path, device: Device) -> float:
+def _in_a_child(inbox: Path, device: WorkerDevice) -> float:
     """Draw the pair, and measure the device.
 
     NumPy, OpenCV and TensorFlow stay out of the daemon, whose only work is to wait.
@@ -159,7 +159,7 @@ def _in_a_child(inbox: Path, device: Device) -> float:
         raise SetupError("demo_pair", f"the sample pair could not be drawn: {error}", "run nst-batch doctor") from error
 
 
-def _draw_and_measure(inbox: str, device: Device) -> float:
+def _draw_and_measure(inbox: str, device: WorkerDevice) -> float:
     import numpy as np  # noqa: PLC0415
 
     from nst_batch import images  # noqa: PLC0415

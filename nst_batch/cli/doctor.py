@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from nst_batch.cli.terminal import say
-from nst_batch.config import load_config
+from nst_batch.config.load import load_config
 from nst_batch.doctor import examine, worst
 from nst_batch.errors import EXIT_CONFIG, EXIT_OK
 

@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 from nst_batch.characters import visible
 from nst_batch.cli.terminal import plural, room_for_bars, say, whereabouts
-from nst_batch.events import Phased, Stepped
+from nst_batch.daemon.events import Phased, Stepped
 from nst_batch.report.markup import shorten
-from nst_batch.spool import Ended, HandOut
+from nst_batch.spool.claims.live_job import Ended, HandOut
 
 NAME_COLUMNS = 24  # of a job's name beside its bar; a title may have 200 bytes
 

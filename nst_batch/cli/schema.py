@@ -7,8 +7,9 @@ import json
 from typing import TYPE_CHECKING
 
 from nst_batch.cli.terminal import say_lines
-from nst_batch.config import config_schema, sidecar_schema
+from nst_batch.config.load import config_schema
 from nst_batch.errors import EXIT_OK
+from nst_batch.sidecar.expand import sidecar_schema
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands

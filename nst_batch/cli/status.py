@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from nst_batch.characters import visible_lines
 from nst_batch.cli.terminal import duration, plural, say, say_lines
-from nst_batch.config import Config, load_config
+from nst_batch.clock import Moment
+from nst_batch.config.load import Config, load_config
+from nst_batch.daemon.queue_state import STATE_NAME, Pace, state
 from nst_batch.errors import EXIT_OK
-from nst_batch.queue_state import STATE_NAME, Pace, state
 from nst_batch.report.entries import collect
-from nst_batch.spool import Moment, look_from_outside, obstacle, told_by_daemon
+from nst_batch.spool.commands import look_from_outside, obstacle, told_by_daemon
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands

@@ -14,37 +14,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst_batch import images
-from nst_batch.cli.easel import Easel, Interrupts
+from nst_batch.cli.display import Display, Interrupts
 from nst_batch.cli.terminal import muted_libraries, say
-from nst_batch.config import Config, load_config
+from nst_batch.config.load import Config, load_config
+from nst_batch.daemon.devices import WorkerDevice, choose_devices, cpu
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, SetupError, UsageError
 from nst_batch.gpus import find_gpus
-from nst_batch.job import (
-    MANIFEST_NAME,
-    OUTCOME_NAME,
-    SPEC_NAME,
-    JobInput,
-    JobSpec,
-    Outcome,
-    manifest,
-    now_iso,
-)
+from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, SPEC_NAME, JobInput, JobSpec, Outcome, manifest, now_iso
 from nst_batch.names import check_title, unique_name
-from nst_batch.settings import conflicts, resolve
-from nst_batch.sidecar import patch_from_pairs
+from nst_batch.sidecar.expand import patch_from_pairs
+from nst_batch.sidecar.settings import conflicts, resolve
 from nst_batch.sizing import result_size
-from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.layout import claim_id
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.layout import claim_id
 from nst_batch.transfer.errors import DEVICE_FAULTS
 from nst_batch.transfer.keras_settings import left_aside
 from nst_batch.transfer.locate import locate_weights
-from nst_batch.workers import Device, choose_devices, cpu
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
-    from nst_batch.resolver import Role
-    from nst_batch.settings import Settings
-    from nst_batch.studio import Studio
+    from nst_batch.sidecar.resolver import Role
+    from nst_batch.sidecar.settings import Settings
+    from nst_batch.worker.session import DeviceSession
 
     Files = tuple[tuple[Role, Path], ...]
 
@@ -107,9 +98,9 @@ def run(arguments: argparse.Namespace) -> int:
     asked = {"content": str(arguments.content), "style": str(arguments.style), "title": title, **patch.written()}
     # A service manager or a batch system that ends this early finds nothing left over.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with _workshop(arguments.output) as workshop:
-        spec = _prepare(Path(workshop), files, settings, title, asked)
-        return _paint(config, limits, spec, Path(workshop), arguments)
+    with _work_folder(arguments.output) as work_folder:
+        spec = _prepare(Path(work_folder), files, settings, title, asked)
+        return _paint(config, limits, spec, Path(work_folder), arguments)
 
 
 def _check_images(files: Files, settings: Settings, limits: images.ImageLimits) -> None:
@@ -123,7 +114,7 @@ def _check_images(files: Files, settings: Settings, limits: images.ImageLimits) 
     result_size(settings, headers)
 
 
-def _workshop(output: Path) -> tempfile.TemporaryDirectory[str]:
+def _work_folder(output: Path) -> tempfile.TemporaryDirectory[str]:
     """A folder beside the result, so that the finished one can be put there by one rename."""
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -134,12 +125,12 @@ def _workshop(output: Path) -> tempfile.TemporaryDirectory[str]:
         ) from error
 
 
-def _prepare(workshop: Path, files: Files, settings: Settings, title: str, asked: dict[str, Any]) -> JobSpec:
+def _prepare(work_folder: Path, files: Files, settings: Settings, title: str, asked: dict[str, Any]) -> JobSpec:
     """A job's folder as the daemon would make it, so that one code does the work for both."""
-    (workshop / "inputs").mkdir()
-    (workshop / "running").mkdir()
+    (work_folder / "inputs").mkdir()
+    (work_folder / "running").mkdir()
     for role, path in files:
-        shutil.copyfile(path, workshop / "inputs" / role)
+        shutil.copyfile(path, work_folder / "inputs" / role)
     spec = JobSpec(
         id=f"{claim_id(time.time_ns(), secrets.token_hex(2))}.0001",
         name=title,
@@ -150,16 +141,16 @@ def _prepare(workshop: Path, files: Files, settings: Settings, title: str, asked
         inputs=tuple(JobInput(role=role, name=path.name, path=f"inputs/{role}") for role, path in files),
         received_at=now_iso(),
     )
-    (workshop / SPEC_NAME).write_text(spec.model_dump_json())
+    (work_folder / SPEC_NAME).write_text(spec.model_dump_json())
     return spec
 
 
 def _paint(
-    config: Config, limits: images.ImageLimits, spec: JobSpec, workshop: Path, arguments: argparse.Namespace
+    config: Config, limits: images.ImageLimits, spec: JobSpec, work_folder: Path, arguments: argparse.Namespace
 ) -> int:
     say(f"loading TensorFlow and the weights for {spec.title} ...", error=True)
-    running = workshop / "running"
-    outcome = _generate(config, limits, spec, workshop, show=arguments.show)
+    running = work_folder / "running"
+    outcome = _generate(config, limits, spec, work_folder, show=arguments.show)
     if outcome is None or outcome.state == "cancelled":
         say("nst-batch: ended without a result", error=True)
         return EXIT_JOB_FAILED
@@ -172,37 +163,37 @@ def _paint(
 
 
 def _generate(
-    config: Config, limits: images.ImageLimits, spec: JobSpec, workshop: Path, *, show: bool
+    config: Config, limits: images.ImageLimits, spec: JobSpec, work_folder: Path, *, show: bool
 ) -> Outcome | None:
     device = choose_devices(config.device, find_gpus())[0]
     os.environ.update(device.environment)  # TensorFlow then sees this device alone, as in a worker
     for note in left_aside(os.environ):
         say(note, error=True)
     with muted_libraries(unless=logging.getLogger().isEnabledFor(logging.DEBUG)):
-        from nst_batch.generation import run_job  # noqa: PLC0415 - loads TensorFlow
+        from nst_batch.worker.job_run import run_job  # noqa: PLC0415 - loads TensorFlow
 
         try:
-            studio = _open_studio(config, limits, device)
+            session = _open_session(config, limits, device)
         except SetupError as error:
             if error.code not in DEVICE_FAULTS or device.insisted:
                 raise
             # Which GPU TensorFlow may see cannot be changed any more: the CPU, whatever other GPUs there are.
             instead = cpu(f"painted on the CPU: {device.name} is left out: {error.message}; {error.advice}")
-            studio = _open_studio(config, limits, instead)
-    for note in studio.notes:
+            session = _open_session(config, limits, instead)
+    for note in session.notes:
         say(note, error=True)
     steps = spec.settings.total_epochs * spec.settings.steps_per_epoch
-    with Easel(steps=steps, show=show) as easel, Interrupts() as interrupts:
-        end = run_job(studio, workshop, workshop, workshop / "running", interrupts, easel)
+    with Display(steps=steps, show=show) as display, Interrupts() as interrupts:
+        end = run_job(session, work_folder, work_folder, work_folder / "running", interrupts, display)
     if end == "yielded":
         return None
-    return Outcome.model_validate_json((workshop / OUTCOME_NAME).read_bytes())
+    return Outcome.model_validate_json((work_folder / OUTCOME_NAME).read_bytes())
 
 
-def _open_studio(config: Config, limits: images.ImageLimits, device: Device) -> Studio:
-    from nst_batch.studio import Studio  # noqa: PLC0415 - loads TensorFlow
+def _open_session(config: Config, limits: images.ImageLimits, device: WorkerDevice) -> DeviceSession:
+    from nst_batch.worker.session import DeviceSession  # noqa: PLC0415 - loads TensorFlow
 
-    return Studio.open(config.weights, device.name, limits, config.jobs.checkpoint_seconds, device.note)
+    return DeviceSession.open(config.weights, device.name, limits, config.jobs.checkpoint_seconds, device.note)
 
 
 def _publish(running: Path, output: Path, title: str) -> Path:

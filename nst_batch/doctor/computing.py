@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from nst_batch.config import Config
+from nst_batch.config.load import Config
 from nst_batch.doctor.check import Answer, Check, Machine
 from nst_batch.doctor.gpu import LOG_LEVEL, devices, how_large, last_json
 from nst_batch.errors import SetupError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nst_batch.config import Config
+from nst_batch.config.load import Config
 from nst_batch.doctor import computing, folders
 from nst_batch.doctor.check import Check, Machine
 

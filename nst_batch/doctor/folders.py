@@ -6,9 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
-from nst_batch.config import Config
+from nst_batch.config.load import Config
 from nst_batch.doctor.check import Check, Machine
-from nst_batch.spool.watch import POLLED_PREFIXES, POLLED_TYPES, mount_of
+from nst_batch.spool.disk.mounts import mount_of
+from nst_batch.spool.inbox.watch import POLLED_PREFIXES, POLLED_TYPES
 
 GB = 1e9
 REFLINK_TYPES = frozenset({"bcachefs", "btrfs", "ocfs2", "xfs"})

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from nst_batch.config import Config
+from nst_batch.config.load import Config
+from nst_batch.daemon.devices import WorkerDevice, choose_devices
 from nst_batch.doctor.check import Answer, Check, Machine, State
 from nst_batch.errors import SetupError
-from nst_batch.fitting import RESERVE, largest_side
 from nst_batch.transfer.device import gpu_advice
 from nst_batch.transfer.gpu_words import find_trouble
 from nst_batch.transfer.spec import AdamSpec
-from nst_batch.workers import Device, choose_devices
+from nst_batch.worker.capacity import RESERVE, largest_side
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # 0: TensorFlow tells why it does not use a GPU
 TRIAL_SECONDS = 180.0  # a driver without persistence takes seconds to wake a GPU, and code may have to be compiled
@@ -67,7 +67,7 @@ def _unseen(config: Config, shown: str, log: str) -> Check:
     return Check("device", "ok", f"the CPU; {what}")
 
 
-def _tried(device: Device, machine: Machine, more: str) -> Check:
+def _tried(device: WorkerDevice, machine: Machine, more: str) -> Check:
     """A small step on a GPU, in a process that sees it alone."""
     answer = machine.python(_TRIAL_SCRIPT, TRIAL_SECONDS, {**device.environment, LOG_LEVEL: "0"})
     said = last_json(answer)

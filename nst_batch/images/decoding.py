@@ -24,7 +24,7 @@ from nst_batch.images.pixels import Pixels, Profile, plain, upright
 from nst_batch.images.samples import read_pixels
 from nst_batch.images.tiff import tiff_pixels
 from nst_batch.images.transparency import fill_transparent
-from nst_batch.images.wholeness import MUST_BE_WHOLE, is_cut, jpeg_is_cut, png_is_damaged
+from nst_batch.images.wholeness import MUST_BE_WHOLE, is_truncated, jpeg_is_cut, png_is_damaged
 
 _DEFAULT_LIMITS = ImageLimits()
 DECODE_SECONDS = 120.0
@@ -102,7 +102,7 @@ def _decode(data: bytes, name: str, limits: ImageLimits) -> Picture:
 def _read(data: bytes, kind: str, header: Header, name: str) -> Pixels:
     """Any kind but TIFF."""
     notes: tuple[str, ...] = ()
-    if header.format in MUST_BE_WHOLE and is_cut(data):
+    if header.format in MUST_BE_WHOLE and is_truncated(data):
         raise truncated(name)
     if header.format == "PNG" and png_is_damaged(data):
         raise damaged(name, "a checksum in the file is wrong")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from nst_batch.errors import JobError
 from nst_batch.images.kinds import KINDS_READ
-from nst_batch.images.wholeness import is_cut
+from nst_batch.images.wholeness import is_truncated
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -86,7 +86,7 @@ def explain(name: str, data: bytes, error: Exception) -> JobError:
     """The JobError for a file that ``error`` kept from being read."""
     from PIL import UnidentifiedImageError  # noqa: PLC0415 - loaded when first needed
 
-    if is_cut(data) or any(word in str(error).lower() for word in _CUT_WORDS):
+    if is_truncated(data) or any(word in str(error).lower() for word in _CUT_WORDS):
         return truncated(name)
     if isinstance(error, UnidentifiedImageError):
         advice = f"save it as {KINDS_READ}; if it is one of these, it is damaged"

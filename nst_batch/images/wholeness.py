@@ -50,7 +50,7 @@ def png_is_damaged(data: bytes) -> bool:
     return False
 
 
-def is_cut(data: bytes) -> bool:
+def is_truncated(data: bytes) -> bool:
     """Whether ``data`` looks like the beginning of an image file, the rest of which is missing."""
     if not any(data[:512]):  # empty, or room that a download reserved and never filled
         return True

@@ -12,8 +12,8 @@ import yaml
 
 from nst_batch.errors import ProblemsError
 from nst_batch.job import JobSpec
-from nst_batch.settings import Patch
-from nst_batch.sidecar import parse_sidecar
+from nst_batch.sidecar.expand import parse_sidecar
+from nst_batch.sidecar.settings import Patch
 
 NAME = "again.yaml"
 _HEAD = "# Makes this one job again. Copy it into an inbox together with the images that it names.\n"

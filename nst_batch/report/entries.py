@@ -41,7 +41,7 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class GalleryEntry:
     """One job as the gallery shows it. ``folder`` is relative to the outbox, files are to ``folder``."""
 
     folder: str
@@ -73,7 +73,7 @@ class Entry:
 class Collection:
     """The newest jobs, newest first, and how many older ones there are."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[GalleryEntry, ...]
     omitted: int = 0
 
 
@@ -134,7 +134,7 @@ def _modified(path: str) -> int:
     return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else 0
 
 
-def read(outbox: str, folder: str, written: int) -> Entry | None:
+def read(outbox: str, folder: str, written: int) -> GalleryEntry | None:
     """The job in ``folder``; None where its job.json is no job's. ``written`` (ns) stands for a missing time."""
     path = f"{outbox}/{folder}"
     try:
@@ -147,7 +147,7 @@ def read(outbox: str, folder: str, written: int) -> Entry | None:
         return None
     files = _names(path)
     given = frozenset(f"input/{name}" for name in _names(f"{path}/input"))
-    return Entry(
+    return GalleryEntry(
         folder=folder,
         title=_text(job.get("title")) or folder.rpartition("/")[2],
         id=_text(job.get("id")),

@@ -26,8 +26,8 @@ from nst_batch.report.markup import script_data
 from nst_batch.report.template import asset, asset_names, render
 from nst_batch.report.thumbnails import Thumbnail, make
 from nst_batch.report.tiles import STATE_NAMES, Tile, tile
-from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.own import read_note
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.own import read_note
 
 PAGE = "index.html"
 CHUNK = 250  # jobs in a file of data, and on a plain page

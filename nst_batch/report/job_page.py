@@ -9,12 +9,12 @@ from typing import Any
 from markupsafe import Markup
 
 from nst_batch.names import output_parts
-from nst_batch.presets import preset_of
 from nst_batch.report.loss_plot import plot
 from nst_batch.report.markup import href, number, script_data
 from nst_batch.report.template import asset, inline, render
 from nst_batch.report.tiles import STATE_NAMES, is_shown
-from nst_batch.settings import PLAIN_DEFAULTS
+from nst_batch.sidecar.presets import preset_of
+from nst_batch.sidecar.settings import PLAIN_DEFAULTS
 
 PAGE_NAME = "index.html"
 _MOST_POINTS = 2000  # steps whose values the page holds; of more, every so many

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from nst_batch.report.entries import SHOWN_BY_BROWSERS, Entry, Input
+from nst_batch.report.entries import SHOWN_BY_BROWSERS, GalleryEntry, Input
 from nst_batch.report.markup import clean, href, shorten
 from nst_batch.report.thumbnails import Thumbnail
 
@@ -26,7 +26,7 @@ Tile = dict[str, Any]
 ThumbnailOf = Callable[[str, str], Thumbnail | None]  # of a file below the job's folder, by its hash where known
 
 
-def tile(entry: Entry, thumbnail: ThumbnailOf) -> Tile:
+def tile(entry: GalleryEntry, thumbnail: ThumbnailOf) -> Tile:
     """What the gallery shows and searches of one job, as JSON has it."""
     picture = entry.picture
     return {
@@ -91,7 +91,7 @@ def _shown_name(name: str) -> str:
     return clean(os.fsencode(name).decode(errors="replace"))
 
 
-def _where(entry: Entry) -> str:
+def _where(entry: GalleryEntry) -> str:
     """The folder, as far as the title does not tell it."""
     parent = entry.folder.rpartition("/")[0]
     parent = "" if entry.folder.startswith("failed/") else parent

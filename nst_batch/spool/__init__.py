@@ -1,76 +1,14 @@
-"""The durable queue: the folder is the queue, and files move here and nowhere else.
+"""The durable queue: the folders are the queue, and files move here and nowhere else.
 
-| module | what |
+A job goes through its rooms from the inbox to the outbox; each imports those above it in this table.
+
+| room or module | what |
 |---|---|
-| `fs`, `primitives`, `copying` | the file-system boundary: durable writes, renames, copies; named steps |
-| `own` | the daemon's own folder, and the one way its files are read |
-| `listing`, `scan`, `known`, `reading`, `wanted` | what lies in the inbox; what is still, complete, waiting, broken |
-| `naming`, `turn` | JOB names; how long one turn of the loop may take |
-| `watch` | a wake-up, nothing else |
-| `attach`, `apart`, `lock` | one daemon an inbox; two folders that are apart; a lost inbox is noticed |
-| `intent`, `claim`, `records`, `book` | the way in, what is written down, the claims in memory |
-| `attempts` | how often a job may be tried |
-| `holding` | what waits because a place of its own refuses |
-| `publish`, `clear` | the way out; what leaves the inbox after it |
-| `recover` | at start: finish or undo whatever was under way |
-| `control`, `retry` | control files; a failed job goes back |
-| `sweep` | what can be settled without a worker |
-| `desk`, `view`, `spool` | the inbox side, what a look comes to, and the whole as the daemon uses it |
+| `disk/` | durable writes, renames, copies, locks, mounts; where everything lies; what stops the whole queue |
+| `claims/` | what is written down of the jobs under way: records, attempts, which job is next |
+| `inbox/` | what people dropped: listing, what is still and complete, control files, waking up |
+| `outbox/` | the way out: publishing, taking images out of the inbox, putting failed jobs back |
+| `intent`, `recopy` | from inbox to claim: what is written down before it; images that are copied once more after it |
+| `runs`, `sweep`, `recover` | a job in a worker's hands; what needs none; at start, finish or undo what was under way |
+| `spool`, `commands` | the whole as the daemon uses it, and as commands do without its lock |
 """
-
-from nst_batch.spool.attempts import Attempts, Death, Verdict
-from nst_batch.spool.commands import (
-    look_from_outside,
-    obstacle,
-    pause,
-    read_claims,
-    resume,
-    retry_job,
-    told_by_daemon,
-    write_control,
-)
-from nst_batch.spool.control import Control
-from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.layout import Ended, HandOut, Job, Places
-from nst_batch.spool.lock import holder
-from nst_batch.spool.pair import Broken, Ready, Waiting
-from nst_batch.spool.recover import Recovery
-from nst_batch.spool.spool import Spool
-from nst_batch.spool.trouble import InboxLost, SpoolBlocked
-from nst_batch.spool.turn import Turn
-from nst_batch.spool.view import View
-from nst_batch.spool.wanted import Ending, Moment
-from nst_batch.spool.watch import Watcher
-
-__all__ = [
-    "Attempts",
-    "Broken",
-    "Control",
-    "Death",
-    "Ended",
-    "Ending",
-    "FileSystem",
-    "HandOut",
-    "InboxLost",
-    "Job",
-    "Moment",
-    "Places",
-    "Ready",
-    "Recovery",
-    "Spool",
-    "SpoolBlocked",
-    "Turn",
-    "Verdict",
-    "View",
-    "Waiting",
-    "Watcher",
-    "holder",
-    "look_from_outside",
-    "obstacle",
-    "pause",
-    "read_claims",
-    "resume",
-    "retry_job",
-    "told_by_daemon",
-    "write_control",
-]

@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from nst_batch import names
-from nst_batch.config import Config
+from nst_batch.clock import Moment
+from nst_batch.config.load import Config
 from nst_batch.errors import NotNowError, NstError
-from nst_batch.spool.attach import refuse_unmounted
-from nst_batch.spool.book import claim_folders, job_view, lock_path, read_claim
-from nst_batch.spool.control import PAUSE_NAME, Action, refuse_folder
-from nst_batch.spool.control import write_control as put_control
-from nst_batch.spool.desk import Desk
-from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.layout import SHOWN_PREFIX, Job, Places
-from nst_batch.spool.lock import holder, is_held
-from nst_batch.spool.own import DamagedError, read_note, take_own
-from nst_batch.spool.retry import failed_names
-from nst_batch.spool.retry import retry_job as put_back_failed
-from nst_batch.spool.trouble import InboxLost, guard
-from nst_batch.spool.view import View
-from nst_batch.spool.wanted import Moment
+from nst_batch.spool.claims.claims import claim_folders, job_view, lock_path, read_claim
+from nst_batch.spool.claims.live_job import Job
+from nst_batch.spool.disk.attach import refuse_unmounted
+from nst_batch.spool.disk.blocked import InboxLost, guard
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.layout import SHOWN_PREFIX, Places
+from nst_batch.spool.disk.lock import holder, is_held
+from nst_batch.spool.disk.own import DamagedError, read_note, take_own
+from nst_batch.spool.disk.retry_notes import failed_names
+from nst_batch.spool.inbox.control import PAUSE_NAME, Action, refuse_folder
+from nst_batch.spool.inbox.control import write_control as put_control
+from nst_batch.spool.inbox.inbox import Inbox, InboxView
+from nst_batch.spool.outbox.retry import retry_job as put_back_failed
 
 PROBE_BYTES = 4096
 
@@ -88,18 +88,18 @@ def told_by_daemon(config: Config, name: str) -> tuple[str | None, dict[str, Any
         return (f"process {pid}", facts) if is_alive else (None, {})
 
 
-def look_from_outside(config: Config, at: Moment) -> tuple[View, tuple[Job, ...]]:
+def look_from_outside(config: Config, at: Moment) -> tuple[InboxView, tuple[Job, ...]]:
     """What a daemon would find: one look, for people. Files that are still being written count as still."""
     places, fs = places_of(config), files_of(config)
     jobs = read_claims(config)
     watch = config.watch.model_copy(update={"settle_seconds": 0.0})
-    desk = Desk(config.model_copy(update={"watch": watch}), fs, places)
-    desk.restore_waits(at)
+    inbox = Inbox(config.model_copy(update={"watch": watch}), fs, places)
+    inbox.restore_waits(at)
     taken = frozenset(names.fold(name) for name in (*(job.name for job in jobs), *failed_names(fs, places)))
     try:
-        return desk.look(at, jobs, taken), jobs
+        return inbox.look(at, jobs, taken), jobs
     except InboxLost as error:
-        return desk.lost(at, error.in_one_line), jobs
+        return inbox.lost(at, error.in_one_line), jobs
 
 
 def obstacle(config: Config, fs: FileSystem | None = None) -> str | None:

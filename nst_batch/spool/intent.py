@@ -15,41 +15,19 @@ from nst_batch import names
 from nst_batch.beneath import Beneath, kind_of
 from nst_batch.characters import told
 from nst_batch.images.files import MEGA, ImageLimits, too_large
-from nst_batch.spool.book import Claim
-from nst_batch.spool.layout import STORED_NAME_BYTES, claim_id, shorten, unique_file
-from nst_batch.spool.listing import Entry
-from nst_batch.spool.pair import Broken, Ready
-from nst_batch.spool.primitives import Identity
-from nst_batch.spool.records import INPUTS_FOLDER, ClaimRecord, InputRecord, JobRecord, SourceRecord
-from nst_batch.spool.wanted import Ending, Source, WantedInput, WantedJob
+from nst_batch.job import Ending
+from nst_batch.spool.claims.claim import ClaimLostError
+from nst_batch.spool.claims.records import ClaimRecord, InputRecord, JobRecord, SourceRecord
+from nst_batch.spool.disk.layout import INPUTS_FOLDER, STORED_NAME_BYTES, claim_id, shorten, unique_file
+from nst_batch.spool.disk.primitives import Identity
+from nst_batch.spool.inbox.listing import Entry
+from nst_batch.spool.inbox.readiness import Broken, Ready, Source, WantedInput, WantedJob
 
 After = Literal["archive", "keep", "delete"]
 _ADVICE = {
     "image_missing": "put the image beside the sidecar or correct its name, then nst-batch retry",
     "image_unreadable": "let the daemon's user read the image, then nst-batch retry",
 }
-
-
-class ClaimLostError(Exception):
-    """What was to be claimed is not as it was seen; the next look decides anew.
-
-    ``stuck`` is a claim of it that could not be undone.
-    """
-
-    def __init__(self, message: str, stuck: Claim | None = None) -> None:
-        super().__init__(message)
-        self.stuck = stuck
-
-
-class UntakenError(Exception):
-    """A sidecar cannot be moved, though its folder may be written; ``str()`` names it as people know it, and why."""
-
-    def __init__(self, origin: str, error: OSError) -> None:
-        why = (error.strerror or "").lower()
-        super().__init__(
-            f"{origin} cannot be taken out of its folder ({why}): another user's sticky folder, chattr +i,"
-            " or a mount of its own? let the daemon's user move it, or take it away"
-        )
 
 
 def record_of(

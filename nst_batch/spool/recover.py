@@ -6,11 +6,11 @@
 | a claim whose record or sidecar is damaged | a bad disk, or a hand that went wrong | set aside in ``damaged/`` |
 | a sidecar other than the one recorded | it was replaced in the last moment | put back |
 | a claim without ``copied`` | killed while copying | copying goes on (by the sweep) |
-| ``jobs/N.done`` and ``jobs/N`` | killed after settling | the folder goes |
-| publish.json, no running folder | published | settled |
+| ``jobs/N.done`` and ``jobs/N`` | killed after its end was recorded | the folder goes |
+| publish.json, no running folder | published | its end is recorded |
 | publish.json and a running folder | killed before the rename | published |
 | attempts.json with ``given`` | the daemon died while a worker had it | taken back, once its lock is free |
-| outcome.json | the worker finished, the daemon died | left: the daemon settles it as ever |
+| outcome.json | the worker finished, the daemon died | left: the daemon handles it as ever |
 | ``leaving/N`` | killed while clearing | removed, or put back if it is another file |
 | running folder of ours without a live claim | left over | removed |
 """
@@ -18,37 +18,22 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from nst_batch import names
 from nst_batch.job import OUTCOME_NAME
-from nst_batch.spool import attempts as counts
-from nst_batch.spool.book import (
-    Claim,
-    checkpoint_stamp,
-    claim_folders,
-    lock_path,
-    read_claim,
-    write_attempts,
-)
-from nst_batch.spool.claim import Claimer
-from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.holding import Holds
-from nst_batch.spool.layout import NEW_PREFIX, Ended, Places
-from nst_batch.spool.lock import is_held
-from nst_batch.spool.own import DamagedError, mend_claim, set_aside
-from nst_batch.spool.publish import Publisher
-from nst_batch.spool.records import CLAIM_NAME, DONE_SUFFIX, JOBS_FOLDER, SIDECAR_FOLDER, JobRecord
-from nst_batch.spool.trouble import keeps_one_place, one_place_only
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """What came of a start: jobs that got their end by it, and what a person may want to know."""
-
-    ended: tuple[Ended, ...] = ()
-    notes: tuple[str, ...] = ()
+from nst_batch.spool.claims import attempts as counts
+from nst_batch.spool.claims.claim import Claimer
+from nst_batch.spool.claims.claims import Claim, checkpoint_stamp, claim_folders, lock_path, read_claim, write_attempts
+from nst_batch.spool.claims.live_job import Ended, Recovery
+from nst_batch.spool.claims.records import JobRecord
+from nst_batch.spool.disk.blocked import keeps_one_place, one_place_only
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.holding import Holds
+from nst_batch.spool.disk.layout import CLAIM_NAME, DONE_SUFFIX, JOBS_FOLDER, NEW_PREFIX, SIDECAR_FOLDER, Places
+from nst_batch.spool.disk.lock import is_held
+from nst_batch.spool.disk.own import DamagedError, mend_claim, set_aside
+from nst_batch.spool.outbox.publish import Publisher
 
 
 class Recoverer:

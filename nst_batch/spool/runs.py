@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from nst_batch.clock import Moment
 from nst_batch.job import OUTCOME_NAME, SPEC_NAME
-from nst_batch.spool import attempts as counts
-from nst_batch.spool.attempts import Attempts, Death, JobLimits, Verdict
-from nst_batch.spool.book import Claim, checkpoint_stamp, write_attempts
-from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.layout import HandOut, Places
-from nst_batch.spool.ledger import Ledger
-from nst_batch.spool.publish import Publisher
-from nst_batch.spool.records import CHECKPOINT_PREFIX, JobRecord
-from nst_batch.spool.trouble import SpoolBlocked
-from nst_batch.spool.wanted import Moment
+from nst_batch.spool.claims import attempts as counts
+from nst_batch.spool.claims.attempts import Attempts, JobLimits, RunFailure, Verdict
+from nst_batch.spool.claims.claims import Claim, checkpoint_stamp, write_attempts
+from nst_batch.spool.claims.live_job import HandOut
+from nst_batch.spool.claims.queue import JobQueue
+from nst_batch.spool.claims.records import JobRecord
+from nst_batch.spool.disk.blocked import SpoolBlocked
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.layout import CHECKPOINT_PREFIX, Places
+from nst_batch.spool.outbox.publish import Publisher
 
 
 class Runs:
     """Begins and ends the runs of jobs."""
 
-    def __init__(self, fs: FileSystem, places: Places, ledger: Ledger, publisher: Publisher) -> None:
+    def __init__(self, fs: FileSystem, places: Places, queue: JobQueue, publisher: Publisher) -> None:
         self._fs = fs
         self._places = places
-        self._ledger = ledger
+        self._queue = queue
         self._publisher = publisher
 
     def hand_out(self, job_id: str) -> HandOut:
@@ -29,60 +30,60 @@ class Runs:
 
         The count comes last, so that a disk that refuses one of the others costs the job nothing.
         """
-        claim, record = self._ledger.find(job_id)
+        claim, record = self._queue.find(job_id)
         folder = claim.job_folder(record)
         stamp = checkpoint_stamp(self._fs, folder)
         attempts = counts.given(claim.attempts.get(record.index, Attempts()), stamp)
         self._fs.make_folder(folder)
         self._fs.rmtree(folder / OUTCOME_NAME)
         running = self._publisher.prepare(claim, record, keep=bool(stamp))
-        claim, record = self._ledger.find(job_id)  # it may go by another name from now on
+        claim, record = self._queue.find(job_id)  # it may go by another name from now on
         spec = claim.specs[record.index]
         assert spec is not None
         self._fs.write_durable(folder / SPEC_NAME, spec.model_dump_json().encode())
         self._fs.step("handout.made")
         write_attempts(self._fs, claim, record, attempts)
-        self._ledger.given(claim, record)
+        self._queue.given(claim, record)
         self._fs.step("handout.counted")
         return HandOut(
-            self._ledger.view(claim, record), folder, running, attempts.runs, bool(stamp), attempts.is_last_for_memory
+            self._queue.view(claim, record), folder, running, attempts.runs, bool(stamp), attempts.is_last_for_memory
         )
 
     def put_back(self, job_id: str) -> Verdict:
         """The run is taken back: the daemon is stopping, the worker has ended."""
-        claim, record = self._ledger.find(job_id)
+        claim, record = self._queue.find(job_id)
         folder = claim.job_folder(record)
         if self._fs.kind(folder / OUTCOME_NAME) is not None:
-            # It finished in the last moment: the next start settles it.
-            self._ledger.returned(claim, record)
+            # It finished in the last moment: the next start handles it.
+            self._queue.returned(claim, record)
             return Verdict(retry_at=0.0)
         before = claim.attempts.get(record.index, Attempts())
         after, verdict = counts.interrupted(before, checkpoint_stamp(self._fs, folder))
         write_attempts(self._fs, claim, record, after)
-        self._ledger.returned(claim, record)
+        self._queue.returned(claim, record)
         return verdict
 
     def take_back(self, job_id: str) -> None:
         """The run counts for nothing, neither as an attempt nor as an interruption."""
-        claim, record = self._ledger.find(job_id)
+        claim, record = self._queue.find(job_id)
         if not self._fs.kind(claim.job_folder(record) / OUTCOME_NAME) is not None:
             before = claim.attempts.get(record.index, Attempts())
             write_attempts(self._fs, claim, record, counts.taken_back(before))
-        self._ledger.returned(claim, record)
+        self._queue.returned(claim, record)
 
-    def died(self, job_id: str, death: Death, limits: JobLimits, at: Moment) -> Verdict:
+    def died(self, job_id: str, failure: RunFailure, limits: JobLimits, at: Moment) -> Verdict:
         """A run ended without a result: when it is tried again, or its end."""
-        claim, record = self._ledger.find(job_id)
+        claim, record = self._queue.find(job_id)
         folder = claim.job_folder(record)
         before = claim.attempts.get(record.index, Attempts())
-        if death.cut is not None and not before.looked_again:
-            after, verdict = counts.cut_short(before, _copy_of(claim, record, death.cut), limits, at.wall)
+        if failure.cut is not None and not before.looked_again:
+            after, verdict = counts.cut_short(before, _copy_of(claim, record, failure.cut), limits, at.wall)
         else:
-            after, verdict = counts.died(before, death, checkpoint_stamp(self._fs, folder), limits, at.wall)
+            after, verdict = counts.died(before, failure, checkpoint_stamp(self._fs, folder), limits, at.wall)
         write_attempts(self._fs, claim, record, after)
         self._fs.step("died.counted")
         self._fs.rmtree(folder / OUTCOME_NAME)
-        self._ledger.returned(claim, record)
+        self._queue.returned(claim, record)
         return verdict
 
     def begin_anew(self, claim: Claim, record: JobRecord) -> None:
@@ -92,7 +93,7 @@ class Runs:
             if name == OUTCOME_NAME or name.startswith(CHECKPOINT_PREFIX):
                 self._fs.rmtree(folder / name)
         write_attempts(self._fs, claim, record, Attempts())
-        self._ledger.returned(claim, record)
+        self._queue.returned(claim, record)
         raise SpoolBlocked(
             "running_gone",
             f"{self._places.running / record.name}, or something in it, has gone before it could be published",

@@ -10,40 +10,39 @@ import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Self
 
-from nst_batch.config import Config
+from nst_batch.clock import Moment
+from nst_batch.config.load import Config
 from nst_batch.errors import NstError
-from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME
-from nst_batch.spool.attach import Attachment, short_of_room
-from nst_batch.spool.attempts import Death, Verdict
-from nst_batch.spool.book import Claim
-from nst_batch.spool.claim import Claimer
-from nst_batch.spool.clear import Clearer
-from nst_batch.spool.desk import Desk
-from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.holding import Holds
-from nst_batch.spool.layout import SHOWN_PREFIX, Ended, HandOut, Job, ManifestWriter, Places
-from nst_batch.spool.ledger import Ledger
-from nst_batch.spool.lock import INBOX_TAKEN
-from nst_batch.spool.own import DamagedError, read_own
-from nst_batch.spool.primitives import ChangedError, Content, NotRegularError
-from nst_batch.spool.publish import Publisher
-from nst_batch.spool.records import JobRecord
-from nst_batch.spool.recover import Recoverer, Recovery
-from nst_batch.spool.retry import finish_retries, with_inputs
+from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, Ending, manifest_of_ending
+from nst_batch.spool.claims.attempts import RunFailure, Verdict
+from nst_batch.spool.claims.claim import Claimer
+from nst_batch.spool.claims.claims import Claim
+from nst_batch.spool.claims.live_job import Ended, HandOut, Job, Recovery
+from nst_batch.spool.claims.queue import JobQueue
+from nst_batch.spool.claims.records import JobRecord
+from nst_batch.spool.disk.attach import Attachment, short_of_room
+from nst_batch.spool.disk.blocked import ONE_PLACES_CODES, InboxLost, SpoolBlocked, pause_for
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.holding import Holds
+from nst_batch.spool.disk.layout import SHOWN_PREFIX, Places
+from nst_batch.spool.disk.lock import INBOX_TAKEN
+from nst_batch.spool.disk.own import DamagedError, read_own
+from nst_batch.spool.disk.primitives import ChangedError, Content, NotRegularError
+from nst_batch.spool.inbox.inbox import Inbox, InboxView
+from nst_batch.spool.outbox.clear import Clearer
+from nst_batch.spool.outbox.publish import Publisher
+from nst_batch.spool.outbox.retry import finish_retries, with_inputs
+from nst_batch.spool.recover import Recoverer
 from nst_batch.spool.runs import Runs
 from nst_batch.spool.sweep import Sweep, job_limits
-from nst_batch.spool.trouble import ONE_PLACES_CODES, InboxLost, SpoolBlocked, pause_for
-from nst_batch.spool.turn import Turn
-from nst_batch.spool.view import View
-from nst_batch.spool.wanted import Ending, Moment
+from nst_batch.turn import Turn
 
 
 class Spool:
     """One inbox and its outbox, held by one daemon."""
 
-    def __init__(self, config: Config, manifest: ManifestWriter, fs: FileSystem | None = None) -> None:
+    def __init__(self, config: Config, fs: FileSystem | None = None) -> None:
         self._config = config
-        self._manifest = manifest
         self._fs = fs or FileSystem()
         self._places = Places(config.inbox, config.outbox)
         self._fs.keep_beneath(config.inbox, config.outbox, *config.library)
@@ -54,17 +53,17 @@ class Spool:
         self._publisher = Publisher(self._fs, self._places, self._claimer)
         self._clearer = Clearer(self._fs, self._places, self._claimer, self._holds)
         self._recoverer = Recoverer(self._fs, self._places, self._claimer, self._publisher, self._holds)
-        self._desk = Desk(config, self._fs, self._places)
-        self._ledger = Ledger(self._fs, self._places, self._recoverer, self._holds)
-        self._publisher.taken = self._ledger.taken
-        self._publisher.controls = self._desk.control_names
-        self._publisher.say = self._clearer.say = self._holds.say = self._desk.say_once
-        self._runs = Runs(self._fs, self._places, self._ledger, self._publisher)
+        self._inbox = Inbox(config, self._fs, self._places)
+        self._queue = JobQueue(self._fs, self._places, self._recoverer.recover, self._holds)
+        self._publisher.taken = self._queue.taken
+        self._publisher.controls = self._inbox.control_names
+        self._publisher.say = self._clearer.say = self._holds.say = self._inbox.say_once
+        self._runs = Runs(self._fs, self._places, self._queue, self._publisher)
         self._sweep = Sweep(
             self._fs,
             self._places,
-            self._desk,
-            self._ledger,
+            self._inbox,
+            self._queue,
             claimer=self._claimer,
             clearer=self._clearer,
             recoverer=self._recoverer,
@@ -90,7 +89,7 @@ class Spool:
         """Let go of the inbox."""
         with contextlib.suppress(OSError):
             if self._attachment.lost() is None:
-                self._desk.save_waits(at or Moment.now())
+                self._inbox.save_waits(at or Moment.now())
         self._attachment.release()
 
     def __enter__(self) -> Self:
@@ -107,54 +106,54 @@ class Spool:
         folders = {"inbox": self._places.inbox, "outbox": self._places.outbox}
         self._config = config.model_copy(update=folders)
         self._fs.keep_beneath(*config.library)
-        self._desk.reconfigure(self._config)
+        self._inbox.reconfigure(self._config)
 
     def recover(self, at: Moment) -> Recovery:
         """Finish or undo whatever was under way; to be called once after :meth:`open`."""
         self._holds.now = at.mono
         with self._held():
             finish_retries(self._fs, self._places)
-            recovery = self._ledger.read()
-            self._desk.restore_waits(at)
+            recovery = self._queue.read()
+            self._inbox.restore_waits(at)
             self._begun = True
             return recovery
 
     # --- looking ----------------------------------------------------------------------------------------
 
-    def look(self, at: Moment, turn: Turn | None = None) -> View:
-        """One look at the inbox. A lost inbox is told by ``View.inbox_lost``, never as an empty one.
+    def look(self, at: Moment, turn: Turn | None = None) -> InboxView:
+        """One look at the inbox. A lost inbox is told by ``InboxView.inbox_lost``, never as an empty one.
 
-        What there was no time for in this ``turn`` makes ``View.next_look`` be now.
+        What there was no time for in this ``turn`` makes ``InboxView.next_look`` be now.
         """
         self._holds.now = at.mono
         reason = self._find_again(at)
         if reason is not None:
-            return self._desk.lost(at, reason)
+            return self._inbox.lost(at, reason)
         try:
             if not self._begun:
                 self._take_over(self.recover(at))
             with self._held():
-                taken = self._ledger.taken(retrying=self._desk.holds_retries())
-                return self._desk.look(at, self.jobs(), taken, turn)
+                taken = self._queue.taken(retrying=self._inbox.holds_retries())
+                return self._inbox.look(at, self.jobs(), taken, turn)
         except InboxLost as error:
-            return self._desk.lost(at, error.in_one_line)
+            return self._inbox.lost(at, error.in_one_line)
 
     def expire(self, at: Moment) -> None:
         """What waits for missing images now waits no longer: it can be claimed, and fails."""
-        self._desk.expire(at)
+        self._inbox.expire(at)
 
     def jobs(self) -> tuple[Job, ...]:
         """Every live claimed job, in the order of claims."""
-        return self._ledger.jobs()
+        return self._queue.jobs()
 
     def job(self, job_id: str) -> Job:
         """One live job as it stands now; InboxLost where its claim is gone."""
-        claim, job = self._ledger.find(job_id)
-        return self._ledger.view(claim, job)
+        claim, job = self._queue.find(job_id)
+        return self._queue.view(claim, job)
 
     def only_held(self) -> str | None:
         """Why no job can be done, where each waits for a place of its own; None where one need not or none is."""
-        jobs = self._ledger.jobs()
+        jobs = self._queue.jobs()
         held = [f"{job.name} waits: {job.held.why}" for job in jobs if job.held is not None]
         return held[0] if held and len(held) == len(jobs) else None
 
@@ -165,7 +164,7 @@ class Spool:
     # --- what needs no worker ---------------------------------------------------------------------------
 
     def sweep(self, at: Moment, turn: Turn | None = None) -> tuple[Ended, ...]:
-        """Everything that can be settled without a worker, as far as this ``turn`` goes: to be called after each look.
+        """Everything that needs no worker, as far as this ``turn`` goes: to be called after each look.
 
         Broken and hopeless sidecars are claimed and fail, jobs known to fail do so, cancelled ones that no worker
         has end, orphans that have let go are taken over, ended jobs' images leave the inbox, those that could not
@@ -173,7 +172,7 @@ class Spool:
         """
         with self._held():
             self._sweep.run(self._config, at, turn or Turn())
-        return self._ledger.tell()
+        return self._queue.tell()
 
     # --- claiming and handing out -----------------------------------------------------------------------
 
@@ -185,34 +184,32 @@ class Spool:
         turn = turn or Turn()
         with self._held():
             while True:
-                job = self._ledger.next_job(at, self._config.jobs.backoff_seconds)
-                pair = next(self._desk.ready, None)
-                if pair is None or (job is not None and self._ledger.order(job)[:3] <= pair.order):
+                job = self._queue.next_job(at, self._config.jobs.backoff_seconds)
+                pair = next(self._inbox.ready, None)
+                if pair is None or (job is not None and self._queue.order(job)[:3] <= pair.order):
                     return job
                 if turn.over:
                     return None
                 self._sweep.claim(pair, self._config, at, turn)
 
-    def hand_out(self, job: Job, at: Moment) -> HandOut | None:
+    def hand_out(self, job: Job) -> HandOut | None:
         """Make ready what a worker needs, then count the run, durably. The job is in a worker's hands then.
 
         None where its running folder refuses: it waits, and another one may be taken.
         """
-        del at
         with self._held():
             return self._holds.attempt(job.id, job.name, lambda: self._runs.hand_out(job.id))
 
     def hand_out_next(self, at: Moment, turn: Turn | None = None) -> HandOut | None:
         """As :meth:`take` and :meth:`hand_out`: the next job whose own folders let it run."""
         while (job := self.take(at, turn)) is not None:
-            handout = self.hand_out(job, at)
+            handout = self.hand_out(job)
             if handout is not None:
                 return handout
         return None
 
-    def put_back(self, job: Job, at: Moment) -> Verdict:
+    def put_back(self, job: Job) -> Verdict:
         """The daemon is stopping and the worker has ended: the run is taken back."""
-        del at
         with self._held():
             return self._runs.put_back(job.id)
 
@@ -236,10 +233,10 @@ class Spool:
             except DamagedError:
                 return b""
 
-    def died(self, job: Job, death: Death, at: Moment) -> Verdict:
+    def died(self, job: Job, failure: RunFailure, at: Moment) -> Verdict:
         """A run ended without a result: when it is tried again, or the ending to :meth:`fail` it with."""
         with self._held():
-            return self._runs.died(job.id, death, job_limits(self._config), at)
+            return self._runs.died(job.id, failure, job_limits(self._config), at)
 
     # --- ends -------------------------------------------------------------------------------------------
 
@@ -259,7 +256,7 @@ class Spool:
         """
         del at
         with self._held():
-            claim, record = self._ledger.find(job.id)
+            claim, record = self._queue.find(job.id)
 
             def publish() -> Ended:
                 if not self._publisher.has(claim, record, made):
@@ -277,7 +274,7 @@ class Spool:
             return (self._publisher.resume(claim, record) if begun else None) or act()
 
         ended = self._holds.attempt(job_id, record.name, go_on)
-        self._ledger.returned(claim, record)
+        self._queue.returned(claim, record)
         return ended
 
     def fail(self, job: Job, ending: Ending, at: Moment, files: Mapping[str, bytes] | None = None) -> Ended | None:
@@ -289,10 +286,10 @@ class Spool:
     def _fail(self, job: Job, ending: Ending, files: Mapping[str, bytes]) -> Ended | None:
         if self._holds.waits(job.id, job.claim):
             return None
-        claim, record = self._ledger.find(job.id)
+        claim, record = self._queue.find(job.id)
         if MANIFEST_NAME not in files:
             fallback: dict[str, object] = {"title": job.title, "id": job.id, "received_at": job.arrival}
-            text = self._manifest(job.spec, ending, attempts=job.attempts.runs, fallback=fallback)
+            text = manifest_of_ending(job.spec, ending, attempts=job.attempts.runs, fallback=fallback)
             files = {MANIFEST_NAME: text, **files}
         files = {**files, MANIFEST_NAME: with_inputs(files[MANIFEST_NAME], record)}
         return self._publish(claim, record, lambda: self._publisher.fail(claim, record, ending, files))
@@ -320,34 +317,34 @@ class Spool:
         """The inbox is ours and the claims in memory are those in the folders, or the call is refused."""
         reason = self._attachment.lost()
         if reason is not None:
-            self._ledger.stale = True
+            self._queue.stale = True
             raise InboxLost("inbox_lost", reason, "mount it or bring it back; the queue goes on by itself")
         try:
-            if self._ledger.stale:
+            if self._queue.stale:
                 self._attachment.mend()
-                self._take_over(self._ledger.read())
+                self._take_over(self._queue.read())
             yield
         except OSError as error:
-            self._ledger.stale = True
+            self._queue.stale = True
             raise pause_for(error) from error
         except (ChangedError, DamagedError, NotRegularError) as error:
-            self._ledger.stale = True
+            self._queue.stale = True
             raise SpoolBlocked(
                 "own_file_damaged", str(error), "nothing is to be done: its claim is set aside"
             ) from error
 
     def _take_over(self, recovery: Recovery) -> None:
         """Have what came of reading the folders told."""
-        self._ledger.ended(*recovery.ended)
+        self._queue.ended(*recovery.ended)
         for note in recovery.notes:
-            self._desk.say_once(note)
+            self._inbox.say_once(note)
 
     def _find_again(self, at: Moment) -> str | None:
         """Take hold of an inbox that has come back; the reason where it has not."""
         reason = self._attachment.lost()
         if reason is None:
             return None
-        self._ledger.stale = True
+        self._queue.stale = True
         try:
             self._attach(at)
         except NstError as error:

@@ -1,4 +1,4 @@
-"""What can be settled without a worker: claims completed and made, control files obeyed, known failures, clearing."""
+"""What needs no worker: claims completed and made, control files obeyed, known failures, clearing."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from nst_batch import names
-from nst_batch.config import Config
-from nst_batch.spool.attempts import JobLimits
-from nst_batch.spool.book import Claim
-from nst_batch.spool.claim import Claimer
-from nst_batch.spool.clear import Clearer
-from nst_batch.spool.control import Control, drop
-from nst_batch.spool.desk import Desk
-from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.holding import Holds
-from nst_batch.spool.intent import ClaimLostError, UntakenError, record_of
-from nst_batch.spool.layout import Ended, Job, Places
-from nst_batch.spool.ledger import Ledger
-from nst_batch.spool.pair import Broken, Ready
+from nst_batch.clock import Moment
+from nst_batch.config.load import Config
+from nst_batch.job import Ending
+from nst_batch.spool.claims.attempts import JobLimits
+from nst_batch.spool.claims.claim import Claimer, ClaimLostError, UntakenError
+from nst_batch.spool.claims.claims import Claim
+from nst_batch.spool.claims.live_job import Ended, Job
+from nst_batch.spool.claims.queue import JobQueue
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.holding import Holds
+from nst_batch.spool.disk.layout import Places
+from nst_batch.spool.inbox.control import Control, drop
+from nst_batch.spool.inbox.inbox import Inbox
+from nst_batch.spool.inbox.readiness import Broken, Ready
+from nst_batch.spool.intent import record_of
+from nst_batch.spool.outbox.clear import Clearer
+from nst_batch.spool.recopy import Recopier
 from nst_batch.spool.recover import Recoverer
-from nst_batch.spool.second_look import SecondLook
-from nst_batch.spool.turn import Turn
-from nst_batch.spool.wanted import Ending, Moment
+from nst_batch.turn import Turn
 
 
 class Failing(Protocol):
@@ -34,14 +36,14 @@ class Failing(Protocol):
 
 
 class Sweep:
-    """The spool's own work on what its desk has seen and its ledger holds."""
+    """The spool's own work on what its inbox has seen and its queue holds."""
 
     def __init__(
         self,
         fs: FileSystem,
         places: Places,
-        desk: Desk,
-        ledger: Ledger,
+        inbox: Inbox,
+        queue: JobQueue,
         *,
         claimer: Claimer,
         clearer: Clearer,
@@ -51,30 +53,30 @@ class Sweep:
     ) -> None:
         self._fs = fs
         self._places = places
-        self._desk = desk
-        self._ledger = ledger
+        self._inbox = inbox
+        self._queue = queue
         self._claimer = claimer
         self._clearer = clearer
         self._recoverer = recoverer
         self._holds = holds
-        self._second_look = SecondLook(fs, claimer, desk)
+        self._recopy = Recopier(fs, claimer, inbox)
         self._fail = fail
 
     def run(self, config: Config, at: Moment, turn: Turn) -> None:
-        """One sweep, or as much of it as there is time for; the ends that come of it are in the ledger."""
+        """One sweep, or as much of it as there is time for; the ends that come of it are in the queue."""
         limits = job_limits(config)
-        for claim in list(self._ledger.claims.values()):
+        for claim in list(self._queue.claims.values()):
             self._complete(claim, turn)
-            self._second_look.look(claim, limits, at)
-            self._ledger.ended(*self._recoverer.adopt_orphans(claim), *self._recoverer.resume_held(claim))
-        for control in self._desk.take_controls():
+            self._recopy.look(claim, limits, at)
+            self._queue.ended(*self._recoverer.adopt_orphans(claim), *self._recoverer.resume_held(claim))
+        for control in self._inbox.take_controls():
             self._obey(control, config, at, turn)
-        for job in self._ledger.jobs():
+        for job in self._queue.jobs():
             if job.trouble is not None and not (job.given or job.orphaned):
                 self._end(job, job.trouble)
                 if turn.over:
                     return
-        for pair in self._desk.hopeless():
+        for pair in self._inbox.hopeless():
             claimed = self.claim(pair, config, at, turn)
             if claimed is not None:
                 self._fail_known(claimed, turn)
@@ -92,13 +94,13 @@ class Sweep:
         except ClaimLostError:
             if claim.stuck:
                 return
-        self._ledger.claims.pop(claim.record.id, None)
+        self._queue.claims.pop(claim.record.id, None)
 
     def _fail_known(self, claim: Claim, turn: Turn) -> None:
         """Fail what is known to fail of a new claim; one that is done with at once, and took no image, goes away."""
         for record in list(claim.live()):
             if record.trouble is not None:
-                job = self._ledger.view(claim, record)
+                job = self._queue.view(claim, record)
                 self._end(job, record.trouble)
                 if turn.over:
                     break
@@ -107,40 +109,40 @@ class Sweep:
 
     def _close(self, claim: Claim) -> None:
         self._clearer.close(claim)
-        del self._ledger.claims[claim.record.id]
+        del self._queue.claims[claim.record.id]
 
     def claim(self, pair: Ready | Broken, config: Config, at: Moment, turn: Turn) -> Claim | None:
         """Claim a pair; None where it has changed in the last moment, or may not be moved."""
-        self._desk.forget(pair.sidecar)
+        self._inbox.forget(pair.sidecar)
         try:
-            record = record_of(self._fs, pair, self._desk.entries, config.after, config.limits.max_file_mb)
+            record = record_of(self._fs, pair, self._inbox.entries, config.after, config.limits.max_file_mb)
             claim = self._claimer.commit(record)
-            self._ledger.claims[claim.record.id] = claim
+            self._queue.claims[claim.record.id] = claim
             self._claimer.copy_inputs(claim, turn)
         except ClaimLostError as error:
             if error.stuck is not None:
-                self._ledger.claims[error.stuck.record.id] = error.stuck
-            self._ledger.gone()
+                self._queue.claims[error.stuck.record.id] = error.stuck
+            self._queue.gone()
             return None
         except UntakenError as error:
-            self._desk.cannot_take(pair.sidecar, str(error), at)
+            self._inbox.cannot_take(pair.sidecar, str(error), at)
             return None
         return claim
 
     def _obey(self, control: Control, config: Config, at: Moment, turn: Turn) -> None:
         """Act on a control file, unless its job is a worker's: then the daemon does."""
         job = control.job
-        if job is not None and (job.given or job.orphaned or not self._ledger.has(job.id)):
+        if job is not None and (job.given or job.orphaned or not self._queue.has(job.id)):
             return  # a claim may have been undone since the look: the control file stays for the next one
         if control.action == "stop":
             text = f"{control.path.name}: {control.name} has not started, so there is nothing to stop"
             if drop(self._fs, control.path):
-                self._desk.say(text)
+                self._inbox.say(text)
             else:
-                self._desk.say_once(f"{text}; it cannot be removed from the inbox, remove it")
+                self._inbox.say_once(f"{text}; it cannot be removed from the inbox, remove it")
             return
         if job is None:
-            pair = self._desk.pair(control.sidecar or "")
+            pair = self._inbox.pair(control.sidecar or "")
             claim = self.claim(pair, config, at, turn) if pair is not None else None
             if claim is None:
                 return  # it is about to change; the control file stays for the next look
@@ -148,24 +150,24 @@ class Sweep:
             record = next((job for job in claim.record.jobs if names.fold(job.name) == wanted), None)
             if record is None:
                 return
-            job = self._ledger.view(claim, record)
+            job = self._queue.view(claim, record)
         self._holds.hurry(job.id)
         self._end(job, Ending.cancelled())
 
     def _end(self, job: Job, ending: Ending) -> None:
         ended = self._fail(job, ending, {})
         if ended is not None:
-            self._ledger.ended(ended)
+            self._queue.ended(ended)
 
     def clear(self, at: Moment, turn: Turn) -> None:
         """Take the images of ended jobs out of the inbox, once it is known what waits there for them."""
-        waiting = self._ledger.to_clear()
+        waiting = self._queue.to_clear()
         if not waiting:
             return
-        named = self._desk.named(at, self._ledger.taken(retrying=False), turn)
+        named = self._inbox.named(at, self._queue.taken(retrying=False), turn)
         if named is None:
             return  # a sidecar is still being written, or has not been read: it may name any of them
-        needed = named | self._ledger.needed()
+        needed = named | self._queue.needed()
         for claim in waiting:
             self._clearer.clear(claim, needed)
             if claim.finished and not claim.to_clear:

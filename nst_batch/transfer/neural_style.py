@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from nst_batch.transfer.box import Box
 from nst_batch.transfer.errors import LossNotFiniteError
 from nst_batch.transfer.gpu_memory import memory_named
-from nst_batch.transfer.motif import Motif, Picture
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.objective import Balance
 from nst_batch.transfer.objectives.scale_objective import ScaleObjective
 from nst_batch.transfer.optimizers import make_optimizer
 from nst_batch.transfer.pyramid import Scale, plan_scales, resize
+from nst_batch.transfer.source_images import Picture, SourceImages
 from nst_batch.transfer.spec import TransferSpec
-from nst_batch.transfer.strips import Cut
+from nst_batch.transfer.strips import StripPlan
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Step:
 
     ``content`` = Σ w_l L_l and ``style`` = Σ w_l E_l, w_l summing to 1 over their layers. ``step`` and
     ``epoch`` count from 1 over the whole job, ``scale`` from 1, the coarsest. ``seconds`` is optimisation so
-    far, over all sittings.
+    far, over all runs.
     """
 
     step: int
@@ -72,8 +72,8 @@ class NeuralStyleModel:
     weight) pairs; a style picture is looked at in its own size at the last scale, smaller at coarser ones.
     ``style_keys`` (one a style, such as a content hash) let the network remember their statistics between
     jobs. ``init_image`` is the start where ``spec.init`` is ``image``. ``mask`` (H, W) float32 in [0, 1] is 1 where the
-    picture is painted and 0 where the content stays as it is; None paints all of it. A scale or style of which ``cut``
-    says that it goes strip by strip takes longer and gives the same within rounding.
+    picture is painted and 0 where the content stays as it is; None paints all of it. A scale or style of which
+    ``strip_plan`` says that it goes strip by strip takes longer and gives the same within rounding.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class NeuralStyleModel:
         init_image: Picture | None = None,
         mask: Picture | None = None,
         style_keys: Sequence[Hashable | None] | None = None,
-        cut: Callable[[int], Cut | None] = lambda _: None,
+        strip_plan: Callable[[int], StripPlan | None] = lambda _: None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.spec = spec
@@ -98,11 +98,18 @@ class NeuralStyleModel:
         self._clock = clock
         self._at = _Progress()
         with self._memory_named(self.scales[-1]):
-            self._motif = Motif(
-                content, styles, spec, network, init_image=init_image, mask=mask, style_keys=style_keys, cut=cut
+            self._sources = SourceImages(
+                content,
+                styles,
+                spec,
+                network,
+                init_image=init_image,
+                mask=mask,
+                style_keys=style_keys,
+                strip_plan=strip_plan,
             )
-            box = self._motif.box(self.scales[0])
-            self._image = _within(box, self._motif.start(self.scales[0]))
+            box = self._sources.box(self.scales[0])
+            self._image = _within(box, self._sources.start(self.scales[0]))
             self._state = self._optimizer.init(self._image, box, self._steps_of(self.scales[0]))
             self._anchor = self._image  # what an objective that follows the picture was made from
 
@@ -112,9 +119,9 @@ class NeuralStyleModel:
         return self.spec.total_epochs * self.spec.steps_per_epoch
 
     @property
-    def is_cut(self) -> bool:
+    def in_strips(self) -> bool:
         """Whether the last scale is looked at in strips."""
-        return self._motif.is_cut(self.scales[-1])
+        return self._sources.in_strips(self.scales[-1])
 
     def image(self) -> Picture:
         """The picture that the last emitted step speaks of, (H, W, 3) float32 in [0, 1], its scale's size."""
@@ -178,11 +185,11 @@ class NeuralStyleModel:
     def _run(self, scale: Scale) -> Iterator[Step]:
         """The steps of one scale. The first evaluation is of the picture it starts (or goes on) from."""
         with self._memory_named(scale):
-            sight = self._motif.look(scale, self._anchor, self._at.renewed)
-        for number, (image, state, report, accepted) in enumerate(self._evaluations(scale, sight)):
+            objective = self._sources.objective(scale, self._anchor, self._at.renewed)
+        for number, (image, state, report, accepted) in enumerate(self._evaluations(scale, objective)):
             if not accepted:
                 continue
-            total = sight.balance.total(report)
+            total = objective.balance.total(report)
             if not math.isfinite(total):
                 raise LossNotFiniteError(self._at.step + 1, self._network.precision)
             if number == 0:
@@ -190,33 +197,37 @@ class NeuralStyleModel:
                     self._at.epoch_start = total
                 continue
             self._image, self._state = image, state
-            yield self._advance(scale, sight.balance, report, total)
+            yield self._advance(scale, objective.balance, report, total)
             if self._at.ended:
                 return
 
-    def _evaluations(self, scale: Scale, sight: ScaleObjective) -> Iterator[tuple[Any, Any, NDArray[Any], bool]]:
+    def _evaluations(self, scale: Scale, objective: ScaleObjective) -> Iterator[tuple[Any, Any, NDArray[Any], bool]]:
         """Pictures of the scale as the optimiser asks for them; each: state before it, losses, accepted."""
         image, state = self._image, self._state
         first, last = True, self._steps_of(scale)
         while self._at.done < last:
             number = self._at.done + (not first)  # of the picture that comes next, counted from the scale's start
             with self._timed(scale):
-                if sight.renewed_every and number % sight.renewed_every == 0 and number not in (self._at.renewed, last):
+                if (
+                    objective.renewed_every
+                    and number % objective.renewed_every == 0
+                    and number not in (self._at.renewed, last)
+                ):
                     self._anchor, self._at.renewed = image, number
-                    sight = self._motif.look(scale, image, number)
+                    objective = self._sources.objective(scale, image, number)
                 if number == last and self._optimizer.always_accepts:
-                    results = [(sight.losses(image, number), True, image, state)]
+                    results = [(objective.losses(image, number), True, image, state)]
                 else:
-                    numbers = range(number, number + self._count(first, sight))
-                    results = sight.advance(image, state, numbers, self._optimizer)
+                    numbers = range(number, number + self._count(first, objective))
+                    results = objective.advance(image, state, numbers, self._optimizer)
                 results[-1][0].numpy()  # waits for the device, so that its time is counted
             for report, accepted, following, later in results:
                 yield image, state, np.asarray(report), bool(accepted)
                 image, state, first = following, later, False
 
-    def _count(self, first: bool, sight: ScaleObjective) -> int:
+    def _count(self, first: bool, objective: ScaleObjective) -> int:
         """Evaluations in one call: several where the device gains by it, never across an epoch's end."""
-        if not self._optimizer.always_accepts or sight.renewed_every:
+        if not self._optimizer.always_accepts or objective.renewed_every:
             return 1
         per = self.spec.steps_per_epoch
         room = per - self._at.done % per + first - 1
@@ -271,7 +282,7 @@ class NeuralStyleModel:
         """Go up to the scale of that index, picture and optimiser state enlarged."""
         scale = self.scales[index]
         with self._memory_named(scale):
-            box = self._motif.box(scale)
+            box = self._sources.box(scale)
             self._image = _within(box, resize(self._image, scale.height, scale.width))
             self._state = self._optimizer.resize(self._state, self._image, box, self._steps_of(scale))
         at = self._at

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+VGG19_LAYERS = tuple(
+    f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), start=1) for conv in range(1, convs + 1)
+)
 Precision = Literal["float32", "bfloat16"]
 # What of a style is compared: Gram matrices, by the paper's loss; the same, every layer by its relative error; means
 # and covariances, every layer by its relative error; or no statistic, but the most alike places of the style.

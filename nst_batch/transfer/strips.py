@@ -15,7 +15,7 @@ MIN_CORE = 16  # rows; halved by an even cut, still no thinner than the margins 
 
 
 @dataclass(frozen=True)
-class Cut:
+class StripPlan:
     """How a picture is cut up: in the first ``blocks`` blocks of the network, ``view`` numbers of a layer at a time."""
 
     blocks: int

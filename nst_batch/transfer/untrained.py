@@ -22,7 +22,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nst_batch.sample import draw_landscape, draw_painting
-from nst_batch.settings import VGG19_LAYERS
+from nst_batch.transfer.spec import VGG19_LAYERS
 
 Floats = NDArray[np.float32]
 

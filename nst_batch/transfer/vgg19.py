@@ -8,9 +8,8 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from nst_batch.settings import VGG19_LAYERS
 from nst_batch.transfer.device import Formulation
-from nst_batch.transfer.spec import Precision
+from nst_batch.transfer.spec import VGG19_LAYERS, Precision
 from nst_batch.transfer.weights import Kernels
 
 Pooling = Literal["max", "average"]

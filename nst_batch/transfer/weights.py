@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from nst_batch.settings import VGG19_LAYERS
 from nst_batch.transfer.locate import UNTRAINED, WeightsLocation, damaged_weights, locate_weights
+from nst_batch.transfer.spec import VGG19_LAYERS
 
 Kernels = Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nst_batch.spool import FileSystem
+from nst_batch.spool.disk.fs import FileSystem
 
 VARIABLE = "DISK_SAYS"
 NEEDS_ROOM = ("write_new", "copy_new", "mkdir", "symlink")

@@ -18,7 +18,7 @@ from typing import Any
 from house import House, draw
 from quick_worker import first_hash, next_hash, picture
 
-from nst_batch.spool.lock import is_held
+from nst_batch.spool.disk.lock import is_held
 
 LAUNCHER = Path(__file__).with_name("launch_daemon.py")
 EPOCHS, STEPS = 3, 12

@@ -20,15 +20,15 @@ import nst_batch.spool
 
 FAR_STEPS = ("move.copied", "publish.copied", "publish.moved")
 RETRY_STEPS = ("retry.built", "retry.noted", "retry.moved", "retry.removed")
-CUT_STEPS = ("fetch.copied", "fetch.recorded", "second_look.done")
-ALONE_STEPS = (*CUT_STEPS, "second_look.counted", "running.renamed")
+CUT_STEPS = ("fetch.copied", "fetch.recorded", "recopy.done")
+ALONE_STEPS = (*CUT_STEPS, "recopy.counted", "running.renamed")
 
 
 def named_steps() -> list[str]:
     """Every step that the spool has a name for."""
     root = Path(nst_batch.spool.__file__).parent
     return sorted(
-        {name for path in root.glob("*.py") for name in re.findall(r'\.step\("([\w.]+)"\)', path.read_text())}
+        {name for path in root.rglob("*.py") for name in re.findall(r'\.step\("([\w.]+)"\)', path.read_text())}
     )
 
 
@@ -169,7 +169,7 @@ def _kill_in_scene(house: KillHouse, step: str) -> bool:
         arguments = ["--meddle", f"claim.renamed={content}"]
     elif step in CUT_STEPS:
         arguments = ["--meddle", f"died.counted={content}"]
-    elif step == "second_look.counted":
+    elif step == "recopy.counted":
         arguments = ["--unreadable", content]
     elif step == "running.renamed":
         arguments = ["--stranger", f"running.built={title}"]

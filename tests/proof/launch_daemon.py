@@ -24,16 +24,16 @@ from pathlib import Path
 
 from full_disk import MoodyDisk
 
-from nst_batch import daemon as daemon_module
 from nst_batch.cli.listeners import Lines
-from nst_batch.config import Config, load_config
-from nst_batch.daemon import Daemon, Once
+from nst_batch.config.load import Config, load_config
+from nst_batch.daemon import loop as daemon_module
+from nst_batch.daemon.loop import Daemon, Once
+from nst_batch.daemon.worker_process import WORKER_COMMAND
 from nst_batch.errors import NstError
-from nst_batch.spool import retry_job
-from nst_batch.spool.copying import UnreadableError
-from nst_batch.spool.layout import RUNNING_MARKER
-from nst_batch.spool.primitives import Identity
-from nst_batch.workers import WORKER_COMMAND
+from nst_batch.spool.commands import retry_job
+from nst_batch.spool.disk.copying import UnreadableError
+from nst_batch.spool.disk.layout import RUNNING_MARKER
+from nst_batch.spool.disk.primitives import Identity
 
 QUICK = (sys.executable, str(Path(__file__).with_name("quick_worker.py")))
 

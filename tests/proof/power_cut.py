@@ -28,8 +28,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nst_batch.spool.fs import FileSystem
-from nst_batch.spool.primitives import Identity
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.primitives import Identity
 
 ALL_SUBSETS_UP_TO = 6  # pending changes, of which every legal subset is tried
 DAMAGES = ("whole", "empty", "half", "zeros", "mixed")

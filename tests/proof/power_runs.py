@@ -12,8 +12,11 @@ import yaml
 from power_cut import Layout, Recorder, Recording, build
 from spool_world import World
 
-from nst_batch.spool import Death, Ended, Ending, HandOut, read_claims, retry_job
-from nst_batch.spool.control import write_control
+from nst_batch.job import Ending
+from nst_batch.spool.claims.attempts import RunFailure
+from nst_batch.spool.claims.live_job import Ended, HandOut
+from nst_batch.spool.commands import read_claims, retry_job
+from nst_batch.spool.inbox.control import write_control
 
 CHECKPOINT = b"one epoch done"
 KINDS = ("plain", "grid", "output", "broken", "missing", "plain", "shared")
@@ -84,7 +87,7 @@ class PowerWorld(World):
             self.put(name, data)
 
     def work(self, handout: HandOut, *, until: str = "end") -> None:
-        """One sitting: an epoch and its checkpoint, then the finished picture and the outcome."""
+        """One run: an epoch and its checkpoint, then the finished picture and the outcome."""
         title, running, folder = handout.job.title, handout.running, handout.folder
         checkpoint = folder / "checkpoint"
         if not checkpoint.exists() or checkpoint.read_bytes() != CHECKPOINT:
@@ -154,10 +157,10 @@ def _disturb(world: PowerWorld, recorder: Recorder, plan: Plan, handout: HandOut
     disturbed.add(job.title)
     if job.title in plan.dies:
         world.work(handout, until="checkpoint")
-        world.spool.died(job, Death("worker_died", "it died"), world.at)
+        world.spool.died(job, RunFailure("worker_died", "it died"), world.at)
     elif job.title in plan.stopped:
         world.work(handout, until="checkpoint")
-        world.spool.put_back(job, world.at)
+        world.spool.put_back(job)
         world.start(recorder)
         world.look()
     elif job.title in plan.cancelled:

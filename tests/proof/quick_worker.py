@@ -23,19 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 from full_disk import MoodyDisk
 
-from nst_batch.job import OUTCOME_NAME, InputFacts, JobSpec, Outcome, State, load_spec, now_iso
-from nst_batch.worker import (
-    Reporter,
-    Wishes,
-    WorkerOptions,
-    claim_stdout,
-    die_with_parent,
-    do_job,
-    listen,
-)
+from nst_batch.job import OUTCOME_NAME, EndState, InputFacts, JobSpec, Outcome, load_spec, now_iso
+from nst_batch.protocol import WorkerOptions
+from nst_batch.worker.process import InstructionQueue, Reporter, claim_stdout, die_with_parent, do_job, listen
 
 if TYPE_CHECKING:
-    from nst_batch.generation import End
+    from nst_batch.worker.job_run import RunEnd
 
 FATAL_STEP = 3
 STEP_SECONDS = float(os.environ.get("QUICK_STEP_SECONDS", "0.005"))
@@ -72,19 +65,21 @@ def end_badly(title: str) -> None:
         time.sleep(1e6)
 
 
-class Sitting:
-    """One sitting at one job."""
+class JobRun:
+    """One run of one job."""
 
-    def __init__(self, claim: Path, folder: Path, running: Path, wishes: Wishes, reporter: Reporter) -> None:
+    def __init__(
+        self, claim: Path, folder: Path, running: Path, instructions: InstructionQueue, reporter: Reporter
+    ) -> None:
         self.spec: JobSpec = load_spec(folder)
         self.folder, self.running = folder, running
-        self.wishes, self.reporter = wishes, reporter
+        self.instructions, self.reporter = instructions, reporter
         self.fs = MoodyDisk()
         self.images = [(claim / item.path).read_bytes() for item in self.spec.inputs]
         self.state = first_hash(self.images)
         self.log: list[dict[str, Any]] = []
 
-    def run(self) -> End:
+    def run(self) -> RunEnd:
         if any(CUT in image for image in self.images):
             return self._refuse_cut()
         settings = self.spec.settings
@@ -99,19 +94,19 @@ class Sitting:
                 end_badly(self.spec.title)
                 if self.spec.title.startswith("memory"):
                     return self._leave("failed", code="out_of_memory", message="it did not fit", retry=True)
-            wish = self.wishes.wish()
-            if wish == "cancel":
+            instruction = self.instructions.instruction()
+            if instruction == "cancel":
                 return self._leave("cancelled", code="cancelled", message="cancelled on request")
             if step % per_epoch == 0:
                 self._epoch(step // per_epoch)
-            if wish == "yield":
+            if instruction == "yield":
                 self._checkpoint()
                 return "yielded"
-            if wish == "stop":
+            if instruction == "stop":
                 return self._finish("stopped")
         return self._finish("done")
 
-    def _refuse_cut(self) -> End:
+    def _refuse_cut(self) -> RunEnd:
         """As the real one: images are read in order, and of the one that ends too early no hash is known."""
         known = [
             InputFacts(role=item.role, name=item.name, sha256=None if CUT in image else "known")
@@ -142,7 +137,7 @@ class Sitting:
         body = {"title": self.spec.title, "log": self.log}
         self.fs.write_durable(self.running / "loss.json", json.dumps(body).encode())
 
-    def _finish(self, state: State) -> End:
+    def _finish(self, state: EndState) -> RunEnd:
         name = f"{self.spec.title}.png"
         self.fs.write_durable(self.running / name, picture(self.state))
         self._losses()
@@ -154,7 +149,7 @@ class Sitting:
                 log.write(f"{self.spec.id}\n")
         return end
 
-    def _leave(self, state: State, **fields: Any) -> End:
+    def _leave(self, state: EndState, **fields: Any) -> RunEnd:
         outcome = Outcome(state=state, finished_at=now_iso(), steps_done=len(self.log), seconds=0.1, **fields)
         self.fs.write_durable(self.folder / OUTCOME_NAME, outcome.model_dump_json().encode())
         return state
@@ -163,23 +158,23 @@ class Sitting:
 def main() -> int:
     options = WorkerOptions.model_validate_json(sys.argv[1])
     die_with_parent(options.parent)
-    reporter, wishes = Reporter(claim_stdout()), Wishes()
+    reporter, instructions = Reporter(claim_stdout()), InstructionQueue()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: wishes.tell({"do": "end"}))
-    threading.Thread(target=listen, args=(wishes,), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: instructions.tell({"do": "end"}))
+    threading.Thread(target=listen, args=(instructions,), daemon=True).start()
     reporter.say("ready", device="none", weights="none")
     spent = False
 
-    def run(claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> End:
+    def run(claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> RunEnd:
         nonlocal spent
-        sitting = Sitting(claim, folder, running, wishes, reporter)
-        state = sitting.run()
-        if sitting.spec.title.startswith("mute"):
+        job_run = JobRun(claim, folder, running, instructions, reporter)
+        state = job_run.run()
+        if job_run.spec.title.startswith("mute"):
             os.kill(os.getpid(), signal.SIGKILL)
         spent = state == "failed"  # as after an out-of-memory
         return state
 
-    while not spent and (message := wishes.next_job()) is not None:
+    while not spent and (message := instructions.next_job()) is not None:
         do_job(run, message, reporter)
     return 0
 

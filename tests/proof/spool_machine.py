@@ -21,7 +21,11 @@ from power_cut import scratch
 from power_runs import KINDS, Plan, PowerWorld, add_pair, check_visible, places
 from spool_world import KillSwitch
 
-from nst_batch.spool import Death, Ending, FileSystem, HandOut, retry_job
+from nst_batch.job import Ending
+from nst_batch.spool.claims.attempts import RunFailure
+from nst_batch.spool.claims.live_job import HandOut
+from nst_batch.spool.commands import retry_job
+from nst_batch.spool.disk.fs import FileSystem
 
 SETTLE_SECONDS = 5.0
 AT_WORK = 2
@@ -312,12 +316,12 @@ class SpoolMachine(RuleBasedStateMachine):
         handout = self._pick(pick)
         del self.at_work[handout.job.title]
         TALLY["worker deaths"] += 1
-        death = Death("worker_died", "it died", by_signal=by_signal, retry=again)
-        self._do(lambda: self._bury(handout, death))
+        failure = RunFailure("worker_died", "it died", by_signal=by_signal, retry=again)
+        self._do(lambda: self._bury(handout, failure))
 
-    def _bury(self, handout: HandOut, death: Death) -> None:
+    def _bury(self, handout: HandOut, failure: RunFailure) -> None:
         world = self.world
-        verdict = world.spool.died(handout.job, death, world.at)
+        verdict = world.spool.died(handout.job, failure, world.at)
         if verdict.ending is not None:
             world.spool.fail(handout.job, verdict.ending, world.at)
 
@@ -327,7 +331,7 @@ class SpoolMachine(RuleBasedStateMachine):
         """As at SIGTERM."""
         handout = self._pick(pick)
         del self.at_work[handout.job.title]
-        self._do(lambda: self.world.spool.put_back(handout.job, self.world.at))
+        self._do(lambda: self.world.spool.put_back(handout.job))
 
     # --- the books ---------------------------------------------------------------------------------------
 

@@ -13,9 +13,10 @@ import pytest
 from full_disk import VARIABLE, MoodyDisk
 from kill_house import KillHouse, wait_until
 
-from nst_batch.config import load_config
-from nst_batch.spool import FileSystem, obstacle
-from nst_batch.spool.lock import is_held, try_lock
+from nst_batch.config.load import load_config
+from nst_batch.spool.commands import obstacle
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.lock import is_held, try_lock
 
 SECONDS = 60.0
 

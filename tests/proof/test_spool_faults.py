@@ -9,9 +9,9 @@ import pytest
 from spool_world import KillSwitch, World
 
 from nst_batch.job import JobSpec
-from nst_batch.results import LossLog
-from nst_batch.sidecar import parse_sidecar
-from nst_batch.spool import FileSystem
+from nst_batch.sidecar.expand import parse_sidecar
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.worker.loss_log import LossLog
 
 
 class KillAt:

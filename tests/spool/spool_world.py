@@ -6,11 +6,15 @@ import json
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
-from nst_batch.config import Config, parse_config
-from nst_batch.spool import Ended, Ending, FileSystem, HandOut, Job, Moment, Spool, View
-from nst_batch.spool.lock import Lock
+from nst_batch.clock import Moment
+from nst_batch.config.load import Config, parse_config
+from nst_batch.job import Ending
+from nst_batch.spool.claims.live_job import Ended, HandOut, Job
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.lock import Lock
+from nst_batch.spool.inbox.inbox import InboxView
+from nst_batch.spool.spool import Spool
 
 NEVER = 1e12
 
@@ -32,20 +36,6 @@ class StepLog:
             raise KillSwitch(name)
 
 
-def manifest(spec: Any, ending: Ending, *, attempts: int, fallback: dict[str, object]) -> bytes:
-    """A job.json as the daemon's, in short."""
-    body = {
-        "title": spec.title if spec else fallback["title"],
-        "id": spec.id if spec else fallback["id"],
-        "state": ending.state,
-        "reason": ending.code,
-        "sidecar": spec.sidecar if spec else None,
-        "inputs": [],
-        "attempts": attempts,
-    }
-    return json.dumps(body).encode()
-
-
 class World:
     """One inbox and outbox, with a daemon that can be killed and started again."""
 
@@ -63,7 +53,7 @@ class World:
 
     def new_spool(self, fs: FileSystem | None = None) -> Spool:
         self.fs = fs or FileSystem()
-        return Spool(self.config, manifest, self.fs)
+        return Spool(self.config, self.fs)
 
     # --- time -------------------------------------------------------------------------------------------
 
@@ -108,7 +98,7 @@ class World:
         """The daemon's process ends; a killed one only loses its lock."""
         self.spool._attachment.release()
 
-    def look(self, seconds: float = 0.0) -> View:
+    def look(self, seconds: float = 0.0) -> InboxView:
         if seconds:
             self.notes += self.spool.look(self.at).notes
             self.later(seconds)
@@ -116,7 +106,7 @@ class World:
         self.notes += view.notes
         return view
 
-    def settle(self) -> View:
+    def settle(self) -> InboxView:
         """Look until what lies there has been still for long enough."""
         return self.look(6.0)
 
@@ -130,7 +120,7 @@ class World:
 
     def hand_out_next(self) -> HandOut | None:
         job = self.spool.take(self.at)
-        return None if job is None else self.spool.hand_out(job, self.at)
+        return None if job is None else self.spool.hand_out(job)
 
     def work(self, handout: HandOut) -> None:
         """What a worker leaves behind."""

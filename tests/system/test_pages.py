@@ -19,9 +19,9 @@ from benchmarks import chromium
 from nst_batch.job import JobInput, JobSpec, Outcome
 from nst_batch.report.gallery import Gallery
 from nst_batch.report.live import live_script
-from nst_batch.settings import Patch, resolve
-from nst_batch.shown import show
-from nst_batch.spool.fs import FileSystem
+from nst_batch.sidecar.settings import Patch, resolve
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.worker.shown import show
 
 pytestmark = [
     pytest.mark.system,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nst_batch.settings import VGG19_LAYERS
 from nst_batch.transfer.device import Device, prepare_tensorflow
+from nst_batch.transfer.spec import VGG19_LAYERS
 
 prepare_tensorflow()
 

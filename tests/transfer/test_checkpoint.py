@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_batch.transfer import checkpoint
-from nst_batch.transfer.checkpoint import DamagedCheckpointError
+from nst_batch.transfer.errors import DamagedCheckpointError
 
 STATE = {
     "step": 12,

@@ -15,7 +15,7 @@ from nst_batch.transfer.losses import content_loss
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.neural_style import NeuralStyleModel
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec
-from nst_batch.transfer.strips import Cut
+from nst_batch.transfer.strips import StripPlan
 from nst_batch.transfer.vgg19 import StyleContentModel
 
 ADAM = AdamSpec(0.02, 0.9, 0.99, 1e-8)
@@ -113,7 +113,7 @@ def test_strips_give_what_one_piece_gives(network, pictures, masked):
     mask = np.tile(np.linspace(0, 1, 160, dtype=np.float32), (128, 1)) if masked else None
     totals = [
         [step.total for step in make(network, pictures, mask=mask, cut=cut).steps()]
-        for cut in (lambda _: None, lambda _: Cut(2, 160 * 64 * 40))
+        for cut in (lambda _: None, lambda _: StripPlan(2, 160 * 64 * 40))
     ]
     assert totals[1] == pytest.approx(totals[0], rel=1e-3)
 

@@ -16,8 +16,8 @@ from nst_batch.transfer.network import Network
 from nst_batch.transfer.neural_style import NeuralStyleModel
 from nst_batch.transfer.objective import Layers, style_positions, style_statistics, style_sums
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec
-from nst_batch.transfer.staged import StagedNetwork
-from nst_batch.transfer.strips import Cut
+from nst_batch.transfer.strip_network import StripNetwork
+from nst_batch.transfer.strips import StripPlan
 
 LAYERS = Layers(("block2_conv2",), ("block1_conv1", "block3_conv2", "block4_conv1"))
 ADAM, LBFGS = AdamSpec(0.02, 0.9, 0.99, 1e-8), LbfgsSpec(history=3)
@@ -92,7 +92,7 @@ def test_sums_are_the_same_in_strips(network, blocks, moments):
     image = tf.constant(waves(107, 75, 0.3)[np.newaxis])
     plane = tf.constant(np.random.default_rng(1).random((1, 107, 75, 1), np.float32))
     whole = network.weighted_sums(image, layers, plane)
-    in_strips = StagedNetwork(network, Cut(blocks, 75 * 64 * 34)).weighted_sums(image, layers, plane)
+    in_strips = StripNetwork(network, StripPlan(blocks, 75 * 64 * 34)).weighted_sums(image, layers, plane)
     for layer in layers.style:
         scale = float(tf.reduce_max(tf.abs(whole[layer])))
         np.testing.assert_allclose(in_strips[layer] / scale, whole[layer] / scale, atol=1e-4)

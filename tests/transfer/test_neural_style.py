@@ -16,13 +16,12 @@ import pytest
 import tensorflow as tf
 from conftest import through_bytes
 
-from nst_batch.settings import VGG19_LAYERS
 from nst_batch.transfer.device import Device
 from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
 from nst_batch.transfer.losses import content_loss, gram_matrix, positions, style_layer_loss, total_variation
 from nst_batch.transfer.network import Bounded, Network
 from nst_batch.transfer.neural_style import NeuralStyleModel
-from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec
+from nst_batch.transfer.spec import VGG19_LAYERS, AdamSpec, LbfgsSpec, TransferSpec
 from nst_batch.transfer.vgg19 import StyleContentModel
 from nst_batch.transfer.weights import Weights, layer_shape
 

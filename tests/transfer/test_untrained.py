@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from nst_batch.sample import draw_landscape, draw_painting
-from nst_batch.settings import VGG19_LAYERS
 from nst_batch.transfer import untrained
+from nst_batch.transfer.spec import VGG19_LAYERS
 from nst_batch.transfer.untrained import first_layer, mixing_layer, six_filters, untrained_kernels
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nst_batch.errors import SetupError
-from nst_batch.settings import VGG19_LAYERS
+from nst_batch.transfer.spec import VGG19_LAYERS
 from nst_batch.transfer.weights import find_weights, kernels_digest, layer_shape, read_notop
 
 

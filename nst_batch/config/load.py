@@ -1,0 +1,222 @@
+"""config.yaml to a :class:`Config`: strict like a sidecar, all problems at once, each with its line."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from nst_batch.config.keys import ConfigFile, Defaults, Hooks, Jobs, Limits, Watch
+from nst_batch.errors import Problem, SetupError
+from nst_batch.sidecar.expand import SidecarRules, sidecar_schema
+from nst_batch.sidecar.settings import Patch, conflicts, resolve
+from nst_batch.strict_yaml.models import Expected, StrictModel, check, plain_schema, problem_at
+from nst_batch.strict_yaml.reader import Marked, load, problems_error, shown
+
+__all__ = [
+    "Config",
+    "Jobs",
+    "Limits",
+    "Watch",
+    "config_schema",
+    "find_config",
+    "load_config",
+    "sidecar_schema",
+]
+
+CONFIG_NAME = "config.yaml"
+_MISNAMED = ("config.yml", "config.yaml.txt", "config.yml.txt")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+CONFIG_VARIABLE = "NST_BATCH_CONFIG"
+NOWHERE = Path("(the working folder, which has been removed)")
+MAX_CONFIG_KB = 256
+_OF_ONE_PAIR = ("defaults.content", "defaults.style", "defaults.title")
+_ONE_PAIR = "is each sidecar's own and has no default"
+
+
+class Config(StrictModel):
+    """What config.yaml says, every path absolute, every duration in seconds."""
+
+    inbox: Annotated[Path, Field(description="where people drop pairs"), Expected("a folder's name, as text")]
+    outbox: Annotated[Path, Field(description="where results go"), Expected("a folder's name, as text")]
+    library: tuple[Path, ...] = ()
+    weights: str = "auto"  # auto, untrained, or an absolute path
+    device: str | tuple[int | str, ...] = "auto"  # auto, cpu, gpu, or GPU numbers and UUIDs
+    defaults: Defaults = Field(default_factory=Defaults)
+    after: Literal["archive", "keep", "delete"] = "archive"
+    watch: Watch = Field(default_factory=Watch)
+    jobs: Jobs = Field(default_factory=Jobs)
+    limits: Limits = Field(default_factory=Limits)
+    hooks: Hooks = Field(default_factory=Hooks)  # a program that lies beside config.yaml has its whole path
+    source: Path | None = None  # the file, None where there is none
+
+    def sidecar_rules(self) -> SidecarRules:
+        """What this config says about sidecars."""
+        return SidecarRules(
+            defaults=Patch(**self.defaults.written()),
+            output=_output_of(self.defaults),
+            max_sidecar_kb=self.limits.max_sidecar_kb,
+            max_jobs=self.limits.max_jobs,
+        )
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of config.yaml."""
+    schema = plain_schema(ConfigFile, "nst_batch config.yaml")
+    schema["description"] = "How the studio runs; see docs/config.md. Every key is optional."
+    return schema
+
+
+def working_folder() -> Path:
+    """The current folder; :data:`NOWHERE` where it has been removed, which does no harm to absolute paths."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return NOWHERE
+
+
+def find_config(
+    named: str | Path | None = None, *, environ: Mapping[str, str] = os.environ, cwd: Path | None = None
+) -> Path | None:
+    """The config file: the one named, else NST_BATCH_CONFIG's, else ./config.yaml if it is there, else None.
+
+    A file that is named by hand or by the variable and is not there is a SetupError.
+    """
+    here = cwd or working_folder()
+    variable = environ.get(CONFIG_VARIABLE)
+    for name, how in ((named, "--config"), (variable, CONFIG_VARIABLE)):
+        if name:
+            path = here / Path(name).expanduser()
+            if not path.is_file():
+                what = "is not a file" if path.exists() else "does not exist"
+                raise SetupError(
+                    "config_missing", f"{path} (named by {how}) {what}", "name a config.yaml that is there"
+                )
+            return path
+    path = here / CONFIG_NAME
+    if path.is_file():
+        return path
+    for other in _MISNAMED:
+        if (here / other).is_file():
+            what = f"{here / other} is not read: a config is {CONFIG_NAME}"
+            fix = f"rename it, or make an empty {CONFIG_NAME} beside it if it is not meant for nst_batch"
+            raise SetupError("config_missing", what, fix)
+    return None
+
+
+def load_config(
+    named: str | Path | None = None, *, environ: Mapping[str, str] = os.environ, cwd: Path | None = None
+) -> Config:
+    """The config that :func:`find_config` finds, or the defaults relative to the current folder.
+
+    Raises SetupError for a file that cannot be read and ProblemsError (``config_invalid``,
+    ``config_too_large``) with all that is wrong in it.
+    """
+    here = cwd or working_folder()
+    path = find_config(named, environ=environ, cwd=here)
+    if path is None:
+        if here == NOWHERE:
+            what = "the working folder has been removed, and no config is named"
+            raise SetupError("config_missing", what, "go to a folder that is there, or name a config.yaml from / on")
+        return parse_config(b"", here / CONFIG_NAME).model_copy(update={"source": None})
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_CONFIG_KB * 1024 + 1)
+    except OSError as error:
+        raise SetupError("config_unreadable", f"{path}: {error.strerror}", "make it readable for this user") from error
+    return parse_config(text, path)
+
+
+def parse_config(text: bytes | str, path: Path) -> Config:
+    """The config that ``text`` is, its relative paths taken from the folder of ``path``."""
+    marked = load(text, max_kb=MAX_CONFIG_KB, source=str(path), kind="config")
+    file, problems = check(ConfigFile, marked)
+    defaults = marked.data.get("defaults")
+    problems = [replace(item, what=_ONE_PAIR, fix="") if item.key in _OF_ONE_PAIR else item for item in problems]
+    if isinstance(defaults, dict) and "output" in defaults and "path_output" in defaults:
+        problems.append(problem_at(marked, ("defaults", "path_output"), "says the same as output"))
+    if file is None or problems:
+        raise problems_error("config_invalid", str(path), problems)
+    folder = working_folder() / path.parent
+    config = Config(
+        **{name: getattr(file, name) for name in ("device", "defaults", "after", "watch", "jobs", "limits")},
+        inbox=_absolute(folder, file.inbox),
+        outbox=_absolute(folder, file.outbox),
+        library=tuple(_absolute(folder, name) for name in file.library),
+        weights=file.weights if file.weights in ("auto", "untrained") else str(_absolute(folder, file.weights)),
+        hooks=_hooks_from(folder, file.hooks),
+        source=path,
+    )
+    problems = [*_path_problems(marked), *_folder_problems(config, marked), *_default_problems(config, marked)]
+    if problems:
+        raise problems_error("config_invalid", str(path), problems)
+    return config
+
+
+def _absolute(folder: Path, name: str) -> Path:
+    """``name`` from ``folder``, ``~`` being the user's home; links stay as they are."""
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:  # a service may have no home
+        path = Path(name)
+    return Path(os.path.normpath(folder / path))
+
+
+def _hooks_from(folder: Path, hooks: Hooks) -> Hooks:
+    """The hooks with programs that are named by a path (with a ``/``) taken from ``folder``; others are on the PATH."""
+
+    def placed(command: tuple[str, ...]) -> tuple[str, ...]:
+        return (str(_absolute(folder, command[0])), *command[1:]) if command and "/" in command[0] else command
+
+    return Hooks(**{event: placed(command) for event, command in hooks})
+
+
+def _output_of(defaults: Defaults) -> str:
+    return defaults.output or defaults.path_output or ""
+
+
+def _default_problems(config: Config, marked: Marked) -> list[Problem]:
+    settings = resolve(config.defaults)
+    return [problem_at(marked, ("defaults", *fault.path), fault.what, fault.fix) for fault in conflicts(settings)]
+
+
+def _path_problems(marked: Marked) -> list[Problem]:
+    """Paths that mean something to a shell or to Windows, and would be odd names here."""
+    library = marked.data.get("library") or []
+    named = [((key,), marked.data.get(key)) for key in ("inbox", "outbox", "weights")]
+    places: list[tuple[tuple[str | int, ...], Any]] = [
+        *named,
+        *((("library", n), name) for n, name in enumerate(library)),
+    ]
+    problems = []
+    for place, name in places:
+        if isinstance(name, str) and name.startswith("$"):
+            fix = "write the path itself; ~ is the home folder"
+            problems.append(problem_at(marked, place, f"{shown(name)} is taken as it stands, $ and all", fix))
+        elif isinstance(name, str) and _DRIVE.match(name):
+            fix = "write the path as this system has it, such as /mnt/c/pictures"
+            problems.append(problem_at(marked, place, f"{shown(name)} is a path of Windows", fix))
+    return problems
+
+
+def _folder_problems(config: Config, marked: Marked) -> list[Problem]:
+    """Folders that would take each other's files; links are resolved for this."""
+    inbox, outbox = Path(os.path.realpath(config.inbox)), Path(os.path.realpath(config.outbox))
+    problems: list[Problem] = []
+    if inbox == outbox or inbox in outbox.parents:
+        what = f"{config.outbox} lies in the inbox, so results would be taken for inputs"
+        problems.append(problem_at(marked, ("outbox",), what, "name a folder outside the inbox"))
+    elif outbox in inbox.parents:
+        what = f"{config.inbox} lies in the outbox"
+        problems.append(problem_at(marked, ("inbox",), what, "name a folder outside the outbox"))
+    for place, folder in enumerate(config.library):
+        real = Path(os.path.realpath(folder))
+        if real == inbox or inbox in real.parents:
+            what = f"{folder} lies in the inbox, whose images are taken, while a library's stay"
+            problems.append(problem_at(marked, ("library", place), what, "name a folder outside the inbox"))
+    return problems

@@ -1,0 +1,69 @@
+"""What a pool of workers tells its daemon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nst_batch.protocol import Message
+from nst_batch.spool.claims.attempts import RunFailure
+from nst_batch.spool.claims.live_job import HandOut
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A running job got on; ``epoch_end`` at the end of an epoch."""
+
+    handout: HandOut
+    progress: Message
+    epoch_end: bool
+
+
+@dataclass(frozen=True)
+class Phased:
+    """A running job is at something before its first step, or a worker has become ready (no job)."""
+
+    handout: HandOut | None
+    phase: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A worker left an outcome in the job's folder."""
+
+    handout: HandOut
+
+
+@dataclass(frozen=True)
+class Yielded:
+    """A worker gave a job back unfinished because it was asked to."""
+
+    handout: HandOut
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A worker gave a job back because the disk let it write no more; ``why`` says which and what is wrong."""
+
+    handout: HandOut
+    code: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Died:
+    """A worker ended while at work on a job, without an outcome."""
+
+    handout: HandOut
+    failure: RunFailure
+
+
+@dataclass(frozen=True)
+class WorkerFault:
+    """A worker cannot work at all: weights or device. No other worker would do better."""
+
+    code: str
+    message: str
+    advice: str
+
+
+Event = Stepped | Phased | Finished | Yielded | Refused | Died | WorkerFault

@@ -1,0 +1,350 @@
+"""The daemon's loop: wake, look, claim, hand out, publish.
+
+The folders are the state (:mod:`nst_batch.spool`), the pool does the work (:mod:`nst_batch.daemon.worker_pool`); this
+loop only carries things between them, and can end at any line without loss. It prints nothing: it tells a
+:class:`Listener`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from nst_batch.clock import Moment
+from nst_batch.config.load import Config
+from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Stepped, WorkerFault, Yielded
+from nst_batch.daemon.hooks import LIMIT_SECONDS, HookRunner
+from nst_batch.daemon.listener import Listener
+from nst_batch.daemon.outcomes import OutcomeHandler
+from nst_batch.daemon.queue_block import QueueBlock
+from nst_batch.daemon.service import Notifier, Signals, Waker, watchdog_interval
+from nst_batch.daemon.status_writer import StatusWriter
+from nst_batch.daemon.worker_pool import WorkerPool
+from nst_batch.daemon.worker_process import WORKER_COMMAND
+from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, NstError, SetupError
+from nst_batch.spool.claims.live_job import Ended
+from nst_batch.spool.disk.blocked import InboxLost, SpoolBlocked
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.inbox.inbox import InboxView
+from nst_batch.spool.inbox.watch import Watcher
+from nst_batch.spool.spool import Spool
+from nst_batch.turn import Turn
+
+Incomplete = Literal["wait", "fail", "leave"]
+
+BUSY_TICK_SECONDS = 1.0
+LOOK_SECONDS = 0.4  # of a turn, at most, for understanding sidecars; what is left waits for the next turn
+WORK_SECONDS = 0.4  # of a turn, at most, for each of: what needs no worker, claiming for workers
+VIEW_HOLDS_SECONDS = 3.0  # of sweeping, at most, before the next look
+LOOK_PAUSE_SECONDS = 0.5  # however many events come, the inbox is not listed more often
+BLOCKED_RETRY_SECONDS = 10.0
+HOOKS_END_SECONDS = 5.0  # a daemon that was told to end waits so long for its hooks
+NOT_HELD_BACK = (0.0, "", "")
+LAST_SECONDS = {True: 2.0, False: 20.0}  # and so long, told to end or not, for the gallery's last renewal
+YIELD_SECONDS = 25.0  # a worker asked to give back its job has this long; systemd allows more
+
+
+@dataclass(frozen=True)
+class Once:
+    """``run --once``: what to do with pairs that are not complete."""
+
+    incomplete: Incomplete = "wait"
+
+
+class Daemon:
+    """One daemon on one inbox."""
+
+    def __init__(
+        self,
+        config: Config,
+        listener: Listener,
+        *,
+        once: Once | None = None,
+        notifier: Notifier | None = None,
+        reread: Callable[[], Config] | None = None,
+        hangup: Literal["reload", "stop"] = "reload",
+        files: FileSystem | None = None,
+        worker: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
+        self._config = config
+        self._listener = listener
+        self._once = once
+        self._notifier = notifier or Notifier(None)
+        self._reread = reread
+        self._hangup = hangup
+        files = files or FileSystem()
+        files.on_progress = self._notifier.watchdog  # a claim on a slow disk may take longer than a watchdog waits
+        self._spool = Spool(config, files)
+        self._pool = WorkerPool(config, None, os.getpid(), worker)
+        self._status_writer = StatusWriter(self._spool, config.outbox, listener, self._notifier)
+        self._woken = threading.Event()
+        self._view: InboxView | None = None
+        self._hooks = HookRunner(config.hooks, listener.note)
+        self._block = QueueBlock(listener.note, self._hooks.trouble)
+        self._looked_well = self._posted_well = True
+        self._held_back = NOT_HELD_BACK  # no job starts before then (monotonic), and why
+        self._next_look = 0.0
+        self._view_holds = 0.0  # until then (monotonic) a sweep goes on by the last look
+        self._told: set[tuple[str, str]] = set()  # (job, action) already passed on to a worker
+        self._outcomes = OutcomeHandler(
+            self._spool, self._status_writer, note=listener.note, on_end=self._tell_end, look_at=self._look_at
+        )
+
+    def run(self) -> int:
+        """Work until told to end, or with ``once`` until the inbox is empty; returns the exit code."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._spool.close)
+            self._open()
+            waker = Waker()
+            stack.callback(waker.close)
+
+            def wake() -> None:
+                self._woken.set()
+                waker.wake()
+
+            signals = stack.enter_context(Signals(hangup=self._hangup, waker=waker))
+            watcher = Watcher(self._config.inbox, wake, self._config.watch.polling)
+            watcher.start()
+            stack.callback(watcher.stop)
+            stack.callback(self._pool.kill)
+            self._begin()
+            self._notifier.ready()
+            try:
+                return self._loop(signals, watcher)
+            finally:
+                self._notifier.stopping("putting running jobs back")
+                self._put_back_all(signals)
+                self._post(Moment.now(), last=LAST_SECONDS[signals.stop_asked])
+                patience = HOOKS_END_SECONDS if signals.stop_asked else LIMIT_SECONDS
+                self._hooks.finish(self._notifier.watchdog, 0.0 if signals.at_once else patience)
+
+    def _open(self) -> None:
+        """Take hold of the inbox. Where the disk refuses, or a folder is not mounted, that is tried again and again."""
+        with self._block.instead(at_once=self._once is not None):
+            self._spool.open()
+
+    def _begin(self) -> None:
+        """Finish or undo whatever an earlier daemon had under way."""
+        if self._block.reason is not None:
+            return
+        with self._block.instead(at_once=self._once is not None):
+            recovery = self._spool.recover(Moment.now())
+            for text in recovery.notes:
+                self._listener.note(text)
+            for ended in recovery.ended:
+                self._outcomes.tell_end(ended)
+
+    # -- the loop -----------------------------------------------------------------------------------
+
+    def _loop(self, signals: Signals, watcher: Watcher) -> int:
+        while not signals.stop_asked:
+            at = Moment.now()
+            for event in self._pool.news(at.mono):
+                self._take_in(event, at)
+            if at.mono >= self._next_look:
+                watcher.check()
+                self._look(at)
+                self._woken.clear()
+            self._post(at)
+            self._hooks.attend(at.mono)
+            self._notifier.watchdog()
+            code = self._end_of_once()
+            if code is not None:
+                return code
+            signals.wait(self._wait_seconds(), *self._pool.workers, *self._hooks.to_watch)
+            if self._woken.is_set():
+                self._look_at(Moment.now().mono + LOOK_PAUSE_SECONDS)
+            if signals.take_reload():
+                self._reload()
+        return EXIT_OK
+
+    def _wait_seconds(self) -> float:
+        wait = max(0.0, self._next_look - Moment.now().mono)
+        if self._pool.workers or self._hooks.running:
+            wait = min(wait, BUSY_TICK_SECONDS)
+        beat = watchdog_interval()
+        return wait if beat is None else min(wait, beat, BUSY_TICK_SECONDS)
+
+    def _look_at(self, moment: float) -> None:
+        """Look again no later than at ``moment`` (monotonic)."""
+        self._next_look = min(self._next_look, moment)
+
+    def _look(self, at: Moment) -> None:
+        """One look at the inbox, and what follows from it."""
+        self._next_look = at.mono + BLOCKED_RETRY_SECONDS
+        self._looked_well = False
+        try:
+            view = self._seen(at)
+            if view.inbox_lost:
+                self._block.met("inbox_lost", view.inbox_lost)
+                self._pool.rest()
+                return
+            turn = Turn(WORK_SECONDS)
+            for ended in self._spool.sweep(at, turn):
+                self._outcomes.tell_end(ended)
+            self._notifier.watchdog()
+            self._outcomes.settle_leftovers(self._pool.at_work_on, at, turn)
+            self._hand_out(view, at, claiming := Turn(WORK_SECONDS))
+            if turn.was_cut or claiming.was_cut:
+                self._look_at(at.mono)
+            if not turn.was_cut:
+                self._view_holds = 0.0
+            settling = any(pair.kind == "settling" for pair in view.waiting)
+            busy = view.ready or view.broken or settling or self._spool.jobs() or self._pool.busy
+            self._hooks.queue_seen(empty=not busy)
+        except (SpoolBlocked, InboxLost) as error:
+            self._block.met(error.code, error.in_one_line)
+            self._next_look, self._view_holds = at.mono + BLOCKED_RETRY_SECONDS, 0.0
+        else:
+            self._looked_well = True
+            self._unblock()
+
+    def _seen(self, at: Moment) -> InboxView:
+        """What lies in the inbox: by the last look where a sweep of what that saw was cut short, for a while."""
+        if self._view is not None and at.mono < self._view_holds:
+            return self._view
+        view = self._view = self._spool.look(at, Turn(LOOK_SECONDS))
+        self._next_look, self._view_holds = view.next_look, at.mono + VIEW_HOLDS_SECONDS
+        for text in view.notes:
+            self._listener.note(text)
+        if view.inbox_lost:
+            return view
+        if self._once and self._once.incomplete == "fail":
+            self._spool.expire(at)
+        else:
+            self._status_writer.tell_waits(view)
+        self._obey(view)
+        return view
+
+    def _hand_out(self, view: InboxView, at: Moment, turn: Turn) -> None:
+        jobs = (job for job in self._spool.jobs() if not job.is_held(at.mono))
+        runnable = [job for job in jobs if self._pool.at_work_on(job.id) is None]
+        if view.paused or not (view.ready or runnable):
+            return
+        if at.mono < self._held_back[0]:
+            raise SpoolBlocked(*self._held_back[1:])
+        reason = self._spool.room()
+        if reason:
+            raise SpoolBlocked("disk_full", reason)
+        if self._pool.start_due > at.mono:
+            self._look_at(self._pool.start_due)
+        for worker in self._pool.ready_for_work(at.mono):
+            handout = self._spool.hand_out_next(at, turn)
+            if handout is None:
+                return
+            self._pool.give(worker, handout, at.mono)
+            self._listener.started(handout)
+
+    def _obey(self, view: InboxView) -> None:
+        """Pass stop and cancel on to workers; those of jobs that do not run are the spool's."""
+        for control in view.controls:
+            if control.job is None or (control.job.id, control.action) in self._told:
+                continue
+            worker = self._pool.at_work_on(control.job.id)
+            if worker is not None:
+                self._told.add((control.job.id, control.action))
+                worker.tell({"do": control.action})
+
+    # -- what the workers tell ----------------------------------------------------------------------
+
+    def _take_in(self, event: Event, at: Moment) -> None:
+        match event:
+            case Stepped():
+                self._listener.stepped(event)
+                return
+            case Phased(handout):
+                self._listener.phased(event)
+                if handout is not None:
+                    return
+            case WorkerFault(code, message, advice):
+                self._hooks.trouble(code)
+                raise SetupError(code, message, advice)
+            case Finished(handout):
+                with self._block.instead():
+                    self._outcomes.handle(self._spool.job(handout.job.id), at)
+            case Yielded(handout):
+                with self._block.instead():
+                    self._outcomes.put_back(handout.job, at)
+            case Refused(handout, code, why):
+                # Or the same job would be handed out, and given back, at every look.
+                self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, code, why)
+                with self._block.instead():
+                    if self._spool.take_back(handout.job, code, why):
+                        self._held_back = NOT_HELD_BACK
+            case Died(handout, failure):
+                with self._block.instead():
+                    self._outcomes.handle_failure(self._spool.job(handout.job.id), failure, at)
+        self._look_at(at.mono)
+
+    def _tell_end(self, ended: Ended) -> None:
+        self._told -= {(ended.id, "stop"), (ended.id, "cancel")}
+        self._listener.ended(ended)
+        self._hooks.job_ended(ended)
+
+    def _post(self, at: Moment, *, last: float | None = None) -> None:
+        self._posted_well = False
+        with self._block.instead():
+            self._status_writer.post(self._view, self._pool, self._block.reason or self._pool.trouble, at, last=last)
+            self._posted_well = True
+            self._unblock()
+
+    # -- pausing, ending ----------------------------------------------------------------------------
+
+    def _unblock(self) -> None:
+        """The queue goes on once a look, and the writing of the state after it, met with no trouble."""
+        if self._looked_well and self._posted_well:
+            self._block.gone()
+
+    def _end_of_once(self) -> int | None:
+        """With ``--once``: the exit code when there is nothing left to wait for, else None."""
+        view = self._view
+        if self._once is None or view is None or self._pool.busy:
+            return None
+        why = self._block.reason or ("paused" if view.paused else None)
+        if self._pool.gives_up:
+            why = why or self._pool.trouble
+        if not (view.ready or view.broken):
+            why = why or self._spool.only_held()
+        if why:
+            self._listener.note(f"ended before the inbox was empty: {why}")
+            return EXIT_NOT_NOW
+        # What still settles is always waited for; what may not be read or taken never gets better by itself.
+        kinds = {"wait": {"settling", "missing", "unreadable"}, "fail": {"settling", "missing"}, "leave": {"settling"}}
+        waits = [pair for pair in view.waiting if pair.kind in kinds[self._once.incomplete]]
+        if view.ready or view.broken or waits or self._spool.jobs():
+            return None
+        return EXIT_JOB_FAILED if self._outcomes.failed else EXIT_OK
+
+    def _put_back_all(self, signals: Signals) -> None:
+        """Ask the workers for their jobs back; whoever does not answer in time is ended."""
+        self._pool.end()
+        deadline = Moment.now().mono + YIELD_SECONDS
+        while self._pool.busy and Moment.now().mono < deadline and not signals.at_once:
+            self._notifier.watchdog()
+            signals.wait(BUSY_TICK_SECONDS, *self._pool.workers)
+            at = Moment.now()
+            for event in self._pool.news(at.mono):
+                # Whatever a worker has become, this daemon is going: only its job's place matters now.
+                if not isinstance(event, WorkerFault):
+                    self._take_in(event, at)
+        for handout in self._pool.kill():
+            with self._block.instead():
+                self._spool.put_back(handout.job)
+
+    def _reload(self) -> None:
+        if self._reread is None:
+            return
+        try:
+            config = self._reread()
+            self._spool.reload(config)
+            self._view_holds = 0.0
+            self._hooks.hooks = config.hooks
+        except NstError as error:
+            self._listener.note(f"config not read again, the old one stays: {error.message}")
+        else:
+            self._listener.note("config read again; it counts for what is claimed from now on")
+        self._notifier.ready()

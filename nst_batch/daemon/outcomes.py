@@ -1,0 +1,123 @@
+"""What follows from a worker's news: a result is published, a failure told or tried again, a run taken back.
+
+Every call may raise SpoolBlocked or InboxLost: the folders still say then what is to be done, and the daemon comes back
+to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from nst_batch.clock import Moment
+from nst_batch.daemon.status_writer import StatusWriter
+from nst_batch.job import MANIFEST_NAME, Ending, Outcome, manifest
+from nst_batch.spool.claims.attempts import RunFailure
+from nst_batch.spool.claims.live_job import Ended, Job
+from nst_batch.spool.spool import Spool
+from nst_batch.turn import Turn
+
+TRUNCATED = "image_truncated"
+_LOOK_AT_DISK = "look at the disk of the inbox, then nst-batch retry"
+
+
+class OutcomeHandler:
+    """Takes jobs from a worker's hands to where they belong.
+
+    ``note`` tells a person something, ``on_end`` is told of every end, ``look_at`` when there is something to be looked
+    at again (monotonic).
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        status_writer: StatusWriter,
+        *,
+        note: Callable[[str], None],
+        on_end: Callable[[Ended], None],
+        look_at: Callable[[float], None],
+    ) -> None:
+        self._spool = spool
+        self._status_writer = status_writer
+        self._note = note
+        self._on_end = on_end
+        self._look_at = look_at
+        self.failed = 0
+
+    def handle(self, job: Job, at: Moment) -> None:
+        """Publish, fail or try again by the outcome that lies in the job's folder."""
+        try:
+            outcome = Outcome.model_validate_json(self._spool.outcome(job))
+        except ValidationError:
+            self._died(
+                job, RunFailure("outcome_damaged", "what its worker left of it cannot be read", _LOOK_AT_DISK), at
+            )
+            return
+        cut = None
+        if outcome.code == TRUNCATED and job.attempts.looked_again:
+            outcome = outcome.model_copy(update={"message": f"{outcome.message} (after waiting once more)"})
+        elif outcome.code == TRUNCATED:
+            # Images are read in order: the first that nothing is known of is the one.
+            cut = next((facts.name for facts in outcome.inputs if facts.sha256 is None), "")
+        text = manifest(job.spec, outcome, attempts=job.attempts.runs)
+        if outcome.state in ("done", "stopped"):
+            ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
+            made = {*outcome.outputs, *filter(None, [outcome.final])}
+            ended = self._spool.finish(job, at, ending, {MANIFEST_NAME: text.encode()}, made=made)
+            if ended is not None:
+                self._status_writer.pace.add(outcome.seconds)
+            self._tell(ended)
+        elif outcome.state == "failed" and (outcome.retry or cut is not None):
+            self._died(job, RunFailure(outcome.code, outcome.message, outcome.advice, cut=cut), at)
+        else:
+            assert outcome.state in ("failed", "cancelled")
+            ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
+            self._tell(self._spool.fail(job, ending, at, {MANIFEST_NAME: text.encode()}))
+
+    def settle_leftovers(self, at_work_on: Callable[[str], object | None], at: Moment, turn: Turn) -> None:
+        """Jobs that no worker has any more, whose end or return a full disk or an earlier daemon's end prevented."""
+        for job in self._spool.jobs():
+            if job.orphaned or at_work_on(job.id) is not None or job.is_held(at.mono):
+                continue
+            if job.outcome is not None:
+                self.handle(job, at)
+            elif job.given:
+                self._spool.take_back(job)
+            else:
+                continue
+            if turn.over:
+                return
+
+    def handle_failure(self, job: Job, failure: RunFailure, at: Moment) -> None:
+        """A worker died at a job: try again later, or fail. One that died when all was done left its outcome."""
+        if job.outcome is not None:
+            self.handle(job, at)
+        else:
+            self._died(job, failure, at)
+
+    def _died(self, job: Job, failure: RunFailure, at: Moment) -> None:
+        verdict = self._spool.died(job, failure, at)
+        if verdict.retry_at is not None:
+            self._note(f"{job.name}: {failure.message}; tried again in {verdict.retry_at - at.wall:.0f} s")
+            self._look_at(at.mono + verdict.retry_at - at.wall)
+        self._follow(job, verdict.ending, at)
+
+    def put_back(self, job: Job, at: Moment) -> None:
+        """A worker gave the job back unfinished."""
+        self._follow(job, self._spool.put_back(job).ending, at)
+
+    def _follow(self, job: Job, ending: Ending | None, at: Moment) -> None:
+        if ending is not None:
+            self._tell(self._spool.fail(job, ending, at))
+
+    def _tell(self, ended: Ended | None) -> None:
+        """A job has its end, or waits for a place of its own: the spool has said so then."""
+        if ended is not None:
+            self.tell_end(ended)
+
+    def tell_end(self, ended: Ended) -> None:
+        """A job has its end."""
+        self.failed += ended.state == "failed"
+        self._status_writer.job_ended(ended, Moment.now())
+        self._on_end(ended)

@@ -1,0 +1,105 @@
+"""What others read of the daemon while it works: its state, for ``status``, and the gallery."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from nst_batch.clock import Moment
+from nst_batch.daemon.gallery_keeper import GalleryKeeper
+from nst_batch.daemon.listener import Listener
+from nst_batch.daemon.queue_state import STATE_NAME, Pace, encoded, state
+from nst_batch.daemon.service import Notifier
+from nst_batch.daemon.worker_pool import WorkerPool
+from nst_batch.spool.claims.live_job import Ended
+from nst_batch.spool.inbox.inbox import InboxView
+from nst_batch.spool.inbox.readiness import Waiting
+from nst_batch.spool.spool import Spool
+
+STATE_SECONDS = 1.0
+STATE_BYTES_A_SECOND = 200_000  # a state of thousands of jobs is written less often
+MANY = 20  # sidecars of which it is said at once for what they wait; of more there is one line
+
+
+class StatusWriter:
+    """Renewed as the daemon's loop goes round, not more often than anybody reads."""
+
+    def __init__(self, spool: Spool, outbox: Path, listener: Listener, notifier: Notifier) -> None:
+        self._spool = spool
+        self._listener = listener
+        self._notifier = notifier
+        self._done = self._failed = 0
+        self._state_due = 0.0
+        self._shown: tuple[object, ...] = ()  # what the facts were made of
+        self._facts: dict[
+            str, Any
+        ] = {}  # all that the state says, but for the waiting jobs, of which it has the number
+        self._state_rests = 0.0  # it is not written again before then
+        self._written = b""  # a digest of the state
+        self._gallery_keeper = GalleryKeeper(spool, outbox, listener.note, beat=notifier.watchdog)
+        self._waits: dict[str, str] = {}
+        self._told: tuple[Waiting, ...] = ()
+        self.pace = Pace()
+
+    def tell_waits(self, view: InboxView) -> None:
+        """Say once of each sidecar for what it waits, and until when."""
+        if view.waiting is self._told:
+            return
+        self._told = view.waiting
+        waits = {pair.sidecar: pair for pair in view.waiting if pair.kind != "settling"}
+        new = [pair for sidecar, pair in waits.items() if self._waits.get(sidecar) != pair.why]
+        for pair in new[:MANY]:
+            until = "" if pair.until is None else f", until {datetime.fromtimestamp(pair.until):%d %b %H:%M}"
+            self._listener.note(f"{pair.sidecar} waits{until}: {pair.why}")
+        if len(new) > MANY:
+            self._listener.note(f"{len(new) - MANY} more sidecars wait; nst-batch status says for what")
+        self._waits = {sidecar: pair.why for sidecar, pair in waits.items()}
+
+    def job_ended(self, ended: Ended, at: Moment) -> None:
+        """One more job has its end; the gallery will show it."""
+        if ended.state in ("failed", "cancelled"):
+            self._failed += 1
+        else:
+            self._done += 1
+        self._gallery_keeper.job_ended(at)
+
+    def post(
+        self, view: InboxView | None, pool: WorkerPool, blocked: str | None, at: Moment, *, last: float | None = None
+    ) -> None:
+        """Write what is due, or everything, for which a daemon that ends has ``last`` seconds.
+
+        Raises SpoolBlocked or InboxLost.
+        """
+        if last is None and at.mono < self._state_due:
+            return
+        self._state_due = at.mono + STATE_SECONDS
+        if last is not None or at.mono >= self._state_rests:
+            size = self._renew(view, pool, blocked)
+            self._state_rests = at.mono + size / STATE_BYTES_A_SECOND
+        self._gallery_keeper.post(self._facts, at, last=last)
+
+    def _renew(self, view: InboxView | None, pool: WorkerPool, blocked: str | None) -> int:
+        """Put the state down where it has changed; how many bytes that took."""
+        jobs = self._spool.jobs()
+        steps = [(worker.device, worker.progress) for worker in pool.workers if worker.job is not None]
+        counts = (self._done, self._failed, blocked, pool.notes, view is not None and view.paused)
+        lists = () if view is None else (view.ready, view.waiting, view.broken)
+        shown = (*lists, jobs, steps, counts)
+        # The lists stay the very same while nothing in the inbox changes: no need to look into thousands of jobs.
+        if len(shown) == len(self._shown) and all(a is b or a == b for a, b in zip(shown, self._shown, strict=True)):
+            return 0
+        facts = state(view, jobs, pool.workers, self.pace, blocked, os.getpid(), pool.notes)
+        running, waiting = len(facts["running"]), len(facts["waiting"])
+        self._listener.queue(running, waiting, self._done, self._failed)
+        pieces = encoded(facts)
+        sum_of = hashlib.sha256()
+        for piece in pieces:
+            sum_of.update(piece)
+        if sum_of.digest() != self._written:
+            self._notifier.status(blocked or f"{running} running, {waiting} waiting, {self._done} done")
+            self._spool.note_state(STATE_NAME, pieces)
+        self._shown, self._written, self._facts = shown, sum_of.digest(), {**facts, "waiting": waiting}
+        return sum(map(len, pieces))

@@ -1,0 +1,322 @@
+"""The worker pool: one worker a device, kept alive, renewed, and its news turned into events for the daemon.
+
+A worker is started when there is work for it and kept warm after. It is replaced when it dies, when a job
+makes no step for ``stall_timeout``, and after a number of jobs or when its memory has grown, because traced
+graphs are never freed while their process lives.
+
+One that dies while it starts is started again after a pause that grows. A signal or a hang may be the machine's doing
+(no memory, a driver) and is borne for as long as it lasts; one that ends by itself, time after time, is a fault of the
+installation that a person must mend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from nst_batch.config.load import Config
+from nst_batch.daemon.devices import WorkerDevice
+from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Stepped, WorkerFault, Yielded
+from nst_batch.daemon.roster import Roster, find_roster
+from nst_batch.daemon.worker_process import WORKER_COMMAND, ProcessEnd, WorkerProcess
+from nst_batch.machine_memory import advice
+from nst_batch.protocol import Message, WorkerOptions
+from nst_batch.report.markup import duration
+from nst_batch.spool.claims.attempts import OUT_OF_MEMORY, RunFailure
+from nst_batch.spool.claims.live_job import HandOut
+from nst_batch.spool.disk.blocked import pause_for
+from nst_batch.transfer.errors import DEVICE_FAULTS
+from nst_batch.transfer.gpu_words import find_trouble
+
+RENEW_AFTER_JOBS = 200
+RENEW_AFTER_GROWTH_MB = 4096.0
+END_SECONDS = 30.0  # a worker without a job that was told to end has this long
+START_PAUSES = (2.0, 5.0, 15.0, 60.0, 300.0)  # seconds before a worker that died while it started is started again
+START_SECONDS = 300.0  # a worker has at least this long to load TensorFlow, however short ``stall_timeout`` is
+START_ADVICE = "run nst-batch doctor; the worker's own messages are in inbox/.nst_batch/worker-*.log"
+ASLEEP_SECONDS = 30.0  # longer than this between two looks, and the daemon itself was not running
+
+
+class WorkerPool:
+    """Every worker of the daemon; ``command`` is what starts one."""
+
+    def __init__(
+        self,
+        config: Config,
+        devices: tuple[WorkerDevice, ...] | None,
+        parent: int,
+        command: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
+        """``devices`` None: what the config asks for of what is there, now and later."""
+        self._config = config
+        self._command = command
+        self._parent = parent
+        self._roster = Roster(devices) if devices is not None else find_roster(config.device)
+        self._logs = Path(config.inbox) / ".nst_batch"
+        self._workers: dict[str, WorkerProcess] = {}
+        self._first_memory: dict[str, float] = {}
+        self._start_failures = 0  # in a row, of every kind
+        self._exits = 0  # in a row, of workers that ended by themselves before they were ready
+        self._start_due = 0.0  # no worker is started before then (monotonic)
+        self._trouble = ""  # why the last one could not be started
+        self._told_to_end: dict[str, float] = {}  # since when (monotonic)
+        self._last_news: float | None = None
+        self._to_tell: list[Event] = []
+
+    @property
+    def workers(self) -> tuple[WorkerProcess, ...]:
+        """The workers that live."""
+        return tuple(self._workers.values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """On devices that are not what was to be expected."""
+        return self._roster.notes
+
+    @property
+    def busy(self) -> tuple[WorkerProcess, ...]:
+        """The workers with a job that may still be done."""
+        return tuple(worker for worker in self._workers.values() if worker.job is not None and not worker.lost)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why there is no worker to hand a job to, where starting one fails; None where all is well."""
+        return self._trouble or None
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether starting has failed so often that somebody who waits for the end should wait no longer."""
+        return self._start_failures >= self._config.jobs.attempts
+
+    @property
+    def start_due(self) -> float:
+        """When the next worker may be started (monotonic)."""
+        return self._start_due
+
+    def at_work_on(self, job_id: str) -> WorkerProcess | None:
+        """The worker that has this job."""
+        return next((w for w in self._workers.values() if w.job is not None and w.job.job.id == job_id), None)
+
+    def ready_for_work(self, now: float) -> Iterator[WorkerProcess]:
+        """Idle workers, starting those that are missing; a starting one is idle later.
+
+        SpoolBlocked where the machine lets none be started.
+        """
+        for device in self._roster.in_use(now):
+            worker = self._workers.get(device.name)
+            if worker is None:
+                if now >= self._start_due:
+                    self._start(device, now)
+            elif worker.idle:
+                yield worker
+
+    def give(self, worker: WorkerProcess, handout: HandOut, now: float) -> None:
+        """Hand a job to an idle worker."""
+        message = {
+            "do": "job",
+            "claim": str(handout.job.claim_folder),
+            "folder": str(handout.folder),
+            "running": str(handout.running),
+            "last_for_memory": handout.last_for_memory,
+        }
+        worker.give(handout, message, now)
+
+    def news(self, now: float) -> Iterator[Event]:
+        """What has happened since the last call, deaths and stalls included."""
+        told, self._to_tell = self._to_tell, []
+        yield from told
+        self._forgive(now)
+        for name, worker in list(self._workers.items()):
+            if worker.lost and worker.process.poll() is None:
+                continue
+            for message in worker.read(now):
+                yield from self._event(worker, message, now)
+            silence = now - worker.last_beat
+            if worker.closed or worker.process.poll() is not None:
+                yield from self._buried(name, worker, now)
+            elif worker.job is not None:
+                if silence > self._config.jobs.stall_timeout:
+                    yield from self._stalled(name, worker)
+            elif not worker.ready:
+                if silence > self._start_seconds:
+                    how = f"took more than {duration(self._start_seconds)} to start"
+                    yield from self._never_ready(name, worker, now, how)
+            elif worker.ending:
+                if now - self._told_to_end.setdefault(name, now) > END_SECONDS:
+                    worker.kill()
+            elif self._is_spent(name, worker) or not self._roster.uses(worker.device, now):
+                worker.end()
+
+    def _forgive(self, now: float) -> None:
+        """After a sleep of the daemon's own (a stopped machine, a debugger), silence is nobody's fault."""
+        if self._last_news is not None and now - self._last_news > ASLEEP_SECONDS:
+            for worker in self._workers.values():
+                worker.last_beat = now
+        self._last_news = now
+
+    def end(self) -> None:
+        """Ask every worker to give back its job and end."""
+        for worker in self._workers.values():
+            worker.end()
+
+    def rest(self) -> None:
+        """End the workers that have nothing to do. Their logs lie in the inbox and hold on to its disk."""
+        for worker in self._workers.values():
+            if worker.idle:
+                worker.end()
+
+    def kill(self) -> tuple[HandOut, ...]:
+        """End every worker at once; returns the jobs they had."""
+        had = tuple(worker.job for worker in self._workers.values() if worker.job is not None)
+        for worker in self._workers.values():
+            worker.kill()
+            worker.reap()
+        self._workers.clear()
+        return had
+
+    def _start(self, device: WorkerDevice, now: float) -> None:
+        limits = self._config.limits
+        options = WorkerOptions(
+            parent=self._parent,
+            weights=str(self._config.weights),
+            device=device.name,
+            max_megapixels=limits.max_megapixels,
+            max_file_mb=limits.max_file_mb,
+            checkpoint_seconds=self._config.jobs.checkpoint_seconds,
+            note=device.note,
+        )
+        log = self._logs / f"worker-{device.name.replace(':', '-')}.log"
+        try:
+            self._workers[device.name] = WorkerProcess(device, options, log, now, self._command)
+        except OSError as error:
+            raise pause_for(error) from error
+        self._first_memory.pop(device.name, None)
+        self._told_to_end.pop(device.name, None)
+        self._to_tell.append(Phased(None, f"starting a worker on {device.name}: TensorFlow takes a while to load"))
+
+    def _event(self, worker: WorkerProcess, message: Message, now: float) -> Iterator[Event]:
+        handout = worker.job
+        match message["say"]:
+            case "ready":
+                self._roster.works(worker.device)
+                self._start_failures = self._exits = 0
+                self._trouble = ""
+                yield Phased(None, f"worker ready on {message['device']}, weights: {message['weights']}")
+            case "fault" if message["code"] in DEVICE_FAULTS and worker.device.is_gpu:
+                yield self._retired(worker, message["code"], message["message"], message["advice"], now)
+            case "fault":
+                yield WorkerFault(message["code"], message["message"], message["advice"])
+            case "phase" if handout is not None:
+                yield Phased(handout, message["phase"])
+            case "step" | "epoch" if handout is not None:
+                yield Stepped(handout, message, message["say"] == "epoch")
+            case "finished" if handout is not None:
+                worker.job = None
+                self._first_memory.setdefault(worker.device.name, worker.memory_mb)
+                yield Finished(handout)
+            case "yielded" if handout is not None:
+                worker.job = None
+                yield Yielded(handout)
+            case "refused" if handout is not None:
+                worker.job = None
+                yield Refused(handout, message["code"], message["message"])
+
+    def _buried(self, name: str, worker: WorkerProcess, now: float) -> Iterator[Event]:
+        # Its last words may have come between the read and its end.
+        for message in worker.read(now):
+            yield from self._event(worker, message, now)
+        if worker.job is None and not worker.ready and worker.fault is None and not worker.ending:
+            yield from self._never_ready(name, worker, now)
+            return
+        end = self._ended(name, worker)
+        handout = worker.job
+        if handout is not None and end is not None:
+            text = f"the worker on {name} {end}"
+            failure = _failure("worker_died", text, end.stderr, by_signal=end.kind == "signal")
+            if end.out_of_memory:
+                failure = replace(failure, code=OUT_OF_MEMORY, message=text, advice=advice(worker.fits))
+            yield Died(handout, failure)
+
+    def _never_ready(self, name: str, worker: WorkerProcess, now: float, hangs: str = "") -> Iterator[Event]:
+        """A worker that ended, or hangs, before it could take a job: another one after a pause.
+
+        After ``attempts`` that ended by themselves no other is started: that is a fault of the installation.
+        """
+        if hangs:
+            worker.kill()
+        end = self._ended(name, worker)
+        if end is None:
+            return
+        pause = START_PAUSES[min(self._start_failures, len(START_PAUSES) - 1)]
+        self._start_failures += 1
+        self._exits = self._exits + 1 if not hangs and end.kind == "exit" else 0
+        self._start_due = now + pause
+        last = _last_line(end.stderr)
+        text = f"the worker on {name} {hangs or f'{end} before it was ready'}" + (f": {last}" if last else "")
+        if self._roster.died(worker.device):
+            yield self._retired(worker, "worker_start", text, START_ADVICE, now)
+            return
+        self._trouble = f"{text}; {START_ADVICE}"
+        if self._exits >= self._config.jobs.attempts:
+            yield WorkerFault("worker_start", f"{text} ({self._exits} times in a row)", START_ADVICE)
+        else:
+            yield Phased(None, f"{text}; another one is started in {duration(pause)}")
+
+    def _stalled(self, name: str, worker: WorkerProcess) -> Iterator[Event]:
+        handout = worker.job
+        assert handout is not None
+        worker.kill()
+        end = self._ended(name, worker)
+        if end is None:
+            return
+        text = f"no step for {duration(self._config.jobs.stall_timeout)} on {name}; the worker was ended"
+        yield Died(handout, _failure("worker_stalled", text, end.stderr, by_signal=False))
+
+    def _retired(self, worker: WorkerProcess, code: str, message: str, advice: str, now: float) -> Event:
+        """A GPU is of no use for now: the others go on, or the CPU does; a fault where nothing else may."""
+        found = find_trouble(worker.stderr_tail())  # TensorFlow's own words tell more
+        if found is not None:
+            message, advice = f"{message}: {found[0]}", found[1]
+        note = self._roster.failed(worker.device, message, advice, now)
+        if self._roster.exhausted:
+            return WorkerFault(code, message, advice)
+        self._start_failures, self._start_due, self._trouble = 0, 0.0, ""
+        return Phased(None, note)
+
+    def _ended(self, name: str, worker: WorkerProcess) -> ProcessEnd | None:
+        """How a worker ended; None for one that cannot be ended, which keeps its job and its device until it goes."""
+        end = worker.reap()
+        if end is not None:
+            del self._workers[name]
+        elif not worker.lost:
+            worker.lost = True
+            self._trouble = (
+                f"the worker on {name} (process {worker.process.pid}) cannot be ended: it waits in the kernel, for a "
+                "driver or a disk; see dmesg. Nothing is done there until it has gone"
+            )
+            self._to_tell.append(Phased(None, self._trouble))
+        return end
+
+    @property
+    def _start_seconds(self) -> float:
+        return max(START_SECONDS, self._config.jobs.stall_timeout)
+
+    def _is_spent(self, name: str, worker: WorkerProcess) -> bool:
+        grown = worker.memory_mb - self._first_memory.get(name, worker.memory_mb)
+        return worker.jobs_done >= RENEW_AFTER_JOBS or grown > RENEW_AFTER_GROWTH_MB
+
+
+def _failure(code: str, text: str, stderr: str, *, by_signal: bool) -> RunFailure:
+    last = _last_line(stderr)
+    return RunFailure(
+        code=code,
+        message=f"{text}: {last}" if last else text,
+        advice="see the end of this file for the worker's last words; nst-batch retry puts the job back",
+        by_signal=by_signal,
+        retry=True,
+    )
+
+
+def _last_line(text: str) -> str:
+    return text.splitlines()[-1].strip() if text.strip() else ""

@@ -1,0 +1,185 @@
+"""The daemon's side of its workers: start them, feed them, listen to them, end and replace them.
+
+One worker owns one device. The daemon never imports what a worker needs, so that whatever kills a worker
+(a segfault, the out-of-memory killer, a hang that is ended here) kills nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nst_batch.daemon.devices import WorkerDevice
+from nst_batch.machine_memory import oom_kills
+from nst_batch.protocol import LineReader, Message, WorkerOptions, to_line
+from nst_batch.spool.claims.live_job import HandOut
+
+STDERR_TAIL_BYTES = 4000
+GO_SECONDS, KILL_SECONDS = 2.0, 5.0  # to end by itself, and once it is killed
+WORKER_COMMAND = (sys.executable, "-m", "nst_batch.worker.process")
+
+
+class WorkerProcess:
+    """One worker process and what it is doing. ``command`` is what starts it, but for its options."""
+
+    def __init__(
+        self,
+        device: WorkerDevice,
+        options: WorkerOptions,
+        log: Path,
+        now: float,
+        command: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
+        self.device = device
+        self.job: HandOut | None = None
+        self.progress: Message = {}
+        self.ready = False
+        self.ending = False
+        self.lost = False  # it was killed and has not gone: see reap()
+        self.last_beat = now  # monotonic; when it last showed that it gets on
+        self.jobs_done = 0
+        self.memory_mb = 0.0
+        self.fault: Message | None = None
+        self.fits: int | None = None  # the size that the memory does for, where the job's may be too much
+        self._kills_before = oom_kills()
+        self.details: Message = {}
+        self._log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [*command, options.model_dump_json()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1" if device.is_gpu else "2", **device.environment},
+                close_fds=True,
+                # Ctrl-C in a terminal reaches the whole group: the daemon decides what becomes of a job.
+                start_new_session=True,
+            )
+        assert self.process.stdout is not None
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self._reader = LineReader(self.process.stdout.fileno())
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+        assert self.process.stdout is not None
+        return self.process.stdout.fileno()
+
+    @property
+    def idle(self) -> bool:
+        """Ready and without a job."""
+        return self.ready and self.job is None and not self.ending
+
+    def give(self, job: HandOut, message: Message, now: float) -> None:
+        """Hand a job to an idle worker."""
+        self.job, self.progress, self.last_beat, self.fits = job, {}, now, None
+        self._kills_before = oom_kills()
+        self.tell(message)
+
+    def tell(self, message: Message) -> None:
+        """Say something to the worker; a worker that has died is noticed by its pipe, not here."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(to_line(message))
+            self.process.stdin.flush()
+
+    def end(self) -> None:
+        """Ask it to finish: a running job is put back with a checkpoint."""
+        self.ending = True
+        self.tell({"do": "end"})
+
+    def read(self, now: float) -> list[Message]:
+        """What it has said; every message is a sign of life."""
+        messages = self._reader.read()
+        for message in messages:
+            self.last_beat = now
+            match message["say"]:
+                case "ready":
+                    self.ready = True
+                    self.details = message
+                case "step" | "epoch":
+                    self.progress = message
+                case "fault":
+                    self.fault = message
+                case "fits":
+                    self.fits = message["size"]
+                case "finished":
+                    self.jobs_done += 1
+                    self.memory_mb = message["memory_mb"]
+        return messages
+
+    @property
+    def closed(self) -> bool:
+        """It has closed its pipe: it is gone or going."""
+        return self._reader.at_end
+
+    def reap(self) -> ProcessEnd | None:
+        """Wait for a worker that is gone or must go, and say how it ended; None where it cannot be ended.
+
+        A process in the kernel's uninterruptible sleep, mostly for a driver or a disk, goes when the kernel lets it.
+        """
+        code = self._waited(GO_SECONDS)
+        if code is None:
+            self.kill()
+            code = self._waited(KILL_SECONDS)
+        if code is None:
+            return None
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        killed_for_memory = code == -signal.SIGKILL and oom_kills() > self._kills_before
+        return ProcessEnd(code, self.stderr_tail(), killed_for_memory)
+
+    def _waited(self, seconds: float) -> int | None:
+        try:
+            return self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+
+    def stderr_tail(self) -> str:
+        """The end of what it wrote to standard error, for a report of its death."""
+        try:
+            with self._log.open("rb") as log:
+                log.seek(0, os.SEEK_END)
+                log.seek(max(0, log.tell() - STDERR_TAIL_BYTES))
+                return log.read().decode(errors="replace").strip()
+        except OSError as error:
+            return f"(its log {self._log} could not be read: {error.strerror})"
+
+
+@dataclass(frozen=True)
+class ProcessEnd:
+    """How a worker ended: an exit code, or minus the number of a signal as subprocess has it."""
+
+    code: int
+    stderr: str
+    out_of_memory: bool = False  # the kernel ended it for want of memory
+
+    @property
+    def kind(self) -> Literal["exit", "signal"]:
+        """Whether a signal ended it."""
+        return "signal" if self.code < 0 else "exit"
+
+    def __str__(self) -> str:
+        """``was killed by SIGSEGV`` or ``ended with exit code 1``."""
+        if self.out_of_memory:
+            return "was ended by the kernel, for the machine has run out of memory"
+        if self.code < 0:
+            try:
+                name = signal.Signals(-self.code).name
+            except ValueError:
+                name = f"signal {-self.code}"
+            return f"was killed by {name}"
+        return f"ended with exit code {self.code}"

@@ -1,0 +1,63 @@
+"""What the daemon and a worker say to each other: one JSON object a line over a pair of pipes.
+
+To a worker (its standard input), each with ``do``: ``job`` {claim, folder, running, last_for_memory}, ``stop``,
+``cancel``, ``yield`` (put the job back with a checkpoint), ``end`` (no more work). End of file means that the daemon
+is gone.
+
+From a worker (its standard output), each with ``say``: ``ready`` {device, weights}, ``phase`` {phase}, ``step``
+{step, steps, epoch, epochs, total, left, scale}, ``epoch`` (as ``step``), ``checkpoint`` {step}, ``fits`` {size} (what
+would fit, should the memory run out), ``finished`` {state, memory_mb}, ``yielded`` {step}, ``refused`` {code, message}
+(as ``yielded``, because the disk lets nothing be written), ``fault`` {code, message, advice} (the worker cannot work at
+all: weights, device).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class WorkerOptions(BaseModel):
+    """What a worker is started with, as one JSON argument."""
+
+    parent: int
+    weights: str
+    device: str  # cpu, gpu, or the number of a GPU
+    max_megapixels: float
+    max_file_mb: float
+    checkpoint_seconds: float
+    note: str = ""  # on the device; goes into every job.json
+
+
+Message = dict[str, Any]
+
+READ_BYTES = 1 << 16
+
+
+def to_line(message: Message) -> bytes:
+    """One message as a line."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+class LineReader:
+    """Reads whole messages from a file descriptor that does not block."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._rest = b""
+        self.at_end = False
+
+    def read(self) -> list[Message]:
+        """The messages that have come; sets ``at_end`` once the other side has closed."""
+        try:
+            while chunk := os.read(self._fd, READ_BYTES):
+                self._rest += chunk
+            self.at_end = True
+        except BlockingIOError:
+            # Nothing more for now.
+            pass
+        *lines, self._rest = self._rest.split(b"\n")
+        return [json.loads(line) for line in lines if line]

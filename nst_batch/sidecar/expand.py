@@ -1,0 +1,316 @@
+"""A sidecar's text to the jobs it asks for.
+
+:func:`parse_sidecar` reads the text alone and reports all that is wrong with it at once; :func:`expand` asks
+a resolver for the files and makes one job of each content with each style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+from nst_batch.characters import told
+from nst_batch.errors import Problem, ProblemsError, UsageError
+from nst_batch.names import DEFAULT_TEMPLATE, fill_template, normal, stem, title_fault
+from nst_batch.sidecar.keys import SidecarModel
+from nst_batch.sidecar.resolver import MAX_GLOBS, FileRef, Refusal, Resolver, Role, is_glob
+from nst_batch.sidecar.setting_values import WORDS
+from nst_batch.sidecar.settings import Patch, Settings, conflicts, resolve
+from nst_batch.strict_yaml.models import UNKNOWN_KEY, check, common_code, meant, plain_schema, problem_at
+from nst_batch.strict_yaml.reader import Marked, load, problems_error, shown
+
+ALIASES = {"path_content": "content", "path_style": "style", "path_output": "output"}
+
+
+@dataclass(frozen=True)
+class SidecarRules:
+    """What config.yaml says about sidecars."""
+
+    defaults: Patch = field(default_factory=Patch)
+    output: str = ""  # where a sidecar names none
+    max_sidecar_kb: float = 64
+    max_jobs: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarRequest:
+    """What a sidecar asks for, before any file is looked at."""
+
+    source: str
+    content: tuple[str, ...]
+    style: tuple[str, ...]
+    blend: tuple[float, ...] | None  # a weight for each of ``style``, which then make one job together
+    more: tuple[tuple[Role, str], ...]  # the other images asked for, by their references: a start, a mask
+    title: str | None  # a template or a plain title; None: the sidecar's stem, or the usual template
+    output: str
+    settings: Settings
+    parsed: dict[str, Any]  # the sidecar as it was read, for job.json
+    max_jobs: int
+    lines: dict[str, int]  # of the keys content, style, title and those of WORDS
+    commented: frozenset[str] = frozenset()  # see Marked
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """One picture to make. ``index`` counts from 1 in the order of the product, contents outermost."""
+
+    index: int
+    content: FileRef
+    styles: tuple[tuple[FileRef, float], ...]
+    title: str
+    output: str
+    settings: Settings
+    more: tuple[tuple[Role, FileRef], ...] = ()  # init, mask
+
+    def files(self) -> tuple[tuple[Role, FileRef], ...]:
+        """Every input with its role."""
+        return (("content", self.content), *(("style", ref) for ref, _ in self.styles), *self.more)
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why this job cannot be done, known from its files' kinds alone; None where nothing is known."""
+        return next((ref.refusal for _, ref in self.files() if ref.refusal), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A reference that means no file yet."""
+
+    reference: str
+    role: Role
+    line: int
+    why: str
+    hint: str = ""  # what was probably meant
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """The jobs of those files that are there, and the references that mean none yet."""
+
+    jobs: tuple[JobRequest, ...]
+    missing: tuple[Missing, ...]
+
+
+def sidecar_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a sidecar."""
+    schema = plain_schema(SidecarModel, "nst_batch sidecar")
+    schema["description"] = "What to make of a content and a style image; see docs/sidecar.md."
+    one_each = [{"oneOf": [{"required": [name]}, {"required": [alias]}]} for alias, name in _REQUIRED]
+    return {**schema, "allOf": [*one_each, {"not": {"required": ["output", "path_output"]}}]}
+
+
+_REQUIRED = tuple((alias, name) for alias, name in ALIASES.items() if name != "output")
+
+
+def parse_sidecar(text: bytes | str, source: str, rules: SidecarRules | None = None) -> SidecarRequest:
+    """What the sidecar ``text`` asks for; ``source`` is its path below the inbox, for messages and the title.
+
+    Raises ProblemsError with every problem at once and nothing else, whatever the text: its code is
+    ``sidecar_too_large``, ``path_outside`` or ``title_invalid`` (where all problems are of that kind),
+    ``too_many_jobs`` or ``sidecar_invalid``.
+    """
+    rules = rules or SidecarRules()
+    marked = load(text, max_kb=rules.max_sidecar_kb, source=source)
+    model, problems = check(SidecarModel, marked)
+    problems = [_of_what_is_missing(each, marked) for each in problems] + _alias_problems(marked)
+    if model is None or problems:
+        raise problems_error(common_code(problems, "sidecar_invalid"), source, problems)
+    return _request(model, marked, rules)
+
+
+def _missing(marked: Marked) -> tuple[str, ...]:
+    """The required keys that are missing."""
+    return tuple(name for alias, name in _REQUIRED if not {name, alias} & marked.data.keys())
+
+
+def _of_what_is_missing(problem: Problem, marked: Marked) -> Problem:
+    """An unknown key that is near one that is missing was meant as that one, whatever else it is near to."""
+    near = meant(problem.key, _missing(marked)) if problem.what == UNKNOWN_KEY else ""
+    return replace(problem, fix=near) if near else problem
+
+
+def _alias_problems(marked: Marked) -> list[Problem]:
+    problems: list[Problem] = []
+    for alias, name in ALIASES.items():
+        if alias in marked.data and name in marked.data:
+            problems.append(problem_at(marked, (alias,), f"says the same as {name}", "keep one of them"))
+    for name in _missing(marked):
+        what = "is required and missing"
+        problems.append(Problem(0, name, what, f"add a line such as '{name}: picture.jpg'"))
+    return problems
+
+
+def _request(model: SidecarModel, marked: Marked, rules: SidecarRules) -> SidecarRequest:
+    content = model.content or model.path_content or ()
+    style = model.style or model.path_style or ()
+    given = model.output if model.output is not None else model.path_output
+    settings = resolve(model, rules.defaults)
+    problems = [problem_at(marked, fault.path, fault.what, fault.fix) for fault in conflicts(settings)]
+    globs = sum(is_glob(reference) for reference in (*content, *style))
+    if globs > MAX_GLOBS:
+        problems.append(
+            Problem(0, "", f"holds {globs} globs, more than {MAX_GLOBS}", "use wider ones, or more sidecars")
+        )
+    if problems:
+        raise problems_error("sidecar_invalid", marked.source, problems)
+    request = SidecarRequest(
+        source=marked.source,
+        content=content,
+        style=tuple(style),
+        blend=tuple(style.values()) if isinstance(style, dict) else None,
+        more=settings.images(),
+        title=model.title,
+        output=rules.output if given is None else given,
+        settings=_shared(settings.model_dump_json()),
+        parsed=marked.data,
+        max_jobs=rules.max_jobs,
+        commented=marked.commented,
+        lines={
+            key: marked.line((key,)) or marked.line((f"path_{key}",)) for key in ("content", "style", "title", *WORDS)
+        },
+    )
+    # Each reference means a file at least, so some products are too large before any file is looked for.
+    _bound(request, len(content), 1 if request.blend else len(style))
+    return request
+
+
+@lru_cache(maxsize=256)
+def _shared(settings: str) -> Settings:
+    """One object for equal settings: thousands of waiting sidecars mostly ask for the same."""
+    return Settings.model_validate_json(settings)
+
+
+def expand(request: SidecarRequest, resolver: Resolver) -> Expansion:
+    """One job for each content with each style, in the order of the lists, each glob in natural order.
+
+    Raises ProblemsError ``too_many_jobs`` or ``title_invalid``.
+    """
+    missing: list[Missing] = []
+    contents = _find(request, resolver, "content", request.content, missing)
+    styles = _find(request, resolver, "style", request.style, missing)
+    more = _more(request, resolver, missing)
+    if request.blend:
+        whole = len(styles) == len(request.blend)
+        choices = [tuple(zip(styles, request.blend, strict=True))] if whole else []
+    else:
+        choices = [((style, 1.0),) for style in dict.fromkeys(styles)]
+    contents = list(dict.fromkeys(contents))
+    _bound(request, len(contents), len(choices))
+    if len(more) < len(request.more):
+        choices = []
+    pairs = [(content, choice) for content in contents for choice in choices]
+    return Expansion(_jobs(request, pairs, more, bool(missing)), tuple(missing))
+
+
+def _more(request: SidecarRequest, resolver: Resolver, missing: list[Missing]) -> tuple[tuple[Role, FileRef], ...]:
+    """The one image that each other key means, as far as they are there."""
+    found = []
+    for role, reference in request.more:
+        files = _find(request, resolver, role, (reference,), missing)
+        if len(files) > 1:
+            what = f"{reference} means {len(files)} images, and it is to be one"
+            problem = Problem(request.lines[role], role, what, "name one image")
+            raise ProblemsError("sidecar_invalid", request.source, (problem,))
+        found += [(role, ref) for ref in files]
+    return tuple(found)
+
+
+def _find(
+    request: SidecarRequest, resolver: Resolver, role: Role, references: Sequence[str], missing: list[Missing]
+) -> list[FileRef]:
+    found: list[FileRef] = []
+    for reference in references:
+        why = f"no image matches {reference}" if is_glob(reference) else f"there is no {told(reference)}"
+        try:
+            files = resolver.find(reference, role)
+        except PermissionError as error:
+            files, why = (), f"{reference}: no permission to look into {error.filename}"
+        if not files:
+            hint = _hint(request, resolver, reference, role)
+            missing.append(Missing(reference, role, request.lines[role], why, hint))
+        found.extend(files)
+    return found
+
+
+def _hint(request: SidecarRequest, resolver: Resolver, reference: str, role: Role) -> str:
+    """What ``check``, ``status`` and error.txt say of an image that is not there."""
+    near = resolver.suggest(reference, role)
+    if reference in request.commented:
+        cut = "what stands after # is a comment: a name with # in it goes in quotes"
+        return f"{cut}; did you mean {near}?" if near else cut
+    return f"did you mean {near}?" if near else ""
+
+
+def _bound(request: SidecarRequest, contents: int, styles: int) -> None:
+    if contents * styles > request.max_jobs:
+        what = f"{contents:,} contents × {styles:,} styles are more than {request.max_jobs:,} jobs"
+        problem = Problem(request.lines["content"], "content", what, "split them over several sidecars")
+        raise ProblemsError("too_many_jobs", request.source, (problem,))
+
+
+Choice = tuple[tuple[FileRef, float], ...]
+
+
+def _jobs(
+    request: SidecarRequest,
+    pairs: Sequence[tuple[FileRef, Choice]],
+    more: tuple[tuple[Role, FileRef], ...],
+    more_to_come: bool,
+) -> tuple[JobRequest, ...]:
+    several = len(pairs) > 1 or (more_to_come and max(len(request.content), len(request.style)) > 1)
+    template = request.title or (DEFAULT_TEMPLATE if several else None)
+    settings = request.settings
+    if more:
+        settings = settings.model_copy(update={role: ref.name for role, ref in more})
+    problems: list[Problem] = []
+    jobs: list[JobRequest] = []
+    for index, (content, styles) in enumerate(pairs, start=1):
+        names = {"content": stem(content.name), "style": "+".join(stem(ref.name) for ref, _ in styles)}
+        title = fill_template(template, **names) if template else normal(stem(request.source))
+        fault = title_fault(title)
+        if fault:
+            fix = "give a title that is one file name" if request.title is None else "choose another title"
+            problems.append(Problem(request.lines["title"], "title", f"{shown(title)} {fault}", fix))
+        jobs.append(JobRequest(index, content, styles, title, request.output, settings, more))
+    if problems:
+        raise problems_error("title_invalid", request.source, problems)
+    return tuple(jobs)
+
+
+# What `stylize` takes as words of its own.
+_WORDS_OF = {
+    "content": "the first word of the command",
+    "style": "the second word of the command",
+    "output": "the third word of the command",
+    "title": "--title",
+}
+
+
+def patch_from_pairs(pairs: Sequence[str], source: str = "--set") -> Patch:
+    """``KEY=VALUE`` words as a patch, each value read as in a sidecar.
+
+    Raises UsageError with every problem at once.
+    """
+    data: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            problems.append(Problem(0, pair, "is not KEY=VALUE", "write for example size=256"))
+            continue
+        try:
+            data |= load(f"{key.strip()}: {value}", max_kb=64, source=source).data
+        except ProblemsError as error:
+            problems += [replace(problem, line=0, key=key) for problem in error.problems]
+    marked = Marked(data, source)
+    patch, more = check(Patch, marked)
+    problems += [
+        replace(each, what=f"is not set so: it is {_WORDS_OF[each.key]}", fix="") if each.key in _WORDS_OF else each
+        for each in more
+    ]
+    if patch is None or problems:
+        words = problems_error("usage", source, problems).message.split("\n")
+        raise UsageError("usage", words, "docs/sidecar.md explains every key")
+    return patch

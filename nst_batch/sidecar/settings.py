@@ -1,0 +1,225 @@
+"""The optimisation keys: their types, the presets, and the order in which they override each other.
+
+A sidecar goes before ``defaults:`` in config.yaml, both before the preset. :class:`Patch` is what a person
+wrote (every key optional), :class:`Settings` what a job runs with (every key resolved).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nst_batch.sidecar.presets import (
+    DEFAULT_PRESET,
+    LEARNING_RATES,
+    PRESET_NAMES,
+    preset_of,
+)
+from nst_batch.sidecar.setting_values import (
+    LARGEST_SEED,
+    LARGEST_SIZE,
+    MOST_SCALES,
+    PIXELS,
+    SMALLEST_SIZE,
+    WORDS,
+    Epochs,
+    ImageKey,
+    Layers,
+    Mask,
+    Size,
+    Start,
+    Weight,
+    whole,
+)
+from nst_batch.strict_yaml.models import Expected, Fault, StrictModel, one_of
+
+
+class Settings(BaseModel):
+    """Every optimisation and output key of one job, resolved. Stands in job.json as ``settings``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str
+    size: int | Literal["full"]  # long side of the result in pixels
+    epochs: int | tuple[int, ...]  # over all scales, or of each, coarse to fine
+    steps_per_epoch: int
+    content_weight: float
+    style_weight: float
+    tv_weight: float
+    content_layers: dict[str, float]  # layer: weight, as written (the engine normalises to a sum of 1)
+    style_layers: dict[str, float]
+    optimizer: Literal["adam", "lbfgs"]
+    learning_rate: float
+    init: str  # content, noise, style, or the name of an image
+    scales: int
+    style_size: int | Literal["full"]  # long side at which the style is looked at
+    color: Literal["style", "content", "match"]
+    stop_when_flat: float
+    precision: Literal["auto", "bfloat16", "float32"]
+    seed: int
+    save_epoch: bool
+    format: Literal["png", "jpg", "webp", "tiff"]
+    quality: Annotated[int, Field(ge=1, le=100)]
+    priority: int
+    # none, or the name of an image. A job that was claimed before there were masks has none.
+    mask: str = "none"
+
+    @property
+    def total_epochs(self) -> int:
+        """Those of all scales."""
+        return self.epochs if isinstance(self.epochs, int) else sum(self.epochs)
+
+    @property
+    def scales_of_epochs(self) -> int | None:
+        """How many scales ``epochs`` has a number for, a closing one aside; None where it is one number for all."""
+        if isinstance(self.epochs, int):
+            return None
+        return len(self.epochs) - (preset_of(self.preset).statistic == "neighbours")
+
+    def images(self) -> tuple[tuple[ImageKey, str], ...]:
+        """The keys that name an image, each with its name."""
+        return tuple((key, getattr(self, key)) for key, words in WORDS.items() if getattr(self, key) not in words)
+
+    def style_side(self, long_side: int) -> int:
+        """The long side at which the style is looked at, for a result of ``long_side``."""
+        return long_side if self.style_size == "full" else self.style_size
+
+
+PLAIN_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "preset": DEFAULT_PRESET,
+        "size": 512,
+        "init": "content",
+        "mask": "none",
+        "color": "style",
+        "stop_when_flat": 0.0,
+        "precision": "auto",
+        "seed": 0,
+        "save_epoch": False,
+        "format": "png",
+        "quality": 95,
+        "priority": 0,
+    }
+)
+
+
+class Patch(StrictModel):
+    """What a person wrote of the optimisation keys; None where nothing is."""
+
+    save_epoch: Annotated[
+        bool | None, Field(description="keep the picture of every epoch"), Expected("true or false")
+    ] = None
+    preset: Annotated[
+        Literal["classic", "draft", "fine", "nnst"] | None,
+        Field(description="the recipe that gives every key not written its value"),
+        one_of(*PRESET_NAMES),
+    ] = None
+    size: Size = None
+    epochs: Epochs = None
+    steps_per_epoch: Annotated[
+        int | None, Field(ge=1, le=100_000, description="optimisation steps of one epoch"), whole(1, 100_000)
+    ] = None
+    content_weight: Annotated[Weight, Field(description="how strongly the content is kept")] = None
+    style_weight: Annotated[Weight, Field(description="how strongly the style is taken on")] = None
+    tv_weight: Annotated[Weight, Field(description="how strongly noise is smoothed away")] = None
+    content_layers: Annotated[Layers, Field(description="VGG19 layers whose features keep the content")] = None
+    style_layers: Annotated[Layers, Field(description="VGG19 layers whose Gram matrices make the style")] = None
+    optimizer: Annotated[
+        Literal["adam", "lbfgs"] | None, Field(description="who takes the steps"), one_of("adam", "lbfgs")
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        Field(gt=0, le=1000, description="length of a step"),
+        Expected("a number above 0, at most 1000"),
+    ] = None
+    init: Start = None
+    mask: Mask = None
+    scales: Annotated[
+        int | None, Field(ge=1, le=MOST_SCALES, description="number of scales, coarse to fine"), whole(1, MOST_SCALES)
+    ] = None
+    style_size: Annotated[
+        int | None,
+        Field(ge=SMALLEST_SIZE, le=LARGEST_SIZE, description="long side at which the style is looked at"),
+        PIXELS,
+    ] = None
+    color: Annotated[
+        Literal["style", "content", "match"] | None,
+        Field(description="whose colours: the style's, the content's, or the style matched to the content first"),
+        one_of("style", "content", "match"),
+    ] = None
+    stop_when_flat: Annotated[
+        float | None,
+        Field(ge=0, lt=1, description="end a scale when an epoch improves the loss by less than this fraction"),
+        Expected("a fraction from 0 to below 1"),
+    ] = None
+    precision: Annotated[
+        Literal["auto", "bfloat16", "float32"] | None,
+        Field(description="number format of the network's arithmetic"),
+        one_of("auto", "bfloat16", "float32"),
+    ] = None
+    seed: Annotated[
+        int | None, Field(ge=0, le=LARGEST_SEED, description="of everything random"), whole(0, LARGEST_SEED)
+    ] = None
+    format: Annotated[
+        Literal["png", "jpg", "webp", "tiff"] | None,
+        Field(description="file format of the pictures"),
+        one_of("png", "jpg", "webp", "tiff"),
+    ] = None
+    quality: Annotated[int | None, Field(ge=1, le=100, description="for jpg and webp"), whole(1, 100)] = None
+    priority: Annotated[
+        int | None,
+        Field(ge=-1_000_000, le=1_000_000, description="higher first; equal ones in order of arrival"),
+        whole(-1_000_000, 1_000_000),
+    ] = None
+
+    def written(self) -> dict[str, Any]:
+        """The keys that have a value."""
+        return {name: getattr(self, name) for name in Patch.model_fields if getattr(self, name) is not None}
+
+
+def resolve(sidecar: Patch, defaults: Patch | None = None) -> Settings:
+    """Every key: of the sidecar, else of ``defaults``, else of the preset that the two name."""
+    written = (defaults.written() if defaults else {}) | sidecar.written()
+    preset = preset_of(written.get("preset", DEFAULT_PRESET))
+    values = {**PLAIN_DEFAULTS, **preset.keys()}
+    if written.get("optimizer", preset.optimizer) != preset.optimizer:
+        values["learning_rate"] = LEARNING_RATES[written["optimizer"]]
+    values |= written
+    values.setdefault("style_size", values["size"])
+    for layers in ("content_layers", "style_layers"):
+        values[layers] = dict(values[layers])
+    found = Settings(**values)
+    if "scales" not in written and found.scales_of_epochs:
+        return found.model_copy(update={"scales": found.scales_of_epochs})
+    return found
+
+
+def conflicts(settings: Settings) -> list[Fault]:
+    """What is wrong with the keys together, though each is right alone."""
+    if settings.content_weight == 0 and settings.style_weight == 0:
+        what = "is 0 and so is content_weight, which leaves nothing to optimise"
+        return [Fault(what, "give one of them a weight", ("style_weight",))]
+    if settings.scales_of_epochs not in (None, settings.scales):
+        closing = " before the closing one" * (preset_of(settings.preset).statistic == "neighbours")
+        what = f"has a number for each of {settings.scales_of_epochs} scales{closing}, and scales is {settings.scales}"
+        return [Fault(what, "leave scales out, or write as many numbers", ("epochs",))]
+    return _conflicts_of_neighbours(settings) if preset_of(settings.preset).statistic == "neighbours" else []
+
+
+def _conflicts_of_neighbours(settings: Settings) -> list[Fault]:
+    """What a preset that matches neighbours cannot do with keys that others take."""
+    name, preset, faults = settings.preset, preset_of(settings.preset), []
+    if settings.optimizer != preset.optimizer:
+        faults.append(Fault(f"must be {preset.optimizer} with preset {name}", "leave it out", ("optimizer",)))
+    if settings.content_layers != dict(preset.content_layers):
+        what = f"means nothing to preset {name}, which has no content layers"
+        faults.append(Fault(what, "leave it out; content_weight keeps more or less", ("content_layers",)))
+    if settings.content_weight > 1:
+        what = f"must be at most 1 with preset {name}: it is the content's share in what is matched with the style"
+        faults.append(Fault(what, "write a number from 0 to 1", ("content_weight",)))
+    if settings.style_weight == 0:
+        faults.append(Fault(f"must be above 0 with preset {name}", "leave it out", ("style_weight",)))
+    return faults

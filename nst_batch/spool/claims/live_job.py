@@ -1,0 +1,72 @@
+"""One claimed job as the rest of the program sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nst_batch.job import Ending, EndState, JobSpec
+from nst_batch.spool.claims.attempts import Attempts
+from nst_batch.spool.disk.layout import Hold
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a claim as it stands in the folders."""
+
+    id: str
+    name: str  # JOB
+    title: str
+    output: str
+    priority: int
+    claim: str
+    index: int
+    arrival: str
+    claim_folder: Path
+    folder: Path
+    running: Path
+    spec: JobSpec | None  # None for a sidecar that could not be understood
+    attempts: Attempts
+    trouble: Ending | None = None
+    outcome: Path | None = None
+    orphaned: bool = False
+    given: bool = False  # this daemon has handed it out
+    held: Hold | None = None  # a place of its own refuses; every other job goes on
+
+    def is_held(self, mono: float) -> bool:
+        """Whether it has to wait still."""
+        return self.held is not None and mono < self.held.due
+
+
+@dataclass(frozen=True)
+class HandOut:
+    """A job in a worker's hands."""
+
+    job: Job
+    folder: Path
+    running: Path
+    attempt: int
+    checkpoint: bool
+    last_for_memory: bool = False  # should memory run out again, the job fails and says how large it could be
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job that has its end, and the folder that is left of it."""
+
+    id: str
+    name: str
+    title: str
+    state: EndState
+    code: str
+    message: str
+    advice: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What came of a start: jobs that got their end by it, and what a person may want to know."""
+
+    ended: tuple[Ended, ...] = ()
+    notes: tuple[str, ...] = ()

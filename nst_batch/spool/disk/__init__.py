@@ -1,0 +1,1 @@
+"""The disk below the queue: every change goes through :class:`nst_batch.spool.disk.fs.FileSystem`."""

@@ -1,0 +1,181 @@
+"""The file-system boundary: every change that the spool makes to a disk goes through one object.
+
+The order of writes, fsyncs and renames is what keeps a night's queue alive, so it is made of few primitives
+(:mod:`nst_batch.spool.disk.primitives`) that a test can record, refuse or stop at: a subclass sees each of them,
+``on_step`` is called at each named point between them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from nst_batch.spool.disk.copying import UnreadableError
+from nst_batch.spool.disk.primitives import HARD_LINK, Content, Identity, Primitives, is_private_elsewhere
+
+
+class FileSystem(Primitives):
+    """What is made of the primitives.
+
+    ``on_step(name)`` is called after each named step of the spool; what it raises passes, which is how a test
+    stops the spool there.
+    """
+
+    def __init__(self, on_step: Callable[[str], None] | None = None) -> None:
+        super().__init__()
+        self._on_step = on_step
+
+    def step(self, name: str) -> None:
+        """Say that the spool has come to the step ``name``, such as ``claim.renamed``."""
+        if self._on_step is not None:
+            self._on_step(name)
+
+    def write_durable(self, path: Path, data: Content) -> None:
+        """Replace ``path`` whole: written aside, fsynced, renamed, and the folder fsynced."""
+        self.replace(path, data, sync=True)
+        self.fsync_dir(path.parent)
+
+    def replace(self, path: Path, data: Content, *, sync: bool = False) -> None:
+        """Replace ``path`` whole, so that a reader sees the old or the new one; not durable by itself.
+
+        A folder that stands at a file's place is moved aside.
+        """
+        with self._aside(path) as aside:
+            self.write_new(aside, data, sync=sync)
+            try:
+                self.rename(aside, path)
+            except IsADirectoryError:
+                self.rename(path, path.with_name(f"{path.name}-{secrets.token_hex(4)}"))
+                self.rename(aside, path)
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder and those above it, durably; no error where it stands."""
+        if not self.is_folder(path):
+            self.make_folder(path.parent)
+            self.make_one_folder(path)
+
+    def make_one_folder(self, path: Path) -> None:
+        """As :meth:`make_folder` in a folder that must be there: FileNotFoundError where it has gone."""
+        if self.is_folder(path):
+            return
+        with contextlib.suppress(FileExistsError):
+            self.mkdir(path)
+        if not self.is_folder(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+        self.fsync_dir(path.parent)
+
+    def copy_file(
+        self,
+        source: Path,
+        target: Path,
+        expected: Identity | None = None,
+        *,
+        sync: bool = True,
+        strangers: bool = False,
+    ) -> None:
+        """Copy to ``target``, which appears whole or not at all; a link is copied as a link.
+
+        Errors as :meth:`copy_new`; an existing target is replaced.
+        """
+        with self._aside(target) as aside:
+            if self.kind(source) == "link":
+                self.symlink(self.readlink(source), aside)
+            else:
+                self.copy_new(source, aside, expected, sync=sync, strangers=strangers)
+            self.rename(aside, target)
+            self.on_progress()
+
+    @contextlib.contextmanager
+    def _aside(self, path: Path) -> Iterator[Path]:
+        """A name beside ``path`` to write to first; nothing is left of it where that fails."""
+        aside = beside(path)
+        try:
+            yield aside
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                Primitives.remove(self, aside)
+            if isinstance(error, OSError) and error.filename == str(aside):
+                error.filename = str(path)  # a hidden name, another one each time, says nothing to a person
+            raise
+
+    def move_file(self, source: Path, target: Path) -> None:
+        """Rename, refusing an existing target; across file systems a copy, fsynced and whole, then removal."""
+        try:
+            self.rename_noreplace(source, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            if self.kind(target) is not None:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+            self.copy_file(source, target)
+            self.fsync_dir(target.parent)
+            self.step("move.copied")
+            self.remove(source)
+        self.fsync_dir(target.parent)
+        self.fsync_dir(source.parent)
+
+    def fsync_tree(self, root: Path) -> None:
+        """Make a folder and all in it durable, files before the folders that name them."""
+        for folder, others in self.walk(root):
+            for name in others:
+                if self.kind(folder / name) == "file":
+                    self.fsync_file(folder / name)
+                    self.on_progress()
+            self.fsync_dir(folder)
+
+    def discard(self, path: Path, trash: Path) -> None:
+        """Remove a folder so that it is seen whole or not at all: renamed into ``trash`` first."""
+        self.make_folder(trash)
+        try:
+            self.rename(path, trash / f"{secrets.token_hex(8)}")
+        except FileNotFoundError:
+            return
+        self.fsync_dir(path.parent)
+        self.step("discard.renamed")
+        self.empty(trash)
+
+    def empty(self, folder: Path) -> None:
+        """Remove whatever lies in a folder, but for what may not be removed; one that is not there is empty."""
+        try:
+            found = self.names(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for name in found:
+            with contextlib.suppress(PermissionError):
+                self.rmtree(folder / name)
+
+
+def beside(path: Path) -> Path:
+    """A hidden, unused name in the same folder, short enough for every file system."""
+    return path.with_name(f".{secrets.token_hex(6)}.tmp")
+
+
+def free_bytes(path: Path) -> int:
+    """What an ordinary user can still write on the file system of ``path``."""
+    status = os.statvfs(path)
+    return status.f_bavail * status.f_frsize
+
+
+def read_sidecar(fs: FileSystem, path: Path, limit: int) -> bytes:
+    """The first ``limit + 1`` bytes of a sidecar, so that one over the limit is seen to be; a link's own text.
+
+    UnreadableError where it is not a file by now, or one that somebody has elsewhere and that is not for all to see.
+    """
+    try:
+        fd = fs.open(path)
+    except OSError:
+        if fs.kind(path) == "link":
+            return os.fsencode(fs.readlink(path))
+        raise
+    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableError(errno.EIO, "it is no file", str(path))
+        if is_private_elsewhere(status):
+            raise UnreadableError(errno.EIO, HARD_LINK, str(path))
+        return file.read(limit + 1)

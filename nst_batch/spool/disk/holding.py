@@ -1,0 +1,119 @@
+"""What has to wait because a place of its own refuses, while every other job goes on.
+
+A person's output folder, one running folder, the folder that a sidecar has to go back to: any of them may refuse when
+our own folders do not. Which of the two it is, is found out by writing to our own, not told from a path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from nst_batch.spool.disk.blocked import keeps_one_place
+from nst_batch.spool.disk.fs import FileSystem, beside
+from nst_batch.spool.disk.layout import Hold, Places
+
+FIRST_PAUSE_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 600.0
+ADVICE = "let the daemon's user write there; it is tried again by itself, later and later"
+
+Result = TypeVar("Result")
+
+
+def pause_after(tries: int) -> float:
+    """Seconds before what has failed ``tries`` times before is tried once more."""
+    return min(FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 10), LONGEST_PAUSE_SECONDS)
+
+
+@dataclass
+class _Held:
+    hold: Hold
+    tries: int
+    hurried: bool = False
+
+
+class Holds:
+    """What waits, by the id of a job or a claim. ``say`` tells a person; ``now`` (monotonic) is set at each look."""
+
+    def __init__(self, fs: FileSystem, places: Places) -> None:
+        self._fs = fs
+        self._places = places
+        self._held: dict[str, _Held] = {}
+        self.say: Callable[[str], object] = lambda _text: None
+        self.now = 0.0
+
+    def attempt(self, key: str, name: str, act: Callable[[], Result | None]) -> Result | None:
+        """``act()``; None where it waits for a place of its own, which ``name`` is told with.
+
+        What our own folders refuse as well passes as OSError. Not tried before its time.
+        """
+        if self.waits(key):
+            return None
+        try:
+            result = act()
+        except OSError as error:
+            if not keeps_one_place(error) or not self.ours_can_be_written():
+                raise
+            self.hold(key, name, f"{self._refusing(error)} refuses ({(error.strerror or '').lower()})")
+            return None
+        if result is not None:
+            self._held.pop(key, None)
+        return result
+
+    def hold(self, key: str, name: str, why: str) -> None:
+        """Have it wait, longer each time."""
+        before = self._held.get(key)
+        tries = 0 if before is None else before.tries + 1
+        hold = Hold(f"{why}; {ADVICE}", self.now + pause_after(tries))
+        if before is None or before.hold.why != hold.why:
+            self.say(f"{name} waits: {hold.why}")
+        self._held[key] = _Held(hold, tries, before is not None and before.hurried)
+
+    def of(self, *keys: str) -> Hold | None:
+        """Why and until when one of these waits; None where none does."""
+        return next((self._held[key].hold for key in keys if key in self._held), None)
+
+    def waits(self, *keys: str) -> bool:
+        """Whether one of these waits and is not to be tried yet."""
+        hold = self.of(*keys)
+        return hold is not None and self.now < hold.due
+
+    def hurry(self, key: str) -> None:
+        """Have it tried now, once: a person asked for something else to be done with it."""
+        held = self._held.get(key)
+        if held is not None and not held.hurried:
+            self._held[key] = _Held(Hold(held.hold.why, self.now), held.tries, hurried=True)
+
+    def due(self) -> list[str]:
+        """What waits no longer: it is to be tried again."""
+        return [key for key, held in self._held.items() if self.now >= held.hold.due]
+
+    def ours_can_be_written(self) -> bool:
+        """Whether the daemon's own folders take a file, so that what refuses is another place."""
+        try:
+            for folder in (self._places.claims, self._places.running, self._places.outbox):
+                probe(self._fs, folder)
+        except OSError:
+            return False
+        return True
+
+    def _refusing(self, error: OSError) -> Path:
+        """The folder that refuses, as people know it."""
+        path = Path(str(error.filename))
+        if error.filename2 is not None:
+            parent = Path(str(error.filename2)).parent
+            # Into a folder of ours it is what is moved that refuses.
+            return path if parent in (self._places.trash, self._places.out_trash) else parent
+        with contextlib.suppress(OSError):
+            return path if self._fs.kind(path) == "folder" else path.parent
+        return path.parent
+
+
+def probe(fs: FileSystem, folder: Path) -> None:
+    """Write a hidden file and remove it; OSError where ``folder`` does not let us."""
+    path = beside(folder / "probe")
+    fs.write_new(path, b"", sync=False)
+    fs.remove(path)

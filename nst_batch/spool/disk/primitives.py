@@ -1,0 +1,254 @@
+"""The primitives: each is one thing that happens to a disk. A test records, refuses or stops them by a subclass."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nst_batch.beneath import Beneath, kind_of, libc
+from nst_batch.spool.disk.copying import UnreadableError, copy_content
+
+RENAME_NOREPLACE = 1
+
+Content = bytes | Sequence[bytes | memoryview]  # of a file; in pieces where it is too large to be copied together
+
+
+class Identity(NamedTuple):
+    """What tells one state of a file from another. The device is left out: it changes with each mount."""
+
+    ino: int
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Identity:
+        """The identity in a stat."""
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+HARD_LINK = "it has another name elsewhere (a hard link) and is not for everybody to read; put a copy there"
+
+
+def is_private_elsewhere(status: os.stat_result) -> bool:
+    """Whether a file may be somebody's private one that another has given a second name, to have it published.
+
+    Linux lets nobody but its owner give it one (fs.protected_hardlinks); where that is off, only the daemon's own
+    rights would stand between the file and the result that all may read.
+    """
+    return status.st_nlink > 1 and not status.st_mode & stat.S_IROTH
+
+
+class ChangedError(Exception):
+    """A file is not, or is no longer, the one that was seen."""
+
+
+class NotRegularError(Exception):
+    """A file was expected and a folder, a device or something else stands there."""
+
+
+class Primitives(Beneath):
+    """What :class:`nst_batch.spool.disk.fs.FileSystem` is made of.
+
+    No link is followed below a root, neither to nor from.
+
+    ``on_progress()`` is called as long work gets on: after each piece of a copy and after each file of a tree.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_progress: Callable[[], object] = lambda: None
+
+    def write_new(self, path: Path, data: Content, *, sync: bool = True) -> None:
+        """Create ``path`` with ``data`` and, by default, fsync it; FileExistsError where it stands already."""
+        fd = self.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            with _about(path):
+                for piece in (data,) if isinstance(data, bytes) else data:
+                    view = memoryview(piece)
+                    while view:
+                        view = view[os.write(fd, view) :]
+                if sync:
+                    os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """``rename``: replaces a file at the target."""
+        with self.at(source) as (old, name), self.at(target) as (new, new_name), _between(source, target):
+            os.rename(name, new_name, src_dir_fd=old, dst_dir_fd=new)
+
+    def rename_noreplace(self, source: Path, target: Path) -> None:
+        """``rename`` that refuses an existing target with FileExistsError.
+
+        Some file systems (NFS, many FUSE ones, vfat) lack RENAME_NOREPLACE. There a folder's name is reserved
+        by ``mkdir`` first, so that for a moment an empty folder is seen, and a file's by ``link``. Only where
+        hard links are missing too is there a gap between looking and renaming.
+        """
+        try:
+            with self.at(source) as (old, name), self.at(target) as (new, new_name), _between(source, target):
+                _renameat2(old, name, new, new_name)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            self._rename_reserved(source, target)
+
+    def _rename_reserved(self, source: Path, target: Path) -> None:
+        if self.kind(source) == "folder":
+            self.mkdir(target)
+            try:
+                self.rename(source, target)
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+                raise
+            return
+        try:
+            with self.at(source) as (old, name), self.at(target) as (new, new_name), _between(source, target):
+                os.link(name, new_name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
+        except FileExistsError:
+            raise
+        except OSError:
+            if self.kind(target) is not None:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+            self.rename(source, target)
+        else:
+            self.remove(source)
+
+    def mkdir(self, path: Path, mode: int = 0o777) -> None:
+        """Make one folder; FileExistsError where anything stands there."""
+        with self.at(path) as (folder, name):
+            os.mkdir(name, mode, dir_fd=folder)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file or link; one that is gone already is no error."""
+        with contextlib.suppress(FileNotFoundError), self.at(path) as (folder, name):
+            os.unlink(name, dir_fd=folder)
+
+    def rmdir(self, path: Path) -> bool:
+        """Remove a folder if it is empty; says whether it is gone."""
+        try:
+            with self.at(path) as (folder, name):
+                os.rmdir(name, dir_fd=folder)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                return False
+            raise
+        return True
+
+    def rmtree(self, path: Path) -> None:
+        """Remove a folder and all in it, or whatever stands there; one that is gone already is no error."""
+        with contextlib.suppress(FileNotFoundError), self.at(path) as (folder, name):
+            if kind_of(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode) == "folder":
+                shutil.rmtree(name, dir_fd=folder)
+            else:
+                os.unlink(name, dir_fd=folder)
+
+    def fsync_dir(self, path: Path) -> None:
+        """Make the names in a folder durable."""
+        fd = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with _about(path):
+                os.fsync(fd)
+        except OSError as error:
+            # Some FUSE and network file systems have no fsync of folders; there is nothing better to do there.
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+        finally:
+            os.close(fd)
+
+    def fsync_file(self, path: Path) -> None:
+        """Make what is in a regular file durable; links and others are passed over."""
+        try:
+            fd = self.open(path)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return
+            raise
+        try:
+            with _about(path):
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def copy_new(
+        self, source: Path, target: Path, expected: Identity | None, *, sync: bool = True, strangers: bool = False
+    ) -> Identity:
+        """Copy a regular file to a new name with its mtime, sharing blocks where the file system can.
+
+        A link is never followed. Raises :class:`NotRegularError`, and :class:`ChangedError` where the file is
+        not ``expected`` or changed while it was read; :class:`UnreadableError` where reading it fails;
+        FileExistsError where the target stands. What ``strangers`` gave and is private elsewhere cannot be read either.
+        """
+        source_fd = self.open(source)
+        try:
+            status = os.fstat(source_fd)
+            before = Identity.of(status)
+            if not stat.S_ISREG(status.st_mode):
+                raise NotRegularError(f"{source} is not a file")
+            if strangers and is_private_elsewhere(status):
+                raise UnreadableError(errno.EIO, HARD_LINK, str(source))
+            if expected is not None and before != expected:
+                raise ChangedError(f"{source} changed since it was seen")
+            target_fd = self.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            try:
+                with _about(target):
+                    whole = self._copy_content(source, source_fd, target_fd, status.st_size)
+                    os.utime(target_fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+                    if sync:
+                        os.fsync(target_fd)
+            finally:
+                os.close(target_fd)
+            if not whole or Identity.of(os.fstat(source_fd)) != before:
+                raise ChangedError(f"{source} changed while it was copied")
+            return before
+        finally:
+            os.close(source_fd)
+
+    def _copy_content(self, source: Path, source_fd: int, target_fd: int, size: int) -> bool:
+        try:
+            return copy_content(source_fd, target_fd, size, self.on_progress)
+        except UnreadableError as error:
+            raise UnreadableError(error.errno, error.strerror, str(source)) from error
+
+    def symlink(self, points_to: str, target: Path) -> None:
+        """Make a link that says ``points_to``."""
+        with self.at(target) as (folder, name):
+            os.symlink(points_to, name, dir_fd=folder)
+
+
+@contextlib.contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """What goes wrong with an open file names it: a person wants to know which disk is full."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextlib.contextmanager
+def _between(source: Path, target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(source), str(target)
+        raise
+
+
+def _renameat2(old: int, name: str, new: int, new_name: str) -> None:
+    call = getattr(libc(), "renameat2", None)
+    if call is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    done = call(old, os.fsencode(name), new, os.fsencode(new_name), ctypes.c_uint(RENAME_NOREPLACE))
+    if done != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

@@ -1,0 +1,268 @@
+"""The inbox side of the spool: listings, the scanner, control files, and what is said once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from nst_batch import names
+from nst_batch.characters import is_text
+from nst_batch.clock import Moment
+from nst_batch.config.load import Config
+from nst_batch.spool.claims.live_job import Job
+from nst_batch.spool.disk.fs import FileSystem, read_sidecar
+from nst_batch.spool.disk.layout import RETRY_PREFIX, Places
+from nst_batch.spool.disk.own import read_note
+from nst_batch.spool.disk.primitives import Identity, is_private_elsewhere
+from nst_batch.spool.inbox import control
+from nst_batch.spool.inbox.control import PAUSE_NAME, Control
+from nst_batch.spool.inbox.listing import Entry, Lister, Listing
+from nst_batch.spool.inbox.readiness import Broken, Ready, Scan, Waiting
+from nst_batch.spool.inbox.scan import Scanner
+from nst_batch.spool.inbox.sidecars import SidecarReading
+from nst_batch.spool.inbox.watch import POLLED_RESCAN_SECONDS, needs_polling
+from nst_batch.turn import Turn
+
+WAITS_NAME = "waiting.json"
+WAITS_SECONDS = 60.0
+LOST_LOOK_SECONDS = 5.0
+FEW = 5
+
+
+class Inbox:
+    """Looks at the inbox and remembers what it saw."""
+
+    def __init__(self, config: Config, fs: FileSystem, places: Places) -> None:
+        self._fs = fs
+        self._places = places
+        self._lister = Lister(fs, places.inbox, names.is_temporary)
+        self._listing = Listing({})
+        self._scan = Scan()
+        self._said: dict[str, set[str]] = {}  # by kind of note
+        self._said_once: set[str] = set()
+        self._notes: list[str] = []
+        self._controls: tuple[Control, ...] = ()
+        self._control_names: tuple[str, ...] = ()
+        self._waits_due = 0.0
+        self._waits_saved = True
+        self._gone: set[str] = set()  # sidecars claimed since the last look
+        self.reconfigure(config)
+
+    def reconfigure(self, config: Config) -> None:
+        """Take another config; everything in the inbox is understood anew, by the new rules."""
+        limit = int(config.limits.max_sidecar_kb * 1024)
+        inbox = self._places.inbox
+        self._rescan = config.watch.rescan_seconds
+        if needs_polling(inbox, config.watch.polling):
+            self._rescan = min(self._rescan, POLLED_RESCAN_SECONDS)
+        self._scanner = Scanner(
+            SidecarReading(config),
+            read=lambda path: read_sidecar(self._fs, inbox / path, limit),
+            readable=self._is_readable,
+            takable=lambda folder: self._fs.may(inbox / folder, os.W_OK | os.X_OK),
+            settle_seconds=config.watch.settle_seconds,
+            incomplete_after=config.watch.incomplete_after,
+        )
+
+    def _is_readable(self, path: str) -> bool:
+        whole = self._places.inbox / path
+        try:
+            return self._fs.may(whole, os.R_OK) and not is_private_elsewhere(self._fs.lstat(whole))
+        except OSError:
+            return False
+
+    # --- looking ----------------------------------------------------------------------------------------
+
+    def look(self, at: Moment, jobs: Sequence[Job], taken: frozenset[str], turn: Turn | None = None) -> InboxView:
+        """One look; raises InboxLost where the inbox cannot be listed. ``taken`` are folded names."""
+        before, self._listing = self._listing, self._lister.look()
+        self._gone.clear()
+        self._scan = self._scanner.look(self._listing, taken, at, turn)
+        if self._listing != before:
+            self._remark()
+        self._match_controls(jobs)
+        if at.mono >= self._waits_due:
+            self.save_waits(at)
+        notes, self._notes = tuple(self._notes), []
+        scan = self._scan
+        dues = [job.held.due for job in jobs if job.held is not None and job.held.due > at.mono]
+        return InboxView(
+            at=at,
+            next_look=max(at.mono, min(at.mono + self._rescan, scan.next_change, *dues)),
+            ready=scan.ready,
+            waiting=scan.waiting,
+            broken=scan.broken,
+            controls=self._controls,
+            paused=self._is_control(PAUSE_NAME),
+            notes=notes,
+            idle=not (scan.ready or scan.waiting or scan.broken or jobs),
+        )
+
+    def lost(self, at: Moment, reason: str) -> InboxView:
+        """The view of an inbox that is not there."""
+        self._scan, self._controls = Scan(), ()
+        notes, self._notes = tuple(self._notes), []
+        return InboxView(at=at, next_look=at.mono + LOST_LOOK_SECONDS, inbox_lost=reason, notes=notes)
+
+    def named(self, at: Moment, taken: frozenset[str], turn: Turn | None = None) -> set[str] | None:
+        """The images that sidecars in the inbox name right now; None while one of them cannot be read yet."""
+        self._listing = self._lister.look()
+        self._gone.clear()
+        self._scan = self._scanner.look(self._listing, taken, at, turn)
+        return self._scanner.named() if self._scan.complete else None
+
+    def is_still(self, path: str, at: Moment) -> bool:
+        """Whether a file, if it is there, has been as it is for long enough."""
+        return self._scanner.is_still(path, at)
+
+    def expire(self, at: Moment) -> None:
+        """What waits for images waits no longer."""
+        self._scanner.expire(at)
+        self._scan = self._scanner.look_again(self._listing, at)
+
+    def say(self, text: str) -> None:
+        """Have something told with the next view."""
+        self._notes.append(text)
+
+    def say_once(self, text: str) -> None:
+        """As :meth:`say`, unless the same was said before."""
+        if text not in self._said_once:
+            self._said_once.add(text)
+            self.say(text)
+
+    # --- what is there ----------------------------------------------------------------------------------
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """The last listing."""
+        return self._listing.entries
+
+    @property
+    def ready(self) -> Iterator[Ready]:
+        """Pairs that can be claimed, in order."""
+        return (pair for pair in self._scan.ready if pair.sidecar not in self._gone)
+
+    def holds_retries(self) -> bool:
+        """Whether failed jobs that were put back lie in the inbox."""
+        return any(path.startswith(RETRY_PREFIX) for path in self._listing.entries)
+
+    def hopeless(self) -> Iterator[Ready | Broken]:
+        """What can be claimed without a worker, because none could do it."""
+        yield from (pair for pair in self._scan.broken if pair.sidecar not in self._gone)
+        yield from (pair for pair in self.ready if pair.hopeless)
+
+    def pair(self, sidecar: str) -> Ready | Broken | None:
+        """What can be claimed of a sidecar right now, though it be incomplete; None while it is not known."""
+        if sidecar in self._gone:
+            return None
+        known: tuple[Ready | Broken, ...] = (*self._scan.ready, *self._scan.broken)
+        return next((pair for pair in known if pair.sidecar == sidecar), None) or self._scanner.as_it_is(sidecar)
+
+    def forget(self, sidecar: str) -> None:
+        """A sidecar is about to be claimed."""
+        self._gone.add(sidecar)
+        self._scanner.forget(sidecar)
+
+    def take_controls(self) -> tuple[Control, ...]:
+        """The control files of the last look, to be acted on once."""
+        controls, self._controls = self._controls, ()
+        return controls
+
+    def _match_controls(self, jobs: Sequence[Job]) -> None:
+        waiting: dict[str, str] = {}
+        if self._control_names:
+            for item in self._scan.ready + self._scan.waiting:
+                waiting.update((names.fold(name), item.sidecar) for name in item.names)
+            waiting.update((names.fold(item.name), item.sidecar) for item in self._scan.broken)
+        self._controls, others = control.match(self._control_names, self._places.inbox, jobs, waiting)
+        self._say_once(
+            "control",
+            others,
+            "{} fits no job, neither by its name nor by its id; it is left",
+            "control files fit no job",
+        )
+
+    def _is_control(self, path: str) -> bool:
+        entry = self._listing.entries.get(path)
+        return entry is not None and entry.kind != "folder"
+
+    def control_names(self) -> tuple[str, ...]:
+        """The control files of the last look."""
+        return self._control_names
+
+    def cannot_take(self, sidecar: str, why: str, at: Moment) -> None:
+        """A sidecar may not be moved: it waits, and is tried again later and later."""
+        self._scanner.hold(sidecar, why, at.mono)
+
+    def _remark(self) -> None:
+        """What is in the listing, which is another one than before, that is no pair's."""
+        listing = self._listing
+        named = [path for path in listing.entries if "/" not in path and control.split(path)]
+        self._control_names = tuple(sorted(path for path in named if self._is_control(path)))
+        odd = [path for path in (*named, PAUSE_NAME) if path in listing.entries and not self._is_control(path)]
+        self._say_once(
+            "odd", odd, "{} is a folder, so it is no control file; it is left alone", "folders are no control files"
+        )
+        unnamed = {path for path in listing.ignored if not is_text(path)}
+        others = listing.ignored - unnamed
+        self._say_once("ignored", others, "{} is ignored: a temporary, hidden or system's name", "names are ignored")
+        self._say_once("no text", unnamed, "{} is ignored: its name is not UTF-8; rename it", "names are not UTF-8")
+        last = ((path, path.rpartition("/")[2]) for path in listing.entries)
+        passed = [f"{path} is not taken: {why}" for path, name in last if (why := names.passed_over(name))]
+        self._say_once("passed over", passed, "{}", "files are not taken")
+        self._say_once(
+            "unreadable",
+            listing.unreadable,
+            "{} cannot be looked at: no permission, or the disk's fault",
+            "places cannot be looked at",
+        )
+
+    def _say_once(self, kind: str, found: Collection[str], one: str, many: str) -> None:
+        said = self._said.get(kind, set())
+        new = sorted(set(found) - said)
+        self._said[kind] = set(found)
+        if len(new) > FEW:
+            self.say(f"{len(new)} {many}: {', '.join(new[:FEW])} …")
+        else:
+            for path in new:
+                self.say(one.format(path))
+
+    # --- waiting times over a restart -------------------------------------------------------------------
+
+    def save_waits(self, at: Moment) -> None:
+        """Put down how long incomplete pairs have waited."""
+        self._waits_due = at.mono + WAITS_SECONDS
+        waits = self._scanner.waits(at)
+        if waits or not self._waits_saved:
+            data = {path: [*identity, waited] for path, (identity, waited) in waits.items()}
+            self._fs.replace(self._places.own / WAITS_NAME, json.dumps(data).encode())
+        self._waits_saved = not waits
+
+    def restore_waits(self, at: Moment) -> None:
+        """Take over what an earlier daemon put down; a damaged file only means that they wait anew."""
+        self._waits_due = at.mono + WAITS_SECONDS
+        try:
+            data = read_note(self._fs, self._places.own / WAITS_NAME)
+            waits = {path: (Identity(*entry[:3]), float(entry[3])) for path, entry in data.items()}
+        except (OSError, ValueError, TypeError, IndexError, OverflowError):
+            return
+        self._waits_saved = not waits
+        self._scanner.restored = waits
+
+
+@dataclass(frozen=True)
+class InboxView:
+    """The inbox at one look. With ``inbox_lost`` nothing else is known."""
+
+    at: Moment
+    next_look: float  # monotonic; the inbox should be looked at again by then, whatever the events say
+    ready: tuple[Ready, ...] = ()  # in the order in which they will be claimed
+    waiting: tuple[Waiting, ...] = ()
+    broken: tuple[Broken, ...] = ()
+    controls: tuple[Control, ...] = ()
+    paused: bool = False
+    inbox_lost: str | None = None
+    notes: tuple[str, ...] = ()  # each is said once
+    idle: bool = False  # nothing is there to be done or waited for, and no claim is under way

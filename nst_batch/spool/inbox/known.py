@@ -1,0 +1,81 @@
+"""What the scanner remembers of one sidecar from look to look: little, for there may be tens of thousands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nst_batch import names
+from nst_batch.errors import NstError
+from nst_batch.spool.inbox.listing import Entry
+from nst_batch.spool.inbox.readiness import Broken, Used, Wanted
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is not as it was at the look before."""
+
+    paths: set[str]  # files that came, went or changed
+    folders: set[str]  # folders in which names came or went
+
+
+@dataclass(slots=True)
+class Known:
+    """One sidecar. ``fresh`` says that ``wanted`` or ``error`` is what it comes to by the listing at hand."""
+
+    entry: Entry
+    digest: bytes = b""  # of its text; b"" before it was read
+    fresh: bool = False
+    error: NstError | None = None
+    unreadable: str = ""  # why its text cannot be had
+    wanted: Wanted | None = None
+    images: tuple[str, ...] = ()  # in the inbox, in order
+    refused: bool = False  # none of its jobs can be done
+    used: Used = Used()  # noqa: RUF009 - frozen
+    names: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()  # ``names``, folded
+    bases: tuple[str, ...] = ()  # the titles that ``names`` were given for
+    missing_since: float | None = None  # monotonic
+    waited_before: float = 0.0  # seconds, of earlier spells
+
+    @property
+    def read(self) -> bool:
+        """Whether its text has been read."""
+        return bool(self.digest)
+
+    def is_touched_by(self, changes: Changes) -> bool:
+        """Whether its images must be looked for again."""
+        used = self.used
+        if used.library and self.wanted is not None and self.wanted.missing:
+            return True
+        touched = changes.paths and any(path in changes.paths for path in used.paths)
+        return bool(touched or (changes.folders and any(folder in changes.folders for folder in used.folders)))
+
+    def fails(self, error: NstError) -> None:
+        """It cannot be understood. Only words are kept of the error: its frames hold on to all that they saw."""
+        self.error = NstError(error.code, error.message, error.advice)
+        self.wanted, self.images, self.fresh = None, (), True
+
+    def means(self, wanted: Wanted, used: Used) -> None:
+        """What it asks for, as far as its images can be found."""
+        self.wanted, self.used, self.fresh = wanted, used, True
+        self.images = tuple(sorted(source.path for source in wanted.sources() if not source.library))
+        self.refused = bool(wanted.jobs) and all(any(item.refusal for item in job.inputs) for job in wanted.jobs)
+
+    def waited(self, mono: float) -> float:
+        """Seconds for which images of this sidecar have been missing under our eyes."""
+        spell = 0.0 if self.missing_since is None else mono - self.missing_since
+        return self.waited_before + spell
+
+    def as_broken(self, path: str) -> Broken:
+        """For a sidecar with an error."""
+        assert self.error is not None
+        return Broken(path, self.entry, self.digest, self.bases[0], self.names[0], self.error)
+
+
+def bases_of(path: str, known: Known) -> tuple[str, ...]:
+    """The titles to name jobs after; a sidecar whose jobs are not known yet goes by its own stem."""
+    if known.wanted is not None:
+        return tuple(job.title for job in known.wanted.all_jobs())
+    stem = names.stem(path).strip()
+    fault = names.title_fault(names.normal(stem))
+    return (names.normal(stem) if fault is None else "sidecar",)

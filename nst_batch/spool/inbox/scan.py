@@ -1,0 +1,334 @@
+"""Listings over time -> what is still, complete, waiting (for what, until when) or broken.
+
+Pure but for the reading of sidecars.
+
+A file is still once its inode, size and mtime have been the same at every look for ``settle_seconds``; that
+holds at start-up too, where nothing has been seen before. Stillness is necessary, not sufficient: the worker
+decodes fully.
+
+``incomplete_after`` counts the time for which this program has watched the sidecar lie there, still, with an
+image missing. It is kept over restarts (:meth:`Scanner.waits`) and measured by the clock that never jumps:
+neither a restart nor a clock set wrong makes a pair fail early, nor does a night with the daemon off.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nst_batch import names
+from nst_batch.characters import told
+from nst_batch.clock import Moment
+from nst_batch.errors import NstError
+from nst_batch.spool.claims.naming import Namer, key_of
+from nst_batch.spool.claims.records import digest_of
+from nst_batch.spool.disk.blocked import is_one_files
+from nst_batch.spool.disk.primitives import Identity
+from nst_batch.spool.inbox.known import Changes, Known, bases_of
+from nst_batch.spool.inbox.listing import Entry, Listing
+from nst_batch.spool.inbox.readiness import Broken, Ready, Scan, Waiting
+from nst_batch.spool.inbox.sidecars import SidecarReading
+from nst_batch.turn import Turn
+
+NAMES_SHOWN = 3
+LOOK_AGAIN_SECONDS = 10.0
+LONGEST_HOLD_SECONDS = 600.0
+
+
+@dataclass
+class _Held:
+    """A sidecar that may not be moved: as it was then, why, how often that was tried, and when it is tried again."""
+
+    entry: Entry
+    why: str
+    tries: int
+    due: float  # monotonic
+
+
+@dataclass
+class Scanner:
+    """Remembers what it has seen, so that a look at an unchanged inbox costs next to nothing.
+
+    ``read(path)`` gives a sidecar's bytes (raising OSError), ``readable(path)`` says whether an image may be
+    read, ``takable(folder)`` whether files may be taken out of a folder; paths are relative to the inbox.
+    """
+
+    reading: SidecarReading
+    read: Callable[[str], bytes]
+    readable: Callable[[str], bool]
+    takable: Callable[[str], bool]
+    settle_seconds: float
+    incomplete_after: float
+    restored: Mapping[str, tuple[Identity, float]] = field(default_factory=dict)
+    _stamps: dict[str, tuple[Entry, float]] = field(default_factory=dict)
+    _sidecars: dict[str, Known] = field(default_factory=dict)
+    _entries: Mapping[str, Entry] = field(default_factory=dict)
+    _taken: frozenset[str] = frozenset()
+    _scan: Scan = field(default_factory=Scan)
+    _expire_before: float = -math.inf
+    _held: dict[str, _Held] = field(default_factory=dict)
+    _mono: float = 0.0  # of the last look
+    _turned: int = 0  # among the sidecars, where the next turn begins to read
+
+    def look(self, listing: Listing, taken: frozenset[str], at: Moment, turn: Turn | None = None) -> Scan:
+        """What the inbox holds now. ``taken``: the JOB names, folded, of live claimed and of failed jobs.
+
+        Sidecars that there is no time for in this ``turn`` wait to be read.
+        """
+        return self._look(listing, taken, at, turn or Turn())
+
+    def look_again(self, listing: Listing, at: Moment, turn: Turn | None = None) -> Scan:
+        """As the last look, with the same names taken."""
+        return self._look(listing, self._taken, at, turn or Turn())
+
+    def _look(self, listing: Listing, folded: frozenset[str], at: Moment, turn: Turn) -> Scan:
+        self._mono = at.mono
+        unchanged = listing.entries == self._entries and folded == self._taken
+        if unchanged and at.mono < self._scan.next_change:
+            return self._scan
+        changes = self._stamp(listing.entries, at.mono)
+        self._entries, self._taken = listing.entries, folded
+        self._follow_sidecars()
+        self._understand_all(at.mono, changes, turn)
+        self._name_jobs()
+        self._scan = self._sum_up(at)
+        return self._scan
+
+    def expire(self, at: Moment) -> None:
+        """From now on nothing that waits for a missing image now waits any longer."""
+        self._expire_before = at.mono
+        self._scan = Scan(next_change=-math.inf)
+
+    def forget(self, path: str) -> None:
+        """A sidecar has been claimed: it is gone from the inbox."""
+        self._sidecars.pop(path, None)
+        self._scan = Scan(next_change=-math.inf)
+
+    def hold(self, path: str, why: str, mono: float) -> None:
+        """A sidecar could not be moved: it waits, longer each time, or until it changes (its rights do so too)."""
+        entry = self._entries[path]
+        before = self._held.get(path)
+        tries = before.tries + 1 if before is not None and before.entry == entry else 0
+        pause = min(LOOK_AGAIN_SECONDS * 2.0**tries, LONGEST_HOLD_SECONDS)
+        self._held[path] = _Held(entry, why, tries, mono + pause)
+
+    def _holds(self, path: str, mono: float) -> _Held | None:
+        held = self._held.get(path)
+        return held if held is not None and held.entry == self._entries[path] and mono < held.due else None
+
+    def as_it_is(self, path: str) -> Ready | Broken | None:
+        """What can be claimed of a sidecar right now, images missing or not; None while it is not understood."""
+        known = self._sidecars.get(path)
+        if known is None or self._holds(path, self._mono):
+            return None
+        if known.error is not None:
+            return known.as_broken(path)
+        if known.wanted is None or not known.fresh:
+            return None
+        expired = bool(known.wanted.missing)
+        return Ready(path, known.entry, known.digest, known.wanted, known.names, expired, refused=known.refused)
+
+    def is_still(self, path: str, at: Moment) -> bool:
+        """Whether a file has been as it is for ``settle_seconds``, as far as looks tell; one that is gone is still."""
+        return path not in self._stamps or at.mono >= self._still_at(path)
+
+    def named(self) -> set[str]:
+        """The images in the inbox that any sidecar there names, as far as sidecars have been read."""
+        return {image for known in self._sidecars.values() for image in known.images}
+
+    def waits(self, at: Moment) -> dict[str, tuple[Identity, float]]:
+        """Seconds waited for missing images by sidecar, to be kept over a restart."""
+        return {
+            path: (known.entry.identity, known.waited(at.mono))
+            for path, known in self._sidecars.items()
+            if known.waited(at.mono) > 0
+        }
+
+    # --- one look ---------------------------------------------------------------------------------------
+
+    def _stamp(self, entries: Mapping[str, Entry], mono: float) -> Changes:
+        """Note since when each file is as it is."""
+        old, new = self._stamps, {}
+        changed: set[str] = set()
+        for path, entry in entries.items():
+            stamp = old.get(path)
+            if stamp is not None and stamp[0].is_as(entry):
+                new[path] = stamp
+            else:
+                new[path] = (entry, mono)
+                changed.add(path)
+        moved = old.keys() ^ new.keys()
+        self._stamps = new
+        return Changes(changed | moved, {path.rpartition("/")[0] for path in moved})
+
+    def _still_at(self, path: str) -> float:
+        """The monotonic time at which a file will have been still for long enough."""
+        return self._stamps[path][1] + self.settle_seconds
+
+    def _follow_sidecars(self) -> None:
+        before, self._sidecars = self._sidecars, {}
+        for path, entry in self._entries.items():
+            if entry.kind not in ("file", "link") or not names.is_sidecar(path.rpartition("/")[2]):
+                continue
+            known = before.get(path)
+            if known is None or not known.entry.is_as(entry):
+                fresh = Known(entry)
+                if known is None and path in self.restored and self.restored[path][0] == entry.identity:
+                    fresh.waited_before = self.restored[path][1]
+                known = fresh
+            self._sidecars[path] = known
+        self._held = {path: held for path, held in self._held.items() if path in self._sidecars}
+
+    def _understand_all(self, mono: float, changes: Changes, turn: Turn) -> None:
+        """Read what is still and has not been read, and look for images again where something changed; one at least."""
+        turn.begin()
+        paths = list(self._sidecars)
+        begin, busy = self._turned % max(1, len(paths)), False
+        for place, path in enumerate((*paths[begin:], *paths[:begin]), start=begin + 1):
+            known = self._sidecars[path]
+            if known.fresh and known.error is None and known.is_touched_by(changes):
+                known.fresh = False
+            if not known.fresh and mono >= self._still_at(path) and not (busy and turn.over):
+                busy = True
+                self._understand(path, known)
+                # The next turn begins behind it: where files come all the time, nobody waits for his turn for ever.
+                self._turned = place
+
+    def _understand(self, path: str, known: Known) -> None:
+        request = self._read(path, known)
+        if request is None:
+            return
+        try:
+            known.means(*self.reading.expand(path, request, self._entries))
+        except NstError as error:
+            known.fails(error)
+
+    def _read(self, path: str, known: Known) -> Any:
+        """The request in a sidecar; None where there is none to be had, and ``known`` says why."""
+        try:
+            text = self.read(path)
+        except PermissionError:
+            known.unreadable = f"no permission to read {path}"
+            return None
+        except FileNotFoundError:
+            return None  # the next listing knows
+        except OSError as error:
+            if not is_one_files(error):
+                raise
+            known.unreadable = f"{path} cannot be read: {error.strerror}"
+            return None
+        known.digest, known.unreadable = bytes.fromhex(digest_of(text)), ""
+        if known.entry.kind == "link":
+            what = f"{path} is a symbolic link; links are not followed"
+            known.fails(NstError("sidecar_is_link", what, "put the file itself there"))
+            return None
+        try:
+            return self.reading.parse(path, text)
+        except NstError as error:
+            known.fails(error)
+            return None
+
+    def _name_jobs(self) -> None:
+        """Give every job in the inbox its JOB name; one that has a name keeps it while it waits."""
+        namer = Namer(self._taken)
+        without: list[tuple[int, str, Known]] = []
+        for path, known in self._sidecars.items():
+            bases = bases_of(path, known)
+            if bases == known.bases and namer.taken.isdisjoint(known.keys):
+                namer.taken.update(known.keys)
+            else:
+                known.bases, known.names, known.keys = bases, (), ()
+                without.append((known.entry.ctime_ns, path, known))
+        for _arrival, _path, known in sorted(without, key=lambda item: item[:2]):
+            given = tuple(namer.name(base) for base in known.bases)
+            known.names = known.bases if given == known.bases else given
+            known.keys = tuple(key_of(name) for name in known.names)
+
+    def _sum_up(self, at: Moment) -> Scan:
+        ready: list[Ready] = []
+        waiting: list[Waiting] = []
+        broken: list[Broken] = []
+        changes = [math.inf]
+        for path, known in self._sidecars.items():
+            held = self._holds(path, at.mono)
+            if held is not None:
+                changes.append(held.due)
+                waiting.append(Waiting(path, known.names, "unreadable", held.why, None))
+            elif known.error is not None:
+                broken.append(known.as_broken(path))
+            elif isinstance(verdict := self._verdict(path, known, at, changes), Ready):
+                ready.append(verdict)
+            else:
+                waiting.append(verdict)
+        return Scan(
+            tuple(sorted(ready, key=lambda item: item.order)),
+            tuple(sorted(waiting, key=lambda item: item.sidecar)),
+            tuple(sorted(broken, key=lambda item: item.sidecar)),
+            min(changes),
+            all(known.fresh for known in self._sidecars.values()),
+        )
+
+    def _hindrance(self, path: str, known: Known, at: Moment, changes: list[float]) -> Waiting | None:
+        """Why a sidecar itself, whatever its images, cannot be claimed; None where it can."""
+        folder = path.rpartition("/")[0]
+        if not known.unreadable and (not known.fresh or known.wanted is None):
+            due = self._still_at(path)
+            changes.append(max(due, at.mono))
+            if at.mono < due:
+                return self._settling(path, path, known, due, at)
+            return Waiting(path, known.names, "settling", f"{path} is about to be read", None)
+        if known.unreadable or not self.takable(folder):
+            changes.append(at.mono + LOOK_AGAIN_SECONDS)
+            why = known.unreadable or f"no permission to take files out of {folder or 'the inbox'}"
+            return Waiting(path, known.names, "unreadable", why, None)
+        return None
+
+    @staticmethod
+    def _settling(what: str, path: str, known: Known, due: float, at: Moment) -> Waiting:
+        return Waiting(path, known.names, "settling", f"{what} is still being written", at.wall + due - at.mono)
+
+    def _verdict(self, path: str, known: Known, at: Moment, changes: list[float]) -> Ready | Waiting:
+        hindrance = self._hindrance(path, known, at, changes)
+        if hindrance is not None or known.wanted is None:
+            assert hindrance is not None
+            return hindrance
+        lacking = self._lacking(known)
+        if not lacking and known.missing_since is not None:
+            known.waited_before, known.missing_since = known.waited(at.mono), None
+        if lacking and known.missing_since is None:
+            known.missing_since = at.mono
+        for image in known.images:
+            due = self._still_at(image)
+            if at.mono < due:
+                changes.append(due)
+                return self._settling(image, path, known, due, at)
+        if lacking:
+            left = self.incomplete_after - known.waited(at.mono)
+            if left > 0 and known.missing_since is not None and known.missing_since > self._expire_before:
+                return self._incomplete(path, known, lacking, left, at, changes)
+        unreadable = tuple(what for what in lacking if what not in known.wanted.missing)
+        return Ready(
+            path, known.entry, known.digest, known.wanted, known.names, bool(lacking), unreadable, known.refused
+        )
+
+    def _lacking(self, known: Known) -> tuple[str, ...]:
+        assert known.wanted is not None
+        files = (image for image in known.images if self._entries[image].kind == "file")
+        return known.wanted.missing + tuple(image for image in files if not self.readable(image))
+
+    def _incomplete(
+        self, path: str, known: Known, lacking: tuple[str, ...], left: float, at: Moment, changes: list[float]
+    ) -> Waiting:
+        assert known.wanted is not None
+        changes.append(at.mono + left)
+        kind = "missing" if known.wanted.missing else "unreadable"
+        if kind == "unreadable" or known.used.library:
+            # No listing of the inbox tells of a right granted or of a library's new file: look again before long.
+            changes.append(at.mono + LOOK_AGAIN_SECONDS)
+        hints = {item.ref: item.hint for item in known.wanted.lacking.inputs} if known.wanted.lacking else {}
+        said = [told(what) + (f" ({hints[what]})" if hints.get(what) else "") for what in lacking[:NAMES_SHOWN]]
+        shown = ", ".join(said) + (" …" if len(lacking) > NAMES_SHOWN else "")
+        words = "missing" if kind == "missing" else "no permission to read"
+        return Waiting(path, known.names, kind, f"{words}: {shown}", at.wall + left)

@@ -1,0 +1,338 @@
+"""The way out: a job's running folder becomes its result by one rename.
+
+The target is written down durably before the rename, which refuses an existing one. So wherever it ends, the
+next start knows: the record is there and the running folder gone means published. A failed or cancelled job
+goes the same way, to ``failed/``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from nst_batch import names
+from nst_batch.characters import visible_lines
+from nst_batch.job import ERROR_NAME, LOSS_NAME, MANIFEST_NAME, Ending
+from nst_batch.spool.claims.claim import Claimer
+from nst_batch.spool.claims.claims import Claim
+from nst_batch.spool.claims.live_job import Ended
+from nst_batch.spool.claims.records import Done, JobRecord, Publish
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.holding import probe
+from nst_batch.spool.disk.layout import DONE_SUFFIX, NEW_PREFIX, PUBLISH_NAME, RUNNING_MARKER, Places
+from nst_batch.spool.disk.own import DamagedError, read_model, read_note, read_own
+from nst_batch.spool.inbox.control import consume
+
+INPUT_FOLDER = "input"
+MAX_MARK_BYTES = 1000
+TORN = re.compile(r"\.[0-9a-f]{12}\.tmp")
+
+
+class Publisher:
+    """Makes running folders and takes them to where they belong."""
+
+    def __init__(self, fs: FileSystem, places: Places, claimer: Claimer) -> None:
+        self._fs = fs
+        self._places = places
+        self._claimer = claimer
+        self.inbox_id = ""  # another inbox may share the outbox; its running folders are not ours
+        self.taken: Callable[[], Collection[str]] = tuple  # the JOB names that are not free
+        self.controls: Callable[[], Collection[str]] = tuple  # the control files that were seen last
+        self.say: Callable[[str], object] = lambda _text: None  # to a person
+
+    # --- running ----------------------------------------------------------------------------------------
+
+    def prepare(self, claim: Claim, job: JobRecord, *, keep: bool) -> Path:
+        """The running folder of a job, with its inputs; with ``keep`` one that is there already stays.
+
+        It is built aside and renamed, so that one of this name is always whole. Where another inbox that shares
+        the outbox, or a person, has put something there, that stays and the job gets the next free name.
+        """
+        running = self._places.running / job.name
+        if self.has(claim, job):
+            if keep:
+                return running
+            self._fs.discard(running, self._places.out_trash)
+        self._fs.make_folder(self._places.running)
+        aside = self._places.running / f"{self.new_prefix}{secrets.token_hex(6)}"
+        try:
+            self._build(claim, job, aside)
+            while True:
+                try:
+                    self._fs.rename_noreplace(aside, running)
+                except FileExistsError:
+                    running = self._places.running / self._rename(claim, job)
+                    continue
+                break
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._fs.rmtree(aside)
+            raise
+        self._fs.fsync_dir(self._places.running)
+        self._fs.step("running.made")
+        return running
+
+    def _build(self, claim: Claim, job: JobRecord, aside: Path) -> None:
+        self._fs.mkdir(aside)
+        self._fill_input(claim, job, aside, images=claim.record.after != "delete")
+        self._fs.write_new(aside / RUNNING_MARKER, f"{self.inbox_id} {claim.record.job_id(job)}".encode())
+        # On the disk before any checkpoint or outcome can be: after a power cut a kept folder is believed.
+        self._fs.fsync_tree(aside)
+        self._fs.step("running.built")
+
+    @property
+    def new_prefix(self) -> str:
+        """How the names of folders that are being built begin."""
+        return f"{NEW_PREFIX}{self.inbox_id}-"
+
+    def owner(self, running: Path) -> tuple[str, str] | None:
+        """The inbox and the job whose running folder this is; None where it is nobody's or not there.
+
+        Others may write to the outbox: a mark is believed if the daemon's user has written it.
+        """
+        try:
+            text = (read_own(self._fs, running / RUNNING_MARKER, MAX_MARK_BYTES) or b"").decode()
+        except (DamagedError, UnicodeDecodeError):
+            return None
+        inbox_id, _, job_id = text.partition(" ")
+        return (inbox_id, job_id) if job_id else None
+
+    def has(self, claim: Claim, job: JobRecord, made: Collection[str] = ()) -> bool:
+        """Whether the job's running folder is there, is its own, and holds what was ``made``."""
+        running = self._places.running / job.name
+        is_its_own = self.owner(running) == (self.inbox_id, claim.record.job_id(job))
+        return is_its_own and all(self._fs.kind(running / name) == "file" for name in made)
+
+    def _is_anothers(self, running: Path, job_id: str) -> bool:
+        """Whether a running folder belongs to another job; one without its mark is about to be published."""
+        owner = self.owner(running)
+        if owner is not None:
+            return owner != (self.inbox_id, job_id)
+        return bool(read_note(self._fs, running / MANIFEST_NAME).get("id", job_id) != job_id)
+
+    def _rename(self, claim: Claim, job: JobRecord) -> str:
+        """Give a job the next free name, durably; returns it."""
+        name = names.unique_name(job.title, [*self.taken(), job.name])
+        jobs = tuple(
+            each if each.index != job.index else job.model_copy(update={"name": name}) for each in claim.record.jobs
+        )
+        self._claimer.rewrite(claim, claim.record.model_copy(update={"jobs": jobs}))
+        self._fs.step("running.renamed")
+        return name
+
+    def _fill_input(self, claim: Claim, job: JobRecord, folder: Path, *, images: bool) -> None:
+        """Put the sidecar and the images as they were given into ``folder/input``."""
+        target = folder / INPUT_FOLDER
+        self._fs.mkdir(target)
+        self._fs.copy_file(claim.sidecar, target / claim.record.sidecar_name, sync=False)
+        if not images:
+            return
+        stored = {item.name: item.source for item in job.inputs if item.source is not None}
+        for name, source in stored.items():
+            if source in claim.unread:
+                continue
+            self._fs.copy_file(claim.folder / claim.record.sources[source].stored, target / name, sync=False)
+
+    # --- the ends ---------------------------------------------------------------------------------------
+
+    def finish(self, claim: Claim, job: JobRecord, ending: Ending, files: Mapping[str, bytes]) -> Ended:
+        """Publish a job that is done or stopped; ``files`` go into its folder first."""
+        running = self._places.running / job.name
+        for name, data in files.items():
+            self._fs.replace(running / name, data)
+        self._sweep_aside(running)
+        self._fs.fsync_tree(running)
+        self._fs.step("publish.synced")
+        return self.go(claim, job, ending)
+
+    def fail(self, claim: Claim, job: JobRecord, ending: Ending, files: Mapping[str, bytes]) -> Ended:
+        """Put a job that could not be done, or was cancelled, into ``failed/`` with its inputs.
+
+        Of what it made only the losses stay.
+        """
+        running = self.prepare(claim, job, keep=True)
+        job = claim.by_index[job.index]  # it may go by another name from now on
+        for name in self._fs.names(running):
+            if name == RUNNING_MARKER or (name == LOSS_NAME and self._fs.kind(running / name) == "file"):
+                continue
+            if self._fs.kind(running / name) == "folder":
+                self._fs.rmtree(running / name)
+            else:
+                self._fs.remove(running / name)
+        self._fs.step("fail.stripped")
+        self._fill_input(claim, job, running, images=True)
+        text = f"{ending.code}: {ending.message}\n" + (f"{ending.advice}\n" if ending.advice else "")
+        for name, data in {**files, ERROR_NAME: visible_lines(text).encode()}.items():
+            self._fs.replace(running / name, data)
+        self._fs.fsync_tree(running)
+        self._fs.step("fail.built")
+        return self.go(claim, job, ending)
+
+    def go(self, claim: Claim, job: JobRecord, ending: Ending) -> Ended:
+        """Record the target, rename, and record the end. Everything in the running folder is durable by now."""
+        running = self._places.running / job.name
+        ended = ending.state in ("failed", "cancelled")
+        parent = self._places.failed if ended else self._output_folder(job.output)
+        self._fs.make_folder(parent)
+        if not self._fs.may(parent, os.W_OK | os.X_OK):
+            probe(self._fs, parent)  # what refuses now leaves all as it is, so that the job may still be cancelled
+        self._fs.make_folder(claim.job_folder(job))
+        # A failed job's name is its own already: no need to list thousands of others for it.
+        name = job.name if ended else self._free_name(parent, job.title)
+        while True:
+            target = parent / name
+            try:
+                self._take_there(claim, job, Publish(target=self._relative(target), ending=ending), running, target)
+            except FileExistsError:
+                name = self._free_name(parent, job.name if ended else job.title)
+                continue  # somebody took the name in between
+            break
+        self._fs.fsync_dir(parent)
+        self._fs.fsync_dir(self._places.running)
+        return self._record_end(claim, job, ending, target)
+
+    def _take_there(self, claim: Claim, job: JobRecord, record: Publish, running: Path, target: Path) -> None:
+        where = claim.job_folder(job) / PUBLISH_NAME
+        self._fs.write_durable(where, record.model_dump_json().encode())
+        self._fs.step("publish.recorded")
+        inbox = self._places.inbox
+        for stays in consume(self._fs, inbox, job.name, claim.record.job_id(job), self.controls()):
+            self.say(f"{stays} cannot be removed from the inbox, so it will act on every job of that name; remove it")
+        self._fs.remove(running / RUNNING_MARKER)
+        # Or a power cut may keep the rename and forget the removal: the mark would stand in a finished folder.
+        self._fs.fsync_dir(running)
+        self._fs.step("publish.unmarked")
+        try:
+            self._fs.rename_noreplace(running, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self._copy_there(where, record, running, target.with_name(NEW_PREFIX + claim.record.job_id(job)), target)
+        self._fs.step("publish.renamed")
+
+    def _copy_there(self, where: Path, record: Publish, running: Path, via: Path, target: Path) -> None:
+        """As a rename, where the output folder lies on another file system: whole beside the target first."""
+        self._fs.rmtree(via)
+        self._copy_tree(running, via)
+        self._fs.fsync_tree(via)
+        via_record = record.model_copy(update={"via": self._relative(via)})
+        self._fs.write_durable(where, via_record.model_dump_json().encode())
+        self._fs.step("publish.copied")
+        self._fs.rename_noreplace(via, target)
+        self._fs.fsync_dir(target.parent)
+        self._fs.step("publish.moved")
+        self._fs.discard(running, self._places.out_trash)
+
+    def _copy_tree(self, source: Path, target: Path) -> None:
+        self._fs.mkdir(target)
+        for name in self._fs.names(source):
+            kind = self._fs.kind(source / name)
+            if kind == "folder":
+                self._copy_tree(source / name, target / name)
+            elif kind in ("file", "link"):
+                self._fs.copy_file(source / name, target / name, sync=False)
+
+    def _record_end(self, claim: Claim, job: JobRecord, ending: Ending, target: Path) -> Ended:
+        folder = claim.job_folder(job)
+        done = Done(state=ending.state, target=self._relative(target))
+        self._fs.write_durable(folder.with_suffix(DONE_SUFFIX), done.model_dump_json().encode())
+        self._fs.step("publish.ended")
+        self.record_ended(claim, job, done)
+        return self.ended(claim, job, ending, target)
+
+    def record_ended(self, claim: Claim, job: JobRecord, done: Done) -> None:
+        """A job has its end on disk: forget it and remove its folder."""
+        claim.done[job.index] = done
+        claim.attempts.pop(job.index, None)
+        claim.orphaned.discard(job.index)
+        claim.given.discard(job.index)
+        claim.to_clear = True
+        self._fs.rmtree(claim.job_folder(job))
+        self._fs.step("publish.forgotten")
+
+    @staticmethod
+    def ended(claim: Claim, job: JobRecord, ending: Ending, target: Path) -> Ended:
+        """What the rest of the program is told of an end."""
+        return Ended(
+            claim.record.job_id(job),
+            job.name,
+            job.title,
+            ending.state,
+            ending.code,
+            ending.message,
+            ending.advice,
+            target,
+        )
+
+    # --- after a crash ----------------------------------------------------------------------------------
+
+    def resume(self, claim: Claim, job: JobRecord) -> Ended | None:
+        """Finish a publishing that was under way; None where none was."""
+        where = claim.job_folder(job) / PUBLISH_NAME
+        try:
+            record = read_model(self._fs, Publish, where)
+        except DamagedError:
+            self._fs.rmtree(where)  # whether it was published cannot be told: better twice than lost
+            return None
+        if record is None:
+            return None
+        target = self._places.outbox / record.target
+        running = self._places.running / job.name
+        gone = self._fs.kind(running) is None or self._is_anothers(running, claim.record.job_id(job))
+        if record.via:
+            # Copied beside the target: that copy gone means that it was renamed.
+            via = self._places.outbox / record.via
+            if self._fs.kind(via) is not None:
+                self._fs.rmtree(via)
+            else:
+                if not gone:
+                    self._fs.discard(running, self._places.out_trash)
+                gone = True
+        if gone:
+            self._fs.fsync_dir(self._places.running)
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.fsync_dir(target.parent)
+            return self._record_end(claim, job, record.ending, target)
+        # Where the file system can only reserve a name, an empty folder may be left of it.
+        with contextlib.suppress(OSError):
+            self._fs.rmdir(target)
+        return self.go(claim, job, record.ending)
+
+    # --- names ------------------------------------------------------------------------------------------
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._places.outbox).as_posix()
+
+    def _free_name(self, parent: Path, wanted: str) -> str:
+        try:
+            taken = self._fs.names(parent)
+        except FileNotFoundError:
+            taken = []
+        if parent == self._places.outbox:
+            taken += names.RESERVED
+        return names.unique_name(wanted, taken)
+
+    def _output_folder(self, output: str) -> Path:
+        """The folder below the outbox; where a file stands in its way, one with a number beside it."""
+        folder = self._places.outbox
+        for part in names.output_parts(output):
+            path = folder / part
+            if self._is_no_folder(path):
+                path = folder / names.unique_name(part, lambda name, at=folder: self._is_no_folder(at / name))  # type: ignore[misc]
+            folder = path
+        return folder
+
+    def _sweep_aside(self, running: Path) -> None:
+        """Remove what a killed writer left half-written."""
+        for folder, files in self._fs.walk(running):
+            for name in files:
+                if TORN.fullmatch(name):
+                    self._fs.remove(folder / name)
+
+    def _is_no_folder(self, path: Path) -> bool:
+        return self._fs.kind(path) not in (None, "folder")

@@ -1,0 +1,236 @@
+"""``retry``: a failed job goes back into the inbox, as a pair of its own in ``inbox/retry-JOB/``.
+
+The pair is put together aside, in the daemon's own folder, where it is noted durably which failed folder it stands
+for; then one rename puts it into the inbox and the failed folder goes away. Killed anywhere, the same command or the
+next start of the daemon finishes: a note whose folder aside is gone means that the pair is in the inbox already.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nst_batch import names
+from nst_batch.errors import NotNowError, UsageError
+from nst_batch.job import MANIFEST_NAME
+from nst_batch.sidecar.expand import ALIASES
+from nst_batch.sidecar.setting_values import WORDS
+from nst_batch.spool.claims.records import JobRecord
+from nst_batch.spool.disk.attach import read_marker
+from nst_batch.spool.disk.blocked import one_place_only
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.layout import RETRY_PREFIX, Places
+from nst_batch.spool.disk.lock import try_lock
+from nst_batch.spool.disk.own import DamagedError, read_note, read_own
+from nst_batch.spool.disk.retry_notes import RETRY_NOTE_SUFFIX, RetryNote, failed_names, retry_notes
+from nst_batch.spool.outbox.publish import INPUT_FOLDER, MAX_MARK_BYTES, TORN
+from nst_batch.strict_yaml.reader import scalar
+
+OLD_NOTE_NAME = ".retry"  # of versions that noted it in the failed folder: "ASIDE INBOX-ID"
+RETRY_LOCK_NAME = "retry.lock"
+_ASIDE = re.compile(r"[0-9a-f]{12}")
+
+
+def retry_job(fs: FileSystem, places: Places, name: str) -> Path:
+    """Put the failed job ``name`` (JOB or id) back; returns the folder in the inbox.
+
+    UsageError where no failed job has that name, NotNowError while another retry is under way.
+    """
+    fs.make_one_folder(places.retries)
+    lock = try_lock(fs, places.own / RETRY_LOCK_NAME)
+    if lock is None:
+        raise NotNowError("retry_under_way", "another retry is under way", "try again in a moment")
+    try:
+        _finish_all(fs, places)
+        folder = find_failed(fs, places, name)
+        if folder is None:
+            raise UsageError("no_such_job", f"no failed job is called {name}", "nst-batch status shows the failed jobs")
+        aside = places.retries / secrets.token_hex(6)
+        _put_together(fs, folder, aside)
+        note = RetryNote(failed=folder.name, id=_id(fs, folder))
+        fs.write_durable(aside.with_name(aside.name + RETRY_NOTE_SUFFIX), note.model_dump_json().encode())
+        fs.step("retry.noted")
+        target = _carry_out(fs, places, aside, note)
+        assert target is not None
+        return target
+    finally:
+        lock.release()
+
+
+def finish_retries(fs: FileSystem, places: Places) -> None:
+    """At start: finish what a killed retry began; one that is alive is left to itself."""
+    lock = try_lock(fs, places.own / RETRY_LOCK_NAME)
+    if lock is None:
+        return
+    try:
+        _finish_all(fs, places)
+    finally:
+        lock.release()
+
+
+def find_failed(fs: FileSystem, places: Places, name: str) -> Path | None:
+    """The folder of a failed job, by its JOB name or its id, case ignored."""
+    wanted = names.fold(name)
+    folders = [places.failed / other for other in failed_names(fs, places)]
+    folders = [folder for folder in folders if fs.kind(folder) == "folder"]
+    for folder in folders:
+        if names.fold(folder.name) == wanted:
+            return folder
+    for folder in folders:
+        if names.fold(_id(fs, folder)) == wanted:
+            return folder
+    return None
+
+
+def _finish_all(fs: FileSystem, places: Places) -> None:
+    _take_over_old_notes(fs, places)
+    for aside, note in list(retry_notes(fs, places)):
+        with one_place_only():  # what may not be moved stays a failed job
+            _carry_out(fs, places, aside, note)
+    for name in failed_names(fs, places):
+        folder = places.failed / name
+        for torn in fs.names(folder) if fs.kind(folder) == "folder" else ():
+            if TORN.fullmatch(torn):  # of an older version, whose writing of a note was cut short
+                with one_place_only():
+                    fs.remove(folder / torn)
+    fs.empty(places.retries)
+
+
+def _take_over_old_notes(fs: FileSystem, places: Places) -> None:
+    """What an older version noted in the failed folder itself is believed if the daemon's user has written it."""
+    for name in failed_names(fs, places):
+        try:
+            text = (read_own(fs, places.failed / name / OLD_NOTE_NAME, MAX_MARK_BYTES) or b"").decode()
+        except (DamagedError, UnicodeDecodeError):
+            continue
+        aside, _, inbox_id = text.partition(" ")
+        if _ASIDE.fullmatch(aside) and inbox_id in ("", read_marker(fs, places)):
+            note = RetryNote(failed=name, id=_id(fs, places.failed / name))
+            fs.write_durable(places.retries / (aside + RETRY_NOTE_SUFFIX), note.model_dump_json().encode())
+
+
+def _put_together(fs: FileSystem, folder: Path, aside: Path) -> None:
+    fs.mkdir(aside)
+    given = folder / INPUT_FOLDER
+    manifest = _manifest(fs, folder)
+    there = fs.names(given) if fs.kind(given) == "folder" else []
+    for name in there:
+        kind = fs.kind(given / name)
+        text = _rewritten(manifest, set(there)) if names.is_sidecar(name) and kind == "file" else None
+        if text is not None:
+            fs.write_new(aside / name, text)
+        elif kind in ("file", "link"):
+            fs.copy_file(given / name, aside / name, strangers=True)
+    fs.fsync_tree(aside)
+    fs.fsync_dir(aside.parent)
+    fs.step("retry.built")
+
+
+def _rewritten(manifest: dict[str, Any], there: set[str]) -> bytes | None:
+    """The sidecar of the one job; None where job.json, which others may write, does not tell."""
+    if not manifest.get("sidecar"):
+        return None
+    try:
+        return rewritten(manifest, there)
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError, yaml.YAMLError):
+        return None
+
+
+def _carry_out(fs: FileSystem, places: Places, aside: Path, note: RetryNote) -> Path | None:
+    target = None
+    while fs.kind(aside) == "folder":
+        target = places.inbox / names.unique_name(RETRY_PREFIX + note.failed, fs.names(places.inbox))
+        try:
+            fs.rename_noreplace(aside, target)
+        except FileExistsError:
+            continue
+        fs.fsync_dir(places.inbox)
+        fs.fsync_dir(places.retries)
+        fs.step("retry.moved")
+    folder = places.failed / note.failed
+    if fs.kind(folder) == "folder" and _id(fs, folder) == note.id:
+        fs.discard(folder, places.out_trash)
+    fs.step("retry.removed")
+    fs.remove(aside.with_name(aside.name + RETRY_NOTE_SUFFIX))
+    fs.fsync_dir(places.retries)
+    return target
+
+
+def _manifest(fs: FileSystem, folder: Path) -> dict[str, Any]:
+    return read_note(fs, folder / MANIFEST_NAME)
+
+
+def _id(fs: FileSystem, folder: Path) -> str:
+    return str(_manifest(fs, folder).get("id"))
+
+
+def rewritten(manifest: dict[str, Any], there: set[str]) -> bytes:
+    """The sidecar of this one job: what the original said, with the job's own images and title.
+
+    ``there``: the names in the job's input folder. An image that was missing keeps the name that the original
+    sidecar has for it, where that can be told.
+    """
+    asked = dict(manifest["sidecar"])
+    refs: dict[str, list[str]] = {key: [] for key in ("content", "style", *WORDS)}
+    for item in manifest.get("inputs") or []:
+        if item.get("role") in refs and isinstance(item.get("name"), str):
+            refs[item["role"]].append(_ref(item["name"], there, asked))
+    for alias, key in (*ALIASES.items(), *zip(WORDS, WORDS, strict=True)):
+        used = alias if alias in asked else key
+        if not refs.get(key):
+            continue
+        if key == "style" and isinstance(asked[used], dict):
+            if len(refs[key]) == len(asked[used]):
+                asked[used] = dict(zip(refs[key], asked[used].values(), strict=True))
+        else:
+            distinct = list(dict.fromkeys(refs[key]))
+            asked[used] = distinct[0] if len(distinct) == 1 else distinct
+    if manifest.get("title") and all(len(set(refs[key])) == 1 for key in ("content", "style")):
+        asked["title"] = str(manifest["title"]).replace("{", "{{").replace("}", "}}")
+    return yaml.dump(asked, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
+
+
+def with_inputs(manifest: bytes, job: JobRecord) -> bytes:
+    """job.json with every input of the job in it, known to the worker or not: ``retry`` goes by them."""
+    try:
+        body = json.loads(manifest)
+    except ValueError:
+        return manifest
+    known = {(item.get("role"), item.get("name")): item for item in body.get("inputs") or []}
+    unknown = {"sha256": None, "width": None, "height": None}
+    body["inputs"] = [
+        known.get((item.role, item.name), {"role": item.role, "name": item.name, **unknown}) for item in job.inputs
+    ]
+    return json.dumps(body, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _ref(name: str, there: set[str], asked: dict[str, Any]) -> str:
+    """How the rewritten sidecar names a file; one that is not there goes by the name that the original has for it."""
+    if name in there:
+        return name
+    for key in ("content", "path_content", "style", "path_style", *WORDS):
+        value = asked.get(key)
+        for ref in value if isinstance(value, (list, dict)) else [value]:
+            if isinstance(ref, str) and ref.rpartition("/")[2] == name:
+                return ref
+    return name
+
+
+class _Dumper(yaml.SafeDumper):
+    """Plain YAML that our own strict reader understands as it was meant: no aliases, quotes where they count."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    plain = isinstance(scalar(text), str) and text == text.strip()  # the reader leaves out spaces of every kind there
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+
+
+_Dumper.add_representer(str, _text)

@@ -1,0 +1,245 @@
+"""YAML data against a pydantic model, with every fault in plain words, its line, and the key that was meant.
+
+A field says what it takes in :class:`Expected`, so that a person reads "must be a whole number from 1 to
+10000, not 'ten'" and not the checker's own terms. A value with parts (a list of layers) is read by a
+function that raises :func:`faults_error` with one :class:`Fault` a part.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from nst_batch.errors import Problem
+from nst_batch.strict_yaml.reader import MAX_PROBLEMS, Marked, Path, key_text, scalar, shown
+
+Model = TypeVar("Model", bound=BaseModel)
+
+ENOUGH = 5 * MAX_PROBLEMS
+
+UNKNOWN_KEY = "unknown key"
+_UNIT = re.compile(r"\s*(?:px|%|pixels?)$", re.IGNORECASE)
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+")
+_TYPOS_OF_BOOL = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+
+
+class StrictModel(BaseModel):
+    """Frozen, no unknown keys, no conversions but whole numbers to fractions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a field takes, completing "must be …"; ``choices`` are the words among which one may be meant."""
+
+    phrase: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong within a value: what, the fix, where below its key, and its own code if it has one."""
+
+    what: str
+    fix: str = ""
+    path: Path = ()
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class CodedProblem(Problem):
+    """A problem with a stable code of its own; see :func:`common_code`."""
+
+    code: str = ""
+
+
+def common_code(problems: Iterable[Problem], otherwise: str) -> str:
+    """The code that all of ``problems`` share, or ``otherwise``."""
+    codes = {problem.code if isinstance(problem, CodedProblem) else "" for problem in problems}
+    return next(iter(codes)) if len(codes) == 1 and "" not in codes else otherwise
+
+
+def faults_error(*faults: Fault) -> PydanticCustomError:
+    """What a field's own reading raises: all that is wrong with its value."""
+    return PydanticCustomError("faults", "{words}", {"words": faults[0].what, "faults": faults})
+
+
+def meant(word: object, choices: Iterable[str]) -> str:
+    """``did you mean 'epochs'?`` where one of ``choices`` is close to ``word`` or alone holds it as a word, else ""."""
+    by_case = {choice.lower(): choice for choice in choices}
+    asked = str(word).lower()[:100]
+    close = [choice for choice in by_case if asked in choice.split("_")]
+    if len(close) != 1:
+        close = difflib.get_close_matches(asked, by_case, n=1, cutoff=0.6)
+    return f"did you mean {by_case[close[0]]!r}?" if close else ""
+
+
+def written_plainly(value: object, takes: Callable[[Any], bool]) -> str:
+    """``write 512`` where 512.0, ``512px`` or ``1,024`` stands for a number that would be right, else ""."""
+    number = value
+    if isinstance(value, str):
+        text = _UNIT.sub("", value.strip()[:40])
+        number = scalar(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text.replace(",", "."))
+    if isinstance(number, float) and number.is_integer() and not takes(number):
+        number = int(number)
+    is_meant = type(number) in (int, float) and number is not value and takes(number)
+    return f"write {number}" if is_meant else ""
+
+
+def one_of(*choices: str) -> Expected:
+    """The expectation of an enumeration."""
+    head, last = choices[:-1], choices[-1]
+    return Expected(f"{', '.join(head)} or {last}" if head else last, choices)
+
+
+def check(model: type[Model], marked: Marked, path: Path = ()) -> tuple[Model | None, list[Problem]]:
+    """``marked`` (its part at ``path``) as a ``model``, or None and every problem it has."""
+    data: Any = marked.data
+    for part in path:
+        data = data[part]
+    problems = [_empty_problem(marked, (*path, *place)) for place in _empty_places(data)]
+    try:
+        found = model.model_validate(data)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            if details["input"] is None and details["type"] != "missing":
+                continue  # said already
+            if len(problems) > ENOUGH:
+                break  # a file of nonsense: looking for what was meant takes time
+            problems.extend(_problems(model, details, marked, path))
+        return None, list(dict.fromkeys(problems))
+    return (None if problems else found), problems
+
+
+def problem_at(marked: Marked, path: Path, what: str, fix: str = "", code: str = "") -> Problem:
+    """A problem of the key at ``path``, with its line."""
+    key = key_text(path)
+    if code:
+        return CodedProblem(marked.line(path), key, what, fix, code)
+    return Problem(marked.line(path), key, what, fix)
+
+
+def _empty_places(data: object, path: Path = ()) -> Iterator[Path]:
+    items: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(data, dict):
+        items = data.items()
+    elif isinstance(data, list):
+        items = enumerate(data)
+    for key, value in items:
+        if value is None:
+            yield (*path, key)
+        else:
+            yield from _empty_places(value, (*path, key))
+
+
+def _empty_problem(marked: Marked, path: Path) -> Problem:
+    fix = "give it one or remove the line; a text with { } or # goes in quotes"
+    return problem_at(marked, path, "has no value", fix)
+
+
+def _problems(model: type[BaseModel], details: ErrorDetails, marked: Marked, path: Path) -> Iterator[Problem]:
+    place: Path = tuple(details["loc"])
+    owner, known, field = _field_at(model, place)
+    here = (*path, *place[:known])
+    kind, value = details["type"], details["input"]
+    if kind == "faults":
+        for fault in details["ctx"]["faults"]:
+            yield problem_at(marked, (*here, *fault.path), fault.what, fault.fix, fault.code)
+    elif kind == "missing":
+        yield problem_at(marked, here, "is required")
+    elif kind == "extra_forbidden":
+        yield problem_at(marked, (*path, *place), UNKNOWN_KEY, meant(place[-1], key_names(owner)))
+    elif field is None:
+        yield problem_at(marked, here, f"must be a mapping of keys, not {shown(value)}")
+    else:
+        yield _expected_problem(field, marked, here, place[known:], value)
+
+
+def _expected_problem(field: FieldInfo, marked: Marked, here: Path, rest: Path, value: object) -> Problem:
+    expected = next((item for item in field.metadata if isinstance(item, Expected)), None)
+    if expected is None:
+        inner = _model_of(field)
+        phrase = "a mapping of keys" if inner else "of another type"
+        return problem_at(marked, here, f"must be {phrase}, not {shown(value)}")
+    fix = meant(value, expected.choices) if isinstance(value, str) else ""
+    if isinstance(value, str) and "true or false" in expected.phrase and value.lower() in _TYPOS_OF_BOOL:
+        fix = f"write {_TYPOS_OF_BOOL[value.lower()]}"
+    elif "text" in expected.phrase and not isinstance(value, (str, list, dict)):
+        fix = "put it in quotes"
+    elif "number" in expected.phrase and isinstance(value, float):
+        fix = written_plainly(value, partial(_takes, field))
+    elif "number" in expected.phrase and isinstance(value, str) and type(scalar(value)) in (int, float):
+        fix = "remove the quotes"
+    elif "number" in expected.phrase and isinstance(value, str):
+        fix = written_plainly(value, partial(_takes, field))
+    parts = tuple(part for part in rest if isinstance(part, int))
+    return problem_at(marked, (*here, *parts), f"must be {expected.phrase}, not {shown(value)}", fix)
+
+
+def _takes(field: FieldInfo, value: object) -> bool:
+    """Whether a field would have accepted ``value``."""
+    try:
+        TypeAdapter(field.rebuild_annotation()).validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+def _field_at(model: type[BaseModel], place: Path) -> tuple[type[BaseModel], int, FieldInfo | None]:
+    """The innermost model on the way of ``place``, how many of its parts are keys, and the field there."""
+    owner, field = model, None
+    for count, part in enumerate(place):
+        field = _by_name(owner).get(str(part))
+        if field is None:
+            return owner, count, None
+        inner = _model_of(field)
+        if inner is None:
+            return owner, count + 1, field
+        owner = inner
+    return owner, len(place), field
+
+
+def _by_name(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def key_names(model: type[BaseModel]) -> tuple[str, ...]:
+    """The keys a person may write."""
+    return tuple(_by_name(model))
+
+
+def _model_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The model that a field holds, None where it holds plain values."""
+    kinds = [field.annotation, *get_args(field.annotation)] if get_origin(field.annotation) else [field.annotation]
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def plain_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of what a person writes: no nulls, no machine-made titles."""
+    schema: dict[str, Any] = _without_nulls(model.model_json_schema())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+
+
+def _without_nulls(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_without_nulls(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    clean: dict[str, Any] = {}
+    for key, value in part.items():
+        made_by_machine = (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
+        if key == "anyOf":
+            kinds = [_without_nulls(kind) for kind in value if kind != {"type": "null"}]
+            clean = {**kinds[0], **clean} if len(kinds) == 1 else {**clean, key: kinds}
+        elif not made_by_machine:
+            clean[key] = _without_nulls(value)
+    return clean

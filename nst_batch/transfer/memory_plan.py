@@ -1,0 +1,105 @@
+"""How much memory a generation takes at its peak, and how its pictures are cut up so that it does with less.
+
+The numbers are what ``benchmarks/memory.py`` measures on a CPU in float32 with Adam; it prints the estimate beside.
+A GPU's own libraries take workspace besides, which is not known beforehand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, Statistic
+from nst_batch.transfer.strips import StripPlan
+
+MB = 1 << 20
+PROCESS_MB = 830.0  # TensorFlow, the network's kernels and OpenCV, before there is a picture
+MOST = 1e12  # pixels: where the room is not known
+VIEW = 16 << 20  # numbers of a layer at a time: larger ones are no faster
+_ADAM_BYTES = 150.0  # a pixel: picture, gradient and moments in float32, and what resizing them needs
+_PICTURE_BYTES = 12.0  # a pixel of a float32 RGB picture
+
+
+@dataclass(frozen=True)
+class _Rung:
+    """One way of looking at a picture, and what it takes: a fixed part, and bytes of features for each pixel."""
+
+    strip_plan: StripPlan | None
+    fixed_mb: float
+    feature_bytes: float  # in float32
+
+
+# In one piece, then with ever more of the network's blocks in strips. More than three blocks save nothing more: the
+# features that stand between the blocks are what is left.
+_LADDER = (
+    _Rung(None, 60.0, 2780.0),
+    _Rung(StripPlan(2, VIEW), 70.0, 1010.0),
+    _Rung(StripPlan(3, VIEW), 300.0, 550.0),
+)
+
+
+# Neighbours are not matched in strips: there is one way, and beside the network's features the picture's rows, their
+# matches and what their gradient needs, in float32 whatever the network's precision.
+_NEIGHBOURS = _Rung(None, 450.0, 2400.0)
+_ROW_BYTES = 1700.0  # a pixel
+
+
+def peak_mb(
+    pixels: int,
+    strip_plan: StripPlan | None,
+    precision: Precision,
+    optimizer: AdamSpec | LbfgsSpec,
+    statistic: Statistic = "moments",
+) -> float:
+    """The most memory, in MB of 2²⁰ bytes, that a process holds while it paints a picture of so many pixels."""
+    rung = next(rung for rung in _rungs(statistic) if rung.strip_plan == strip_plan)
+    return _peak(rung, pixels, precision, optimizer, statistic)
+
+
+def choose_strip_plan(
+    pixels: int,
+    room_mb: float,
+    precision: Precision,
+    optimizer: AdamSpec | LbfgsSpec,
+    statistic: Statistic = "moments",
+) -> StripPlan | None:
+    """How a picture of so many pixels is looked at by a process that may hold ``room_mb``.
+
+    In one piece where that fits, else with as few blocks in strips as do; where nothing fits, by what takes least.
+    """
+    ladder = _rungs(statistic)
+    rungs = (rung for rung in ladder if _peak(rung, pixels, precision, optimizer, statistic) <= room_mb)
+    return next(rungs, ladder[-1]).strip_plan
+
+
+def most_pixels(
+    room_mb: float,
+    precision: Precision,
+    optimizer: AdamSpec | LbfgsSpec,
+    statistic: Statistic = "moments",
+    *,
+    whole: bool = False,
+) -> int:
+    """How many pixels a process can paint that may hold ``room_mb``, in strips or ``whole``; 0 where none."""
+    rung = _rungs(statistic)[0 if whole else -1]
+    room = (room_mb - PROCESS_MB - rung.fixed_mb) * MB
+    return max(0, int(min(room / _bytes_per_pixel(rung, precision, optimizer, statistic), MOST)))
+
+
+def _rungs(statistic: Statistic) -> tuple[_Rung, ...]:
+    return (_NEIGHBOURS,) if statistic == "neighbours" else _LADDER
+
+
+def _peak(
+    rung: _Rung, pixels: int, precision: Precision, optimizer: AdamSpec | LbfgsSpec, statistic: Statistic
+) -> float:
+    return PROCESS_MB + rung.fixed_mb + pixels * _bytes_per_pixel(rung, precision, optimizer, statistic) / MB
+
+
+def _bytes_per_pixel(rung: _Rung, precision: Precision, optimizer: AdamSpec | LbfgsSpec, statistic: Statistic) -> float:
+    features = rung.feature_bytes / (2.0 if precision == "bfloat16" else 1.0)
+    if statistic == "neighbours":
+        features += _ROW_BYTES
+    if isinstance(optimizer, AdamSpec):
+        return features + _ADAM_BYTES
+    # Of each remembered iterate a step and a change of gradient; all of them twice while the next state is made.
+    return features + _ADAM_BYTES + 2 * 2 * optimizer.history * _PICTURE_BYTES

@@ -1,0 +1,96 @@
+"""How large a picture fits here: what a worker may hold, and the long side that this is enough for."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nst_batch import machine_memory
+from nst_batch.transfer.memory_plan import most_pixels
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, Statistic
+
+GRID = 16  # a size that is told is a multiple of this
+CPU_ROOM_MB = 4096.0  # strips cost no time, so more than this is not asked for where they do with less
+CPU_SHARE = 0.6  # of the memory of a machine that has less than that to spare
+GPU_SHARE = 0.8  # of a GPU's memory; its libraries' workspace and the desktop want some too
+RESERVE = 0.9  # of the memory that is free; other programs want some too
+SMI_SECONDS = 20.0
+
+Run = Callable[[list[str]], str]
+
+
+@dataclass(frozen=True)
+class Room:
+    """The memory that a worker computes in: all there is, and what it plans with, in MB of 2²⁰ bytes."""
+
+    total_mb: float
+    planned_mb: float
+
+
+def cpu_room(total_mb: float) -> Room:
+    """Of a machine, or a control group, with ``total_mb``; 0 where that is not known."""
+    return Room(total_mb, min(CPU_ROOM_MB, CPU_SHARE * total_mb) if total_mb else CPU_ROOM_MB)
+
+
+def gpu_room(total_mb: float) -> Room:
+    """Of a GPU with ``total_mb``; where that is not known (0) all is painted in one piece until memory runs out."""
+    return Room(total_mb, GPU_SHARE * total_mb or float("inf"))
+
+
+def expected_room(device: str | tuple[int | str, ...]) -> Room:
+    """Where the config's ``device`` computes, as far as it can be told without TensorFlow."""
+    numbers = device if isinstance(device, tuple) else (None,)
+    gpu = 0.0 if device == "cpu" else min(gpu_memory_mb(number) for number in numbers)
+    return gpu_room(gpu) if gpu else cpu_room(machine_memory.total_mb())
+
+
+def gpu_memory_mb(name: int | str | None = None, run: Run | None = None) -> float:
+    """The memory of a GPU by number or UUID, of the smallest one for None; 0 where the driver does not tell."""
+    lines = _smi(["--query-gpu=memory.total"], name, run)
+    return min((float(line) for line in lines if line.isdigit()), default=0.0)
+
+
+def held_by_others_mb(name: str | None, pid: int, run: Run | None = None) -> float:
+    """What other programs hold of a GPU's memory; 0 where the driver does not tell, as in most containers."""
+    held = dict(
+        line.split(", ", 1) for line in _smi(["--query-compute-apps=pid,used_memory"], name, run) if ", " in line
+    )
+    if str(pid) not in held:  # other process numbers than ours: nothing can be made of them
+        return 0.0
+    return sum(float(mb) for other, mb in held.items() if other != str(pid) and mb.isdigit())
+
+
+def _smi(query: list[str], name: int | str | None, run: Run | None) -> list[str]:
+    """The lines of nvidia-smi's answer; none where there is no driver, or one that hangs."""
+    chosen = [] if name is None else [f"--id={name}"]
+    try:
+        return (run or _output)(["nvidia-smi", *query, "--format=csv,noheader,nounits", *chosen]).splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return []
+
+
+def largest_side(
+    height: int,
+    width: int,
+    room_mb: float,
+    precision: Precision,
+    optimizer: AdamSpec | LbfgsSpec,
+    statistic: Statistic = "moments",
+    *,
+    whole: bool = False,
+) -> int:
+    """The long side up to which a picture of that shape fits into ``room_mb``, in strips or ``whole``."""
+    pixels = most_pixels(room_mb, precision, optimizer, statistic, whole=whole)
+    long, short = max(height, width), min(height, width)
+    return int((pixels * long / short) ** 0.5) // GRID * GRID
+
+
+def free_now_mb() -> float:
+    """What this process can hold in all: what it has, and of what is free the better part."""
+    return machine_memory.resident_mb() + RESERVE * machine_memory.free_mb()
+
+
+def _output(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SMI_SECONDS)
+    return done.stdout

@@ -1,0 +1,347 @@
+"""One run of one job: from the job's folder to an outcome, with a checkpoint wherever it may be cut short.
+
+Files in, arrays through :mod:`nst_batch.transfer`, files out. The same code serves the worker and
+``nst-batch stylize``; who asks is only seen through :class:`Instructions` (go on, stop, cancel, yield) and
+:class:`RunListener` (what to tell).
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from nst_batch import machine_memory
+from nst_batch.errors import JobError
+from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, load_spec, now_iso, versions
+from nst_batch.sidecar.presets import preset_of
+from nst_batch.sidecar.setting_values import SMALLEST_SIZE
+from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
+from nst_batch.worker.checkpoints import Checkpoint, Checkpoints
+from nst_batch.worker.job_images import JobImages, KnownInputs, load_job_images
+from nst_batch.worker.loss_log import STEPS_NAME, LossLog
+from nst_batch.worker.results import Results, Saver
+from nst_batch.worker.shown import show
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nst_batch.transfer.neural_style import NeuralStyleModel, Step
+    from nst_batch.transfer.spec import Precision
+    from nst_batch.worker.session import DeviceSession
+
+Instruction = Literal["go", "stop", "cancel", "yield"]
+RunEnd = Literal["done", "stopped", "failed", "cancelled", "yielded"]
+
+
+class Progress(NamedTuple):
+    """Where a job stands, for a person: ``left`` is in seconds, ``scale`` the size of one scale of several."""
+
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    total: float
+    left: float
+    scale: str
+
+
+class Instructions(Protocol):
+    """What is wanted of the job at work; asked after every step."""
+
+    def instruction(self) -> Instruction:
+        """What the job should do now."""
+
+
+class RunListener(Protocol):
+    """Who is told how the job gets on."""
+
+    def say(self, what: str, **fields: object) -> None:
+        """Something happened: a phase began, a checkpoint was written."""
+
+    def step(self, progress: Progress, *, epoch_end: bool) -> None:
+        """A step was made."""
+
+    def picture(self, rgb: NDArray[np.float32]) -> None:
+        """The picture of the last step told; called only where ``wants_pictures``."""
+
+    wants_pictures: bool
+
+
+def run_job(
+    session: DeviceSession,
+    claim: Path,
+    folder: Path,
+    running: Path,
+    instructions: Instructions,
+    listener: RunListener,
+    *,
+    last_for_memory: bool = False,
+) -> RunEnd:
+    """Work on the job in ``folder`` until it is finished or wanted back; leaves ``outcome.json`` where finished.
+
+    ``claim`` is what the inputs' paths are relative to; ``running`` is where pictures and loss.json go. With
+    ``last_for_memory``, for a job on which memory has run out, all is done with as little as can be, and it is told
+    how large a picture should fit.
+    """
+    job_run = JobRun(session, claim, folder, running, instructions, listener, sparing=last_for_memory)
+    started_at, clock = now_iso(), time.monotonic()
+    try:
+        outcome = job_run.work()
+    except (OutOfMemoryError, MemoryError) as error:
+        session.spent = True
+        outcome = job_run.out_of_memory(error)
+    except JobError as error:
+        session.spent = session.spent or error.code == "image_too_slow"  # its decoder still runs, and cannot be ended
+        outcome = Outcome(
+            state="failed", code=error.code, message=error.message, advice=error.advice, retry=error.retry
+        )
+    finally:
+        job_run.close()
+    if outcome is None:
+        return "yielded"
+    outcome = outcome.model_copy(
+        update={
+            "inputs": job_run.facts.all(),
+            "notes": tuple(job_run.notes),
+            "weights": {"source": session.weights_source, "sha256": session.weights_sha256},
+            "device": session.device,
+            "precision": job_run.precision,
+            "versions": versions(),
+            "started_at": job_run.started_before or started_at,
+            "finished_at": now_iso(),
+            "seconds": job_run.seconds_before + time.monotonic() - clock,
+            "steps_done": job_run.steps_done,
+        }
+    )
+    if outcome.state in ("done", "stopped"):
+        outcome = show(session.files, running, job_run.spec, outcome)
+    session.files.write_durable(folder / OUTCOME_NAME, outcome.model_dump_json(indent=2).encode())
+    return outcome.state
+
+
+class JobRun:
+    """The state of one run; :meth:`work` is the way through it."""
+
+    def __init__(
+        self,
+        session: DeviceSession,
+        claim: Path,
+        folder: Path,
+        running: Path,
+        instructions: Instructions,
+        listener: RunListener,
+        *,
+        sparing: bool = False,
+    ) -> None:
+        self._session = session
+        self._claim = claim
+        self._folder = folder
+        self._running = running
+        self._instructions = instructions
+        self._listener = listener
+        self._saver = Saver()
+        self.spec: JobSpec = load_spec(folder)
+        self._sparing = sparing
+        self._size: tuple[int, int] | None = None  # of the result, once the content is read
+        self.facts = KnownInputs(self.spec)
+        self.precision: str | None = None
+        self.notes: list[str] = list(session.notes)
+        self.steps_done = 0
+        self.seconds_before = 0.0
+        self.started_before: str | None = None
+
+    def work(self) -> Outcome | None:
+        """Decode, optimise, save; None where the job was wanted back before its end."""
+        self._listener.say("phase", phase="reading the images")
+        job_images = load_job_images(self.spec, self._claim, self._session.limits, self.facts)
+        self.notes += job_images.notes
+        self._size = job_images.size
+        precision = self._session.precision(self.spec.settings.precision)
+        if self._sparing:
+            # Told beforehand: a process that the kernel ends for want of memory says nothing any more.
+            self._listener.say("fits", size=self._what_fits(job_images.size, precision))
+        try:
+            return self._optimise(job_images, precision)
+        except LossNotFiniteError as error:
+            if precision == "float32":
+                raise self._not_finite(error) from error
+            self.notes.append(f"the loss was not finite at step {error.step} in {precision}; begun anew in float32")
+            self._listener.say("phase", phase="once more in float32")
+            Checkpoints(self._session.files, self._folder).clear()
+        try:
+            return self._optimise(job_images, "float32")
+        except LossNotFiniteError as error:
+            raise self._not_finite(error) from error
+
+    def _what_fits(self, size: tuple[int, int], precision: Precision) -> int:
+        """A long side that should fit; less than this job's, which does not."""
+        found = self._session.largest_side(self.spec.settings, size, precision)
+        return max(SMALLEST_SIZE, min(found, int(0.9 * max(size))))
+
+    def out_of_memory(self, error: BaseException) -> Outcome:
+        """The outcome of a job that did not fit."""
+        settings = self.spec.settings
+        fits = None
+        if self._size is not None:
+            fits = self._what_fits(self._size, self._session.precision(settings.precision))
+        return Outcome(
+            state="failed",
+            code="out_of_memory",
+            message=f"size {settings.size} does not fit into the memory of "
+            f"{self._session.device}: {_first_line(error)}",
+            advice=machine_memory.advice(fits),
+            retry=True,
+        )
+
+    def close(self) -> None:
+        """RunEnd the saving thread."""
+        self._saver.close()
+
+    # -- the optimisation ---------------------------------------------------------------------------
+
+    def _optimise(self, job_images: JobImages, precision: Literal["float32", "bfloat16"]) -> Outcome | None:
+        self.precision = precision
+        self._listener.say("phase", phase="building the model")
+        files = self._session.files
+        results = Results(files, self._running, self.spec, job_images)
+        log = LossLog(self._folder / STEPS_NAME, self.spec, preset_of(self.spec.settings.preset).statistic)
+        checkpoints = Checkpoints(files, self._folder)
+        checkpoint = self._last_checkpoint(checkpoints, log, precision)
+        # A picture goes on as it was begun, so that it is bit-equal; unless memory has run out on it since.
+        room = self._room_mb()
+        if checkpoint is not None and not self._sparing:
+            room = float(checkpoint.facts.get("room_mb", room))
+        model = self._session.model(self.spec.settings, job_images, precision, room)
+        self._note_plan(model)
+        self._resume(model, checkpoint, results)
+        del checkpoint  # its arrays are as large as the model's own
+        end = self._steps(model, log, results, checkpoints, room)
+        self._saver.wait()
+        if end == "yielded":
+            return None
+        if end == "cancelled":
+            results.losses(log.text())
+            return Outcome(
+                state="cancelled",
+                code="cancelled",
+                message="cancelled on request",
+                advice="nst-batch retry puts it back",
+            )
+        self._listener.say("phase", phase="saving")
+        final = results.final(model.image(), log.text(), {"device": self._session.device, "precision": precision})
+        return Outcome(state=end, final=final, outputs=results.outputs())
+
+    def _room_mb(self) -> float:
+        """The memory to plan with; none at all where it has run out before, which asks for the least."""
+        return 0.0 if self._sparing else self._session.room.planned_mb
+
+    def _note_plan(self, model: NeuralStyleModel) -> None:
+        """Say where fewer scales are painted than were asked for, and where memory is saved."""
+        asked, found = self.spec.settings.scales, len(model.scales)
+        # A preset's own number means as many as fit, and most pictures have no place for all.
+        if found < asked != preset_of(self.spec.settings.preset).scales:
+            self._note(f"painted in {found} of {asked} scales: coarser ones would be too small, or have no epoch")
+        if model.in_strips:
+            self._note("painted in strips, to save memory; the picture is the same within rounding")
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def _last_checkpoint(self, checkpoints: Checkpoints, log: LossLog, precision: str) -> Checkpoint | None:
+        """The newest one that gives the undisturbed picture: of this precision, and with all of its log."""
+        found = next(
+            (
+                each
+                for each in checkpoints.newest_first()
+                if each.facts.get("precision") == precision and log.resume(each.step)
+            ),
+            None,
+        )
+        if found is None:
+            log.clear()
+        self.notes += checkpoints.notes
+        return found
+
+    def _resume(self, model: NeuralStyleModel, checkpoint: Checkpoint | None, results: Results) -> None:
+        """Go on from the checkpoint, or begin anew; pictures of later epochs are painted again."""
+        results.forget_epochs_after(checkpoint.epoch if checkpoint else 0)
+        if checkpoint is None:
+            return
+        model.restore(checkpoint.state)
+        self.steps_done = checkpoint.step
+        self.seconds_before = float(checkpoint.facts["seconds"])
+        self.started_before = str(checkpoint.facts["started_at"])
+        self._listener.say("phase", phase=f"going on from step {checkpoint.step}")
+
+    def _steps(
+        self, model: NeuralStyleModel, log: LossLog, results: Results, checkpoints: Checkpoints, room_mb: float
+    ) -> Literal["done", "stopped", "cancelled", "yielded"]:
+        started_at, clock = self.started_before or now_iso(), time.monotonic()
+        last_checkpoint = clock
+
+        def keep(step: Step) -> None:
+            nonlocal last_checkpoint
+            last_checkpoint = time.monotonic()
+            log.flush()
+            facts = {
+                "precision": self.precision,
+                "room_mb": room_mb,
+                "seconds": self.seconds_before + last_checkpoint - clock,
+                "started_at": started_at,
+            }
+            checkpoints.write(model.state(), step=step.step, epoch=_epochs_whole(step), facts=facts)
+            self._listener.say("checkpoint", step=step.step)
+
+        for step in model.steps():
+            log.add(step)
+            self.steps_done = step.step
+            self._listener.step(self._progress(step, model), epoch_end=step.epoch_end)
+            if self._listener.wants_pictures:
+                self._listener.picture(model.image())
+            if step.epoch_end:
+                picture, text, number = model.image(), log.text(), step.epoch
+                self._saver.submit(lambda n=number, p=picture, t=text: results.epoch(n, p, t))  # type: ignore[misc]
+            match self._instructions.instruction():
+                case "stop":
+                    return "stopped"
+                case "cancel":
+                    return "cancelled"
+                case "yield":
+                    self._saver.wait()
+                    keep(step)
+                    return "yielded"
+            if time.monotonic() - last_checkpoint >= self._session.checkpoint_seconds:
+                # The epoch's picture must be there before a checkpoint that counts it as done.
+                self._saver.wait()
+                keep(step)
+        return "done"
+
+    def _progress(self, step: Step, model: NeuralStyleModel) -> Progress:
+        settings = self.spec.settings
+        return Progress(
+            step=step.step,
+            steps=model.total_steps,
+            epoch=step.epoch,
+            epochs=settings.total_epochs,
+            total=float(step.total),
+            left=model.seconds_left(),
+            scale=f"{step.width} × {step.height}" if len(model.scales) > 1 else "",
+        )
+
+    def _not_finite(self, error: LossNotFiniteError) -> JobError:
+        return JobError(
+            "loss_not_finite",
+            f"the loss was not finite at step {error.step}, in float32 too",
+            "lower learning_rate, or the largest of content_weight, style_weight and tv_weight",
+        )
+
+
+def _epochs_whole(step: Step) -> int:
+    return step.epoch if step.epoch_end else step.epoch - 1
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

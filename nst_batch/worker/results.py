@@ -1,0 +1,130 @@
+"""What a job at work leaves in its folders: pictures, the losses' log, and checkpoints.
+
+Encoding and writing run on a thread of their own, so that the device does not wait for a PNG; at most one
+epoch is behind. The log is kept as one JSON line a step in the job's own folder (appended, cut back to the
+checkpoint on resume) and put together as ``loss.json`` at each epoch, replaced whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nst_batch import images
+from nst_batch.job import LOSS_NAME, PLOT_NAME, PREVIEW_NAME, JobSpec
+from nst_batch.report.loss_plot import loss_svg
+from nst_batch.sizing import working_size
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.worker.job_images import JobImages
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+PREVIEW_SIDE = 768
+
+
+class Saver:
+    """Runs what is to be saved one after another on a thread; an error comes up at the next call."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="save")
+        self._pending: Future[None] | None = None
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Save in the background, once the one before is done."""
+        self.wait()
+        self._pending = self._pool.submit(work)
+
+    def wait(self) -> None:
+        """Wait for what is under way; raises what it raised."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def close(self) -> None:
+        """End the thread; what is under way is finished first, its error dropped with the job's own."""
+        self._pool.shutdown(wait=True)
+
+
+class Results:
+    """The pictures and reports of one job in its running folder."""
+
+    def __init__(
+        self,
+        files: FileSystem,
+        running: Path,
+        spec: JobSpec,
+        job_images: JobImages,
+    ) -> None:
+        self.running = running
+        self._files = files
+        self._spec = spec
+        self._images = job_images
+        self._extension = spec.settings.format
+
+    def epoch(self, number: int, picture: NDArray[np.float32], loss_text: str) -> None:
+        """Save what an epoch leaves: its picture where asked, the preview, the losses so far."""
+        full = self._images.shown(picture)
+        if self._spec.settings.save_epoch:
+            name = f"{self._spec.title}_epoch_{number:04d}.{self._extension}"
+            folder = self.running / "epochs"
+            # Not those above it: an outbox that is unmounted by now must not be built anew on the bare disk.
+            self._files.make_one_folder(folder)
+            self._write(folder / name, self._encode(full, {"epoch": str(number)}))
+        height, width = self._images.size
+        small = images.resize_array(full, working_size(width, height, min(PREVIEW_SIDE, max(height, width))))
+        self._write(self.running / PREVIEW_NAME, images.encode(small))
+        self.losses(loss_text)
+
+    def losses(self, loss_text: str) -> None:
+        """Save the losses alone."""
+        self._write(self.running / LOSS_NAME, loss_text.encode())
+
+    def final(self, picture: NDArray[np.float32], loss_text: str, facts: dict[str, str]) -> str:
+        """Save the finished picture, its losses and their plot; returns the picture's name."""
+        name = f"{self._spec.title}.{self._extension}"
+        self._write(self.running / name, self._encode(self._images.shown(picture), facts))
+        self.losses(loss_text)
+        self._write(self.running / PLOT_NAME, loss_svg(json.loads(loss_text)).encode())
+        self._files.remove(self.running / PREVIEW_NAME)
+        return name
+
+    def forget_epochs_after(self, last: int) -> None:
+        """Remove the pictures of epochs that an interrupted run made after its last checkpoint."""
+        folder = self.running / "epochs"
+        for name in self._files.names(folder) if self._files.kind(folder) == "folder" else ():
+            number = name.rpartition(".")[0].rpartition("_epoch_")[2]
+            if number.isdecimal() and int(number) > last:
+                self._files.remove(folder / name)
+
+    def outputs(self) -> tuple[str, ...]:
+        """Every file made so far, relative to the folder, in order; inputs are not outputs."""
+        return tuple(sorted(_relative(self.running, skip="input")))
+
+    def _encode(self, picture: NDArray[np.float32], facts: dict[str, str]) -> bytes:
+        settings = self._spec.settings
+        text = {
+            "Title": self._spec.title,
+            "Software": "nst_batch",
+            "nst_batch": json.dumps(
+                {"id": self._spec.id, "settings": settings.model_dump(mode="json"), **facts},
+                ensure_ascii=False,
+            ),
+        }
+        return images.encode(picture, self._images.alpha, settings.format, settings.quality, text)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        self._files.write_durable(path, data)
+
+
+def _relative(root: Path, skip: str) -> Iterable[str]:
+    for path in root.rglob("*"):
+        relative = path.relative_to(root)
+        # A leading dot: the spool's own mark in a running folder, or a file being written.
+        if path.is_file() and relative.parts[0] != skip and not path.name.startswith("."):
+            yield relative.as_posix()

@@ -1,0 +1,304 @@
+"""The commands as a person types them: what they print, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from house import House, draw
+from PIL import Image
+
+from nst_batch.cli import main, parser
+from nst_batch.cli.terminal import duration, plural
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (59, "59 s"), (61, "1 min 01 s"), (3600, "1 h 00 min"), (7384, "2 h 03 min")]
+)
+def test_durations_as_a_person_says_them(seconds: float, said: str) -> None:
+    """Seconds, minutes or hours, never all three."""
+    assert duration(seconds) == said
+
+
+def test_plurals() -> None:
+    """One job, two jobs."""
+    assert (plural(1, "job"), plural(0, "job")) == ("1 job", "0 jobs")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["run", "check", "status", "stop", "cancel", "retry", "pause", "resume", "stylize", "doctor", "schema", "demo"],
+)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """--help says what the command does and names every option."""
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args([command, "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "--config" in said
+    assert len(said.split("\n\n")[1]) > 20
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["paint"], ["run", "--incomplete", "fail"], ["run", "--once", "--incomplete", "no"]]
+)
+def test_a_wrong_command_line_ends_with_2(words: list[str]) -> None:
+    """Usage errors have the code that shells expect."""
+    try:
+        code = main(words)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    assert code == 2
+
+
+def test_a_broken_config_ends_with_78_and_names_every_line(house: House) -> None:
+    """All mistakes at once, each with its line, its key and the key that was meant."""
+    house.config.write_text("inbox: in\nweigths: auto\nlimits: {max_jobs: many}\n")
+    done = house.command("status")
+    assert done.returncode == 78
+    assert "line 2" in done.stderr
+    assert "weights" in done.stderr
+    assert "line 3" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_says_what_would_be_made_and_what_is_wrong(house: House) -> None:
+    """A good sidecar is told by its jobs, a bad one by its lines; the exit code tells them apart."""
+    house.pair("fine")
+    good = house.command("check")
+    assert good.returncode == 0, good.stderr
+    assert "fine-content.png" in good.stdout
+    assert "48 × 36" in good.stdout
+    (house.inbox / "bad.yaml").write_text("content: fine-contnt.png\nstyle: fine-style.png\n")
+    (house.inbox / "worse.yaml").write_text("content: a.png\nstile: b.png\nepochs: lots\n")
+    bad = house.command("check")
+    assert bad.returncode == 1
+    assert "did you mean fine-content.png" in bad.stdout
+    assert "line 2" in bad.stdout
+    assert "line 3" in bad.stdout
+    assert not (house.outbox / "fine").exists()
+
+
+def test_check_sees_what_the_daemon_would_refuse(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A linked sidecar, one over the limit, a style that is too narrow at the size it is looked at: all of them."""
+    house.pair("fine")
+    draw(house.inbox / "ribbon.png", size=(640, 40))
+    house.sidecar("narrow", content="fine-content.png", style="ribbon.png")
+    (house.root / "elsewhere.yaml").write_text("content: a.png\nstyle: b.png\n")
+    (house.inbox / "linked.yaml").symlink_to(house.root / "elsewhere.yaml")
+    (house.inbox / "huge.yaml").write_text("#" * 70_000)
+    assert main(["check", "--config", str(house.config)]) == 1
+    told = capsys.readouterr()
+    assert "3 sidecars of 4 not right" in told.err
+    assert "symbolic link" in told.out
+    assert "image_too_small: ribbon.png" in told.out
+    assert "          the file is larger than 64 KiB" in told.out
+    assert "2 epochs of 2 steps" in told.out
+
+
+def test_check_says_of_every_image_what_the_job_would_say(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cut JPEG and a black mask are found; a note of the decoder is told; what a glob leaves out is named."""
+    house.pair("fine")
+    whole = draw(house.root / "whole.jpg").read_bytes()
+    (house.inbox / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (house.inbox / "shots").mkdir()
+    (house.inbox / "shots/open.jpg").write_bytes(whole[:-2])
+    (house.inbox / "shots/IMG_1.CR3").write_bytes(b"raw")
+    Image.new("L", (64, 48)).save(house.inbox / "black.png")
+    house.sidecar("cut", content="cut.jpg", style="fine-style.png")
+    house.sidecar("glob", content="shots/*", style="fine-style.png")
+    house.sidecar("mask", content="fine-content.png", style="fine-style.png", mask="black.png")
+    assert main(["check", "--config", str(house.config)]) == 1
+    told = capsys.readouterr()
+    assert "2 sidecars of 4 not right" in told.err
+    assert "image_truncated: cut.jpg" in told.out
+    assert "mask_empty: black.png" in told.out
+    assert "open.jpg: its end marker is missing" in told.out
+    assert "left out, not read here: shots/IMG_1.CR3" in told.out
+
+
+@pytest.mark.parametrize(("name", "said"), [("dusk.yaml.txt", "rename it to dusk.yaml"), ("dusk.json", "NAME.yaml")])
+def test_check_says_of_a_file_that_the_daemon_would_not_take_that_it_would_not(
+    house: House, name: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However right the text in it is."""
+    house.pair("dusk")
+    (house.inbox / "dusk.yaml").rename(house.inbox / name)
+    assert main(["check", str(house.inbox / name), "--config", str(house.config)]) == 1
+    assert said in capsys.readouterr().out
+
+
+def test_check_keeps_out_of_the_daemons_own_folder(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claims come and go there while the daemon runs; a folder that goes while it is walked broke the command."""
+    claim = house.inbox / ".nst_batch/claims/one/sidecar"
+    claim.mkdir(parents=True)
+    (claim / "taken.yaml").write_text("content: nowhere.png\n")
+    listed = os.scandir
+
+    def scandir(path: str) -> object:
+        if ".nst_batch" in str(path):
+            raise FileNotFoundError(path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert main(["check", "--config", str(house.config)]) == 0
+    assert "sidecars  none" in capsys.readouterr().out
+
+
+def test_check_of_a_file_that_is_not_there_says_so_before_anything_else(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped name is a usage error, whatever stands before it."""
+    house.pair("fine")
+    words = ["check", str(house.inbox / "fine.yaml"), str(house.inbox / "fien.yaml"), "--config", str(house.config)]
+    assert main(words) == 2
+    told = capsys.readouterr()
+    assert "fien.yaml: there is no such file" in told.err
+    assert told.out == ""
+
+
+def test_status_without_a_daemon_tells_of_the_folders(house: House) -> None:
+    """Waiting pairs with why they wait, as text and as JSON."""
+    house.pair("ready")
+    house.sidecar("lonely", content="nowhere.png", style="ready-style.png")
+    facts = json.loads(house.command("status", "--json").stdout)
+    assert facts["daemon"] is None
+    why = {entry["name"]: entry["why"] for entry in facts["waiting"]}
+    assert "nowhere.png" in why["lonely"]
+    assert why["ready"] == "ready"
+    text = house.command("status").stdout
+    assert "not running" in text
+    assert "lonely" in text
+
+
+def test_status_calls_a_failed_job_by_the_name_that_retry_takes(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its folder's name, which the title is not where several share it; and what was wrong, not only what to do."""
+    for name, message in (("Dusk", "a.png: cut\nb.png: cut"), ("Dusk-2", "")):
+        folder = house.outbox / "failed" / name
+        folder.mkdir(parents=True)
+        job = {"title": "Dusk", "state": "failed", "reason": "image_truncated", "message": message, "advice": ""}
+        (folder / "job.json").write_text(json.dumps(job))
+    assert main(["status", "--config", str(house.config)]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "Dusk: image_truncated; a.png: cut (and 1 more)" in lines
+    assert "Dusk-2: image_truncated" in lines
+
+
+def test_once_says_for_what_it_waits_and_leaves_it_where_asked(house: House) -> None:
+    """A sidecar without its image is named with what it lacks and until when; with `leave` it stays as it is."""
+    house.sidecar("lonely", content="nowhere.png", style="neither.png")
+    done = house.once("--incomplete", "leave")
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "lonely.yaml waits" in line]
+    assert "nowhere.png" in line
+    assert "until" in line
+    assert (house.inbox / "lonely.yaml").exists()
+
+
+def test_error_txt_status_and_check_have_the_same_hint(house: House) -> None:
+    """One function makes it: whoever looks only into the outbox is helped as well."""
+    draw(house.inbox / "photo #3.png")
+    (house.inbox / "dusk.yaml").write_text("content: photo #3.png\nstyle: Photo #3.PNG\n")
+    hint = "a name with # in it goes in quotes"
+    assert hint in house.command("check").stdout
+    assert hint in house.command("status").stdout
+    assert house.once("--incomplete", "fail").returncode == 1
+    assert hint in (house.outbox / "failed/dusk/error.txt").read_text()
+
+
+def test_once_fails_at_once_what_is_incomplete_where_asked(house: House) -> None:
+    """With `fail` nothing is waited for, and nothing is said of waiting; the exit code says that a job failed."""
+    house.sidecar("lonely", content="nowhere.png", style="neither.png")
+    done = house.once("--incomplete", "fail")
+    assert done.returncode == 1, done.stderr
+    assert "waits" not in done.stderr
+    assert house.job("failed/lonely")["reason"] == "image_missing"
+    assert (house.outbox / "failed/lonely/input/lonely.yaml").exists()
+
+
+def test_pause_and_resume(house: House) -> None:
+    """`pause` keeps --once from starting anything, which then ends with 75; `resume` undoes it."""
+    house.pair("one")
+    assert house.command("pause").returncode == 0
+    paused = house.once()
+    assert paused.returncode == 75
+    assert "paused" in paused.stderr
+    assert (house.inbox / "one.yaml").exists()
+    assert house.command("resume").returncode == 0
+    assert not (house.inbox / "PAUSE").exists()
+
+
+def test_pause_comes_before_the_first_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no inbox is yet it is made, so that the first daemon finds itself paused."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["pause"]) == 0
+    assert (tmp_path / "inbox/PAUSE").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/srv/outbox"), "/srv/outbox: Permission denied"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (TypeError("a thing\nthat nobody\nforesaw"), "TypeError in test_cli.py, line "),
+    ],
+)
+def test_what_nobody_foresaw_is_told_in_two_plain_lines(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback but with --debug, which tells it before them."""
+
+    def fails(_arguments: object) -> int:
+        raise error
+
+    monkeypatch.setattr("nst_batch.cli.status.run", fails)
+    assert main(["status"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert said in lines[0]
+    assert "--debug" in lines[1]
+    assert main(["status", "--debug"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("Traceback")
+    assert told.splitlines()[-2:] == lines
+
+
+def test_control_of_a_job_that_is_not_there_ends_with_2(house: House) -> None:
+    """A name that fits nothing is an error, and no file is written for it, wherever it points."""
+    for command in ("stop", "cancel", "retry"):
+        done = house.command(command, "../elsewhere")
+        assert done.returncode == 2, done.stderr
+        assert "elsewhere" in done.stderr
+    assert not list(house.root.rglob("elsewhere*"))
+
+
+def test_schemas_are_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both schemas are printed as JSON objects."""
+    for what in ("sidecar", "config"):
+        assert main(["schema", what]) == 0
+        assert json.loads(capsys.readouterr().out)["type"] == "object"
+
+
+def test_errors_show_a_traceback_only_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--debug adds it to what is otherwise a plain line or two; the exit code is the same."""
+    words = ["status", "--config", str(tmp_path / "nowhere.yaml")]
+    assert main(words) == 78
+    assert "Traceback" not in capsys.readouterr().err
+    assert main([*words, "--debug"]) == 78
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_status_tells_why_it_is_the_cpu() -> None:
+    """What the daemon said once at its start can be read all night."""
+    from nst_batch.cli.status import lines
+    from nst_batch.daemon.queue_state import Pace, state
+
+    facts = state(None, (), (), Pace(), None, 1, ("painted on the CPU: a GPU is of no use",))
+    told = list(lines({"daemon": "pid 1", "outbox": "/outbox", "done": [], "failed": [], **facts}))
+    assert "note     painted on the CPU: a GPU is of no use" in told

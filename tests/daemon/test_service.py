@@ -1,0 +1,214 @@
+"""service: messages to the service manager and signals as flags, against real sockets and real signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nst_batch.daemon.service import STATUS_BYTES, Notifier, Signals, Waker, watchdog_interval
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, socket.socket]]:
+    """A service manager's socket and the value of NOTIFY_SOCKET that leads to it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        if request.param == "path":
+            address = name = str(tmp_path / "notify")
+        else:
+            address = f"@nst-batch-test-{os.getpid()}"
+            name = "\0" + address[1:]
+        receiver.bind(name)
+        receiver.settimeout(5)
+        yield address, receiver
+
+
+def received(receiver: socket.socket) -> list[str]:
+    return receiver.recv(4096).decode().split("\n")
+
+
+def test_messages_reach_the_manager_over_paths_and_abstract_names(manager: tuple[str, socket.socket]) -> None:
+    """Each method sends exactly the lines that sd_notify(3) asks for."""
+    address, receiver = manager
+    notifier = Notifier.from_environment({"NOTIFY_SOCKET": address})
+    assert notifier.active
+    assert notifier.ready("watching")
+    assert received(receiver) == ["READY=1", "STATUS=watching"]
+    assert notifier.ready()
+    assert received(receiver) == ["READY=1"]
+    assert notifier.status("job tübingen, epoch 3 of 10")
+    assert received(receiver) == ["STATUS=job tübingen, epoch 3 of 10"]
+    assert notifier.watchdog()
+    assert received(receiver) == ["WATCHDOG=1"]
+    assert notifier.extend_timeout(90.5)
+    assert received(receiver) == ["EXTEND_TIMEOUT_USEC=90500000"]
+    assert notifier.stopping("checkpointing")
+    assert received(receiver) == ["STOPPING=1", "STATUS=checkpointing"]
+    assert notifier.errno(13)
+    assert received(receiver) == ["ERRNO=13"]
+
+
+def test_reloading_carries_the_monotonic_clock(manager: tuple[str, socket.socket]) -> None:
+    """RELOADING=1 comes with the microseconds of CLOCK_MONOTONIC at the call, as Type=notify-reload asks."""
+    address, receiver = manager
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    assert Notifier(address).reloading()
+    after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    first, second = received(receiver)
+    key, value = second.split("=")
+    assert (first, key) == ("RELOADING=1", "MONOTONIC_USEC")
+    assert before <= int(value) <= after
+
+
+def test_a_status_is_one_short_line(tmp_path: Path) -> None:
+    """Line breaks in a status cannot smuggle in assignments, and long ones are cut between characters."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(tmp_path / "n"))
+        notifier = Notifier(str(tmp_path / "n"))
+        notifier.status("a\nSTOPPING=1\r\nb")
+        assert received(receiver) == ["STATUS=a STOPPING=1 b"]
+        notifier.status("ü" * 1000)
+        (line,) = received(receiver)
+        assert line == "STATUS=" + "ü" * (STATUS_BYTES // 2)
+
+
+@pytest.mark.parametrize("address", [None, "", "@", "relative/path", "vsock:2:1234"])
+def test_without_a_manager_nothing_is_sent(address: str | None) -> None:
+    """No NOTIFY_SOCKET, or one of a kind we do not speak, makes every message a no-op."""
+    notifier = Notifier(address)
+    assert not notifier.active
+    assert not notifier.ready()
+    assert not notifier.watchdog()
+
+
+@pytest.mark.parametrize("name", ["gone", "x" * 200])
+def test_a_manager_that_is_gone_is_not_an_error(tmp_path: Path, name: str) -> None:
+    """A socket that does not exist, or cannot, yields False and no exception."""
+    notifier = Notifier(str(tmp_path / name))
+    assert notifier.active
+    assert not notifier.watchdog()
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "60000000"}, 30.0),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "77"}, 30.0),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "78"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "-5"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "me"}, None),
+    ],
+)
+def test_watchdog_interval_is_half_of_what_is_allowed(environ: dict[str, str], expected: float | None) -> None:
+    """The beat is due twice within WATCHDOG_USEC, and only in the process that is watched."""
+    assert watchdog_interval(environ, pid=77) == expected
+
+
+def test_first_signal_asks_second_insists() -> None:
+    """SIGTERM then SIGINT: stop when convenient, then at once."""
+    with Signals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        assert (signals.stop_asked, signals.at_once) == (True, False)
+        signal.raise_signal(signal.SIGINT)
+        assert (signals.stop_asked, signals.at_once) == (True, True)
+
+
+def test_hangup_asks_for_a_reload_once() -> None:
+    """SIGHUP is reported by one take_reload and does not stop anything."""
+    with Signals() as signals:
+        assert not signals.take_reload()
+        signal.raise_signal(signal.SIGHUP)
+        assert signals.take_reload()
+        assert not signals.take_reload()
+        assert not signals.stop_asked
+
+
+def test_hangup_of_a_terminal_stops() -> None:
+    """With hangup="stop", a terminal that goes away ends the program as SIGTERM does."""
+    with Signals(hangup="stop") as signals:
+        signal.raise_signal(signal.SIGHUP)
+        assert signals.stop_asked
+        assert not signals.take_reload()
+
+
+def test_former_handlers_come_back() -> None:
+    """Outside the block SIGTERM does what it did before, even when the block raised."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    inside = []
+
+    def fail() -> None:
+        with Signals():
+            inside.append(signal.getsignal(signal.SIGTERM))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert inside[0] != before[signal.SIGTERM]
+    assert {number: signal.getsignal(number) for number in before} == before
+
+
+def test_a_signal_ends_a_wait_that_has_no_limit() -> None:
+    """A SIGTERM from outside wakes a loop that would otherwise sleep for ever."""
+    with Signals() as signals:
+        timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM))
+        timer.start()
+        assert signals.wait(None) == []
+        assert signals.stop_asked
+        timer.join()
+
+
+def test_a_signal_from_before_the_wait_is_not_slept_over() -> None:
+    """A signal between the look at the flags and the wait still ends the wait, once."""
+    with Signals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        started = time.monotonic()
+        signals.wait(60)
+        assert time.monotonic() - started < 10
+        assert not signals.waker.drain()
+
+
+def test_wait_returns_what_is_readable() -> None:
+    """Other descriptors, as numbers or objects, end the wait and are returned as they were given."""
+    left, right = socket.socketpair()
+    reader, writer = os.pipe()
+    try:
+        with Signals() as signals:
+            assert signals.wait(0, left, reader) == []
+            right.send(b"x")
+            assert signals.wait(10, left, reader) == [left]
+            os.write(writer, b"x")
+            assert set(signals.wait(10, left, reader)) == {left, reader}
+            left.recv(1)
+            os.close(writer)
+            os.read(reader, 1)
+            assert signals.wait(10, left, reader) == [reader], "a peer that is gone is readable too"
+    finally:
+        left.close()
+        right.close()
+        os.close(reader)
+
+
+def test_a_waker_is_woken_from_a_thread_however_often() -> None:
+    """More wakes than a pipe holds neither block nor raise, and one drain forgets them all."""
+    waker = Waker()
+    with Signals(waker=waker) as signals:
+        thread = threading.Thread(target=lambda: [waker.wake() for _ in range(70_000)])
+        thread.start()
+        signals.wait(10)
+        thread.join()
+        waker.wake()
+        assert waker.drain()
+        assert not waker.drain()
+    assert waker.fileno() >= 0, "a waker that was lent is not closed"
+    waker.close()
+    waker.close()
+    waker.wake()

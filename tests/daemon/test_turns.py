@@ -1,0 +1,89 @@
+"""The daemon's loop over a crowd: how often it lists the inbox for what one listing has told it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nst_batch.cli.listeners import Lines
+from nst_batch.clock import Moment
+from nst_batch.config.load import parse_config
+from nst_batch.daemon import loop as daemon_module
+from nst_batch.daemon.loop import VIEW_HOLDS_SECONDS, Daemon
+from nst_batch.spool.inbox.inbox import InboxView
+
+
+class Watched:
+    """A daemon without its loop, whose clock is set by hand and whose looks are counted."""
+
+    def __init__(self, root: Path) -> None:
+        text = "limits: {min_free_gb: 0}\nwatch: {settle_seconds: 0, polling: false}\nweights: untrained\ndevice: cpu\n"
+        self.daemon = Daemon(parse_config(text, root / "config.yaml"), Lines())
+        self.at = Moment.now()
+        self.spool = self.daemon._spool
+        self.spool.open(self.at)
+        self.looks = 0
+        self._look = self.spool.look
+        self.spool.look = self.counted  # type: ignore[method-assign]
+
+    def counted(self, at: Moment, turn: object = None) -> InboxView:
+        self.looks += 1
+        return self._look(at, turn)  # type: ignore[arg-type]
+
+    def turn(self, seconds: float = 0.0) -> None:
+        self.at = Moment(self.at.mono + seconds, self.at.wall + seconds)
+        self.daemon._look(self.at)
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    """Ten bad sidecars, of which a turn fails one."""
+    monkeypatch.setattr(daemon_module, "WORK_SECONDS", 0.0)
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for number in range(10):
+        (inbox / f"bad{number}.yaml").write_text("contnt: 1\n")
+    return Watched(tmp_path)
+
+
+def failed(tmp_path: Path) -> int:
+    folder = tmp_path / "outbox/failed"
+    return len(list(folder.iterdir())) if folder.exists() else 0
+
+
+def test_a_sweep_that_was_cut_short_goes_on_by_the_last_look(watched: Watched, tmp_path: Path) -> None:
+    """The next turn is due at once, and lists nothing."""
+    watched.turn()
+    watched.turn(1.0)
+    looks, done = watched.looks, failed(tmp_path)
+    for _ in range(5):
+        watched.turn(0.01)
+        assert watched.daemon._next_look <= watched.at.mono
+    assert watched.looks == looks
+    assert failed(tmp_path) == done + 5
+    watched.spool.close()
+
+
+def test_it_looks_again_before_long(watched: Watched, tmp_path: Path) -> None:
+    """What came meanwhile, a cancel or a good pair, is not left unseen for a long sweep."""
+    watched.turn()
+    watched.turn(1.0)
+    looks = watched.looks
+    (tmp_path / "inbox/PAUSE").write_text("")
+    watched.turn(VIEW_HOLDS_SECONDS + 0.1)
+    assert watched.looks == looks + 1
+    assert watched.daemon._view is not None
+    assert watched.daemon._view.paused
+    watched.spool.close()
+
+
+def test_a_sweep_that_came_to_its_end_is_followed_by_a_look(watched: Watched, tmp_path: Path) -> None:
+    """The whole crowd is failed, and then the inbox is listed at every turn again."""
+    for _ in range(30):
+        watched.turn(0.2)
+    assert failed(tmp_path) == 10
+    looks = watched.looks
+    watched.turn(0.2)
+    assert watched.looks == looks + 1
+    watched.spool.close()

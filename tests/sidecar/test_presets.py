@@ -1,0 +1,29 @@
+"""presets: each is whole and right."""
+
+from __future__ import annotations
+
+import pytest
+
+from nst_batch.sidecar.presets import DEFAULT_PRESET, PRESET_NAMES, PRESETS, preset_of
+from nst_batch.sidecar.settings import Patch, Settings, conflicts, resolve
+
+
+def test_names():
+    """The default is there, every preset has a name that a sidecar may write, and no other has numbers."""
+    assert DEFAULT_PRESET in PRESETS
+    assert tuple(PRESETS) == PRESET_NAMES
+    with pytest.raises(KeyError):
+        preset_of("nothing")
+
+
+def test_a_preset_sets_keys_that_exist():
+    """What a preset gives are keys of the settings; what only it sets is none of them."""
+    for preset in PRESETS.values():
+        assert set(preset.keys()) <= set(Settings.model_fields)
+        assert not {"beta_1", "epsilon", "statistic", "loss_scale"} & set(preset.keys())
+
+
+def test_presets_resolve():
+    """Every preset there is gives whole, valid settings without a conflict."""
+    for name in PRESETS:
+        assert conflicts(resolve(Patch.model_validate({"preset": name}))) == []

@@ -1,0 +1,128 @@
+"""Retry: the sidecar is rewritten for the one job, and means the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spool_world import World
+
+from nst_batch.errors import NotNowError, UsageError
+from nst_batch.names import normal, title_fault
+from nst_batch.sidecar.expand import parse_sidecar
+from nst_batch.spool.commands import look_from_outside, read_claims, retry_job
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.lock import try_lock
+from nst_batch.spool.outbox.retry import rewritten
+
+
+def manifest(sidecar: dict[str, Any], title: str, *inputs: tuple[str, str]) -> dict[str, Any]:
+    return {"sidecar": sidecar, "title": title, "inputs": [{"role": role, "name": name} for role, name in inputs]}
+
+
+def test_one_job_of_a_grid() -> None:
+    """The lists become the job's own two images, the title the job's own; every other key stays."""
+    body = manifest(
+        {"path_content": ["x.jpg", "y.jpg"], "style": "*.jpg", "title": "{content}", "size": 96, "output": "sub"},
+        "x {1}",
+        ("content", "x.jpg"),
+        ("style", "s.jpg"),
+    )
+    request = parse_sidecar(rewritten(body, {"x.jpg", "s.jpg"}), "g.yaml")
+    assert (request.content, request.style) == (("x.jpg",), ("s.jpg",))
+    assert request.title == "x {{1}}"
+    assert (request.settings.size, request.output) == (96, "sub")
+
+
+def test_a_missing_image_keeps_its_reference() -> None:
+    """The person puts it where the original sidecar says."""
+    body = manifest({"content": "pics/a.jpg", "style": "s.jpg"}, "a", ("content", "a.jpg"), ("style", "s.jpg"))
+    request = parse_sidecar(rewritten(body, {"s.jpg"}), "a.yaml")
+    assert request.content == ("pics/a.jpg",)
+
+
+def test_a_mask_and_a_start_come_along() -> None:
+    """By the names they have beside the sidecar, also where config.yaml asked for them and not the sidecar."""
+    inputs = (("content", "a.jpg"), ("style", "s.jpg"), ("init", "first.png"), ("mask", "sky.png"))
+    body = manifest({"content": "a.jpg", "style": "s.jpg", "init": "old/first.png"}, "a", *inputs)
+    request = parse_sidecar(rewritten(body, {"a.jpg", "s.jpg", "first.png", "sky.png"}), "a.yaml")
+    assert request.more == (("init", "first.png"), ("mask", "sky.png"))
+
+
+TITLES = st.text(
+    st.characters(exclude_characters='/\\:*?"<>|', exclude_categories=["Cc", "Cs", "Zl", "Zp", "Cn", "Co"]),
+    min_size=1,
+    max_size=30,
+).filter(lambda title: title_fault(normal(title)) is None)
+
+
+@given(TITLES | st.sampled_from(["1e3", "on", "true", "null", "~", "0x1f", "- a", "1_000", "#x", "1.5", "=", "!x"]))
+@settings(deadline=None)
+def test_any_title_comes_through(title: str) -> None:
+    """What YAML would take for a number, a word of its own or a mark is quoted."""
+    import unicodedata
+
+    title = unicodedata.normalize("NFC", title)
+    body = manifest({"content": "c.jpg", "style": "s.jpg"}, title, ("content", "c.jpg"), ("style", "s.jpg"))
+    try:
+        request = parse_sidecar(rewritten(body, {"c.jpg", "s.jpg"}), "a.yaml")
+    except Exception as error:
+        raise AssertionError(f"{title!r}: {rewritten(body, set())!r}") from error
+    assert request.title == title.replace("{", "{{").replace("}", "}}")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World(tmp_path)
+    world.start()
+    return world
+
+
+def test_a_broken_sidecar_goes_back_as_it_was(world: World) -> None:
+    """Nobody can rewrite what nobody understands."""
+    world.pair("a", extra="sise: 1\n")
+    text = (world.inbox / "a.yaml").read_bytes()
+    world.settle()
+    world.sweep()
+    folder = retry_job(world.config, "a")
+    assert (folder / "a.yaml").read_bytes() == text
+    assert world.failed() == {}
+
+
+def test_a_second_retry_of_a_name_gets_a_number(world: World) -> None:
+    """What stands in the inbox is not touched."""
+    world.put("retry-a/note.txt", "mine")
+    world.pair("a", extra="sise: 1\n")
+    world.settle()
+    world.sweep()
+    assert retry_job(world.config, "A") == world.inbox / "retry-a-2"
+    assert (world.inbox / "retry-a/note.txt").read_text() == "mine"
+
+
+def test_retry_says_what_it_cannot(world: World) -> None:
+    """No such job is a usage error; a retry under way is not now."""
+    with pytest.raises(UsageError, match="nobody"):
+        retry_job(world.config, "nobody")
+    lock = try_lock(FileSystem(), world.inbox / ".nst_batch/retry.lock")
+    assert lock is not None
+    with pytest.raises(NotNowError, match="under way"):
+        retry_job(world.config, "nobody")
+    lock.release()
+
+
+def test_the_queue_can_be_seen_from_outside(world: World) -> None:
+    """Without the daemon's lock: what is claimed, what is ready, what waits and why."""
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    world.pair("b")
+    world.put("c.yaml", "content: missing.jpg\nstyle: missing.jpg\n")
+    view, jobs = look_from_outside(world.config, world.at)
+    assert [(job.name, job.attempts.given, job.given) for job in jobs] == [("a", True, False)]
+    assert [pair.names for pair in view.ready] == [("b",)]
+    assert [(item.names, item.why) for item in view.waiting] == [(("c",), "missing: missing.jpg")]
+    assert read_claims(world.config) == jobs

@@ -1,0 +1,465 @@
+"""The way of a job through the spool, without anything going wrong."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+from spool_world import World
+
+from nst_batch.job import Ending
+from nst_batch.spool.disk.fs import FileSystem
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World(tmp_path)
+    world.start()
+    return world
+
+
+def test_a_pair_becomes_a_finished_folder(world: World) -> None:
+    """A still pair is claimed, handed out with its inputs, published whole, and its files leave the inbox."""
+    world.pair("a")
+    view = world.settle()
+    assert [pair.names for pair in view.ready] == [("a",)]
+    handout = world.hand_out_next()
+    assert handout is not None
+    assert handout.attempt == 1
+    assert not handout.checkpoint
+    spec = json.loads((handout.folder / "spec.json").read_bytes())
+    paths = [handout.job.claim_folder / item["path"] for item in spec["inputs"]]
+    assert [path.read_text() for path in paths] == ["content of a", "style of a"]
+    assert sorted(path.name for path in (handout.running / "input").iterdir()) == [
+        "a-content.jpg",
+        "a-style.jpg",
+        "a.yaml",
+    ]
+    assert world.inbox_files() == {"a-content.jpg", "a-style.jpg"}
+    world.work(handout)
+    ended = world.finish(handout)
+    assert ended.folder == world.outbox / "a"
+    assert {path.name for path in ended.folder.iterdir()} == {"a.png", "loss.json", "job.json", "input"}
+    world.sweep()
+    assert world.inbox_files() == set()
+    world.check_books({"a"})
+
+
+def test_still_means_still_for_the_whole_window(world: World) -> None:
+    """Nothing is taken before every file has been unchanged for settle_seconds, at start-up too."""
+    world.pair("a")
+    view = world.look(4.9)
+    assert view.ready == ()
+    assert [item.kind for item in view.waiting] == ["settling"]
+    world.put("a-style.jpg", "longer than before")
+    assert world.look(4.9).ready == ()
+    assert world.look(0.05).ready == ()
+    world.later(5.1)
+    assert len(world.look().ready) == 1
+
+
+def test_missing_images_wait_and_then_fail_with_what_is_there(world: World) -> None:
+    """After incomplete_after of watching the sidecar fails as image_missing, with the image that was there."""
+    world.put("b.yaml", "content: gone.jpg\nstyle: s.jpg\n")
+    world.put("s.jpg")
+    view = world.settle()
+    assert [(item.kind, item.why) for item in view.waiting] == [("missing", "missing: gone.jpg")]
+    assert world.look(3500).waiting
+    view = world.look(200)
+    assert [pair.expired for pair in view.ready] == [True]
+    ended = world.sweep()
+    assert [(end.name, end.code) for end in ended] == [("b", "image_missing")]
+    folder = world.failed()["b"]
+    assert {path.name for path in (folder / "input").iterdir()} == {"b.yaml", "s.jpg"}
+    assert "gone.jpg" in (folder / "error.txt").read_text()
+    assert world.inbox_files() == set()
+
+
+def test_the_wait_for_images_counts_over_restarts_and_ignores_the_wall_clock(world: World) -> None:
+    """A restart does not begin the hour anew; a wall clock set years ahead does not end it."""
+    world.put("b.yaml", "content: gone.jpg\nstyle: gone.jpg\n")
+    world.settle()
+    world.look(1800)
+    world.spool.close(world.at)
+    world.wall += 1e9
+    world.start()
+    assert world.settle().waiting
+    assert world.look(1700).waiting
+    assert [pair.expired for pair in world.look(200).ready] == [True]
+
+
+def test_a_sidecar_that_cannot_be_understood_fails_alone(world: World) -> None:
+    """Its images stay in the inbox, so that a corrected sidecar works."""
+    world.pair("a", extra="sise: 3\n")
+    world.settle()
+    ended = world.sweep()
+    assert [(end.name, end.state, end.code) for end in ended] == [("a", "failed", "sidecar_invalid")]
+    assert {path.name for path in (world.failed()["a"] / "input").iterdir()} == {"a.yaml"}
+    assert "size" in (world.failed()["a"] / "error.txt").read_text()
+    assert world.inbox_files() == {"a-content.jpg", "a-style.jpg"}
+    assert world.claims() == []
+
+
+def test_a_shared_style_leaves_with_the_last_of_its_sidecars(world: World) -> None:
+    """An image that another waiting sidecar or unfinished claim names stays until that is done."""
+    for name in ("a", "b", "c"):
+        world.pair(name, style="shared.jpg")
+    world.settle()
+    for left in (True, True, False):
+        handout = world.hand_out_next()
+        assert handout is not None
+        world.work(handout)
+        world.finish(handout)
+        world.sweep()
+        assert ("shared.jpg" in world.inbox_files()) is left
+    world.check_books({"a", "b", "c"})
+
+
+def test_an_unread_sidecar_holds_every_image(world: World) -> None:
+    """While a sidecar is being written it may name any image: none leaves until it has been read."""
+    world.pair("a", style="shared.jpg")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    world.work(handout)
+    world.put("late.yaml", "content: shared.jpg\nstyle: shared.jpg\n")
+    world.finish(handout)
+    assert "shared.jpg" in world.inbox_files()
+    world.settle()
+    world.sweep()
+    assert world.inbox_files() == {"shared.jpg", "late.yaml"}
+
+
+def test_an_image_replaced_during_the_job_stays(world: World) -> None:
+    """What leaves is the file that was copied; a new one of its name is somebody's next job."""
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    world.work(handout)
+    world.put("a-content.jpg", "another picture altogether")
+    world.finish(handout)
+    world.sweep()
+    assert world.inbox_files() == {"a-content.jpg"}
+    assert (world.outbox / "a/input/a-content.jpg").read_text() == "content of a"
+
+
+def test_an_image_replaced_before_the_copy_puts_the_sidecar_back(world: World) -> None:
+    """The claim is undone as if nothing had happened, and the pair is taken once it is still again."""
+    world.pair("a")
+    world.settle()
+    world.put("a-content.jpg", "another picture altogether")
+    assert world.hand_out_next() is None
+    assert "a.yaml" in world.inbox_files()
+    assert world.claims() == []
+    world.settle()
+    assert world.hand_out_next() is not None
+
+
+@pytest.mark.parametrize(
+    ("after", "images_left", "inputs"),
+    [
+        ("archive", False, {"a.yaml", "a-content.jpg", "a-style.jpg"}),
+        ("keep", True, {"a.yaml", "a-content.jpg", "a-style.jpg"}),
+        ("delete", False, {"a.yaml"}),
+    ],
+)
+def test_what_becomes_of_the_images(tmp_path: Path, after: str, images_left: bool, inputs: set[str]) -> None:
+    """`after` says whether images stay in the inbox and whether the result keeps them."""
+    world = World(tmp_path, f"after: {after}\n")
+    world.start()
+    world.pair("a")
+    world.settle()
+    world.run_all()
+    assert {path.name for path in (world.outbox / "a/input").iterdir()} == inputs
+    assert world.inbox_files() == ({"a-content.jpg", "a-style.jpg"} if images_left else set())
+
+
+def test_library_styles_are_only_read(tmp_path: Path) -> None:
+    """A style in a library is copied to the result and stays where it is."""
+    library = tmp_path / "styles"
+    library.mkdir()
+    (library / "wave.jpg").write_text("the wave")
+    world = World(tmp_path, "library: [styles]\n")
+    world.start()
+    world.put("a.yaml", "content: c.jpg\nstyle: wave.jpg\n")
+    world.put("c.jpg")
+    world.settle()
+    world.run_all()
+    assert (world.outbox / "a/input/wave.jpg").read_text() == "the wave"
+    assert (library / "wave.jpg").exists()
+    assert world.inbox_files() == set()
+
+
+def test_a_grid_makes_a_job_each_and_one_bad_image_fails_its_own(world: World) -> None:
+    """Lists make a product; a folder named as an image fails only the jobs that name it."""
+    world.put("g.yaml", "content: [c1.jpg, c2.jpg]\nstyle: [s1.jpg, folder]\n")
+    for name in ("c1.jpg", "c2.jpg", "s1.jpg"):
+        world.put(name, name)
+    (world.inbox / "folder").mkdir()
+    world.settle()
+    ended = world.run_all()
+    assert sorted((end.name, end.state, end.code) for end in ended) == [
+        ("c1-folder", "failed", "image_not_a_file"),
+        ("c1-s1", "done", ""),
+        ("c2-folder", "failed", "image_not_a_file"),
+        ("c2-s1", "done", ""),
+    ]
+    assert (world.inbox / "folder").is_dir()
+    assert world.inbox_files() == set()
+
+
+def test_a_linked_image_is_archived_as_a_link(world: World, tmp_path: Path) -> None:
+    """Links are never followed: the job fails and the link itself goes with it."""
+    secret = tmp_path / "secret.jpg"
+    secret.write_text("secret")
+    world.pair("a")
+    (world.inbox / "a-content.jpg").unlink()
+    (world.inbox / "a-content.jpg").symlink_to(secret)
+    world.settle()
+    ended = world.sweep()
+    assert [end.code for end in ended] == ["path_outside"]
+    archived = world.failed()["a"] / "input/a-content.jpg"
+    assert archived.is_symlink()
+    assert archived.readlink() == secret
+    assert secret.read_text() == "secret"
+    assert world.inbox_files() == set()
+
+
+def test_a_linked_sidecar_fails_as_a_link(world: World, tmp_path: Path) -> None:
+    """It is not followed, goes to failed/ as the link that it is, and is not found in the inbox ever after."""
+    secret = tmp_path / "secret.yaml"
+    secret.write_text("content: a.jpg\nstyle: b.jpg\n")
+    (world.inbox / "linked.yaml").symlink_to(secret)
+    world.settle()
+    ended = world.sweep()
+    assert [(end.name, end.code) for end in ended] == [("linked", "sidecar_is_link")]
+    archived = world.failed()["linked"] / "input/linked.yaml"
+    assert archived.readlink() == secret
+    assert not (world.inbox / "linked.yaml").is_symlink()
+    assert world.claims() == []
+
+
+def test_priority_then_arrival(world: World) -> None:
+    """Higher priority first, also before jobs that were claimed earlier; equal ones as they came."""
+    world.put("slow.yaml", "content: [x.jpg, y.jpg]\nstyle: s.jpg\n")
+    for name in ("x.jpg", "y.jpg", "s.jpg"):
+        world.put(name)
+    world.settle()
+    first = world.hand_out_next()
+    assert first is not None
+    world.pair("normal")
+    world.pair("urgent", extra="priority: 5\n")
+    world.settle()
+    names = []
+    while (handout := world.hand_out_next()) is not None:
+        names.append(handout.job.name)
+    assert [first.job.name, *names] == ["x-s", "urgent", "y-s", "normal"]
+
+
+def test_equal_titles_get_numbers(world: World) -> None:
+    """JOB is unique among live and failed jobs, the finished folder in its place, both ignoring case."""
+    world.pair("sub/a", extra="size: wrong\n")
+    world.settle()
+    world.sweep()
+    world.pair("one", extra="title: A\n")
+    world.pair("two", extra="title: a\n")
+    view = world.settle()
+    assert sorted(name for pair in view.ready for name in pair.names) == ["A-2", "a-3"]
+    ended = world.run_all()
+    assert sorted(end.folder.name for end in ended) == ["A", "a-2"]
+    assert {end.folder.name: end.title for end in ended} == {"A": "A", "a-2": "a"}
+
+
+def test_reserved_names_count_as_taken(world: World) -> None:
+    """A title `running` or `failed` never touches the outbox's own folders."""
+    world.pair("one", extra="title: Running\n")
+    world.pair("two", extra="title: failed\noutput: sub\n")
+    world.settle()
+    ended = world.run_all()
+    assert sorted(str(end.folder.relative_to(world.outbox)) for end in ended) == ["Running-2", "sub/failed"]
+
+
+def test_equal_image_names_get_a_number_in_input(world: World) -> None:
+    """Two images of one name from different folders both stand in input/."""
+    world.put("a.yaml", "content: c/x.jpg\nstyle: s/x.jpg\n")
+    world.put("c/x.jpg", "content")
+    world.put("s/x.jpg", "style")
+    world.settle()
+    world.run_all()
+    folder = world.outbox / "a/input"
+    assert (folder / "x.jpg").read_text() == "content"
+    assert (folder / "x-2.jpg").read_text() == "style"
+
+
+def test_ignored_names_are_said_once(world: World) -> None:
+    """Temporary names of browsers, Samba and rsync are never taken, and each is told of once."""
+    world.put("x.jpg.part")
+    world.put(".hidden/y.yaml", "content: a")
+    world.look()
+    world.look()
+    assert sorted(world.notes) == [
+        ".hidden is ignored: a temporary, hidden or system's name",
+        "x.jpg.part is ignored: a temporary, hidden or system's name",
+    ]
+
+
+def test_cancelling_jobs_that_wait(world: World) -> None:
+    """JOB.cancel drops a waiting job, one of a grid alone, and one whose images are missing; the file goes."""
+    world.put("g.yaml", "content: [x.jpg, y.jpg]\nstyle: s.jpg\n")
+    for name in ("x.jpg", "y.jpg", "s.jpg"):
+        world.put(name)
+    world.put("m.yaml", "content: missing.jpg\nstyle: s.jpg\n")
+    world.settle()
+    world.put("X-S.cancel", "")
+    world.put("m.cancel", "")
+    world.look()
+    ended = world.sweep()
+    assert sorted((end.name, end.state) for end in ended) == [("m", "cancelled"), ("x-s", "cancelled")]
+    assert {path.name for path in (world.failed()["x-s"] / "input").iterdir()} == {"g.yaml", "x.jpg", "s.jpg"}
+    assert world.inbox_files() == {"y.jpg", "s.jpg"}
+    handout = world.hand_out_next()
+    assert handout is not None
+    assert handout.job.name == "y-s"
+
+
+def test_control_files_that_fit_no_job_stay_and_are_said_once(world: World) -> None:
+    """Nothing is removed for them: a person has misspelt a name."""
+    world.put("nobody.stop", "")
+    world.look()
+    world.sweep()
+    world.look()
+    assert world.notes == ["nobody.stop fits no job, neither by its name nor by its id; it is left"]
+    assert world.inbox_files() == {"nobody.stop"}
+
+
+def test_stop_of_a_waiting_job_says_so_and_goes(world: World) -> None:
+    """Stop ends a running job; on one that waits it does nothing, and would else stop it at its start."""
+    world.pair("a")
+    world.settle()
+    world.put("a.stop", "")
+    world.look()
+    assert world.sweep() == []
+    world.look()
+    assert "nothing to stop" in world.notes[-1]
+    assert world.inbox_files() == {"a.yaml", "a-content.jpg", "a-style.jpg"}
+
+
+def test_a_running_job_keeps_its_control_until_its_end(world: World) -> None:
+    """The daemon acts on it; it is removed when the job has its end, by name or by id."""
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    world.put(f"{handout.job.id}.stop", "")
+    view = world.look()
+    assert [(item.action, item.job and item.job.name) for item in view.controls] == [("stop", "a")]
+    assert world.sweep() == []
+    world.work(handout)
+    world.spool.finish(handout.job, world.at, Ending("stopped"))
+    world.sweep()
+    assert world.inbox_files() == set()
+
+
+def test_pause_is_seen(world: World) -> None:
+    """PAUSE at the root is told of for as long as it stands."""
+    world.put("PAUSE", "")
+    assert world.look().paused
+    (world.inbox / "PAUSE").unlink()
+    assert not world.look().paused
+
+
+def test_a_glob_waits_for_a_match_and_for_all_to_be_still(world: World) -> None:
+    """A glob without a match is missing; a new match makes the pair wait again."""
+    world.put("g.yaml", 'content: "p/*.jpg"\nstyle: s.jpg\n')
+    world.put("s.jpg")
+    assert world.settle().waiting[0].kind == "missing"
+    world.put("p/1.jpg")
+    assert world.look(3.0).waiting[0].kind == "settling"
+    world.put("p/2.jpg")
+    assert world.look(3.0).waiting[0].kind == "settling"
+    world.later(3.0)
+    assert world.look().ready[0].titles == ("1-s", "2-s")
+
+
+class MountBelow(FileSystem):
+    """A folder of the outbox is a mount of its own: nothing is renamed into it from without."""
+
+    def __init__(self, mount: Path) -> None:
+        super().__init__()
+        self.mount = mount
+
+    def rename_noreplace(self, source: Path, target: Path) -> None:
+        if target.is_relative_to(self.mount) and not source.is_relative_to(self.mount):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source), None, str(target))
+        super().rename_noreplace(source, target)
+
+
+def test_an_output_folder_that_is_a_link_is_none(tmp_path: Path) -> None:
+    """Results do not leave the outbox: the folder gets a number beside the link, and nothing lies beyond it."""
+    world = World(tmp_path)
+    world.start()
+    (tmp_path / "third").mkdir()
+    (world.outbox / "elsewhere").symlink_to(tmp_path / "third", target_is_directory=True)
+    world.pair("a", extra="output: elsewhere/deep\n")
+    world.settle()
+    world.run_all()
+    assert (world.outbox / "elsewhere-2/deep/a/a.png").exists()
+    assert list((tmp_path / "third").iterdir()) == []
+
+
+def test_the_inbox_on_another_file_system(tmp_path: Path) -> None:
+    """Claims and results can lie on different file systems; what is published is whole all the same."""
+    shm = Path("/dev/shm")
+    if not shm.is_dir() or shm.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("this machine has no second file system to write to")
+    import shutil
+    import tempfile
+
+    outbox = Path(tempfile.mkdtemp(dir=shm))
+    try:
+        world = World(tmp_path, outbox=outbox)
+        world.start(MountBelow(outbox / "elsewhere"))
+        world.pair("a", extra="output: elsewhere\n")
+        world.settle()
+        world.run_all()
+        assert (outbox / "elsewhere/a/a.png").exists()
+        assert not (outbox / "running/a").exists()
+        world.pair("b")
+        world.settle()
+        world.run_all()
+        assert (outbox / "b/b.png").exists()
+        assert world.inbox_files() == set()
+    finally:
+        shutil.rmtree(outbox)
+
+
+def test_sidecars_that_are_passed_over_are_told_once_with_what_to_do(world: World) -> None:
+    """Another version from a synchronising program, and Notepad's suffix; what lies in a server's bin is not told."""
+    for name in ("a (conflicted copy 2026-01-31 221503).yaml", "b.sync-conflict-20260131-221503-ABC2DEF.yaml"):
+        world.put(name, "content: x.jpg\nstyle: x.jpg\n")
+    world.put("job.yaml.txt", "content: x.jpg\nstyle: x.jpg\n")
+    world.put("#recycle/gone.yaml", "content: x.jpg\nstyle: x.jpg\n")
+    world.put("x.jpg")
+    world.settle()
+    world.look()
+    assert sorted(note.split(":")[0] for note in world.notes if "not taken" in note) == [
+        "a (conflicted copy 2026-01-31 221503).yaml is not taken",
+        "b.sync-conflict-20260131-221503-ABC2DEF.yaml is not taken",
+        "job.yaml.txt is not taken",
+    ]
+    assert "rename it to job.yaml" in str(world.notes)
+    view = world.look()
+    assert not view.ready
+    assert not view.waiting
+
+
+def test_a_name_that_is_no_text_is_told_with_what_to_do(world: World) -> None:
+    """A ZIP of an old Windows makes such names; nothing could speak of them."""
+    (world.inbox / os.fsdecode(b"caf\xe9.yaml")).write_text("content: x.jpg\nstyle: x.jpg\n")
+    world.look()
+    (note,) = world.notes
+    assert "its name is not UTF-8; rename it" in note

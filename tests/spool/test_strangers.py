@@ -1,0 +1,245 @@
+"""Other members of the group: what they put, link and swap in the folders that they share with the daemon.
+
+The daemon here is user 4001, the other one 4002, both of group 4000: real users, by their numbers. Each acts in a
+process of its own; only root can make them, so these tests need root.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from spool_world import World
+
+from nst_batch.clock import Moment
+from nst_batch.errors import NotNowError
+from nst_batch.spool.commands import look_from_outside, obstacle, retry_job, told_by_daemon
+from nst_batch.spool.disk.blocked import SpoolBlocked
+
+DAEMON, OTHER, GROUP = 4001, 4002, 4000
+SECRET = b"PRIVATE KEY"
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="two users need root")
+
+
+def as_user(uid: int, act: Callable[[], object]) -> None:
+    """Do something in a process of a user's; what fails there fails here."""
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgroups([GROUP])
+            os.setresgid(GROUP, GROUP, GROUP)
+            os.setresuid(uid, uid, uid)
+            os.umask(0o007)
+            act()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.fixture
+def studio() -> Iterator[Path]:
+    """A folder that both may reach, with an inbox and an outbox of the group, and something of the daemon's user."""
+    root = Path(tempfile.mkdtemp(prefix="nst-strangers-"))
+    root.chmod(0o755)
+    for name in ("inbox", "outbox"):
+        (root / name).mkdir()
+        os.chown(root / name, DAEMON, GROUP)
+        (root / name).chmod(0o2770)
+    (root / "home/models").mkdir(parents=True)
+    for path in ("home/key.png", "home/models/weights.h5"):
+        (root / path).write_bytes(SECRET)
+        (root / path).chmod(0o600)
+    for path in (root / "home", *(root / "home").rglob("*")):
+        os.chown(path, DAEMON, DAEMON)
+    (root / "home").chmod(0o700)
+    yield root
+    shutil.rmtree(root)
+
+
+def a_night(root: Path, config: str = "") -> None:
+    """The daemon starts and does what there is to be done."""
+    world = World(root, config)
+    try:
+        world.start()
+        for _ in range(4):
+            try:
+                world.run_all()
+            except SpoolBlocked as blocked:
+                print(blocked)
+    finally:
+        world.stop()
+
+
+def pair(root: Path, name: str = "a") -> None:
+    for file in (f"{name}-content.jpg", f"{name}-style.jpg"):
+        (root / "inbox" / file).write_text(file)
+    (root / "inbox" / f"{name}.yaml").write_text(f"content: {name}-content.jpg\nstyle: {name}-style.jpg\n")
+
+
+def nothing_is_lost_or_published(root: Path) -> None:
+    """What is the daemon's user's alone is where it was, and nowhere else."""
+    assert (root / "home/key.png").read_bytes() == (root / "home/models/weights.h5").read_bytes() == SECRET
+    for folder in ("inbox", "outbox"):
+        for path in (root / folder).rglob("*"):
+            if path.is_file() and not path.is_symlink() and path.stat().st_ino != (root / "home/key.png").stat().st_ino:
+                assert SECRET not in path.read_bytes(), path
+
+
+@needs_root
+def test_the_own_folder_is_closed_to_the_group(studio: Path) -> None:
+    """Neither looked into nor written to."""
+    as_user(DAEMON, lambda: a_night(studio))
+
+    def tries() -> None:
+        with pytest.raises(PermissionError):
+            list((studio / "inbox/.nst_batch").iterdir())
+        with pytest.raises(PermissionError):
+            (studio / "inbox/.nst_batch/trash").rename(studio / "inbox/t")
+
+    as_user(OTHER, tries)
+
+
+@needs_root
+def test_other_users_see_what_the_daemon_tells_and_are_told_whose_retry_is(studio: Path) -> None:
+    """By a copy in the outbox; what needs the own folder names its user."""
+    config = World(studio).config
+    as_user(DAEMON, lambda: a_night(studio))
+    (studio / "outbox/failed/x").mkdir()
+    facts = {"pid": os.getpid(), "running": [{"name": "a"}]}
+    (studio / "outbox/.nst_batch_state.json").write_text(json.dumps(facts))
+
+    def asks() -> None:
+        assert told_by_daemon(config, "state.json") == (f"process {facts['pid']}", facts)
+        assert look_from_outside(config, Moment.now())[0].inbox_lost is None
+        assert obstacle(config) is None
+        with pytest.raises(NotNowError, match="is user 4001's alone"):
+            retry_job(config, "x")
+
+    as_user(OTHER, asks)
+
+
+@needs_root
+@pytest.mark.parametrize("where", ["outbox/running/.trash", "outbox/running", "outbox/failed", "outbox/series"])
+def test_a_link_in_the_outbox_leads_nowhere(studio: Path, where: str) -> None:
+    """A folder of the outbox swapped for a link into the daemon's home: nothing there is touched."""
+    as_user(DAEMON, lambda: a_night(studio))
+
+    def swaps() -> None:
+        place = studio / where
+        if place.exists():
+            place.rename(studio / "outbox/away")
+        place.symlink_to(studio / "home")
+        pair(studio)
+        with (studio / "inbox/a.yaml").open("a") as sidecar:
+            sidecar.write("output: series\n")
+        (studio / "inbox/bad.yaml").write_text("nonsense: 1\n")
+
+    as_user(OTHER, swaps)
+    as_user(DAEMON, lambda: a_night(studio))
+    nothing_is_lost_or_published(studio)
+    assert sorted(path.name for path in (studio / "home").iterdir()) == ["key.png", "models"]
+    assert (studio / "outbox/failed/bad/error.txt").exists()
+
+
+@needs_root
+def test_a_claim_of_somebody_elses_making_is_set_aside(studio: Path) -> None:
+    """Left in an own folder of an older version, which the group could write to."""
+    name = "20260101-000000-000000-abcd"
+
+    def forges() -> None:
+        claim = studio / "inbox/.nst_batch/claims" / name
+        claim.mkdir(parents=True)
+        (claim / "claim.json").write_text("{}")
+        (claim / "inputs").symlink_to(studio / "home")
+
+    (studio / "inbox/.nst_batch/claims").mkdir(parents=True)
+    for path in (studio / "inbox/.nst_batch", studio / "inbox/.nst_batch/claims"):
+        os.chown(path, DAEMON, GROUP)
+        path.chmod(0o2770)
+    as_user(OTHER, forges)
+    as_user(DAEMON, lambda: a_night(studio))
+    nothing_is_lost_or_published(studio)
+    assert not (studio / "inbox/.nst_batch/claims" / name).exists()
+    assert [path.name[: len(name)] for path in (studio / "inbox/.nst_batch/damaged").iterdir()] == [name]
+
+
+@needs_root
+def test_a_note_of_a_retry_in_the_outbox_moves_nothing(studio: Path) -> None:
+    """As older versions wrote it there, but not by the daemon's user."""
+    as_user(DAEMON, lambda: a_night(studio))
+
+    def notes() -> None:
+        (studio / "outbox/failed/x").mkdir()
+        (studio / "outbox/failed/x/.retry").write_text(f"{studio}/home/models ")
+
+    as_user(OTHER, notes)
+    as_user(DAEMON, lambda: a_night(studio))
+    nothing_is_lost_or_published(studio)
+    assert (studio / "outbox/failed/x/.retry").exists()
+
+
+@needs_root
+@pytest.mark.parametrize("what", ["an image", "the sidecar", "a library's image"])
+def test_a_hard_link_to_a_private_file_is_not_published(studio: Path, what: str) -> None:
+    """Where the system lets others make one (fs.protected_hardlinks = 0); the rest of the night goes on."""
+    target = {"an image": "inbox/a-style.jpg", "the sidecar": "inbox/a.yaml", "a library's image": "library/lib.jpg"}
+    (studio / "library").mkdir()
+
+    def drops() -> None:
+        pair(studio)
+        pair(studio, "b")
+        if what == "a library's image":
+            (studio / "inbox/a.yaml").write_text("content: a-content.jpg\nstyle: lib.jpg\n")
+        else:
+            (studio / target[what]).unlink()
+
+    as_user(OTHER, drops)
+    os.link(studio / "home/key.png", studio / target[what])
+    as_user(DAEMON, lambda: a_night(studio, "library: [library]\n"))
+    nothing_is_lost_or_published(studio)
+    assert (studio / "outbox/b/b.png").exists()
+
+
+@needs_root
+def test_a_hard_link_that_all_may_read_is_a_file_like_any_other(studio: Path) -> None:
+    """As those make who keep one picture in several folders."""
+
+    def drops() -> None:
+        pair(studio)
+        for path in (studio / "inbox").glob("a-*"):
+            path.chmod(0o664)
+            os.link(path, path.with_name(f"other-{path.name}"))
+
+    as_user(OTHER, drops)
+    as_user(DAEMON, lambda: a_night(studio))
+    assert (studio / "outbox/a/a.png").exists()
+
+
+@needs_root
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device", "folder"])
+def test_what_is_no_file_costs_its_own_job(studio: Path, kind: str) -> None:
+    """Named as an image; nothing hangs, the next pair is done."""
+    as_user(OTHER, lambda: (pair(studio), pair(studio, "b"), (studio / "inbox/a-style.jpg").unlink()))
+    place = studio / "inbox/a-style.jpg"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        os.mknod(place, 0o600 | (0o140000 if kind == "socket" else 0o020000), os.makedev(1, 5))
+    as_user(DAEMON, lambda: a_night(studio))
+    assert (studio / "outbox/b/b.png").exists()
+    assert (studio / "outbox/failed/a/error.txt").exists()

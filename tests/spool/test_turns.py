@@ -1,0 +1,224 @@
+"""Turns stay short whatever the queue, and the work grows with the queue and not with its square."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from spool_world import World
+
+from nst_batch import names
+from nst_batch.spool.claims.naming import FolderNames, Namer
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.turn import Turn
+
+
+class Ticking:
+    """A clock that goes on by a second whenever it is read."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def turn(seconds: float) -> Turn:
+    return Turn(seconds, Ticking())
+
+
+def broken(world: World, count: int) -> None:
+    for number in range(count):
+        world.put(f"s{number:03}.yaml", "contnt: a.png\n")
+
+
+def test_a_look_reads_what_there_is_time_for_and_the_next_ones_the_rest(world: World) -> None:
+    """Twenty thousand sidecars take half a minute to read: nobody listens meanwhile, were it done in one go."""
+    for number in range(10):
+        world.pair(f"p{number}", content="c.jpg", style="s.jpg")
+    world.settle_without_reading()
+    counts = []
+    for _ in range(5):
+        view = world.spool.look(world.at, turn(3.5))
+        counts.append(len(view.ready))
+        unread = [pair for pair in view.waiting if "about to be read" in pair.why]
+        assert len(view.ready) + len(unread) == 10
+        assert (view.next_look <= world.mono) is bool(unread)
+    assert counts == sorted(counts)
+    assert 2 <= counts[0] <= 4
+    assert counts[-1] == 10
+
+
+def test_new_files_all_the_time_keep_nobody_from_his_turn(world: World) -> None:
+    """Each new name makes every glob be looked at anew: the turn goes round."""
+    for number in range(6):
+        world.put(f"g{number}.yaml", 'content: "*.jpg"\nstyle: s.png\n')
+    world.put("a.jpg")
+    world.put("s.png")
+    world.settle()
+    seen: set[str] = set()
+    for number in range(12):
+        (world.inbox / f"folder{number}").mkdir()
+        world.later(1.0)
+        view = world.spool.look(world.at, turn(2.5))
+        seen |= {pair.sidecar for pair in view.ready}
+        assert len(view.ready) < 6
+    assert len(seen) == 6
+
+
+def test_no_image_leaves_while_sidecars_are_still_to_be_read(world: World) -> None:
+    """Any of them may name it."""
+    world.pair("a", content="shared.jpg")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    for number in range(8):
+        world.put(f"later{number}.yaml", "content: shared.jpg\nstyle: not-there.jpg\n")
+    world.settle_without_reading()
+    world.spool.look(world.at, turn(1.5))
+    world.work(handout)
+    world.finish(handout)
+    world.spool.sweep(world.at, turn(1.5))
+    assert (world.inbox / "shared.jpg").exists()
+    world.look()
+    world.sweep()
+    assert (world.inbox / "shared.jpg").exists(), "the others name it"
+
+
+def test_a_sweep_fails_what_there_is_time_for_and_each_once(world: World) -> None:
+    """Thousands of sidecars with one and the same mistake, made by a script."""
+    broken(world, 9)
+    world.settle()
+    ended = []
+    for _ in range(9):
+        now = world.spool.sweep(world.at, turn(2.5))
+        assert len(now) <= 3
+        ended += [end.name for end in now]
+        assert len(world.claims()) <= 1
+        world.look()
+    assert sorted(ended) == [f"s{number:03}" for number in range(9)]
+    assert world.claims() == []
+
+
+def test_a_claim_of_many_images_is_copied_over_several_turns(world: World) -> None:
+    """A thousand photographs of a hundred megabytes each; its job starts when all are there."""
+    for number in range(6):
+        world.put(f"c{number}.jpg", f"content {number}")
+    world.put("s.jpg")
+    world.put("g.yaml", 'content: "c*.jpg"\nstyle: s.jpg\n')
+    world.settle()
+    assert world.spool.take(world.at, turn(1.5)) is None
+    (claim,) = world.claims()
+    copies = []
+    while world.spool.take(world.at, turn(1.5)) is None:
+        copies.append(len(list((claim / "inputs").iterdir())))
+        world.spool.sweep(world.at, turn(1.5))
+    assert len(copies) >= 2
+    assert copies == sorted(set(copies))
+    assert (claim / "copied").exists()
+
+
+class NothingMoves(FileSystem):
+    """Every sidecar is somebody's whose folder is sticky."""
+
+    def rename_noreplace(self, source: Path, target: Path) -> None:
+        if source.suffix == ".yaml" and ".nst_batch" not in source.parts:
+            raise PermissionError(1, "Operation not permitted", str(source))
+        super().rename_noreplace(source, target)
+
+
+def test_thousands_that_cannot_be_claimed_are_not_tried_in_one_turn(world: World) -> None:
+    """A sticky folder full of them."""
+    world.start(NothingMoves())
+    for number in range(8):
+        world.pair(f"p{number}", content="c.jpg", style="s.jpg")
+    world.settle()
+    assert world.spool.take(world.at, turn(3.5)) is None
+    held = [pair for pair in world.look().waiting if "cannot be taken" in pair.why]
+    assert 2 <= len(held) <= 4
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, target: Any, name: str, weigh: Callable[[Any], int]) -> list[int]:
+    """What calls of a function come to from now on."""
+    real, sums = getattr(target, name), [0]
+
+    def count(*args: Any, **kwargs: Any) -> Any:
+        result = real(*args, **kwargs)
+        sums[0] += weigh(result)
+        return result
+
+    monkeypatch.setattr(target, name, count)
+    return sums
+
+
+def test_the_names_listed_grow_with_the_sidecars_that_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not with their square: neither the inbox nor failed/ is listed for each of them."""
+    sums = []
+    for count in (20, 80):
+        world = World(tmp_path / str(count))
+        world.start()
+        broken(world, count)
+        world.settle()
+        with monkeypatch.context() as patch:
+            listed = counted(patch, os, "listdir", len)
+            scanned = counted(patch, os, "scandir", lambda _result: 1)
+            assert len(world.sweep()) == count
+        sums.append(listed[0] + scanned[0])
+    assert sums[1] <= 5 * sums[0]
+
+
+def test_naming_many_jobs_of_one_title_takes_a_few_looks_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grid of twenty thousand jobs with one plain title: Dusk, Dusk-2 … Dusk-20000."""
+    folds = counted(monkeypatch, names, "fold", lambda _result: 1)
+    asked = 0
+
+    class Asked(set[str]):
+        def __contains__(self, name: object) -> bool:
+            nonlocal asked
+            asked += 1
+            return super().__contains__(name)
+
+    namer = Namer({"dusk-3"})
+    namer.taken = Asked(namer.taken)
+    given = [namer.name("Dusk") for _ in range(2000)]
+    assert given[:4] == ["Dusk", "Dusk-2", "Dusk-4", "Dusk-5"]
+    assert len({names.fold(name) for name in given}) == 2000
+    assert asked <= 2 * 2000
+    assert folds[0] <= 2 * 2000 + 2000
+
+
+def test_a_folder_is_listed_again_only_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """failed/ may hold thousands, and is asked about at every look."""
+    listing = FolderNames(FileSystem(), tmp_path / "failed")
+    assert listing.names() == frozenset()
+    (tmp_path / "failed/Dusk").mkdir(parents=True)
+    os.utime(tmp_path / "failed", ns=(1, 1))
+    assert listing.names() == {"dusk"}
+    listed = counted(monkeypatch, os, "listdir", lambda _result: 1)
+    assert listing.names() == {"dusk"}
+    assert listed == [0]
+    (tmp_path / "failed/Dawn").mkdir()
+    assert listing.names() == {"dusk", "dawn"}
+
+
+def test_a_look_at_an_unchanged_inbox_makes_the_same_lists_again(world: World) -> None:
+    """What is shown of thousands of waiting jobs is not made and written anew at every look."""
+    for number in range(5):
+        world.put(f"p{number}.yaml", "content: c.jpg\nstyle: s.jpg\n")
+    first = world.settle()
+    second = world.look(3.0)
+    assert len(first.waiting) == 5
+    assert second.waiting is first.waiting
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A world with a daemon."""
+    made = World(tmp_path)
+    made.start()
+    yield made
+    made.stop()

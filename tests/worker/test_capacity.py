@@ -1,0 +1,130 @@
+"""What the kernel tells of memory, and how large a picture would have fitted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nst_batch import machine_memory
+from nst_batch.transfer.memory_plan import choose_strip_plan, peak_mb
+from nst_batch.transfer.spec import AdamSpec
+from nst_batch.worker.capacity import CPU_ROOM_MB, cpu_room, gpu_memory_mb, gpu_room, largest_side
+
+SPAREST = choose_strip_plan(1, 0.0, "float32", AdamSpec())
+
+
+def machine(root: Path, cgroup: str, limits: dict[str, str]) -> tuple[Path, Path]:
+    proc, groups = root / "proc", root / "cgroup"
+    (proc / "self").mkdir(parents=True)
+    (proc / "meminfo").write_text("MemTotal: 9000000 kB\nMemAvailable: 4096000 kB\n")
+    (proc / "vmstat").write_text("nr_free_pages 17\noom_kill 3\n")
+    (proc / "self/status").write_text("Name:\tpython\nVmHWM:\t  204800 kB\nVmRSS:\t  102400 kB\n")
+    (proc / "self/cgroup").write_text(cgroup)
+    for path, text in limits.items():
+        (groups / path).parent.mkdir(parents=True, exist_ok=True)
+        (groups / path).write_text(text)
+    return proc, groups
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "limits", "free"),
+    [
+        ("", {}, 4000),
+        ("0::/\n", {}, 4000),
+        ("0::/a/b\n", {"a/memory.max": str(800 << 20), "a/memory.current": str(300 << 20)}, 500),
+        ("0::/a/b\n", {"a/b/memory.max": "max", "a/b/memory.current": "5"}, 4000),
+        ("0::/a\n", {"a/memory.max": "5", "a/memory.current": "7"}, 0),
+        (
+            "3:cpu:/\n4:memory:/x/y\n0::/\n",
+            {"memory/x/memory.limit_in_bytes": str(900 << 20), "memory/x/memory.usage_in_bytes": str(200 << 20)},
+            700,
+        ),
+    ],
+)
+def test_what_is_free_is_the_least_of_all_limits(
+    tmp_path: Path, cgroup: str, limits: dict[str, str], free: float
+) -> None:
+    """The machine's, and that of every control group above the process, of either version."""
+    proc, groups = machine(tmp_path, cgroup, limits)
+    assert machine_memory.free_mb(proc, groups) == pytest.approx(free)
+
+
+def test_the_rest_of_what_the_kernel_tells(tmp_path: Path) -> None:
+    """Kills for want of memory, and what the process holds; nothing known is nothing found."""
+    proc, _ = machine(tmp_path, "", {})
+    assert machine_memory.oom_kills(proc) == 3
+    assert machine_memory.resident_mb(proc) == 100
+    assert machine_memory.oom_kills(tmp_path / "nowhere") == 0
+    assert machine_memory.resident_mb() > 1
+    assert os.path.exists("/proc/vmstat") is (machine_memory.free_mb() > 0)  # noqa: PTH110
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "limits", "total"),
+    [
+        ("0::/\n", {}, 9_000_000 / 1024),
+        ("0::/a/b\n", {"a/memory.max": str(800 << 20), "a/memory.current": str(300 << 20)}, 800),
+    ],
+)
+def test_what_there_is_is_the_least_of_all_limits(
+    tmp_path: Path, cgroup: str, limits: dict[str, str], total: float
+) -> None:
+    """Whatever is in use of it."""
+    proc, groups = machine(tmp_path, cgroup, limits)
+    assert machine_memory.total_mb(proc, groups) == pytest.approx(total)
+    assert machine_memory.total_mb(tmp_path / "nowhere", groups) == 0
+
+
+# --- how large a picture fits ---------------------------------------------------------------------------
+
+
+def test_the_room_of_a_machine() -> None:
+    """Of a small one a part, of a large one no more than pictures in strips need, of an unknown one the same."""
+    assert cpu_room(2000.0).planned_mb == pytest.approx(1200)
+    assert cpu_room(64_000.0).planned_mb == CPU_ROOM_MB == cpu_room(0.0).planned_mb
+    assert gpu_room(80_000.0).planned_mb == pytest.approx(64_000)
+    assert gpu_room(0.0).planned_mb > 1e9
+
+
+def test_a_gpu_tells_its_memory_or_not() -> None:
+    """By its number; the smallest where none is named; nothing where there is no driver, or it does not know."""
+    asked: list[list[str]] = []
+
+    def smi(command: list[str]) -> str:
+        asked.append(command)
+        return "81559\n24576\n" if len(asked) < 3 else "[N/A]\n"
+
+    def gone(_command: list[str]) -> str:
+        raise FileNotFoundError
+
+    assert gpu_memory_mb(1, smi) == 24576
+    assert "--id=1" in asked[0]
+    assert gpu_memory_mb(None, smi) == 24576
+    assert not any(word.startswith("--id") for word in asked[1])
+    assert gpu_memory_mb(0, smi) == 0
+    assert gpu_memory_mb(0, gone) == 0
+
+
+@given(st.integers(32, 4096), st.integers(32, 4096), st.floats(1500, 60_000), st.booleans())
+def test_the_largest_side_fits_and_a_larger_one_does_not(height: int, width: int, room: float, whole: bool) -> None:
+    """By the estimate that the plan goes by, for any shape."""
+    side = largest_side(height, width, room, "float32", AdamSpec(), whole=whole)
+    strip_plan = None if whole else SPAREST
+    short = side * min(height, width) / max(height, width)
+    assert side % 16 == 0
+    if side:
+        assert peak_mb(int(side * short), strip_plan, "float32", AdamSpec()) <= room + 0.01
+    grown = (side + 16) / max(side, 1)
+    assert (
+        peak_mb(int(max(side * grown * short * grown, 257)) + 1, strip_plan, "float32", AdamSpec()) > room or side == 0
+    )
+
+
+def test_the_advice_names_the_size() -> None:
+    """Where it is known."""
+    assert "size 1408 should fit" in machine_memory.advice(1408)
+    assert machine_memory.advice(None).startswith("ask for a smaller size")
