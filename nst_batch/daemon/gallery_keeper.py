@@ -23,6 +23,7 @@ RENEWAL = (sys.executable, "-m", "nst_batch.report.gallery")
 RENEW_SECONDS = 5.0  # between a job's end and the page that shows it
 LIVE_SECONDS = 2.0
 HEARTBEAT_SECONDS = 10.0  # the page takes a daemon for gone that has not written for thirty
+AGAIN_SECONDS = 60.0  # after a renewal that could not even be started
 BEAT_SECONDS = 0.5
 
 
@@ -85,17 +86,25 @@ class GalleryKeeper:
             return  # the next daemon makes up for it
         if wanted and self._process is None:
             self._due, self._owed, self._begun = None, False, at.mono
-            self._process = subprocess.Popen(
-                [*self._command, str(self._outbox)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
+            try:
+                self._process = self._start()
+            except OSError as error:
+                self._complain(f"{self._command[0]} cannot be started: {error.strerror}")
+                self._due, self._owed = at.mono + AGAIN_SECONDS, True
+                return
             if last is not None:
                 self._finish(self._process, ends)
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*self._command, str(self._outbox)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
 
     def _finish(self, process: subprocess.Popen[str], ends: float) -> None:
         """Take the end of a renewal; one that is not there at ``ends`` (monotonic) is left to the next daemon."""
@@ -110,6 +119,10 @@ class GalleryKeeper:
             return
         _, said = process.communicate()
         complaint = (said.strip().splitlines() or [f"exit code {process.returncode}"])[-1] if process.returncode else ""
+        self._complain(complaint)
+
+    def _complain(self, complaint: str) -> None:
+        """Tell once what is wrong; nothing where all is well."""
         if complaint and complaint != self._complaint:
             self._note(f"the gallery is not up to date: {complaint}")
         self._complaint = complaint

@@ -108,6 +108,20 @@ def test_a_renewal_that_fails_is_told_once(tmp_path: Path) -> None:
     assert notes == ["the gallery is not up to date: disk: No space left on device"]
 
 
+def test_a_renewal_that_cannot_be_started_ends_nothing(tmp_path: Path) -> None:
+    """No process or descriptor is left, or the program is gone: told once, tried again, also at the end."""
+    shown, _, notes = showcase(tmp_path)
+    shown._command, command = (str(tmp_path / "gone"),), shown._command
+    shown.job_ended(at(0))
+    for second in (0, 10, 11, 80):
+        shown.post(IDLE, at(second))
+    shown.post(IDLE, at(81), last=60.0)
+    assert notes == [f"the gallery is not up to date: {tmp_path / 'gone'} cannot be started: No such file or directory"]
+    shown._command = command
+    shown.post(IDLE, at(200), last=60.0)
+    assert renewed(tmp_path, shown) == 1
+
+
 def test_what_runs_is_told_now_and_then(tmp_path: Path) -> None:
     """Each two seconds where it has changed, each ten where not, and once more when the daemon ends."""
     shown, pages, _ = gallery_keeper(tmp_path)
