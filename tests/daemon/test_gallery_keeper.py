@@ -110,7 +110,7 @@ def test_a_renewal_that_fails_is_told_once(tmp_path: Path) -> None:
 
 def test_a_renewal_that_cannot_be_started_ends_nothing(tmp_path: Path) -> None:
     """No process or descriptor is left, or the program is gone: told once, tried again, also at the end."""
-    shown, _, notes = showcase(tmp_path)
+    shown, _, notes = gallery_keeper(tmp_path)
     shown._command, command = (str(tmp_path / "gone"),), shown._command
     shown.job_ended(at(0))
     for second in (0, 10, 11, 80):
