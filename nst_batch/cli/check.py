@@ -21,7 +21,6 @@ from nst_batch.sizing import result_size
 from nst_batch.transfer.memory_plan import choose_strip_plan, peak_mb
 from nst_batch.transfer.spec import Precision
 from nst_batch.worker.capacity import RESERVE, expected_room, largest_side
-from nst_batch.worker.job_images import mask_plane
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -87,6 +86,8 @@ class _Seen:
         """Its size. Raises the JobError that a job would end with."""
         key = (path, role == "mask")
         if key not in self._known:
+            from nst_batch.worker.job_images import mask_plane  # noqa: PLC0415 - it loads NumPy
+
             try:
                 picture = images.decode(path, self._limits)
                 if role == "mask":

@@ -22,7 +22,7 @@ from nst_batch.spool.claims.live_job import Ended
 
 SCRIPT = """\
 import os, sys
-told = {key: value for key, value in os.environ.items() if key.startswith("NST_BATCH_")}
+told = {f"NST_BATCH_{key}": os.environ[f"NST_BATCH_{key}"] for key in ("EVENT", "JOB", "STATE", "REASON", "FOLDER")}
 print(told, sys.stdin.read(), "NOTIFY_SOCKET" in os.environ, file=open(sys.argv[1], "a"))
 """
 
