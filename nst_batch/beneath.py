@@ -17,6 +17,7 @@ import errno
 import functools
 import os
 import stat
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -90,12 +91,18 @@ def _open_by_steps(root: int, parts: tuple[str, ...]) -> int:
     return fd
 
 
+def _close_all(pinned: dict[str, int]) -> None:
+    while pinned:
+        os.close(pinned.popitem()[1])
+
+
 class Beneath:
     """Looking at files beneath the roots. Without any root, a path is taken as it is, on the word of who gave it."""
 
     def __init__(self) -> None:
         self._roots: list[str] = []
         self._pinned: dict[str, int] = {}
+        weakref.finalize(self, _close_all, self._pinned)  # descriptors end with whom they belong to
         self.owner = os.geteuid()  # of the files that we make, as the file system of the pinned folder shows it
 
     def keep_beneath(self, *roots: Path) -> None:

@@ -110,3 +110,13 @@ def test_a_pipe_does_not_hold_anybody_up(files: Beneath, tmp_path: Path) -> None
     os.mkfifo(tmp_path / "root/pipe")
     os.close(files.open(tmp_path / "root/pipe"))
     assert files.kind(tmp_path / "root/pipe") == "other"
+
+
+def test_a_pinned_folder_is_let_go_with_its_holder(tmp_path: Path) -> None:
+    """No descriptor outlives the object that kept it: thousands of them in one process leave none behind."""
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not opened
+    for number in range(50):
+        files = Beneath()
+        files.pin(tmp_path, os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY), number)
+        del files
+    assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208
