@@ -91,9 +91,9 @@ def _open_by_steps(root: int, parts: tuple[str, ...]) -> int:
     return fd
 
 
-def _close_all(pinned: dict[str, int]) -> None:
+def _close_all(pinned: dict[str, tuple[int, bool]]) -> None:
     while pinned:
-        os.close(pinned.popitem()[1])
+        os.close(pinned.popitem()[1][0])
 
 
 class Beneath:
@@ -101,7 +101,7 @@ class Beneath:
 
     def __init__(self) -> None:
         self._roots: list[str] = []
-        self._pinned: dict[str, int] = {}
+        self._pinned: dict[str, tuple[int, bool]] = {}  # each with whether it was a root before
         weakref.finalize(self, _close_all, self._pinned)  # descriptors end with whom they belong to
         self.owner = os.geteuid()  # of the files that we make, as the file system of the pinned folder shows it
 
@@ -109,22 +109,23 @@ class Beneath:
         """From now on every path must lie beneath one of these, the deepest of which counts."""
         self._roots = sorted({*self._roots, *map(str, roots)}, key=len, reverse=True)
 
-    def pin(self, root: Path, fd: int, owner: int) -> None:
-        """Make an open folder a root, and keep it; ``owner`` is what it shows as the owner of what is ours."""
+    def pin(self, root: Path, fd: int) -> None:
+        """Keep an open folder as a root, whatever has its name by now."""
         self.unpin(root)
+        self._pinned[str(root)] = (fd, str(root) in self._roots)
         self.keep_beneath(root)
-        self._pinned[str(root)], self.owner = fd, owner
 
     def unpin(self, root: Path) -> None:
-        """Let go of a root that is kept open."""
-        fd = self._pinned.pop(str(root), None)
-        if fd is not None:
+        """Let go of a root that is kept open; one that was none before is none any more."""
+        fd, was_root = self._pinned.pop(str(root), (None, True))
+        if not was_root:
             self._roots.remove(str(root))
+        if fd is not None:
             os.close(fd)
 
     def pinned(self, root: Path) -> int | None:
         """The descriptor of a root that is kept open."""
-        return self._pinned.get(str(root))
+        return self._pinned.get(str(root), (None, True))[0]
 
     @contextlib.contextmanager
     def at(self, path: Path) -> Iterator[tuple[int, str]]:
@@ -166,9 +167,8 @@ class Beneath:
             return os.open(path.parent, FOLDER), path.name  # it is about to be made
 
     def _open_beneath(self, root: str, parts: tuple[str, ...]) -> int:
-        pinned = self._pinned.get(root)
-        if pinned is not None:
-            return open_folder(pinned, parts)
+        if root in self._pinned:
+            return open_folder(self._pinned[root][0], parts)
         fd = os.open(root, FOLDER)
         try:
             return open_folder(fd, parts)

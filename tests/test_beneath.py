@@ -97,7 +97,7 @@ def test_the_root_may_be_a_link_and_a_pinned_one_stays_what_it_was(files: Beneat
     files.keep_beneath(tmp_path / "alias")
     assert read(files, tmp_path / "alias/sub/deep/a") == b"inside"
     own = tmp_path / "root/sub"
-    files.pin(own, os.open(own, beneath.FOLDER), os.geteuid())
+    files.pin(own, os.open(own, beneath.FOLDER))
     own.rename(tmp_path / "away")
     own.symlink_to(tmp_path / "outside")
     assert read(files, own / "deep/a") == b"inside"

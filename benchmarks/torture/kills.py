@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
-import tempfile
 import time
 from pathlib import Path
 
@@ -12,9 +10,8 @@ from kill_house import KillHouse
 from kill_trials import (
     FAR_STEPS,
     Tally,
-    go_far,
+    far_folders,
     named_steps,
-    other_file_system,
     random_kills,
     step_kills,
 )
@@ -64,17 +61,12 @@ def all_steps(folder: Path, first: int, size: int) -> Figures:
     near = [step for step in named_steps() if step not in FAR_STEPS]
     for number in range(size):
         total += _steps(KillHouse(folder / f"near{number}"), near)
-        place = other_file_system(folder)
-        if place is None:
-            total.missed.update(FAR_STEPS)
-            continue
-        elsewhere = Path(tempfile.mkdtemp(dir=place))
-        try:
-            house = KillHouse(folder / f"far{number}")
-            go_far(house, elsewhere)
-            total += _steps(house, FAR_STEPS)
-        finally:
-            shutil.rmtree(elsewhere)
+        house = KillHouse(folder / f"far{number}")
+        with far_folders(house) as are_far:
+            if are_far:
+                total += _steps(house, FAR_STEPS)
+            else:
+                total.missed.update(FAR_STEPS)
     return {"steps": len(named_steps()), **_figures(total)} if size == 1 else _figures(total)
 
 

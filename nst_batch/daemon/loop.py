@@ -42,6 +42,7 @@ WORK_SECONDS = 0.4  # of a turn, at most, for each of: what needs no worker, cla
 VIEW_HOLDS_SECONDS = 3.0  # of sweeping, at most, before the next look
 LOOK_PAUSE_SECONDS = 0.5  # however many events come, the inbox is not listed more often
 BLOCKED_RETRY_SECONDS = 10.0
+MEND_SECONDS = 1.0
 HOOKS_END_SECONDS = 5.0  # a daemon that was told to end waits so long for its hooks
 NOT_HELD_BACK = (0.0, "", "")
 LAST_SECONDS = {True: 2.0, False: 20.0}  # and so long, told to end or not, for the gallery's last renewal
@@ -175,7 +176,9 @@ class Daemon:
 
     def _look(self, at: Moment) -> None:
         """One look at the inbox, and what follows from it."""
-        self._next_look = at.mono + BLOCKED_RETRY_SECONDS
+        # What is damaged is mended when the folders are read again: the first time that is soon.
+        pause = MEND_SECONDS if self._looked_well else BLOCKED_RETRY_SECONDS
+        self._next_look = at.mono + pause
         self._looked_well = False
         try:
             view = self._seen(at)
@@ -198,7 +201,7 @@ class Daemon:
             self._hooks.queue_seen(empty=not busy)
         except (SpoolBlocked, InboxLost) as error:
             self._block.met(error.code, error.in_one_line)
-            self._next_look, self._view_holds = at.mono + BLOCKED_RETRY_SECONDS, 0.0
+            self._next_look, self._view_holds = at.mono + pause, 0.0
         else:
             self._looked_well = True
             self._unblock()

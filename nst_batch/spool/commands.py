@@ -20,7 +20,7 @@ from nst_batch.spool.disk.blocked import InboxLost, guard
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import SHOWN_PREFIX, Places
 from nst_batch.spool.disk.lock import holder, is_held
-from nst_batch.spool.disk.own import DamagedError, read_note, take_own
+from nst_batch.spool.disk.own import DamagedError, let_go, read_note, take_own
 from nst_batch.spool.disk.retry_notes import failed_names
 from nst_batch.spool.inbox.control import PAUSE_NAME, Action, refuse_folder
 from nst_batch.spool.inbox.control import write_control as put_control
@@ -153,7 +153,7 @@ def retry_job(config: Config, name: str, fs: FileSystem | None = None) -> Path:
             return put_back_failed(fs, places, name)
         finally:
             if not is_daemons:
-                fs.unpin(places.own)
+                let_go(fs, places)
 
 
 def write_control(config: Config, name: str, action: Action) -> Path:

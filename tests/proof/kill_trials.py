@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,12 +128,26 @@ def _kill(house: KillHouse, daemon: subprocess.Popen[str], target: str, luck: ra
 # --- at every named step ------------------------------------------------------------------------------------
 
 
-def go_far(house: KillHouse, elsewhere: Path) -> None:
-    """Put the daemon's own folder, and one folder of the outbox, on another file system."""
-    for name, link in (("own", house.inbox / ".nst_batch"), ("far", house.outbox / "far")):
-        (elsewhere / name).mkdir(parents=True)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(elsewhere / name)
+@contextlib.contextmanager
+def far_folders(house: KillHouse) -> Iterator[bool]:
+    """Mount another file system on the daemon's own folder and on one of the outbox; False where that cannot be."""
+    place = other_file_system(house.root)
+    if place is None or os.geteuid() != 0:
+        yield False
+        return
+    elsewhere, mounted = Path(tempfile.mkdtemp(dir=place)), []
+    try:
+        for at in (house.inbox / ".nst_batch", house.outbox / "far"):
+            (elsewhere / at.name).mkdir()
+            at.mkdir(parents=True)
+            done = subprocess.run(["mount", "--bind", elsewhere / at.name, at], capture_output=True, check=False)
+            if done.returncode == 0:
+                mounted.append(at)
+        yield len(mounted) == 2
+    finally:
+        for at in mounted:
+            subprocess.run(["umount", "--lazy", at], check=True, capture_output=True)
+        shutil.rmtree(elsewhere)
 
 
 def step_kills(house: KillHouse, steps: Iterable[str]) -> Tally:

@@ -22,7 +22,7 @@ from nst_batch.spool.disk.fs import FileSystem, free_bytes
 from nst_batch.spool.disk.layout import Places
 from nst_batch.spool.disk.lock import LOCK_NAME, Lock, lock_inbox
 from nst_batch.spool.disk.mounts import mount_now
-from nst_batch.spool.disk.own import DamagedError, is_still_ours, mend_folders, read_note, read_own, take_own
+from nst_batch.spool.disk.own import DamagedError, is_still_ours, let_go, mend_folders, read_note, read_own, take_own
 
 RECORD_NAME = ".nst_batch.json"  # in the outbox: which inboxes feed it
 OUTBOX_NAME = "outbox.json"  # in the inbox's own folder: where its results go
@@ -77,7 +77,7 @@ class Attachment:
         """Let go of the inbox."""
         if self._lock is not None:
             self._lock.release()
-        self._fs.unpin(self._places.own)
+        let_go(self._fs, self._places)
         self._lock, self._folders = None, None
 
     def lost(self) -> str | None:

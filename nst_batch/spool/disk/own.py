@@ -96,7 +96,7 @@ def take_own(fs: FileSystem, places: Places) -> None:
     InboxLost where what has its name is not the daemon's own: nothing in it is read or changed then.
     """
     own = places.own
-    fs.unpin(own)
+    let_go(fs, places)
     try:
         fd = fs.open(own, os.O_PATH | os.O_DIRECTORY)
     except FileNotFoundError:
@@ -110,7 +110,16 @@ def take_own(fs: FileSystem, places: Places) -> None:
     except BaseException:
         os.close(fd)
         raise
-    fs.pin(own, fd, uid)
+    fs.owner = uid
+    fs.pin(own, fd)
+    # Or an inbox that is unmounted under it would seem to have lost its files, while the own folder has all of its own.
+    fs.pin(places.inbox, fs.open(places.inbox, os.O_PATH | os.O_DIRECTORY))
+
+
+def let_go(fs: FileSystem, places: Places) -> None:
+    """Keep the own folder and its inbox open no longer."""
+    fs.unpin(places.own)
+    fs.unpin(places.inbox)
 
 
 def _made_ours(own: Path, fd: int) -> int:
@@ -215,7 +224,6 @@ def set_aside(fs: FileSystem, places: Places, path: Path) -> Path:
         mend_folder(fs, path, None)  # a folder that we may not write to cannot be moved into another one
     fs.rename_noreplace(path, target)
     fs.fsync_dir(path.parent)
-    fs.step("damaged.set_aside")
     return target
 
 
