@@ -52,7 +52,9 @@ class Checkpoints:
         for name in (NEWEST, BEFORE):
             path = self._folder / name
             try:
-                with path.open("rb") as file:
+                if self._files.kind(path) not in (None, "file"):
+                    raise DamagedCheckpointError(f"{name} is no file")  # noqa: TRY301 - told as any other damage
+                with open(self._files.open(path), "rb") as file:  # noqa: PTH123 - a descriptor
                     state, facts = unpack(file)
             except FileNotFoundError:
                 continue
