@@ -117,6 +117,6 @@ def test_a_pinned_folder_is_let_go_with_its_holder(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not opened
     for number in range(50):
         files = Beneath()
-        files.pin(tmp_path, os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY), number)
+        files.pin(tmp_path, os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY))
         del files
     assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208
