@@ -115,7 +115,7 @@ def test_a_pipe_does_not_hold_anybody_up(files: Beneath, tmp_path: Path) -> None
 def test_a_pinned_folder_is_let_go_with_its_holder(tmp_path: Path) -> None:
     """No descriptor outlives the object that kept it: thousands of them in one process leave none behind."""
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not opened
-    for number in range(50):
+    for _ in range(50):
         files = Beneath()
         files.pin(tmp_path, os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY))
         del files
