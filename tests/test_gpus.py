@@ -117,7 +117,7 @@ def test_a_card_without_a_driver_is_seen_on_the_bus(tmp_path: Path) -> None:
 
 def test_a_machine_with_a_card_that_no_driver_serves_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """auto paints on the CPU, and not in silence; a mask that hides all GPUs is somebody's will."""
-    monkeypatch.setattr("nst_batch.daemon.worker_process.nvidia_on_the_bus", lambda: True)
+    monkeypatch.setattr("nst_batch.daemon.devices.nvidia_on_the_bus", lambda: True)
     (device,) = choose_devices("auto", Gpus())
     assert device.name == "cpu"
     assert device.note.startswith("painted on the CPU: an NVIDIA card is in this machine")

@@ -112,7 +112,7 @@ def test_strips_give_what_one_piece_gives(network, pictures, masked):
     """The frame lies around the whole picture, not around each strip."""
     mask = np.tile(np.linspace(0, 1, 160, dtype=np.float32), (128, 1)) if masked else None
     totals = [
-        [step.total for step in make(network, pictures, mask=mask, cut=cut).steps()]
+        [step.total for step in make(network, pictures, mask=mask, strip_plan=cut).steps()]
         for cut in (lambda _: None, lambda _: StripPlan(2, 160 * 64 * 40))
     ]
     assert totals[1] == pytest.approx(totals[0], rel=1e-3)

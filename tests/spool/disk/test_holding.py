@@ -90,7 +90,7 @@ def paint(world: World, *, times: int = 1) -> list[Ended]:
                 end = world.spool.finish(job, world.at, Ending("done"), {"job.json": _manifest(job.id, job.title)})
                 ended += [] if end is None else [end]
         while (job_now := world.spool.take(world.at)) is not None:
-            handout = world.spool.hand_out(job_now, world.at)
+            handout = world.spool.hand_out(job_now)
             if handout is None:
                 continue
             world.work(handout)
