@@ -2,22 +2,6 @@
 
 Everywhere else a picture is a float32 array, height × width × 3, red first, sRGB values in [0, 1], upright.
 
-    files.py         open an image without following links; how large a file may be, and its header
-    kinds.py         what a file is, by its content; what is not read, and what to do about it
-    boxes.py         the boxes of ISO media files; a JPEG XL's size
-    wholeness.py     does the file end where its format says? (told apart from "is damaged")
-    pillow.py        Pillow with our list of formats; every decoder's error becomes a JobError
-    header.py        size and depth, read before any pixel
-    tagged.py        what a file says of its colours
-    samples.py       the decoder's pixels, at the depth that the file has; pixels.py what they are
-    tiff.py          the same of a TIFF
-    guard.py         no picture takes for ever
-    decoding.py      a file's bytes -> Picture
-    transparency.py  colours under transparent pixels, and pictures without their alpha
-    resizing.py      smaller by area, larger by Lanczos
-    text.py          parameters written into a picture's file
-    encoding.py      [0, 1] -> the bytes of a png, jpg, webp or tiff
-
 Importing this package loads neither NumPy nor OpenCV nor Pillow, so that the daemon and ``check`` may use
 ``read_header``; what needs them is loaded with the first name that is asked for.
 """
@@ -28,8 +12,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from nst_batch.images.files import ImageLimits
-from nst_batch.images.header import Header, read_header
+from nst_batch.images.files import Header, ImageLimits
+from nst_batch.images.header import read_header
 
 if TYPE_CHECKING:
     from nst_batch.images.decoding import Picture, decode, decode_bytes
@@ -41,37 +25,21 @@ if TYPE_CHECKING:
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 29))
 
 _LATER = {
-    "Picture": "decoding",
-    "decode": "decoding",
-    "decode_bytes": "decoding",
-    "encode": "encoding",
-    "quantize": "encoding",
-    "resize": "resizing",
-    "resize_array": "resizing",
-    "fill_transparent": "transparency",
-    "flatten": "transparency",
+    "decoding": ("Picture", "decode", "decode_bytes"),
+    "encoding": ("encode", "quantize"),
+    "resizing": ("resize", "resize_array"),
+    "transparency": ("fill_transparent", "flatten"),
 }
+_HOMES = {name: module for module, names in _LATER.items() for name in names}
 
-__all__ = [
-    "Header",
-    "ImageLimits",
-    "Picture",
-    "decode",
-    "decode_bytes",
-    "encode",
-    "fill_transparent",
-    "flatten",
-    "quantize",
-    "read_header",
-    "resize",
-    "resize_array",
-]
+__all__ = ["Header", "ImageLimits", "Picture", "decode", "decode_bytes", "encode", "fill_transparent", "flatten"]
+__all__ += ["quantize", "read_header", "resize", "resize_array"]
 
 
 def __getattr__(name: str) -> object:
     """The names that need NumPy, OpenCV or Pillow, loaded when they are first asked for."""
-    if name not in _LATER:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

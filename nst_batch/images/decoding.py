@@ -15,29 +15,25 @@ from PIL import Image
 
 from nst_batch.colors.curves import CurveProfile, Floats, Samples, apply_curves, to_unit
 from nst_batch.colors.icc import color_space, convert_by_tables, parse_curves
-from nst_batch.images.files import ImageLimits, read_regular
+from nst_batch.images.files import Header, ImageLimits, read_regular
 from nst_batch.images.guard import within
-from nst_batch.images.header import Header, header_of
-from nst_batch.images.kinds import HEAD, jpeg_start, kind_of
+from nst_batch.images.header import header_of
+from nst_batch.images.kinds import HEAD, kind_of, picture_start
 from nst_batch.images.pillow import damaged, open_image, reading, truncated
 from nst_batch.images.pixels import Pixels, Profile, plain, upright
 from nst_batch.images.samples import read_pixels
 from nst_batch.images.tiff import tiff_pixels
 from nst_batch.images.transparency import fill_transparent
-from nst_batch.images.wholeness import MUST_BE_WHOLE, is_truncated, jpeg_is_cut, png_is_damaged
+from nst_batch.images.wholeness import MUST_BE_WHOLE, is_truncated, jpeg_is_cut, png_fault
 
 _DEFAULT_LIMITS = ImageLimits()
 DECODE_SECONDS = 120.0
 """A picture of 50 megapixels takes 1 to 20 s, of any kind."""
 
-_FIRST = "it moves: the first picture of it is used"
-# Looked at for a note only; counting a TIFF's pages would walk the whole file.
-_MAY_MOVE = {
-    "GIF": _FIRST,
-    "PNG": _FIRST,
-    "WEBP": _FIRST,
-    "AVIF": _FIRST,
+_MOVES = "it moves: the first picture of it is used"
+_MORE = {
     "MPO": "it holds more pictures (a preview, a depth map, another view): the first is used",
+    "TIFF": "it holds more pages: the first picture of full size is used",
 }
 _JPEG_END = b"\xff\xd9"
 _FILLER = bytes([0x5A, 0xA5, 0x33, 0xCC, 0x96]) * 400  # blocks such as no picture has
@@ -75,11 +71,7 @@ class Picture:
 def decode(path: str | os.PathLike[str], limits: ImageLimits = _DEFAULT_LIMITS) -> Picture:
     """The picture at ``path``, decoded whole, after its header has been checked against ``limits``.
 
-    Raises JobError, and nothing else for any bytes: those of ``read_header``, image_truncated for a file the
-    rest of which is missing, image_unreadable for a damaged one, image_too_slow, out_of_memory.
-
-    What it cannot know: a JPEG has no checksum, so that a few wrong bytes between its first and its last
-    show in the picture and nowhere else.
+    Raises JobError, and nothing else for any bytes: those of ``read_header``, image_too_slow, out_of_memory.
     """
     return decode_bytes(read_regular(path, limits), Path(path).name, limits)
 
@@ -92,7 +84,7 @@ def decode_bytes(data: bytes, name: str, limits: ImageLimits = _DEFAULT_LIMITS) 
 def _decode(data: bytes, name: str, limits: ImageLimits) -> Picture:
     with reading(name, data):
         digest, kind = hashlib.sha256(data).hexdigest(), kind_of(data[:HEAD])
-        data = data[jpeg_start(data[:HEAD]) :]
+        data = data[picture_start(data[:HEAD]) :]
         header = header_of(data, kind, name, limits)
         pixels = tiff_pixels(data, name) if kind == "TIFF" else _read(data, kind, header, name)
         rgb, alpha, notes = _decoded(pixels, header)
@@ -104,14 +96,11 @@ def _read(data: bytes, kind: str, header: Header, name: str) -> Pixels:
     notes: tuple[str, ...] = ()
     if header.format in MUST_BE_WHOLE and is_truncated(data):
         raise truncated(name)
-    if header.format == "PNG" and png_is_damaged(data):
-        raise damaged(name, "a checksum in the file is wrong")
+    if header.format == "PNG" and (fault := png_fault(data)):
+        raise damaged(name, fault)
     if header.format in ("JPEG", "MPO") and jpeg_is_cut(data):
         data, notes = _with_end(data, name), ("its end marker is missing, but every block of it is there",)
-    with open_image(BytesIO(data), kind) as image:
-        if header.format in _MAY_MOVE and getattr(image, "is_animated", False):
-            notes += (_MAY_MOVE[header.format],)
-        pixels = read_pixels(image, header, data)
+    pixels = read_pixels(data, kind, header)
     return dataclasses.replace(pixels, notes=notes + pixels.notes)
 
 
@@ -133,14 +122,16 @@ def _with_end(data: bytes, name: str) -> bytes:
 
 def _decoded(pixels: Pixels, header: Header) -> tuple[Floats, Floats | None, tuple[str, ...]]:
     """The samples in sRGB and upright, their alpha, and notes."""
-    rgb, more = _to_srgb(pixels.color, pixels.profile)
+    rgb, notes = _to_srgb(pixels.color, pixels.profile)
+    notes = ((_MORE.get(header.format, _MOVES),) if header.more else ()) + pixels.notes + notes
     rgb = np.ascontiguousarray(upright(rgb, header.orientation))
     alpha = pixels.alpha
     if alpha is not None:
         alpha = np.ascontiguousarray(upright(alpha, header.orientation)) if alpha.min() < 1 else None
     if alpha is not None:
         rgb = fill_transparent(rgb, alpha)
-    return rgb, alpha, pixels.notes + more
+        notes += () if alpha.any() else ("it is transparent everywhere, as its result will be",)
+    return rgb, alpha, notes
 
 
 def _to_srgb(color: Samples, profile: Profile) -> tuple[Floats, tuple[str, ...]]:
@@ -169,8 +160,7 @@ def _by_tables(color: Samples, profile: bytes) -> tuple[Floats, tuple[str, ...]]
         converted = to_unit(np.asarray(convert_by_tables(image, profile)))
     except Exception as error:  # lcms has many names for a bad profile; the picture is still good
         return _as_rgb(to_unit(color)), (f"its colour profile was not used ({plain(error)})",)
-    deep = color.dtype != np.uint8
-    return converted, ("its colour profile was applied at 8 bits",) if deep else ()
+    return converted, () if color.dtype == np.uint8 else ("its colour profile was applied at 8 bits",)
 
 
 def _as_rgb(values: Floats) -> Floats:

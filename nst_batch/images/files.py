@@ -15,7 +15,10 @@ from nst_batch.errors import JobError
 MEGA = 1_000_000
 _HEADER_BYTES, _HEADER_READS, _HEADER_SECONDS = 16 * MEGA, 20_000, 3.0  # EXIF, profiles and depth maps take up to 10 MB
 
+ENDLESS = "its header has no end: too many parts, or too much before the pixels"
 _NOT_A_FILE_ADVICE = "drop the picture itself, as an ordinary file"
+
+_NOT_FILES = {errno.EISDIR: "a folder", errno.ELOOP: "a symbolic link", errno.ENXIO: "a socket or a device"}
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,25 @@ class ImageLimits:
 
     max_megapixels: float = 50.0
     max_file_mb: float = 100.0
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture's file says of itself.
+
+    ``width`` and ``height`` in pixels, upright. ``bits`` per sample: 8, 16, 32, and less or between for
+    palettes, line art and 10- or 12-bit files. ``orientation``: how the decoder's pixels are to be turned,
+    EXIF's 1 to 8. ``more``: it holds more pictures. ``pixel_bytes``: of one pixel of a TIFF, all channels, else 0.
+    """
+
+    format: str
+    width: int
+    height: int
+    has_alpha: bool
+    bits: int
+    orientation: int = 1
+    more: bool = False
+    pixel_bytes: int = 0
 
 
 def read_regular(path: str | os.PathLike[str], limits: ImageLimits) -> bytes:
@@ -67,13 +89,15 @@ class Sparing(io.BytesIO):
         self._reads -= 1
         self._bytes -= len(data) if len(data) < MEGA else 0  # all at once: by a decoder that is no Python
         if min(self._reads, self._bytes) < 0 or time.thread_time() > self._until:
-            raise OSError("its header has no end: too many parts, or too much before the pixels")
+            raise OSError(ENDLESS)
         return data
 
 
 def _check(name: str, status: os.stat_result, limits: ImageLimits) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise JobError("image_not_a_file", f"{name}: is {_kind(status.st_mode)}", _NOT_A_FILE_ADVICE)
+        mode = status.st_mode
+        kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+        raise JobError("image_not_a_file", f"{name}: is {kind}", _NOT_A_FILE_ADVICE)
     if status.st_size == 0:
         raise JobError("image_truncated", f"{name}: the file is empty", "copy the picture again, whole")
     if status.st_size > limits.max_file_mb * MEGA:
@@ -89,24 +113,12 @@ def too_large(name: str, size: int, limits: ImageLimits) -> JobError:
     )
 
 
-def _kind(mode: int) -> str:
-    if stat.S_ISFIFO(mode):
-        return "a pipe"
-    if stat.S_ISSOCK(mode):
-        return "a socket"
-    return "a device"
-
-
 def _cannot_open(name: str, error: OSError | ValueError) -> JobError:
     number = error.errno if isinstance(error, OSError) else errno.ENOENT  # ValueError: a NUL in the name
     if number in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
         return JobError("image_missing", f"{name}: no such file", "check the name, or put the file there")
-    if number == errno.EISDIR:
-        return JobError("image_not_a_file", f"{name}: is a folder", _NOT_A_FILE_ADVICE)
-    if number == errno.ELOOP:
-        return JobError("image_not_a_file", f"{name}: is a symbolic link", _NOT_A_FILE_ADVICE)
-    if number == errno.ENXIO:
-        return JobError("image_not_a_file", f"{name}: is a socket or a device", _NOT_A_FILE_ADVICE)
+    if number in _NOT_FILES:
+        return JobError("image_not_a_file", f"{name}: is {_NOT_FILES[number]}", _NOT_A_FILE_ADVICE)
     if number in (errno.EACCES, errno.EPERM):
         advice = "let the daemon's user read it (chmod a+r, or the group of the inbox)"
         return JobError("image_no_permission", f"{name}: may not be read", advice, retry=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst_batch.errors import JobError
-from nst_batch.images.boxes import content, jxl_size
-from nst_batch.images.files import MEGA, ImageLimits, Sparing, read_regular
-from nst_batch.images.kinds import HEAD, jpeg_start, kind_of, not_read
+from nst_batch.images.boxes import content, jxl_facts
+from nst_batch.images.files import MEGA, Header, ImageLimits, Sparing, read_regular
+from nst_batch.images.kinds import HEAD, kind_of, not_read, picture_start
 from nst_batch.images.pillow import damaged, open_image, reading
 from nst_batch.images.wholeness import png_chunks
 
@@ -23,36 +22,21 @@ _DEFAULT_LIMITS = ImageLimits()
 ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
 _ALPHA_MODES = frozenset(["RGBA", "RGBa", "LA", "La", "PA"])
+# In the header box, or in the SIZ marker of a code stream.
+_JPEG2000_BITS = rb"ihdr.{10}([^\xff])|\xff\x4f\xff\x51.{38}(.)"
 _MAX_EXIF = 1 << 20
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a picture's file says of itself.
-
-    ``width`` and ``height`` in pixels, upright. ``bits`` per sample: 8, 16, 32, and less or between for
-    palettes, line art and 10- or 12-bit files. ``orientation``: how the decoder's pixels are to be turned,
-    EXIF's 1 to 8.
-    """
-
-    format: str
-    width: int
-    height: int
-    has_alpha: bool
-    bits: int
-    orientation: int = 1
+_PIXEL_BYTES = 16  # as RGB with alpha in float32: so much for each pixel that is allowed
 
 
 def read_header(path: str | os.PathLike[str], limits: ImageLimits = _DEFAULT_LIMITS) -> Header:
     """The header of the image at ``path``, checked against ``limits``; no pixel is decoded.
 
     Raises JobError: image_missing, image_not_a_file (folder, link, pipe, device), image_no_permission,
-    image_file_too_large, image_too_large, image_unreadable, image_truncated. A file that passes can still
-    turn out damaged when it is decoded.
+    image_file_too_large, image_too_large, image_unreadable, image_truncated. Its pixels can still be damaged.
     """
     data, name = read_regular(path, limits), Path(path).name
     with reading(name, data):
-        return header_of(data[jpeg_start(data[:HEAD]) :], kind_of(data[:HEAD]), name, limits)
+        return header_of(data[picture_start(data[:HEAD]) :], kind_of(data[:HEAD]), name, limits)
 
 
 def header_of(data: bytes, kind: str, name: str, limits: ImageLimits) -> Header:
@@ -63,14 +47,16 @@ def header_of(data: bytes, kind: str, name: str, limits: ImageLimits) -> Header:
         return _checked(tiff_facts(open_tiff(Sparing(data), name), name), name, limits)
     if kind == "JXL":
         # Its decoder turns pictures upright by itself; alpha is known once it is decoded.
-        return _checked(Header("JXL", *jxl_size(data), False, 8), name, limits)
+        width, height, bits, moves = jxl_facts(data)
+        return _checked(Header("JXL", width, height, False, bits, more=moves), name, limits)
     what, advice = ("", "") if kind else not_read(data[:HEAD])
     if what:  # before any decoder that might take it for one of its own
         raise JobError("image_unreadable", f"{name}: is {what}, which is not read here", advice)
     image = open_image(Sparing(data), kind)
     has_alpha = image.mode in _ALPHA_MODES or "transparency" in image.info
-    header = Header(str(image.format), *image.size, has_alpha, _bits(image, data), _orientation(image, data))
-    return _checked(header, name, limits)
+    more = image.format != "HEIF" and getattr(image, "is_animated", False)
+    bits, orientation = _bits(image, data), _orientation(image, data)
+    return _checked(Header(str(image.format), *image.size, has_alpha, bits, orientation, more), name, limits)
 
 
 def _checked(header: Header, name: str, limits: ImageLimits) -> Header:
@@ -80,14 +66,16 @@ def _checked(header: Header, name: str, limits: ImageLimits) -> Header:
         width, height = height, width
     if width < 1 or height < 1:
         raise damaged(name, f"says that it is {width} × {height} pixels")
-    if width * height > limits.max_megapixels * MEGA:
-        raise JobError(
-            "image_too_large",
-            f"{name}: {width} × {height} is {width * height / MEGA:.1f} megapixels, "
-            f"the limit is {limits.max_megapixels:g}",
-            "make it smaller, or raise limits.max_megapixels in config.yaml",
-        )
-    return dataclasses.replace(header, width=width, height=height)
+    pixels, size = width * height / MEGA, width * height * header.pixel_bytes / MEGA
+    most = limits.max_megapixels
+    if pixels > most:
+        what = f"{width} × {height} is {pixels:.1f} megapixels, the limit is {most:g}"
+    elif size > most * _PIXEL_BYTES:
+        what = f"{header.pixel_bytes} bytes a pixel make {size:.0f} MB, the limit is {most * _PIXEL_BYTES:g} MB"
+    else:
+        return dataclasses.replace(header, width=width, height=height)
+    advice = "make it smaller, or raise limits.max_megapixels in config.yaml"
+    raise JobError("image_too_large", f"{name}: {what}", advice)
 
 
 def _orientation(image: ImageFile, data: bytes) -> int:
@@ -118,21 +106,11 @@ def _bits(image: ImageFile, head: bytes) -> int:
         case "AVIF":
             return max((box[5] for box in content(head, b"meta", b"iprp", b"ipco", b"pixi") if len(box) > 5), default=8)
         case "JPEG2000":
-            return _jpeg2000_bits(head) or by_mode
+            found = re.search(_JPEG2000_BITS, head[:MEGA], re.DOTALL)
+            return (found[found.lastindex or 0][0] & 0x7F) + 1 if found else by_mode
         case "PPM":
             return 16 if by_mode != 1 and ppm_head(head)[0] > 255 else min(by_mode, 32)
     return by_mode
-
-
-def _jpeg2000_bits(head: bytes) -> int:
-    """Bits per sample from the image header box, or from the SIZ marker of a bare code stream."""
-    at = head.find(b"ihdr", 0, HEAD)
-    if at >= 0 and len(head) > at + 14 and head[at + 14] != 0xFF:
-        return (head[at + 14] & 0x7F) + 1
-    at = head.find(b"\xff\x4f\xff\x51")
-    if at >= 0 and len(head) > at + 42:
-        return (head[at + 42] & 0x7F) + 1
-    return 0
 
 
 def ppm_head(head: bytes) -> tuple[int, int]:

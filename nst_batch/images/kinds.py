@@ -46,6 +46,8 @@ _NOT_READ: tuple[tuple[bytes, str, str], ...] = (
 )
 _NOT_READ_PATTERNS = tuple((re.compile(pattern, re.DOTALL), what, advice) for pattern, what, advice in _NOT_READ)
 _TIFF = re.compile(rb"II(\*\0(?!.{4}CR)|\+\0)|MM(\0\*|\0\+)", re.DOTALL)
+_STARTS = rb"(.PNG|PNG|\x89P|\xff\xd8\xff|GIF8|RIFF.{4}WEBP|qoif|\xff\x4f\xff\x51|.{4}jP  )"
+_READ = re.compile(rb"[\s\0]{0,64}" + _STARTS, re.DOTALL)
 _HEIF_BRANDS = frozenset([b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"])
 _AVIF_BRANDS = frozenset([b"avif", b"avis"])
 
@@ -65,6 +67,11 @@ def kind_of(head: bytes) -> str:
     return ""
 
 
+def is_read(head: bytes) -> bool:
+    """Whether a file begins as one of a kind that is read: what no decoder then knows is damaged."""
+    return bool(kind_of(head) or _READ.match(head))
+
+
 def not_read(head: bytes) -> tuple[str, str]:
     """What a file of a kind that is known but not read is, with its article, and what to do about it; else empty."""
     for pattern, what, advice in _NOT_READ_PATTERNS:
@@ -73,7 +80,7 @@ def not_read(head: bytes) -> tuple[str, str]:
     return "", ""
 
 
-def jpeg_start(head: bytes) -> int:
-    """Where a JPEG begins whose file has line ends, zeros or a byte-order mark before it; 0 for any other file."""
-    found = re.match(rb"(?:\xef\xbb\xbf|[\r\n\t \0]){1,64}(?=\xff\xd8\xff)", head)
+def picture_start(head: bytes) -> int:
+    """Where a JPEG or PNG begins that has line ends, zeros or a byte-order mark before it; 0 for any other file."""
+    found = re.match(rb"(?:\xef\xbb\xbf|[\r\n\t \0]){1,64}(?=\xff\xd8\xff|\x89PNG)", head)
     return found.end() if found else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -10,32 +11,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO
 
 from nst_batch.errors import JobError
-from nst_batch.images.kinds import KINDS_READ
-from nst_batch.images.wholeness import is_truncated
+from nst_batch.images.files import ENDLESS
+from nst_batch.images.kinds import HEAD, KINDS_READ, is_read
+from nst_batch.images.wholeness import PNG_SIGNATURE, is_truncated, png_fault
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 # Named one by one: Pillow also knows formats that start other programs (EPS runs Ghostscript) or that hold
 # no picture. The plugins are imported by name, since Pillow would otherwise load all forty of them.
-_PLUGINS = {
-    "JPEG": "Jpeg",
-    "MPO": "Mpo",
-    "PNG": "Png",
-    "WEBP": "WebP",
-    "BMP": "Bmp",
-    "GIF": "Gif",
-    "JPEG2000": "Jpeg2K",
-    "PPM": "Ppm",
-    "QOI": "Qoi",
-    "SGI": "Sgi",
-    "PCX": "Pcx",
-    "TGA": "Tga",
-}
+_PLUGINS = ("Jpeg", "Mpo", "Png", "WebP", "Bmp", "Gif", "Jpeg2K", "Ppm", "Qoi", "Sgi", "Pcx", "Tga")
+_FORMATS = [{"Jpeg2K": "JPEG2000"}.get(plugin, plugin.upper()) for plugin in _PLUGINS]
 _DAMAGED_ADVICE = "the file is damaged: open it in a picture editor and save it anew, or copy it again"
-_CUT_ADVICE = "the file ends too early: copy it again, whole"
 
-_CUT_WORDS = ("truncated", "end of file", "unexpected eof", "needs more input")
+_CUT_WORDS = re.compile("truncated|end of file|unexpected eof|needs more input|need_more_input|not enough image data")
 
 # warnings.catch_warnings changes the whole process, so one picture is read at a time; it bounds memory too.
 _one_at_a_time = threading.RLock()
@@ -57,10 +46,9 @@ def open_image(file: BinaryIO, kind: str = "") -> ImageFile:
     elif kind in ("AVIF", "TIFF"):
         import_module(f"PIL.{kind.title()}ImagePlugin")
     else:
-        for plugin in _PLUGINS.values():
+        for plugin in _PLUGINS:
             import_module(f"PIL.{plugin}ImagePlugin")
-    # MPO is opened by way of JPEG.
-    return Image.open(file, formats=[kind] if kind else [name for name in _PLUGINS if name in Image.OPEN])
+    return Image.open(file, formats=[kind] if kind else [name for name in _FORMATS if name in Image.OPEN])
 
 
 @contextmanager
@@ -86,18 +74,21 @@ def explain(name: str, data: bytes, error: Exception) -> JobError:
     """The JobError for a file that ``error`` kept from being read."""
     from PIL import UnidentifiedImageError  # noqa: PLC0415 - loaded when first needed
 
-    if is_truncated(data) or any(word in str(error).lower() for word in _CUT_WORDS):
+    png = data.startswith(PNG_SIGNATURE)
+    if is_truncated(data) or (not png and _CUT_WORDS.search(str(error).lower())):
         return truncated(name)
-    if isinstance(error, UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError) and not is_read(data[:HEAD]):
         advice = f"save it as {KINDS_READ}; if it is one of these, it is damaged"
         return JobError("image_unreadable", f"{name}: is not a picture of a kind that is read here", advice)
-    detail = " ".join(str(error).split())[:200] or type(error).__name__
-    return JobError("image_unreadable", f"{name}: does not decode ({detail})", _DAMAGED_ADVICE)
+    # A decoder's own words mean nothing to users; the log has them, as the cause.
+    what = ENDLESS if ENDLESS in str(error) else png and png_fault(data)
+    return damaged(name, what or "is damaged: it does not decode")
 
 
 def truncated(name: str) -> JobError:
     """The JobError for a file the rest of which is missing."""
-    return JobError("image_truncated", f"{name}: the picture is cut off", _CUT_ADVICE)
+    advice = "the file ends too early: copy it again, whole"
+    return JobError("image_truncated", f"{name}: the picture is cut off", advice)
 
 
 def damaged(name: str, what: str) -> JobError:

@@ -7,46 +7,47 @@ elsewhere, is decoded by imagecodecs; HEIC by pillow-heif. Pillow's plugin for J
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import cv2
 import imagecodecs
 import numpy as np
+import numpy.typing as npt
 
 from nst_batch.images.boxes import content
-from nst_batch.images.header import Header, ppm_head
+from nst_batch.images.files import Header
+from nst_batch.images.header import ppm_head
+from nst_batch.images.pillow import open_image
 from nst_batch.images.pixels import Pixels, ink_to_rgb, split
 from nst_batch.images.tagged import profile_of
+from nst_batch.images.wholeness import png_bare, png_chunks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_AT_8_BITS = "read at 8 bits per sample"
 _SYCC = b"\1\0\0\0\0\0\x12"  # a colour box of JPEG 2000: luminance and colour differences
 _MAY_BE_NO_ALPHA = frozenset(["BMP", "TGA"])
 
 
-def read_pixels(image: Image, header: Header, data: bytes) -> Pixels:
+def read_pixels(data: bytes, kind: str, header: Header) -> Pixels:
     """The samples as they are stored: profile and orientation are told, not applied."""
-    profile, notes = profile_of(image, header.format, data)
-    if image.mode == "CMYK":
-        image.load()
-        ink, more = ink_to_rgb(np.asarray(image), profile if isinstance(profile, bytes) else None)
-        return Pixels(ink, None, notes + more)
-    pixels = _deep(image, header, data)
-    if pixels is None:
-        image.load()
-        pixels = _plain(image, header, data)
+    pixels = _jpeg_xl(data, header) if kind == "JXL" else None  # first: Pillow's plugin does not tell a cut file
+    with open_image(BytesIO(data), kind) as image:
+        profile, notes = profile_of(image, header.format, data)
+        if image.mode == "CMYK":
+            image.load()
+            ink, more = ink_to_rgb(np.asarray(image), profile if isinstance(profile, bytes) else None)
+            return Pixels(ink, None, notes + more)
+        pixels = pixels or _deep(image, header, data) or _plain(image, header, data)
     return Pixels(pixels.color, pixels.alpha, notes + pixels.notes, profile)
 
 
-def _deep(image: Image, header: Header, data: bytes) -> Pixels | None:  # noqa: PLR0911 - one a kind
+def _deep(image: Image, header: Header, data: bytes) -> Pixels | None:
     """Samples that Pillow would bring down to 8 bits, and all of PNG; None for the rest."""
     full = (1 << header.bits) - 1
     match header.format:
         case "PNG":
-            return split(imagecodecs.png_decode(data))
-        case "JXL":
-            return split(imagecodecs.jpegxl_decode(data, index=0))
+            return split(_interlaced(png_bare(data)) if data[28] else imagecodecs.png_decode(png_bare(data)))
         case "AVIF" if header.bits > 8:
             return split(imagecodecs.avif_decode(data, index=0), full)
         case "HEIF" if header.bits > 8:
@@ -65,9 +66,30 @@ def _deep(image: Image, header: Header, data: bytes) -> Pixels | None:  # noqa: 
     return None
 
 
+def _jpeg_xl(data: bytes, header: Header) -> Pixels:
+    array = imagecodecs.jpegxl_decode(data, index=0)
+    return split(array, (1 << header.bits) - 1 if array.dtype.kind == "u" else 0)
+
+
+def _interlaced(data: bytes) -> npt.NDArray[Any]:
+    """By OpenCV: imagecodecs does not ask libpng to put the passes together, of which it complains."""
+    array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if array is None:
+        raise ValueError("damaged")
+    if array.ndim == 3:
+        return array[..., [2, 1, 0, 3][: array.shape[2]]]
+    clear = next((data[at : at + 2] for kind, at, _ in png_chunks(data) if kind == b"tRNS"), None)
+    if clear is None:
+        return array
+    full = 255 if array.dtype == np.uint8 else 65535  # OpenCV leaves the transparent grey out
+    seen = array != int.from_bytes(clear, "big") * full // ((1 << data[24]) - 1)
+    return np.stack([array, (seen * full).astype(array.dtype)], axis=-1)
+
+
 def _plain(image: Image, header: Header, data: bytes) -> Pixels:
-    """What Pillow loaded: 8 bits or fewer a sample, or one deep channel."""
-    notes = (_AT_8_BITS,) if header.bits > 8 else ()
+    """What Pillow loads: 8 bits or fewer a sample, or one deep channel."""
+    image.load()
+    notes = ("read at 8 bits per sample",) if header.bits > 8 else ()
     if image.mode.startswith("I"):  # Pillow has scaled it to 16 bits
         return Pixels(np.clip(np.asarray(image), 0, 65535).astype(np.uint16)[..., None])
     if image.mode == "F":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -12,13 +11,9 @@ from nst_batch.images.boxes import content
 from nst_batch.images.pixels import Profile
 from nst_batch.images.wholeness import png_chunks
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _EXIF_IFD, _INTEROP_IFD, _COLOR_SPACE = 0x8769, 0xA005, 0xA001
 _GIF_PROFILE = b"\x21\xff\x0bICCRGBG1012"
 _ADOBE, _UNCALIBRATED = 2, 0xFFFF
-_COLR = (b"meta", b"iprp", b"ipco", b"colr")
 
 
 def profile_of(image: Image.Image, file_format: str, data: bytes) -> tuple[Profile, tuple[str, ...]]:
@@ -59,7 +54,7 @@ def _png(data: bytes, icc: bytes | None) -> Profile:
 
 def _media(data: bytes) -> Profile:
     """AVIF and HEIC: nclx of the first picture that has one."""
-    for box in content(data, *_COLR):
+    for box in content(data, b"meta", b"iprp", b"ipco", b"colr"):
         if box.startswith(b"nclx"):
             primaries, transfer, _, _ = struct.unpack_from(">3HB", box, 4)
             return by_code_points(primaries, transfer)  # decoders have widened a narrow range
@@ -90,13 +85,7 @@ def _bmp(data: bytes) -> Profile:
     return None
 
 
-_READERS: dict[str, Callable[[bytes], Profile]] = {
-    "AVIF": _media,
-    "HEIF": _media,
-    "JPEG2000": _jpeg2000,
-    "GIF": _gif,
-    "BMP": _bmp,
-}
+_READERS = {"AVIF": _media, "HEIF": _media, "JPEG2000": _jpeg2000, "GIF": _gif, "BMP": _bmp}
 
 
 def _is_adobe(image: Image.Image) -> bool:

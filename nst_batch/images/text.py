@@ -51,11 +51,9 @@ def tiff_text(text: Mapping[str, str]) -> dict[int, str]:
 def as_json(text: Mapping[str, str]) -> str:
     """One JSON object in ASCII, at most 60,000 bytes: the longest values give way where it would be more."""
     kept = {key: value.replace("\0", " ") for key, value in text.items()}
-    result = json.dumps(kept)
-    while len(result) > _MAX_JSON and kept:
+    while len(result := json.dumps(kept)) > _MAX_JSON and kept:
         longest = max(kept, key=lambda key: len(kept[key]))
         if kept[longest] == _LEFT_OUT:
             return "{}"
         kept[longest] = _LEFT_OUT
-        result = json.dumps(kept)
     return result

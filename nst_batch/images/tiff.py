@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from io import BytesIO
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,23 @@ from PIL import Image
 from nst_batch.colors.curves import Floats, Samples, to_unit
 from nst_batch.colors.described import lab_to_srgb
 from nst_batch.errors import JobError
-from nst_batch.images.header import Header
-from nst_batch.images.pillow import damaged, truncated
+from nst_batch.images.boxes import jxl_facts
+from nst_batch.images.files import Header, Sparing
+from nst_batch.images.kinds import HEAD, kind_of
+from nst_batch.images.pillow import damaged, open_image, truncated
 from nst_batch.images.pixels import Pixels, ink_to_rgb
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INK, _YCBCR, _LAB, _ICC_LAB = 0, 1, 2, 3, 5, 6, 8, 9
 _RAW_PHOTOMETRIC = (32803, 34892)  # colour filter array, linear raw
 _CHANNELS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _INK: 4, _YCBCR: 3, _LAB: 3, _ICC_LAB: 3}
 _JPEGS = (6, 7)  # compressions whose decoder gives RGB
-_MOST_CHANNELS = 16
+# Compressions of bytes alone; and those by whole pictures, which have a size of their own.
+_PLAIN = {1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 34926, 50000}
+_PICTURES = {*_JPEGS, 33003, 33004, 33005, 34712, 34927, 34933, 50001, 50002}
+_MOST_CHANNELS, _MOST_PAGES = 16, 8
 _ASSOCIATED, _UNASSOCIATED = 1, 2
-_ORIENTATION, _MAKE, _SUB_IFDS, _PROFILE, _DNG_VERSION = 274, 271, 330, 34675, 50706
+_REDUCED_OR_MASK = 1 | 4  # bits of NewSubfileType
+_ORIENTATION, _MAKE, _PROFILE, _DNG_VERSION = 274, 271, 34675, 50706
 _HALF_A_STEP = 1e-6
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -34,23 +41,17 @@ logging.getLogger("tifffile").propagate = False  # what is wrong with a file is 
 def open_tiff(file: BytesIO, name: str) -> tifffile.TiffPage:
     """The first picture of the file, its tags only. JobError for what is a TIFF in form, but a camera's raw file."""
     tiff = tifffile.TiffFile(file)
-    page = tiff.pages.first
-    assert isinstance(page, tifffile.TiffPage)
-    raw = page.tags.valueof(_DNG_VERSION) is not None or int(page.photometric) in _RAW_PHOTOMETRIC
-    if raw or _hides_raw(page):
-        make = str(page.tags.valueof(_MAKE) or "").strip(" \0").split(" ")[0].title()
+    first = tiff.pages.first
+    assert isinstance(first, tifffile.TiffPage)
+    others = [*islice(tiff.pages, 1, _MOST_PAGES if first.is_reduced else 1), *islice(first.pages or (), _MOST_PAGES)]
+    pages = [page for page in (first, *others) if isinstance(page, tifffile.TiffPage)]
+    raw = first.tags.valueof(_DNG_VERSION) is not None
+    if raw or any(int(page.photometric) in _RAW_PHOTOMETRIC for page in pages):
+        make = str(first.tags.valueof(_MAKE) or "").strip(" \0").split(" ")[0].title()
         what = f"is a camera's raw file ({make})" if make else "is a camera's raw file"
         advice = "export it as TIFF from the camera's program or a raw developer"
         raise JobError("image_unreadable", f"{name}: {what}, which is not read here", advice)
-    return page
-
-
-def _hides_raw(page: tifffile.TiffPage) -> bool:
-    """Whether pages below the first hold a sensor's values: then the first is a thumbnail."""
-    if page.tags.valueof(_SUB_IFDS) is None or not page.pages:
-        return False
-    inner = (page.pages[index] for index in range(min(len(page.pages), 8)))
-    return any(int(getattr(each, "photometric", 0)) in _RAW_PHOTOMETRIC for each in inner)
+    return next((page for page in pages if not page.subfiletype & _REDUCED_OR_MASK), first)
 
 
 def tiff_facts(page: tifffile.TiffPage, name: str) -> Header:
@@ -62,7 +63,28 @@ def tiff_facts(page: tifffile.TiffPage, name: str) -> Header:
     orientation = page.tags.valueof(_ORIENTATION)
     turned = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
     bits = max(page.bitspersample) if isinstance(page.bitspersample, tuple) else int(page.bitspersample)
-    return Header("TIFF", page.imagewidth, page.imagelength, _alpha_at(page) is not None, bits, turned)
+    has_alpha, more = _alpha_at(page) is not None, page.parent.pages.is_multipage
+    size = (channels * bits + 7) // 8
+    return Header("TIFF", page.imagewidth, page.imagelength, has_alpha, bits, turned, more=more, pixel_bytes=size)
+
+
+def _check_parts(page: tifffile.TiffPage, data: bytes, name: str) -> None:
+    """No strip or tile may lie beyond the end, or be a larger picture than it is said to be."""
+    wide, high = page.imagewidth, min(page.rowsperstrip or page.imagelength, page.imagelength)
+    if page.is_tiled:
+        wide, high = page.tilewidth, page.tilelength
+    if int(page.compression) not in _PLAIN | _PICTURES:
+        what = f"is a TIFF compressed in a way that is not read here (number {int(page.compression)})"
+        raise JobError("image_unreadable", f"{name}: {what}", "save it with LZW, Deflate or no compression")
+    for start, length in zip(page.dataoffsets, page.databytecounts, strict=False):
+        if start + length > len(data):
+            raise truncated(name)
+        if int(page.compression) in _PICTURES and length:
+            part = data[start : start + length]
+            kind = kind_of(part[:HEAD])
+            inner = jxl_facts(part)[:2] if kind == "JXL" else open_image(Sparing(part), kind).size
+            if inner[0] > wide or inner[1] > high:
+                raise damaged(name, f"a part of {wide} × {high} pixels holds a picture of {inner[0]} × {inner[1]}")
 
 
 def _alpha_at(page: tifffile.TiffPage) -> int | None:
@@ -78,9 +100,7 @@ def _alpha_at(page: tifffile.TiffPage) -> int | None:
 def tiff_pixels(data: bytes, name: str) -> Pixels:
     """The samples as they are stored, with the profile where there is one."""
     page = open_tiff(BytesIO(data), name)
-    parts = zip(page.dataoffsets, page.databytecounts, strict=False)
-    if any(start + length > len(data) for start, length in parts):
-        raise truncated(name)
+    _check_parts(page, data, name)
     stored = np.asarray(page.asarray(squeeze=False, maxworkers=1))[:, 0]
     stored = stored[0] if stored.shape[0] == 1 else np.moveaxis(stored[..., 0], 0, -1)
     if stored.shape[:2] != (page.imagelength, page.imagewidth) or stored.shape[2] < _CHANNELS[int(page.photometric)]:

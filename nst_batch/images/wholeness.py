@@ -17,13 +17,14 @@ _BOX_BRANDS = (b"ftyp", b"jP  ", b"JXL ")
 _PIXEL_BOXES = (b"mdat", b"idat", b"jp2c", b"jxlc", b"jxlp")
 # Markers without a length: TEM, RST0-7, SOI, EOI.
 _JPEG_BARE = frozenset([0x01, *range(0xD0, 0xDA)])
+_MOST_TAGS, _TIFF_SIZES = 4096, {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _MAX_CHUNKS = 100_000  # of 8 KB, as most programs write them, these make 800 MB
 # Formats whose decoders may take a cut file silently, so that it is looked for even after they succeed.
 MUST_BE_WHOLE = frozenset(["PNG", "JPEG2000", "AVIF", "HEIF", "JXL"])
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The chunks of a PNG file, as far as they lie within ``data``: kind, where the content starts, its length."""
+    """The first chunks of a PNG file that lie within ``data``: kind, where the content starts, its length."""
     position = len(PNG_SIGNATURE)
     for _ in range(_MAX_CHUNKS):
         if position + 12 > len(data):
@@ -33,21 +34,26 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
             return
         yield kind, position + 8, length
         position += 12 + length
-    raise ValueError(f"more than {_MAX_CHUNKS:,} chunks")
 
 
-def png_is_damaged(data: bytes) -> bool:
-    """Whether a chunk that the picture depends on has a wrong checksum (decoders skip that of the pixels)."""
+def png_fault(data: bytes) -> str:
+    """What is wrong with a chunk that the picture depends on, or that comes before the pixels; else empty."""
+    counts = True
     for kind, start, length in png_chunks(data):
-        critical = not kind[0] & 0x20
-        if (
-            critical
-            and zlib.crc32(data[start - 4 : start + length]) != struct.unpack_from(">I", data, start + length)[0]
-        ):
-            return True
+        end = start + length
+        good = zlib.crc32(data[start - 4 : end]) == int.from_bytes(data[end : end + 4], "big")
+        if not good and (counts or not kind[0] & 0x20):
+            return f"the checksum of its chunk {kind.decode('latin-1')!a} is wrong"
+        counts = counts and kind != b"IDAT"
         if kind == b"IEND":
             break
-    return False
+    return ""
+
+
+def png_bare(data: bytes) -> bytes:
+    """A PNG's pixels and transparency alone: its decoder has much to say of the rest, on standard error."""
+    kept = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+    return PNG_SIGNATURE + b"".join(data[at - 8 : at + size + 4] for kind, at, size in png_chunks(data) if kind in kept)
 
 
 def is_truncated(data: bytes) -> bool:
@@ -87,21 +93,20 @@ def _boxes_are_cut(data: bytes) -> bool:
     return last.kind == b"jp2c" and last.end == len(data) and _code_stream_is_cut(data)
 
 
-def _png_is_cut(data: bytes) -> bool:
-    end = data.rfind(b"\0\0\0\0IEND")
-    return end < 0 or end + 12 > len(data)
-
-
-def _riff_is_cut(data: bytes) -> bool:
-    return len(data) < 12 or 8 + int(struct.unpack_from("<I", data, 4)[0]) > len(data)
-
-
-def _bmp_is_cut(data: bytes) -> bool:
-    return len(data) < 6 or int(struct.unpack_from("<I", data, 2)[0]) > len(data)
-
-
-def _gif_is_cut(data: bytes) -> bool:
-    return not data.rstrip(b"\0").endswith(b";")
+def _tiff_is_cut(data: bytes) -> bool:
+    """The first directory, or what one of its tags points to, lies beyond the end."""
+    order, big = "<" if data[:1] == b"I" else ">", 43 in data[2:4]
+    pointer, counter, tag, size, room = ("Q", "Q", "HHQQ", 20, 8) if big else ("I", "H", "HHII", 12, 4)
+    try:
+        (at,) = struct.unpack_from(order + pointer, data, room)
+        (count,) = struct.unpack_from(order + counter, data, at)
+    except (struct.error, OverflowError):
+        return True
+    start = at + struct.calcsize(order + counter)
+    tags = data[start : start + min(count, _MOST_TAGS) * size]
+    tags = tags[: len(tags) // size * size]
+    lengths = ((values * _TIFF_SIZES.get(kind, 1), at) for _, kind, values, at in struct.iter_unpack(order + tag, tags))
+    return start + count * size > len(data) or any(long > room and at + long > len(data) for long, at in lengths)
 
 
 def _code_stream_is_cut(data: bytes) -> bool:
@@ -110,9 +115,11 @@ def _code_stream_is_cut(data: bytes) -> bool:
 
 _CHECKS: tuple[tuple[bytes, Callable[[bytes], bool]], ...] = (
     (b"\xff\xd8", jpeg_is_cut),
-    (PNG_SIGNATURE[:4], _png_is_cut),
-    (b"RIFF", _riff_is_cut),
-    (b"GIF8", _gif_is_cut),
-    (b"BM", _bmp_is_cut),
+    (PNG_SIGNATURE[:4], lambda data: not 0 <= data.rfind(b"\0\0\0\0IEND") <= len(data) - 12),
+    (b"RIFF", lambda data: 8 + int.from_bytes(data[4:8], "little") > len(data)),
+    (b"GIF8", lambda data: not data.rstrip(b"\0").endswith(b";")),
+    (b"BM", lambda data: max(6, int.from_bytes(data[2:6], "little")) > len(data)),
     (b"\xff\x4f\xff\x51", _code_stream_is_cut),
+    (b"qoif", lambda data: not data.endswith(b"\0\0\0\0\0\0\0\1")),
+    *((start, _tiff_is_cut) for start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
 )

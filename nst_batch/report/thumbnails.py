@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image, ImageCms, ImageOps
 
 from nst_batch.errors import JobError
-from nst_batch.images.boxes import jxl_size
+from nst_batch.images.boxes import jxl_facts
 from nst_batch.images.kinds import HEAD, kind_of
 from nst_batch.images.pillow import open_image, reading
 
@@ -37,7 +37,7 @@ def make(file: BinaryIO, name: str) -> tuple[bytes, int, int, str] | None:
         with reading(name, b""):
             kind = kind_of(file.read(HEAD))
             file.seek(0)
-            if kind == "JXL" and math.prod(jxl_size(file.read())) > _MOST_PIXELS:  # opening it decodes it
+            if kind == "JXL" and math.prod(jxl_facts(file.read())[:2]) > _MOST_PIXELS:  # opening it decodes it
                 return None
             with open_image(file, kind) as opened:
                 if opened.width * opened.height > _MOST_PIXELS:
