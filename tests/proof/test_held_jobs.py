@@ -32,6 +32,12 @@ def is_done(house: KillHouse, folder: str) -> bool:
     return (house.outbox / folder / "job.json").exists()
 
 
+def waits(house: KillHouse, refusing: Path) -> list[tuple[str, bool]]:
+    """What waits by ``status``, and whether for the folder that refuses."""
+    status = json.loads(house.command("status", "--json").stdout)
+    return [(entry["name"], str(refusing) in entry["why"]) for entry in status["waiting"]]
+
+
 def ends(daemon: subprocess.Popen[str]) -> int:
     daemon.terminate()
     return daemon.wait(timeout=SECONDS)
@@ -45,8 +51,8 @@ def test_an_output_folder_that_may_not_be_written_holds_its_job_alone(house: Kil
     held, free = house.drop(output="bob", priority=1), house.drop()
     daemon = house.launch()
     assert wait_until(lambda: is_done(house, free) and f"{held} waits: {bob} refuses" in house.logs(), SECONDS)
-    status = json.loads(house.command("status", "--json").stdout)
-    assert [(entry["name"], str(bob) in entry["why"]) for entry in status["waiting"]] == [(held, True)]
+    # What status shows is renewed once a second or so.
+    assert wait_until(lambda: waits(house, bob) == [(held, True)], SECONDS), waits(house, bob)
     assert house.logs().count("refuses") == 1
     assert "the queue waits" not in house.logs()
     assert ends(daemon) == 0
