@@ -119,6 +119,8 @@ class Daemon:
             finally:
                 self._notifier.stopping("putting running jobs back")
                 self._put_back_all(signals)
+                with self._block.instead():
+                    self._spool.clear_up(Moment.now(), Turn(LOOK_SECONDS))
                 self._post(Moment.now(), last=LAST_SECONDS[signals.stop_asked])
                 patience = HOOKS_END_SECONDS if signals.stop_asked else LIMIT_SECONDS
                 self._hooks.finish(self._notifier.watchdog, 0.0 if signals.at_once else patience)

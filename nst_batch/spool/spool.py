@@ -174,6 +174,12 @@ class Spool:
             self._sweep.run(self._config, at, turn or Turn())
         return self._queue.tell()
 
+    def clear_up(self, at: Moment, turn: Turn) -> None:
+        """The last thing before the end: what jobs that have ended since the last sweep left in the inbox leaves it."""
+        with self._held():
+            if self._queue.to_clear() and not self.look(at, turn).inbox_lost:
+                self._sweep.clear(at, turn)
+
     # --- claiming and handing out -----------------------------------------------------------------------
 
     def take(self, at: Moment, turn: Turn | None = None) -> Job | None:
