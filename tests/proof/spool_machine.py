@@ -310,6 +310,14 @@ class SpoolMachine(RuleBasedStateMachine):
             del self.at_work[handout.job.title]
             self._do(lambda: self.world.finish(handout))
 
+    @precondition(lambda self: len(self.at_work) < AT_WORK)
+    @rule(pick=PICKS, by_signal=st.booleans(), again=st.booleans())
+    def worker_dies_soon(self, pick: int, by_signal: bool, again: bool) -> None:
+        """Handed out and dead at once: few walks come to a worker's death by themselves."""
+        self.hand_out(seconds=6.0)
+        if self.at_work:
+            self.worker_dies(pick=pick, by_signal=by_signal, again=again)
+
     @precondition(lambda self: self.at_work)
     @rule(pick=PICKS, by_signal=st.booleans(), again=st.booleans())
     def worker_dies(self, pick: int, by_signal: bool, again: bool) -> None:
