@@ -22,6 +22,7 @@ install_service() {
 install_service >"$share/install.log" 2>&1
 report installed $?
 report started "$(state ActiveState)"
+[[ $(state ActiveState) == active ]] || exit 1
 
 # A colleague of another uid, with the usual umask, in a folder of their own.
 install -Dm644 -t /tmp/pictures "$share/content.png" "$share/style.png"
