@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nst_batch.beneath import Beneath
 from nst_batch.config.keys import Hooks
 from nst_batch.job import MANIFEST_NAME
 from nst_batch.spool.claims.live_job import Ended
@@ -61,9 +62,12 @@ class HookRunner:
     ``note`` tells a person what went wrong. A hook that fails, hangs or is missing changes nothing else.
     """
 
-    def __init__(self, hooks: Hooks, note: Callable[[str], None], limit_seconds: float = LIMIT_SECONDS) -> None:
+    def __init__(
+        self, hooks: Hooks, note: Callable[[str], None], files: Beneath, limit_seconds: float = LIMIT_SECONDS
+    ) -> None:
         self.hooks = hooks
         self._note = note
+        self._files = files
         self._limit = limit_seconds
         self._waiting: deque[Occasion] = deque()
         self._running: list[_Running] = []
@@ -138,7 +142,7 @@ class HookRunner:
         command: tuple[str, ...] = getattr(self.hooks, occasion.event)
         environ = {key: value for key, value in os.environ.items() if key not in _OF_THE_SERVICE}
         try:
-            with _manifest(occasion.folder) as job:
+            with _manifest(self._files, occasion.folder) as job:
                 process = subprocess.Popen(
                     command,
                     stdin=job,
@@ -196,13 +200,12 @@ class _Running:
 
 
 @contextlib.contextmanager
-def _manifest(folder: Path | None) -> Iterator[int]:
-    """job.json as a file to read from, /dev/null where there is none; a link is not followed."""
-    path = os.devnull if folder is None else folder / MANIFEST_NAME
+def _manifest(files: Beneath, folder: Path | None) -> Iterator[int]:
+    """job.json as a file to read from, /dev/null where there is none; no link on the way to it is followed."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(os.devnull, os.O_RDONLY) if folder is None else files.open(folder / MANIFEST_NAME)
     except OSError:
-        descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)  # moved away by somebody meanwhile
+        descriptor = os.open(os.devnull, os.O_RDONLY)  # moved away by somebody meanwhile
     try:
         yield descriptor
     finally:

@@ -84,7 +84,7 @@ class Daemon:
         self._status_writer = StatusWriter(self._spool, config.outbox, listener, self._notifier)
         self._woken = threading.Event()
         self._view: InboxView | None = None
-        self._hooks = HookRunner(config.hooks, listener.note)
+        self._hooks = HookRunner(config.hooks, listener.note, files)
         self._block = QueueBlock(listener.note, self._hooks.trouble)
         self._looked_well = self._posted_well = True
         self._held_back = NOT_HELD_BACK  # no job starts before then (monotonic), and why

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from house import House
 
+from nst_batch.beneath import Beneath
 from nst_batch.config.keys import Hooks
 from nst_batch.daemon.hooks import AT_ONCE, WAITING, HookRunner, Occasion
 from nst_batch.spool.claims.live_job import Ended
@@ -33,7 +34,7 @@ def ended(folder: Path, **changes: str) -> Ended:
 
 
 def runner(notes: list[str], *command: str, event: str = "done", limit: float = 20.0) -> HookRunner:
-    return HookRunner(Hooks(**{event: command}), notes.append, limit)
+    return HookRunner(Hooks(**{event: command}), notes.append, Beneath(), limit)
 
 
 def finish(hooks: HookRunner, seconds: float = 20.0) -> None:
@@ -151,6 +152,22 @@ def test_a_linked_manifest_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "job.json").symlink_to("private")
     hooks = runner([], sys.executable, "-c", SCRIPT, str(tmp_path / "told"))
     hooks.happened(Occasion.end_of(ended(tmp_path)))
+    finish(hooks)
+    assert "secret" not in (tmp_path / "told").read_text()
+
+
+def test_a_result_that_has_become_a_link_is_not_followed(tmp_path: Path) -> None:
+    """Nor is a link on the way to it: a folder of the outbox that somebody has put a link in place of."""
+    private, outbox = tmp_path / "private", tmp_path / "outbox"
+    private.mkdir()
+    outbox.mkdir()
+    (private / "job.json").write_text("secret")
+    (outbox / "dusk").symlink_to(private)
+    files = Beneath()
+    files.keep_beneath(outbox)
+    command = (sys.executable, "-c", SCRIPT, str(tmp_path / "told"))
+    hooks = HookRunner(Hooks(done=command), [].append, files)
+    hooks.job_ended(ended(outbox / "dusk"))
     finish(hooks)
     assert "secret" not in (tmp_path / "told").read_text()
 
