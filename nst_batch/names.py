@@ -117,29 +117,34 @@ def check_title(title: str) -> str:
 def template_fault(template: str) -> str | None:
     """What keeps ``template`` from being filled in, or None."""
     for match in _FIELD.finditer(template):
-        if match.group(1) in ("content", "style"):
+        if match.group(1) in ("content", "style", "vary"):
             continue
         if match.group() not in ("{{", "}}"):
-            known = "only {content} and {style} are known; a brace itself is written twice"
+            known = "only {content}, {style} and {vary} are known; a brace itself is written twice"
             return f"holds {match.group()[:40]} where {known}"
     return None
 
 
-def fill_template(template: str, *, content: str, style: str) -> str:
-    """``template`` with ``{content}`` and ``{style}`` filled in, ``{{`` and ``}}`` being braces; in NFC.
+def fill_template(template: str, *, content: str, style: str, vary: str = "") -> str:
+    """``template`` with ``{content}``, ``{style}`` and ``{vary}`` filled in, ``{{`` and ``}}`` being braces; in NFC.
 
     Raises ValueError on any other field.
     """
     fault = template_fault(template)
     if fault:
         raise ValueError(f"the title {template!r} {fault}")
-    words = {"{content}": content, "{style}": style, "{{": "{", "}}": "}"}
+    words = {"{content}": content, "{style}": style, "{vary}": vary, "{{": "{", "}}": "}"}
     return normal(_FIELD.sub(lambda match: words[match.group()], template))
 
 
 def is_template(title: str) -> bool:
-    """Whether ``title`` names the content or the style."""
+    """Whether ``title`` names the content, the style or what is varied."""
     return any(match.group(1) is not None for match in _FIELD.finditer(title))
+
+
+def has_field(template: str, name: str) -> bool:
+    """Whether ``template`` names the field ``name``."""
+    return any(match.group(1) == name for match in _FIELD.finditer(template))
 
 
 def unique_name(name: str, taken: Collection[str] | Callable[[str], bool]) -> str:

@@ -202,8 +202,8 @@ def test_stop_ends_with_the_picture_as_it_stands(studio: House) -> None:
 
 
 def test_every_job_can_be_made_again(make_house: Callable[..., House]) -> None:
-    """A pair, one job of a grid, a blend and a mask: the sidecar in its folder is right where it lies, and with its
-    images in another inbox it makes the same picture to the last bit.
+    """A pair, one job of a grid and of what is varied, a blend and a mask: the sidecar in its folder is right where it
+    lies, and with its images in another inbox it makes the same picture to the last bit.
     """
     first, second = make_house("first"), make_house("second", defaults={"epochs": 1, "size": 64})
     first.pair("pair", init="noise", seed=3)
@@ -212,8 +212,9 @@ def test_every_job_can_be_made_again(make_house: Callable[..., House]) -> None:
     first.sidecar("grid", content="c.png", style=["s.png", "t.png"], style_weight=2.5)
     first.sidecar("blend", content="c.png", style={"s.png": 0.7, "t.png": 0.3}, title="blend {{1}}")
     first.sidecar("mask", content="c.png", style="t.png", mask="m.png", scales=1)
+    first.sidecar("vary", content="c.png", style="s.png", vary={"color": ["style", "content"], "seed": [1]})
     assert first.once().returncode == 0
-    titles = ("pair", "c-t", "blend {1}", "mask")
+    titles = ("pair", "c-t", "blend {1}", "mask", "vary color=content seed=1")
     for title in titles:
         given = first.outbox / title / "input"
         checked = first.command("check", str(given / "again.yaml"))

@@ -6,6 +6,7 @@ a resolver for the files and makes one job of each content with each style.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -13,11 +14,12 @@ from typing import Any
 
 from nst_batch.characters import told
 from nst_batch.errors import Problem, ProblemsError, UsageError
-from nst_batch.names import DEFAULT_TEMPLATE, fill_template, normal, stem, title_fault
-from nst_batch.sidecar.keys import SidecarModel
+from nst_batch.names import DEFAULT_TEMPLATE, fill_template, has_field, normal, stem, title_fault
+from nst_batch.sidecar.keys import InboxPatch, SidecarModel
 from nst_batch.sidecar.resolver import MAX_GLOBS, FileRef, Refusal, Resolver, Role, is_glob
 from nst_batch.sidecar.setting_values import WORDS
-from nst_batch.sidecar.settings import Patch, Settings, conflicts, resolve
+from nst_batch.sidecar.settings import Patch, Settings
+from nst_batch.sidecar.vary import Variant, count, variants
 from nst_batch.strict_yaml.models import UNKNOWN_KEY, check, common_code, meant, plain_schema, problem_at
 from nst_batch.strict_yaml.reader import Marked, load, problems_error, shown
 
@@ -45,16 +47,21 @@ class SidecarRequest:
     more: tuple[tuple[Role, str], ...]  # the other images asked for, by their references: a start, a mask
     title: str | None  # a template or a plain title; None: the sidecar's stem, or the usual template
     output: str
-    settings: Settings
+    variants: tuple[Variant, ...]  # one where nothing is varied
     parsed: dict[str, Any]  # the sidecar as it was read, for job.json
     max_jobs: int
-    lines: dict[str, int]  # of the keys content, style, title and those of WORDS
+    lines: dict[str, int]  # of the keys content, style, title, vary and those of WORDS
     commented: frozenset[str] = frozenset()  # see Marked
+
+    @property
+    def settings(self) -> Settings:
+        """Those of the first combination."""
+        return self.variants[0].settings
 
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """One picture to make. ``index`` counts from 1 in the order of the product, contents outermost."""
+    """One picture to make. ``index`` counts from 1 in the order of the product: contents, styles, what is varied."""
 
     index: int
     content: FileRef
@@ -146,8 +153,15 @@ def _request(model: SidecarModel, marked: Marked, rules: SidecarRules) -> Sideca
     content = model.content or model.path_content or ()
     style = model.style or model.path_style or ()
     given = model.output if model.output is not None else model.path_output
-    settings = resolve(model, rules.defaults)
-    problems = [problem_at(marked, fault.path, fault.what, fault.fix) for fault in conflicts(settings)]
+    vary = model.vary or {}
+    # Each reference means a file at least, so some products are too large before any file is looked for.
+    line = marked.line(("vary",)) or marked.line(("content",)) or marked.line(("path_content",))
+    _bound(marked.source, line, rules.max_jobs, len(content), 1 if isinstance(style, dict) else len(style), count(vary))
+    found, problems = variants(model, vary, rules.defaults, marked, InboxPatch)
+    if model.title is not None and has_field(model.title, "vary") and not vary:
+        problems.append(
+            problem_at(marked, ("title",), "holds {vary}, and nothing is varied", "add vary, or leave it out")
+        )
     globs = sum(is_glob(reference) for reference in (*content, *style))
     if globs > MAX_GLOBS:
         problems.append(
@@ -155,25 +169,23 @@ def _request(model: SidecarModel, marked: Marked, rules: SidecarRules) -> Sideca
         )
     if problems:
         raise problems_error("sidecar_invalid", marked.source, problems)
-    request = SidecarRequest(
+    return SidecarRequest(
         source=marked.source,
         content=content,
         style=tuple(style),
         blend=tuple(style.values()) if isinstance(style, dict) else None,
-        more=settings.images(),
+        more=tuple(dict.fromkeys(image for each in found for image in each.settings.images())),
         title=model.title,
         output=rules.output if given is None else given,
-        settings=_shared(settings.model_dump_json()),
+        variants=tuple(Variant(each.words, _shared(each.settings.model_dump_json())) for each in found),
         parsed=marked.data,
         max_jobs=rules.max_jobs,
         commented=marked.commented,
         lines={
-            key: marked.line((key,)) or marked.line((f"path_{key}",)) for key in ("content", "style", "title", *WORDS)
+            key: marked.line((key,)) or marked.line((f"path_{key}",))
+            for key in ("content", "style", "title", "vary", *WORDS)
         },
     )
-    # Each reference means a file at least, so some products are too large before any file is looked for.
-    _bound(request, len(content), 1 if request.blend else len(style))
-    return request
 
 
 @lru_cache(maxsize=256)
@@ -197,7 +209,8 @@ def expand(request: SidecarRequest, resolver: Resolver) -> Expansion:
     else:
         choices = [((style, 1.0),) for style in dict.fromkeys(styles)]
     contents = list(dict.fromkeys(contents))
-    _bound(request, len(contents), len(choices))
+    line = request.lines["vary"] or request.lines["content"]
+    _bound(request.source, line, request.max_jobs, len(contents), len(choices), len(request.variants))
     if len(more) < len(request.more):
         choices = []
     pairs = [(content, choice) for content in contents for choice in choices]
@@ -243,11 +256,12 @@ def _hint(request: SidecarRequest, resolver: Resolver, reference: str, role: Rol
     return f"did you mean {near}?" if near else ""
 
 
-def _bound(request: SidecarRequest, contents: int, styles: int) -> None:
-    if contents * styles > request.max_jobs:
-        what = f"{contents:,} contents × {styles:,} styles are more than {request.max_jobs:,} jobs"
-        problem = Problem(request.lines["content"], "content", what, "split them over several sidecars")
-        raise ProblemsError("too_many_jobs", request.source, (problem,))
+def _bound(source: str, line: int, most: int, contents: int, styles: int, variants: int) -> None:
+    if contents * styles * variants > most:
+        varied = f" × {variants:,} combinations" if variants > 1 else ""
+        what = f"{contents:,} contents × {styles:,} styles{varied} are more than {most:,} jobs"
+        problem = Problem(line, "vary" if varied else "content", what, "split them over several sidecars")
+        raise ProblemsError("too_many_jobs", source, (problem,))
 
 
 Choice = tuple[tuple[FileRef, float], ...]
@@ -261,22 +275,34 @@ def _jobs(
 ) -> tuple[JobRequest, ...]:
     several = len(pairs) > 1 or (more_to_come and max(len(request.content), len(request.style)) > 1)
     template = request.title or (DEFAULT_TEMPLATE if several else None)
-    settings = request.settings
-    if more:
-        settings = settings.model_copy(update={role: ref.name for role, ref in more})
+    images = {(role, reference): ref for (role, reference), (_, ref) in zip(request.more, more, strict=False)}
     problems: list[Problem] = []
     jobs: list[JobRequest] = []
-    for index, (content, styles) in enumerate(pairs, start=1):
-        names = {"content": stem(content.name), "style": "+".join(stem(ref.name) for ref, _ in styles)}
-        title = fill_template(template, **names) if template else normal(stem(request.source))
+    for index, ((content, styles), variant) in enumerate(itertools.product(pairs, request.variants), start=1):
+        own = tuple((role, images[role, reference]) for role, reference in variant.settings.images())
+        settings = (
+            variant.settings.model_copy(update={role: ref.name for role, ref in own}) if own else variant.settings
+        )
+        title = _title(request, template, content, styles, variant)
         fault = title_fault(title)
         if fault:
             fix = "give a title that is one file name" if request.title is None else "choose another title"
             problems.append(Problem(request.lines["title"], "title", f"{shown(title)} {fault}", fix))
-        jobs.append(JobRequest(index, content, styles, title, request.output, settings, more))
+        jobs.append(JobRequest(index, content, styles, title, request.output, settings, own))
     if problems:
         raise problems_error("title_invalid", request.source, problems)
     return tuple(jobs)
+
+
+def _title(request: SidecarRequest, template: str | None, content: FileRef, styles: Choice, variant: Variant) -> str:
+    """What is varied stands at the end, unless the template has a place for it."""
+    filled = normal(stem(request.source))
+    if template:
+        names = {"content": stem(content.name), "style": "+".join(stem(ref.name) for ref, _ in styles)}
+        filled = fill_template(template, **names, vary=variant.words)
+        if has_field(template, "vary"):
+            return filled
+    return f"{filled} {variant.words}" if variant.words else filled
 
 
 # What `stylize` takes as words of its own.

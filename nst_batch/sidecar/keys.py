@@ -11,6 +11,7 @@ from nst_batch.names import fill_template, output_fault, output_parts, template_
 from nst_batch.sidecar.resolver import reference_fault
 from nst_batch.sidecar.setting_values import Mask, Start
 from nst_batch.sidecar.settings import Patch
+from nst_batch.sidecar.vary import Vary
 from nst_batch.strict_yaml.models import Expected, Fault, faults_error
 from nst_batch.strict_yaml.reader import shown
 
@@ -64,7 +65,7 @@ def _below_the_inbox(value: str | None) -> str | None:
 def _read_title(value: object) -> object:
     if not isinstance(value, str):
         return value
-    fault = template_fault(value) or title_fault(fill_template(value, content="x", style="x"))
+    fault = template_fault(value) or title_fault(fill_template(value, content="x", style="x", vary="x"))
     if fault:
         raise faults_error(Fault(f"{shown(value)} {fault}", "a title is one file name", code="title_invalid"))
     return value
@@ -134,5 +135,6 @@ class SidecarModel(InboxPatch):
         ),
         Expected("text"),
     ] = None
+    vary: Vary = None
     output: Output = None
     path_output: Annotated[Output, Field(description="another name of output")] = None

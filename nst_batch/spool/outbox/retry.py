@@ -176,6 +176,7 @@ def rewritten(manifest: dict[str, Any], there: set[str]) -> bytes:
     sidecar has for it, where that can be told.
     """
     asked = dict(manifest["sidecar"])
+    asked |= {key: manifest["settings"][key] for key in asked.pop("vary", ())}
     refs: dict[str, list[str]] = {key: [] for key in ("content", "style", *WORDS)}
     for item in manifest.get("inputs") or []:
         if item.get("role") in refs and isinstance(item.get("name"), str):

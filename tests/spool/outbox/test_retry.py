@@ -52,6 +52,18 @@ def test_a_mask_and_a_start_come_along() -> None:
     assert request.more == (("init", "first.png"), ("mask", "sky.png"))
 
 
+def test_one_job_of_what_was_varied() -> None:
+    """It goes by its own values, and nothing is varied any more."""
+    body = manifest(
+        {"content": "a.jpg", "style": "s.jpg", "vary": {"seed": [1, 2], "init": ["noise", "x.png"]}}, "a seed=2"
+    )
+    body["inputs"] += [{"role": "content", "name": "a.jpg"}, {"role": "style", "name": "s.jpg"}]
+    body["settings"] = {"seed": 2, "init": "noise", "size": 512}
+    request = parse_sidecar(rewritten(body, {"a.jpg", "s.jpg"}), "a.yaml")
+    assert [(each.words, each.settings.seed, each.settings.init) for each in request.variants] == [("", 2, "noise")]
+    assert request.title == "a seed=2"
+
+
 TITLES = st.text(
     st.characters(exclude_characters='/\\:*?"<>|', exclude_categories=["Cc", "Cs", "Zl", "Zp", "Cn", "Co"]),
     min_size=1,
