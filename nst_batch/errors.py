@@ -1,16 +1,16 @@
-"""What can go wrong, each with a stable code, what happened, and what to do about it.
+"""What can go wrong, by who has to do something about it; each with the reason why.
 
-Failures are values: a function that cannot do its work raises one of these, it is caught once, where
-something can be done about it, and is said once. ``code`` is stable and stands in job.json as ``reason``;
-``advice`` is a sentence for the person who finds it in the morning.
+A function that cannot do its work raises one of these; it is caught once, where something can be done about it, and
+its :class:`~nst_batch.reasons.Reason` is carried on from there, to be said once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from nst_batch.characters import visible
+from nst_batch.reasons import Reason
 
 EXIT_OK = 0
 EXIT_JOB_FAILED = 1
@@ -22,23 +22,40 @@ EXIT_CONFIG = 78
 class NstError(Exception):
     """Base of every error this program raises on purpose.
 
-    ``str(error)`` is what and where, one plain line for each of ``message``; ``advice`` is one more: what to do. Names
-    of other people's files are in them, so whatever could break a line or command a terminal is made visible here.
+    ``reason`` is what all else is told; ``str(error)`` is what and where, one plain line for each of ``message``.
+    Without ``advice`` it has that of its code (:mod:`nst_batch.reasons`).
     """
 
     exit_code = EXIT_JOB_FAILED
 
-    def __init__(self, code: str, message: str | Sequence[str], advice: str = "") -> None:
-        lines = (message,) if isinstance(message, str) else message
-        self.message = "\n".join(map(visible, lines))
-        super().__init__(self.message)
-        self.code = code
-        self.advice = visible(advice)
+    def __init__(self, code: str, message: str | Sequence[str], advice: str | None = None) -> None:
+        self.reason = Reason.of(code, message, advice)
+        super().__init__(self.reason.message)
+
+    @classmethod
+    def of(cls, reason: Reason) -> Self:
+        """The error for a reason that has arisen elsewhere."""
+        return cls(reason.code, reason.message.split("\n"), reason.advice)
+
+    @property
+    def code(self) -> str:
+        """One of :data:`nst_batch.reasons.KNOWN`."""
+        return self.reason.code
+
+    @property
+    def message(self) -> str:
+        """What and where."""
+        return self.reason.message
+
+    @property
+    def advice(self) -> str:
+        """What to do."""
+        return self.reason.advice
 
     @property
     def in_one_line(self) -> str:
         """What, where, and what to do, for where there is one line."""
-        return f"{self.message}; {self.advice}" if self.advice else self.message
+        return self.reason.in_one_line
 
 
 class UsageError(NstError):
@@ -62,7 +79,9 @@ class SetupError(NstError):
 class JobError(NstError):
     """One job cannot be done; the daemon goes on. ``retry`` says whether trying again may help."""
 
-    def __init__(self, code: str, message: str | Sequence[str], advice: str = "", *, retry: bool = False) -> None:
+    def __init__(
+        self, code: str, message: str | Sequence[str], advice: str | None = None, *, retry: bool = False
+    ) -> None:
         super().__init__(code, message, advice)
         self.retry = retry
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 import functools
 import json
 import platform
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from nst_batch.reasons import WITH_RESULT, EndState, Reason
 from nst_batch.sidecar.resolver import Role
 from nst_batch.sidecar.settings import Settings
-
-EndState = Literal["done", "stopped", "failed", "cancelled"]
 
 SPEC_NAME = "spec.json"
 OUTCOME_NAME = "outcome.json"
@@ -70,16 +68,16 @@ class InputFacts(BaseModel):
 class Outcome(BaseModel):
     """What came of one run of a job.
 
-    ``failed`` carries ``code``, ``message`` and ``advice``; ``retry`` says that another run may do better.
+    One that left no picture says why; ``retry`` says that another run may do better, ``cut`` which image looked cut
+    short, by its name in the job.
     """
 
     model_config = ConfigDict(frozen=True)
 
     state: EndState
-    code: str = ""
-    message: str = ""
-    advice: str = ""
+    reason: Reason | None = None
     retry: bool = False
+    cut: str | None = None
     outputs: tuple[str, ...] = ()
     final: str | None = None
     inputs: tuple[InputFacts, ...] = ()
@@ -92,6 +90,24 @@ class Outcome(BaseModel):
     seconds: float = 0.0
     steps_done: int = 0
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, data: Any) -> Any:
+        return with_reason(data) if isinstance(data, dict) else data
+
+    @model_validator(mode="after")
+    def _says_why(self) -> Self:
+        if (self.reason is None) != (self.state in WITH_RESULT):
+            raise ValueError("a reason belongs to what has no result, and to nothing else")
+        return self
+
+
+def with_reason(record: dict[str, Any]) -> dict[str, Any]:
+    """``record`` with the three parts of a reason in one, where an earlier version wrote them side by side."""
+    if not record.get("code") or "reason" in record:
+        return record
+    return {**record, "reason": {key: record.get(key, "") for key in ("code", "message", "advice")}}
 
 
 def now_iso(moment: float | None = None) -> str:
@@ -143,10 +159,10 @@ def manifest(spec: JobSpec | None, outcome: Outcome, *, attempts: int, fallback:
         "steps_done": outcome.steps_done,
         "attempts": attempts,
     }
-    if outcome.state in ("failed", "cancelled"):
-        body["reason"] = outcome.code
-        body["advice"] = outcome.advice
-        body["message"] = outcome.message
+    if outcome.reason is not None:
+        body["reason"] = outcome.reason.code
+        body["advice"] = outcome.reason.advice
+        body["message"] = outcome.reason.message
     if outcome.notes:
         body["notes"] = list(outcome.notes)
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
@@ -157,22 +173,7 @@ def load_spec(folder: Path) -> JobSpec:
     return JobSpec.model_validate_json((folder / SPEC_NAME).read_bytes())
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a job ended and, where it was not done, why and what to do."""
-
-    state: EndState
-    code: str = ""
-    message: str = ""
-    advice: str = ""
-
-    @classmethod
-    def cancelled(cls) -> Ending:
-        """The ending of a job that a person dropped."""
-        return cls("cancelled", "cancelled", "cancelled by a control file", "use retry to put it back")
-
-
-def manifest_of_ending(spec: JobSpec | None, ending: Ending, *, attempts: int, fallback: dict[str, object]) -> bytes:
+def manifest_without_run(spec: JobSpec | None, reason: Reason, *, attempts: int, fallback: dict[str, object]) -> bytes:
     """job.json of a job that ends without a worker's outcome."""
-    outcome = Outcome(state=ending.state, code=ending.code, message=ending.message, advice=ending.advice)
+    outcome = Outcome(state=reason.end_state, reason=reason)
     return manifest(spec, outcome, attempts=attempts, fallback=fallback).encode()

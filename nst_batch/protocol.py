@@ -6,9 +6,9 @@ is gone.
 
 From a worker (its standard output), each with ``say``: ``ready`` {device, weights}, ``phase`` {phase}, ``step``
 {step, steps, epoch, epochs, total, left, scale}, ``epoch`` (as ``step``), ``checkpoint`` {step}, ``fits`` {size} (what
-would fit, should the memory run out), ``finished`` {state, memory_mb}, ``yielded`` {step}, ``refused`` {code, message}
-(as ``yielded``, because the disk lets nothing be written), ``fault`` {code, message, advice} (the worker cannot work at
-all: weights, device).
+would fit, should the memory run out), ``finished`` {state, memory_mb}, ``yielded`` {step}, ``refused`` {reason} (as
+``yielded``, because the disk lets nothing be written), ``fault`` {reason} (the worker cannot work at all: weights,
+device). A ``reason`` is {code, message, advice}.
 """
 
 from __future__ import annotations

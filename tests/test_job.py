@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 
 from nst_batch.job import InputFacts, JobInput, JobSpec, Outcome, manifest, now_iso
+from nst_batch.reasons import Reason
 from nst_batch.sidecar.settings import Patch, resolve
 
 
@@ -50,14 +51,14 @@ def test_a_finished_jobs_manifest_has_every_field() -> None:
 
 def test_a_failed_jobs_manifest_says_why_and_what_to_do() -> None:
     """`reason` is the stable code."""
-    outcome = Outcome(state="failed", code="image_truncated", message="c.png ends too soon", advice="copy it again")
+    outcome = Outcome(state="failed", reason=Reason("image_truncated", "c.png ends too soon", "copy it again"))
     body = json.loads(manifest(spec(), outcome, attempts=1))
     assert (body["reason"], body["advice"]) == ("image_truncated", "copy it again")
 
 
 def test_a_sidecar_that_was_not_understood_has_a_manifest_too() -> None:
     """There are no settings then, but a title, an id and the moment it came."""
-    outcome = Outcome(state="failed", code="sidecar_invalid", message="line 1", advice="correct it")
+    outcome = Outcome(state="failed", reason=Reason("sidecar_invalid", "line 1", "correct it"))
     body = json.loads(manifest(None, outcome, attempts=0, fallback={"title": "x", "id": "b", "received_at": "now"}))
     assert (body["title"], body["id"], body["settings"]) == ("x", "b", None)
 

@@ -20,6 +20,7 @@ ROOT = Path(nst_batch.__file__).parent
 ORDER = (
     "__init__",
     "characters",
+    "reasons",
     "errors",
     "beneath",
     "clock",
@@ -51,7 +52,11 @@ ORDER = (
 )
 # What a room may import, where that is less than all that stands before it.
 ONLY = {
-    "transfer": {"errors", "sample"},  # a library of its own: no YAML, no settings, no paths but that of the weights
+    "transfer": {
+        "errors",
+        "reasons",
+        "sample",
+    },  # a library of its own: no YAML, no settings, no paths but that of the weights
     "daemon": set(ORDER) - {"worker", "images", "sample"},
     "worker": set(ORDER) - {"daemon", "config", "spool/claims", "spool/inbox", "spool/outbox", "spool"},
     "spool": set(ORDER) - {"transfer", "sample"},
@@ -125,7 +130,13 @@ def test_the_engine_is_a_library_of_its_own() -> None:
         "print(sorted({name.split('.')[1] for name in sys.modules if name.startswith('nst_batch.')}))"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
-    assert set(ast.literal_eval(done.stdout.splitlines()[-1])) <= {"characters", "errors", "sample", "transfer"}
+    assert set(ast.literal_eval(done.stdout.splitlines()[-1])) <= {
+        "characters",
+        "errors",
+        "reasons",
+        "sample",
+        "transfer",
+    }
 
 
 def test_one_function_prints() -> None:

@@ -18,13 +18,12 @@ NAME_COLUMNS = 24  # of a job's name beside its bar; a title may have 200 bytes
 
 def end_line(ended: Ended) -> str:
     """One line about a job's end, with where its result is."""
-    if ended.state in ("done", "stopped"):
+    if ended.reason is None:
         return f"{ended.name}: {ended.state}, in {ended.folder}"
     if ended.state == "cancelled":
         return f"{ended.name}: cancelled, its inputs are in {ended.folder}"
-    advice = f"; {ended.advice}" if ended.advice else ""
-    what = "; ".join(ended.message.splitlines())
-    return f"{ended.name}: failed ({ended.code}): {what}{advice}; its inputs are in {ended.folder}"
+    why = "; ".join(ended.reason.in_one_line.splitlines())
+    return f"{ended.name}: failed ({ended.reason.code}): {why}; its inputs are in {ended.folder}"
 
 
 class Lines:

@@ -15,6 +15,7 @@ from nst_batch.clock import Moment
 from nst_batch.config.load import Config, load_config
 from nst_batch.daemon.queue_state import STATE_NAME, Pace, state
 from nst_batch.errors import EXIT_OK
+from nst_batch.reasons import WITH_RESULT
 from nst_batch.report.entries import collect
 from nst_batch.spool.commands import look_from_outside, obstacle, told_by_daemon
 
@@ -62,8 +63,8 @@ def gather(config: Config) -> dict[str, Any]:
         "inbox": str(config.inbox),
         "outbox": str(config.outbox),
         **{key: value for key, value in facts.items() if key != "pid"},
-        "done": [_entry(e) for e in finished if e.state in ("done", "stopped")],
-        "failed": [_entry(e) for e in finished if e.state in ("failed", "cancelled")],
+        "done": [_entry(e) for e in finished if e.state in WITH_RESULT],
+        "failed": [_entry(e) for e in finished if e.state not in WITH_RESULT],
     }
 
 

@@ -154,8 +154,8 @@ def _paint(
     if outcome is None or outcome.state == "cancelled":
         say("nst-batch: ended without a result", error=True)
         return EXIT_JOB_FAILED
-    if outcome.state == "failed":
-        raise JobError(outcome.code, outcome.message, outcome.advice)
+    if outcome.reason is not None:
+        raise JobError.of(outcome.reason)
     (running / MANIFEST_NAME).write_text(manifest(spec, outcome, attempts=1))
     target = _publish(running, arguments.output, spec.title)
     say(str(target / str(outcome.final)))

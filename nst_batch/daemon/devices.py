@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from nst_batch.errors import SetupError
 from nst_batch.gpus import MASK, Gpu, Gpus, nvidia_on_the_bus
-from nst_batch.transfer.errors import DEVICE_MISSING
+from nst_batch.reasons import DEVICE_MISSING
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nst_batch.protocol import Message
+from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import HandOut
 
@@ -42,11 +43,10 @@ class Yielded:
 
 @dataclass(frozen=True)
 class Refused:
-    """A worker gave a job back because the disk let it write no more; ``why`` says which and what is wrong."""
+    """A worker gave a job back because the disk let it write no more."""
 
     handout: HandOut
-    code: str
-    why: str
+    reason: Reason
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,7 @@ class Died:
 class WorkerFault:
     """A worker cannot work at all: weights or device. No other worker would do better."""
 
-    code: str
-    message: str
-    advice: str
+    reason: Reason
 
 
 Event = Stepped | Phased | Finished | Yielded | Refused | Died | WorkerFault

@@ -41,7 +41,7 @@ class Occasion:
     @classmethod
     def end_of(cls, ended: Ended) -> Occasion:
         """A job's end: ``done`` for one that left a picture, ``failed`` for one that did not."""
-        event: HookEvent = "done" if ended.state in ("done", "stopped") else "failed"
+        event: HookEvent = "done" if ended.reason is None else "failed"
         return cls(event, ended.name, ended.state, ended.code, ended.folder)
 
     def environment(self) -> dict[str, str]:

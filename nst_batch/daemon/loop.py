@@ -26,6 +26,7 @@ from nst_batch.daemon.status_writer import StatusWriter
 from nst_batch.daemon.worker_pool import WorkerPool
 from nst_batch.daemon.worker_process import WORKER_COMMAND
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, NstError, SetupError
+from nst_batch.reasons import INBOX_LOST, Reason
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.disk.blocked import InboxLost, SpoolBlocked
 from nst_batch.spool.disk.fs import FileSystem
@@ -44,7 +45,6 @@ LOOK_PAUSE_SECONDS = 0.5  # however many events come, the inbox is not listed mo
 BLOCKED_RETRY_SECONDS = 10.0
 MEND_SECONDS = 1.0
 HOOKS_END_SECONDS = 5.0  # a daemon that was told to end waits so long for its hooks
-NOT_HELD_BACK = (0.0, "", "")
 LAST_SECONDS = {True: 2.0, False: 20.0}  # and so long, told to end or not, for the gallery's last renewal
 YIELD_SECONDS = 25.0  # a worker asked to give back its job has this long; systemd allows more
 
@@ -87,7 +87,7 @@ class Daemon:
         self._hooks = HookRunner(config.hooks, listener.note, files)
         self._block = QueueBlock(listener.note, self._hooks.trouble)
         self._looked_well = self._posted_well = True
-        self._held_back = NOT_HELD_BACK  # no job starts before then (monotonic), and why
+        self._held_back: tuple[float, Reason] | None = None  # no job starts before then (monotonic), and why
         self._next_look = 0.0
         self._view_holds = 0.0  # until then (monotonic) a sweep goes on by the last look
         self._told: set[tuple[str, str]] = set()  # (job, action) already passed on to a worker
@@ -185,7 +185,7 @@ class Daemon:
         try:
             view = self._seen(at)
             if view.inbox_lost:
-                self._block.met("inbox_lost", view.inbox_lost)
+                self._block.met(INBOX_LOST, view.inbox_lost)
                 self._pool.rest()
                 return
             turn = Turn(WORK_SECONDS)
@@ -230,11 +230,11 @@ class Daemon:
         runnable = [job for job in jobs if self._pool.at_work_on(job.id) is None]
         if view.paused or not (view.ready or runnable):
             return
-        if at.mono < self._held_back[0]:
-            raise SpoolBlocked(*self._held_back[1:])
+        if self._held_back is not None and at.mono < self._held_back[0]:
+            raise SpoolBlocked.of(self._held_back[1])
         reason = self._spool.room()
         if reason:
-            raise SpoolBlocked("disk_full", reason)
+            raise SpoolBlocked("disk_full", reason, "")
         if self._pool.start_due > at.mono:
             self._look_at(self._pool.start_due)
         for worker in self._pool.ready_for_work(at.mono):
@@ -265,21 +265,21 @@ class Daemon:
                 self._listener.phased(event)
                 if handout is not None:
                     return
-            case WorkerFault(code, message, advice):
-                self._hooks.trouble(code)
-                raise SetupError(code, message, advice)
+            case WorkerFault(reason):
+                self._hooks.trouble(reason.code)
+                raise SetupError.of(reason)
             case Finished(handout):
                 with self._block.instead():
                     self._outcomes.handle(self._spool.job(handout.job.id), at)
             case Yielded(handout):
                 with self._block.instead():
                     self._outcomes.put_back(handout.job, at)
-            case Refused(handout, code, why):
+            case Refused(handout, reason):
                 # Or the same job would be handed out, and given back, at every look.
-                self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, code, why)
+                self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, reason)
                 with self._block.instead():
-                    if self._spool.take_back(handout.job, code, why):
-                        self._held_back = NOT_HELD_BACK
+                    if self._spool.take_back(handout.job, reason):
+                        self._held_back = None
             case Died(handout, failure):
                 with self._block.instead():
                     self._outcomes.handle_failure(self._spool.job(handout.job.id), failure, at)

@@ -12,14 +12,12 @@ from pydantic import ValidationError
 
 from nst_batch.clock import Moment
 from nst_batch.daemon.status_writer import StatusWriter
-from nst_batch.job import MANIFEST_NAME, Ending, Outcome, manifest
+from nst_batch.job import MANIFEST_NAME, Outcome, manifest
+from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Ended, Job
 from nst_batch.spool.spool import Spool
 from nst_batch.turn import Turn
-
-TRUNCATED = "image_truncated"
-_LOOK_AT_DISK = "look at the disk of the inbox, then nst-batch retry"
 
 
 class OutcomeHandler:
@@ -50,30 +48,25 @@ class OutcomeHandler:
         try:
             outcome = Outcome.model_validate_json(self._spool.outcome(job))
         except ValidationError:
-            self._died(
-                job, RunFailure("outcome_damaged", "what its worker left of it cannot be read", _LOOK_AT_DISK), at
-            )
+            damaged = Reason.of("outcome_damaged", "what its worker left of it cannot be read")
+            self._died(job, RunFailure(damaged), at)
             return
-        cut = None
-        if outcome.code == TRUNCATED and job.attempts.looked_again:
-            outcome = outcome.model_copy(update={"message": f"{outcome.message} (after waiting once more)"})
-        elif outcome.code == TRUNCATED:
-            # Images are read in order: the first that nothing is known of is the one.
-            cut = next((facts.name for facts in outcome.inputs if facts.sha256 is None), "")
-        text = manifest(job.spec, outcome, attempts=job.attempts.runs)
-        if outcome.state in ("done", "stopped"):
-            ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
+        reason, look_again = outcome.reason, outcome.cut is not None and not job.attempts.looked_again
+        if reason is not None and (outcome.retry or look_again):
+            self._died(job, RunFailure(reason, cut=outcome.cut), at)
+            return
+        if reason is not None and outcome.cut is not None:
+            reason = reason.noting("after waiting once more")
+            outcome = outcome.model_copy(update={"reason": reason})
+        files = {MANIFEST_NAME: manifest(job.spec, outcome, attempts=job.attempts.runs).encode()}
+        if reason is None:
             made = {*outcome.outputs, *filter(None, [outcome.final])}
-            ended = self._spool.finish(job, at, ending, {MANIFEST_NAME: text.encode()}, made=made)
+            ended = self._spool.finish(job, at, outcome.state, files, made=made)
             if ended is not None:
                 self._status_writer.pace.add(outcome.seconds)
             self._tell(ended)
-        elif outcome.state == "failed" and (outcome.retry or cut is not None):
-            self._died(job, RunFailure(outcome.code, outcome.message, outcome.advice, cut=cut), at)
         else:
-            assert outcome.state in ("failed", "cancelled")
-            ending = Ending(outcome.state, outcome.code, outcome.message, outcome.advice)
-            self._tell(self._spool.fail(job, ending, at, {MANIFEST_NAME: text.encode()}))
+            self._tell(self._spool.fail(job, reason, at, files))
 
     def settle_leftovers(self, at_work_on: Callable[[str], object | None], at: Moment, turn: Turn) -> None:
         """Jobs that no worker has any more, whose end or return a full disk or an earlier daemon's end prevented."""
@@ -99,7 +92,7 @@ class OutcomeHandler:
     def _died(self, job: Job, failure: RunFailure, at: Moment) -> None:
         verdict = self._spool.died(job, failure, at)
         if verdict.retry_at is not None:
-            self._note(f"{job.name}: {failure.message}; tried again in {verdict.retry_at - at.wall:.0f} s")
+            self._note(f"{job.name}: {failure.reason.message}; tried again in {verdict.retry_at - at.wall:.0f} s")
             self._look_at(at.mono + verdict.retry_at - at.wall)
         self._follow(job, verdict.ending, at)
 
@@ -107,7 +100,7 @@ class OutcomeHandler:
         """A worker gave the job back unfinished."""
         self._follow(job, self._spool.put_back(job).ending, at)
 
-    def _follow(self, job: Job, ending: Ending | None, at: Moment) -> None:
+    def _follow(self, job: Job, ending: Reason | None, at: Moment) -> None:
         if ending is not None:
             self._tell(self._spool.fail(job, ending, at))
 

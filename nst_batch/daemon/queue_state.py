@@ -86,7 +86,7 @@ def waiting_entries(view: InboxView | None, jobs: Iterable[Job], running: set[st
         ]
         entries.sort(key=lambda entry: -entry["priority"])
         for broken in view.broken:
-            why = shorten(f"will fail: {broken.error.message.splitlines()[0]}", WHY_CHARACTERS)
+            why = shorten(f"will fail: {broken.reason.message.splitlines()[0]}", WHY_CHARACTERS)
             entries.append(_entry(broken.name, why, None, 0, now_iso(broken.entry.ctime_ns / 1e9)))
         for pair in view.waiting:
             entries += [_entry(name, pair.why, pair.until, 0, "") for name in pair.names or (pair.sidecar,)]

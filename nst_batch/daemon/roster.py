@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from nst_batch.daemon.devices import WorkerDevice, choose_devices, cpu
 from nst_batch.gpus import find_gpus
+from nst_batch.reasons import Reason
 
 RETRY_SECONDS = (600.0, 3600.0)  # after the first failure, and after each further one
 LOOK_SECONDS = 600.0  # between two looks for a GPU whose driver may only now be there
@@ -65,11 +66,11 @@ class Roster:
         self._failures.pop(device.name, None)
         self._deaths.pop(device.name, None)
 
-    def failed(self, device: WorkerDevice, message: str, advice: str, now: float) -> str:
+    def failed(self, device: WorkerDevice, reason: Reason, now: float) -> str:
         """A device is of no use for now; what is to be told of it."""
         times = self._failures[device.name].times + 1 if device.name in self._failures else 1
         pause = RETRY_SECONDS[min(times, len(RETRY_SECONDS)) - 1]
-        note = f"{device.name} is left out: {message}; {advice}"
+        note = f"{device.name} is left out: {reason.in_one_line}"
         self._failures[device.name] = _Failure(times, now + pause, note)
         left = any(other.name not in self._failures for other in self._devices)
         return note if left or device.insisted else self._painted_on_the_cpu()

@@ -60,10 +60,10 @@ class StatusWriter:
 
     def job_ended(self, ended: Ended, at: Moment) -> None:
         """One more job has its end; the gallery will show it."""
-        if ended.state in ("failed", "cancelled"):
-            self._failed += 1
-        else:
+        if ended.reason is None:
             self._done += 1
+        else:
+            self._failed += 1
         self._gallery_keeper.job_ended(at)
 
     def post(

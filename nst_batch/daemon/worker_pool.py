@@ -22,8 +22,9 @@ from nst_batch.daemon.roster import Roster, find_roster
 from nst_batch.daemon.worker_process import WORKER_COMMAND, ProcessEnd, WorkerProcess
 from nst_batch.machine_memory import advice
 from nst_batch.protocol import Message, WorkerOptions
+from nst_batch.reasons import OUT_OF_MEMORY, Reason
 from nst_batch.report.markup import duration
-from nst_batch.spool.claims.attempts import OUT_OF_MEMORY, RunFailure
+from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import HandOut
 from nst_batch.spool.disk.blocked import pause_for
 from nst_batch.transfer.errors import DEVICE_FAULTS
@@ -34,7 +35,6 @@ RENEW_AFTER_GROWTH_MB = 4096.0
 END_SECONDS = 30.0  # a worker without a job that was told to end has this long
 START_PAUSES = (2.0, 5.0, 15.0, 60.0, 300.0)  # seconds before a worker that died while it started is started again
 START_SECONDS = 300.0  # a worker has at least this long to load TensorFlow, however short ``stall_timeout`` is
-START_ADVICE = "run nst-batch doctor; the worker's own messages are in inbox/.nst_batch/worker-*.log"
 ASLEEP_SECONDS = 30.0  # longer than this between two looks, and the daemon itself was not running
 
 
@@ -203,10 +203,10 @@ class WorkerPool:
                 self._start_failures = self._exits = 0
                 self._trouble = ""
                 yield Phased(None, f"worker ready on {message['device']}, weights: {message['weights']}")
-            case "fault" if message["code"] in DEVICE_FAULTS and worker.device.is_gpu:
-                yield self._retired(worker, message["code"], message["message"], message["advice"], now)
             case "fault":
-                yield WorkerFault(message["code"], message["message"], message["advice"])
+                reason = Reason(**message["reason"])
+                is_gpus = reason.code in DEVICE_FAULTS and worker.device.is_gpu
+                yield self._retired(worker, reason, now) if is_gpus else WorkerFault(reason)
             case "phase" if handout is not None:
                 yield Phased(handout, message["phase"])
             case "step" | "epoch" if handout is not None:
@@ -220,7 +220,7 @@ class WorkerPool:
                 yield Yielded(handout)
             case "refused" if handout is not None:
                 worker.job = None
-                yield Refused(handout, message["code"], message["message"])
+                yield Refused(handout, Reason(**message["reason"]))
 
     def _buried(self, name: str, worker: WorkerProcess, now: float) -> Iterator[Event]:
         # Its last words may have come between the read and its end.
@@ -235,7 +235,7 @@ class WorkerPool:
             text = f"the worker on {name} {end}"
             failure = _failure("worker_died", text, end.stderr, by_signal=end.kind == "signal")
             if end.out_of_memory:
-                failure = replace(failure, code=OUT_OF_MEMORY, message=text, advice=advice(worker.fits))
+                failure = replace(failure, reason=Reason.of(OUT_OF_MEMORY, text, advice(worker.fits)))
             yield Died(handout, failure)
 
     def _never_ready(self, name: str, worker: WorkerProcess, now: float, hangs: str = "") -> Iterator[Event]:
@@ -255,11 +255,11 @@ class WorkerPool:
         last = _last_line(end.stderr)
         text = f"the worker on {name} {hangs or f'{end} before it was ready'}" + (f": {last}" if last else "")
         if self._roster.died(worker.device):
-            yield self._retired(worker, "worker_start", text, START_ADVICE, now)
+            yield self._retired(worker, Reason.of("worker_start", text), now)
             return
-        self._trouble = f"{text}; {START_ADVICE}"
+        self._trouble = Reason.of("worker_start", text).in_one_line
         if self._exits >= self._config.jobs.attempts:
-            yield WorkerFault("worker_start", f"{text} ({self._exits} times in a row)", START_ADVICE)
+            yield WorkerFault(Reason.of("worker_start", text).noting(f"{self._exits} times in a row"))
         else:
             yield Phased(None, f"{text}; another one is started in {duration(pause)}")
 
@@ -273,14 +273,14 @@ class WorkerPool:
         text = f"no step for {duration(self._config.jobs.stall_timeout)} on {name}; the worker was ended"
         yield Died(handout, _failure("worker_stalled", text, end.stderr, by_signal=False))
 
-    def _retired(self, worker: WorkerProcess, code: str, message: str, advice: str, now: float) -> Event:
+    def _retired(self, worker: WorkerProcess, reason: Reason, now: float) -> Event:
         """A GPU is of no use for now: the others go on, or the CPU does; a fault where nothing else may."""
         found = find_trouble(worker.stderr_tail())  # TensorFlow's own words tell more
         if found is not None:
-            message, advice = f"{message}: {found[0]}", found[1]
-        note = self._roster.failed(worker.device, message, advice, now)
+            reason = Reason.of(reason.code, f"{reason.message}: {found[0]}", found[1])
+        note = self._roster.failed(worker.device, reason, now)
         if self._roster.exhausted:
-            return WorkerFault(code, message, advice)
+            return WorkerFault(reason)
         self._start_failures, self._start_due, self._trouble = 0, 0.0, ""
         return Phased(None, note)
 
@@ -309,13 +309,7 @@ class WorkerPool:
 
 def _failure(code: str, text: str, stderr: str, *, by_signal: bool) -> RunFailure:
     last = _last_line(stderr)
-    return RunFailure(
-        code=code,
-        message=f"{text}: {last}" if last else text,
-        advice="see the end of this file for the worker's last words; nst-batch retry puts the job back",
-        by_signal=by_signal,
-        retry=True,
-    )
+    return RunFailure(Reason.of(code, f"{text}: {last}" if last else text), by_signal=by_signal)
 
 
 def _last_line(text: str) -> str:

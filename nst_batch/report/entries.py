@@ -17,8 +17,9 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
+from nst_batch.reasons import END_STATES
+
 NEWEST = 500  # jobs that ``collect`` gives; older ones are counted only
-STATES = ("done", "stopped", "failed", "cancelled")
 SHOWN_BY_BROWSERS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"})
 _PICTURES = SHOWN_BY_BROWSERS | {".tif", ".tiff"}
 _LINKED = frozenset({"index.html", "loss.svg", "loss.json", "job.json", "error.txt", "epochs"})
@@ -143,7 +144,7 @@ def read(outbox: str, folder: str, written: int) -> GalleryEntry | None:
         job = json.loads(raw) if len(raw) <= _MAX_JSON else None
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(job, dict) or job.get("state") not in STATES:
+    if not isinstance(job, dict) or job.get("state") not in END_STATES:
         return None
     files = _names(path)
     given = frozenset(f"input/{name}" for name in _names(f"{path}/input"))

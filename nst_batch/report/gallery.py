@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nst_batch.reasons import WITH_RESULT
 from nst_batch.report.entries import read, walk
 from nst_batch.report.live import FOLDER, IDLE, LIVE
 from nst_batch.report.markup import script_data
@@ -155,8 +156,8 @@ def gallery_html(tiles: Sequence[Tile], *, pages: int) -> str:
     counts = Counter(each["state"] for each in newest)
     return render(
         "gallery.html",
-        pictures=[each for each in newest if each["state"] in ("done", "stopped")][:FIRST],
-        failures=[each for each in newest if each["state"] in ("failed", "cancelled")][:FIRST],
+        pictures=[each for each in newest if each["state"] in WITH_RESULT][:FIRST],
+        failures=[each for each in newest if each["state"] not in WITH_RESULT][:FIRST],
         counts=counts,
         latest=newest[0] if newest else None,
         pages=pages,

@@ -15,8 +15,9 @@ from typing import Any
 from nst_batch.characters import told
 from nst_batch.errors import Problem, ProblemsError, UsageError
 from nst_batch.names import DEFAULT_TEMPLATE, fill_template, has_field, normal, stem, title_fault
+from nst_batch.reasons import Reason
 from nst_batch.sidecar.keys import InboxPatch, SidecarModel
-from nst_batch.sidecar.resolver import MAX_GLOBS, FileRef, Refusal, Resolver, Role, is_glob
+from nst_batch.sidecar.resolver import MAX_GLOBS, FileRef, Resolver, Role, is_glob
 from nst_batch.sidecar.setting_values import WORDS
 from nst_batch.sidecar.settings import Patch, Settings
 from nst_batch.sidecar.vary import Variant, count, variants
@@ -76,7 +77,7 @@ class JobRequest:
         return (("content", self.content), *(("style", ref) for ref, _ in self.styles), *self.more)
 
     @property
-    def refusal(self) -> Refusal | None:
+    def refusal(self) -> Reason | None:
         """Why this job cannot be done, known from its files' kinds alone; None where nothing is known."""
         return next((ref.refusal for _, ref in self.files() if ref.refusal), None)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from nst_batch.names import fill_template, output_fault, output_parts, template_fault, title_fault
+from nst_batch.reasons import PATH_OUTSIDE
 from nst_batch.sidecar.resolver import reference_fault
 from nst_batch.sidecar.setting_values import Mask, Start
 from nst_batch.sidecar.settings import Patch
@@ -78,7 +79,7 @@ def read_output(value: object) -> object:
     fault = output_fault(value)
     if fault:
         outside = value.startswith("/") or ".." in value.split("/")
-        code = "path_outside" if outside else ""
+        code = PATH_OUTSIDE if outside else ""
         raise faults_error(Fault(f"{shown(value)} {fault}", "name a folder below the outbox", code=code))
     return "/".join(output_parts(value))
 

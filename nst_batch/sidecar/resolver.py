@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 
 from nst_batch.characters import loose, told, unfit
 from nst_batch.names import is_image, is_sidecar, is_temporary, is_unread_image, natural_key, normal, stem
+from nst_batch.reasons import PATH_OUTSIDE, Reason
 from nst_batch.sidecar.filetree import Tree
 from nst_batch.strict_yaml.models import Fault
 from nst_batch.strict_yaml.reader import shown
@@ -31,15 +32,6 @@ _MAGIC = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a file that is there cannot be an input; its job fails with this."""
-
-    code: str
-    message: str
-    advice: str
-
-
-@dataclass(frozen=True, slots=True)
 class FileRef:
     """One file that a reference means. ``kind`` ``link`` is archived as a link; ``other`` not at all."""
 
@@ -48,7 +40,7 @@ class FileRef:
     origin: Literal["inbox", "library"]
     relative: str  # path below the inbox or the library folder, with / between
     kind: Literal["file", "link", "other"] = "file"
-    refusal: Refusal | None = None
+    refusal: Reason | None = None  # why it cannot be an input; its job fails with this
 
 
 class Resolver(Protocol):
@@ -144,7 +136,7 @@ class FileResolver:
             folder = self._literal(tree, "/".join(parts[:start]))
             if folder is None or folder.kind == "file":
                 return ()
-            if folder.refusal and folder.refusal.code == "path_outside":
+            if folder.refusal and folder.refusal.code == PATH_OUTSIDE:
                 return (folder,)
         matches = _matches(tree, "/".join(parts[:start]), parts[start:], self._most, self.unread)
         ordered = sorted(matches.items(), key=lambda match: natural_key(match[0]))
@@ -154,25 +146,22 @@ class FileResolver:
         if kind == "file":
             return self._make(tree, path, "file", None)
         if kind == "link":
-            refusal = Refusal(
-                "path_outside",
-                f"{path} is a symbolic link, which is not followed",
-                "put the image itself there",
-            )
+            what = f"{path} is a symbolic link, which is not followed"
+            refusal = Reason.of(PATH_OUTSIDE, what, "put the image itself there")
             return self._make(tree, path, "link", refusal)
         what = "a folder" if kind == "folder" else "a device, pipe or socket"
         advice = f"name the images in it: {path}/*" if kind == "folder" else "name an image file"
-        return self._make(tree, path, "other", Refusal("image_not_a_file", f"{path} is {what}, not an image", advice))
+        return self._make(tree, path, "other", Reason.of("image_not_a_file", f"{path} is {what}, not an image", advice))
 
     def _through_link(self, tree: Tree, path: str, link: str) -> FileRef:
-        refusal = Refusal(
-            "path_outside",
+        refusal = Reason.of(
+            PATH_OUTSIDE,
             f"{path} lies beyond {link}, a symbolic link, which is not followed",
             "copy the folder itself into the inbox, or make it a library folder in config.yaml",
         )
         return self._make(tree, path, "other", refusal)
 
-    def _make(self, tree: Tree, path: str, kind: Literal["file", "link", "other"], refusal: Refusal | None) -> FileRef:
+    def _make(self, tree: Tree, path: str, kind: Literal["file", "link", "other"], refusal: Reason | None) -> FileRef:
         origin: Literal["inbox", "library"] = "inbox" if tree is self._inbox else "library"
         return FileRef(tree.root / path, path.rsplit("/", 1)[-1], origin, path, kind, refusal)
 
@@ -187,11 +176,11 @@ def reference_fault(reference: str) -> Fault | None:
     parts = [part for part in reference.split("/") if part not in ("", ".")]
     if "://" in reference:
         fix = "put the image itself beside the sidecar and name that file"
-        return Fault(f"{shown(reference)} is an address, and nothing is fetched", fix, code="path_outside")
+        return Fault(f"{shown(reference)} is an address, and nothing is fetched", fix, code=PATH_OUTSIDE)
     if reference.startswith(("/", "~/")) or ".." in parts:
         how = "climbs by '..'" if ".." in parts else "is absolute"
         fix = "name it relative to the sidecar or the inbox; other folders with styles are the library's"
-        return Fault(f"{shown(reference)} {how}, and a path may not leave the inbox", fix, code="path_outside")
+        return Fault(f"{shown(reference)} {how}, and a path may not leave the inbox", fix, code=PATH_OUTSIDE)
     hidden = next((part for part in parts if is_temporary(part)), "")
     faults = (
         (not parts, "must name an image", ""),

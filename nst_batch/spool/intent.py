@@ -15,7 +15,7 @@ from nst_batch import names
 from nst_batch.beneath import Beneath, kind_of
 from nst_batch.characters import told
 from nst_batch.images.files import MEGA, ImageLimits, too_large
-from nst_batch.job import Ending
+from nst_batch.reasons import Reason
 from nst_batch.spool.claims.claim import ClaimLostError
 from nst_batch.spool.claims.records import ClaimRecord, InputRecord, JobRecord, SourceRecord
 from nst_batch.spool.disk.layout import INPUTS_FOLDER, STORED_NAME_BYTES, claim_id, shorten, unique_file
@@ -24,10 +24,6 @@ from nst_batch.spool.inbox.listing import Entry
 from nst_batch.spool.inbox.readiness import Broken, Ready, Source, WantedInput, WantedJob
 
 After = Literal["archive", "keep", "delete"]
-_ADVICE = {
-    "image_missing": "put the image beside the sidecar or correct its name, then nst-batch retry",
-    "image_unreadable": "let the daemon's user read the image, then nst-batch retry",
-}
 
 
 def record_of(
@@ -44,9 +40,7 @@ def record_of(
 
 def _record_of_broken(broken: Broken, after: After) -> ClaimRecord:
     """A sidecar that cannot be understood becomes one failed job that holds the sidecar alone."""
-    error = broken.error
-    trouble = Ending("failed", error.code, error.message, error.advice)
-    job = JobRecord(index=1, name=broken.name, title=broken.title, output="", settings=None, trouble=trouble)
+    job = JobRecord(index=1, name=broken.name, title=broken.title, output="", settings=None, trouble=broken.reason)
     return _record(broken.sidecar, broken.entry, broken.digest, after, (job,))
 
 
@@ -100,13 +94,12 @@ def _entry(fs: Beneath, source: Source, entries: Mapping[str, Entry]) -> Entry:
     return entry
 
 
-def _over_limit(source: Source, entry: Entry, max_file_mb: float) -> Ending | None:
+def _over_limit(source: Source, entry: Entry, max_file_mb: float) -> Reason | None:
     """Why an image is not even copied: its size is known before the worker would refuse it."""
     size = entry.identity.size
     if entry.kind == "link" or size <= max_file_mb * MEGA:
         return None
-    error = too_large(source.path.rpartition("/")[2], size, ImageLimits(max_file_mb=max_file_mb))
-    return Ending("failed", error.code, error.message, error.advice)
+    return too_large(source.path.rpartition("/")[2], size, ImageLimits(max_file_mb=max_file_mb)).reason
 
 
 def _source(number: int, source: Source, entry: Entry) -> SourceRecord:
@@ -136,7 +129,7 @@ def _job(
     job: WantedJob,
     index: dict[Source, int],
     sources: tuple[SourceRecord, ...],
-    refused: Mapping[Source, Ending],
+    refused: Mapping[Source, Reason],
     sidecar_name: str,
 ) -> JobRecord:
     taken = {names.fold(sidecar_name)}
@@ -164,13 +157,12 @@ def _job(
     )
 
 
-def _trouble(item: WantedInput, where: int | None) -> Ending | None:
+def _trouble(item: WantedInput, where: int | None) -> Reason | None:
     """Why a job with this image is known to fail before it is ever run."""
     if where is not None:
         return None
     if item.source is None:
-        code, message = "image_missing", f"the image {told(item.ref)} is not there"
-        message += f"; {item.hint}" if item.hint else ""
-    else:
-        code, message = "image_unreadable", f"no permission to read {item.source.path}"
-    return Ending("failed", code, message, _ADVICE[code])
+        hint = f"; {item.hint}" if item.hint else ""
+        return Reason.of("image_missing", f"the image {told(item.ref)} is not there{hint}")
+    advice = "let the daemon's user read the image, then nst-batch retry"
+    return Reason.of("image_unreadable", f"no permission to read {item.source.path}", advice)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nst_batch.clock import Moment
+from nst_batch.reasons import Reason
 from nst_batch.spool.claims import attempts as counts
 from nst_batch.spool.claims.attempts import Attempts, JobLimits, RunFailure
 from nst_batch.spool.claims.claim import Claimer, is_unreadable
@@ -59,7 +60,8 @@ class Recopier:
                     return  # it is being written to: the next look finds it so
         failed = [refused[index] for index in sorted(lacking) if index in refused]
         if failed:
-            self._count(claim, job, attempts, RunFailure("image_unreadable", failed[0], _UNREADABLE_ADVICE), limits, at)
+            reason = Reason.of("image_unreadable", failed[0], _UNREADABLE_ADVICE)
+            self._count(claim, job, attempts, RunFailure(reason), limits, at)
         elif attempts.cut is not None:
             write_attempts(self._fs, claim, job, attempts.model_copy(update={"cut": None, "not_before": 0.0}))
             self._fs.step("recopy.done")
@@ -85,7 +87,7 @@ class Recopier:
         write_attempts(self._fs, claim, job, after)
         self._fs.step("recopy.counted")
         if verdict.retry_at is not None:
-            self._inbox.say(f"{job.name}: {failure.message}; tried again in {verdict.retry_at - at.wall:.0f} s")
+            self._inbox.say(f"{job.name}: {failure.reason.message}; tried again in {verdict.retry_at - at.wall:.0f} s")
 
 
 def _waiting(claim: Claim) -> Iterator[tuple[JobRecord, Attempts]]:

@@ -97,7 +97,6 @@ class Runs:
         raise SpoolBlocked(
             "running_gone",
             f"{self._places.running / record.name}, or something in it, has gone before it could be published",
-            "nothing is to be done: the job runs again",
         )
 
 

@@ -13,7 +13,8 @@ from typing import Self
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
 from nst_batch.errors import NstError
-from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, Ending, manifest_of_ending
+from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, manifest_without_run
+from nst_batch.reasons import INBOX_LOST, INBOX_TAKEN, EndState, Reason
 from nst_batch.spool.claims.attempts import RunFailure, Verdict
 from nst_batch.spool.claims.claim import Claimer
 from nst_batch.spool.claims.claims import Claim
@@ -25,7 +26,6 @@ from nst_batch.spool.disk.blocked import ONE_PLACES_CODES, InboxLost, SpoolBlock
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import Holds
 from nst_batch.spool.disk.layout import SHOWN_PREFIX, Places
-from nst_batch.spool.disk.lock import INBOX_TAKEN
 from nst_batch.spool.disk.own import DamagedError, read_own
 from nst_batch.spool.disk.primitives import ChangedError, Content, NotRegularError
 from nst_batch.spool.inbox.inbox import Inbox, InboxView
@@ -219,17 +219,17 @@ class Spool:
         with self._held():
             return self._runs.put_back(job.id)
 
-    def take_back(self, job: Job, code: str = "", why: str = "") -> bool:
+    def take_back(self, job: Job, reason: Reason | None = None) -> bool:
         """The disk refused, or the inbox was gone, while the job ran: that run counts for nothing.
 
-        Whether only a place of the job's own refused, by ``code`` and ``why``: it waits then, and nothing else does.
+        Whether, by the ``reason``, only a place of the job's own refused: it waits then, and nothing else does.
         """
         with self._held():
             self._runs.take_back(job.id)
-            is_its_own = code in ONE_PLACES_CODES and self._holds.ours_can_be_written()
-            if is_its_own:
-                self._holds.hold(job.id, job.name, why)
-            return is_its_own
+            if reason is None or reason.code not in ONE_PLACES_CODES or not self._holds.ours_can_be_written():
+                return False
+            self._holds.hold(job.id, job.name, reason.in_one_line)
+            return True
 
     def outcome(self, job: Job) -> bytes:
         """What the job's worker has left; nothing where that cannot be read."""
@@ -240,7 +240,7 @@ class Spool:
                 return b""
 
     def died(self, job: Job, failure: RunFailure, at: Moment) -> Verdict:
-        """A run ended without a result: when it is tried again, or the ending to :meth:`fail` it with."""
+        """A run ended without a result: when it is tried again, or the reason to :meth:`fail` it with."""
         with self._held():
             return self._runs.died(job.id, failure, job_limits(self._config), at)
 
@@ -250,7 +250,7 @@ class Spool:
         self,
         job: Job,
         at: Moment,
-        ending: Ending,
+        state: EndState,
         files: Mapping[str, bytes] | None = None,
         *,
         made: Collection[str] = (),
@@ -267,7 +267,7 @@ class Spool:
             def publish() -> Ended:
                 if not self._publisher.has(claim, record, made):
                     self._runs.begin_anew(claim, record)
-                return self._publisher.finish(claim, record, ending, files or {})
+                return self._publisher.finish(claim, record, state, files or {})
 
             return self._publish(claim, record, publish)
 
@@ -283,22 +283,22 @@ class Spool:
         self._queue.returned(claim, record)
         return ended
 
-    def fail(self, job: Job, ending: Ending, at: Moment, files: Mapping[str, bytes] | None = None) -> Ended | None:
+    def fail(self, job: Job, reason: Reason, at: Moment, files: Mapping[str, bytes] | None = None) -> Ended | None:
         """Put a job that failed or was cancelled into ``failed/`` with its inputs; None as with :meth:`finish`."""
         del at
         with self._held():
-            return self._fail(job, ending, files or {})
+            return self._fail(job, reason, files or {})
 
-    def _fail(self, job: Job, ending: Ending, files: Mapping[str, bytes]) -> Ended | None:
+    def _fail(self, job: Job, reason: Reason, files: Mapping[str, bytes]) -> Ended | None:
         if self._holds.waits(job.id, job.claim):
             return None
         claim, record = self._queue.find(job.id)
         if MANIFEST_NAME not in files:
             fallback: dict[str, object] = {"title": job.title, "id": job.id, "received_at": job.arrival}
-            text = manifest_of_ending(job.spec, ending, attempts=job.attempts.runs, fallback=fallback)
+            text = manifest_without_run(job.spec, reason, attempts=job.attempts.runs, fallback=fallback)
             files = {MANIFEST_NAME: text, **files}
         files = {**files, MANIFEST_NAME: with_inputs(files[MANIFEST_NAME], record)}
-        return self._publish(claim, record, lambda: self._publisher.fail(claim, record, ending, files))
+        return self._publish(claim, record, lambda: self._publisher.fail(claim, record, reason, files))
 
     # --- what others read -------------------------------------------------------------------------------
 
@@ -324,7 +324,7 @@ class Spool:
         reason = self._attachment.lost()
         if reason is not None:
             self._queue.stale = True
-            raise InboxLost("inbox_lost", reason, "mount it or bring it back; the queue goes on by itself")
+            raise InboxLost(INBOX_LOST, reason)
         try:
             if self._queue.stale:
                 self._attachment.mend()
@@ -335,9 +335,7 @@ class Spool:
             raise pause_for(error) from error
         except (ChangedError, DamagedError, NotRegularError) as error:
             self._queue.stale = True
-            raise SpoolBlocked(
-                "own_file_damaged", str(error), "nothing is to be done: its claim is set aside"
-            ) from error
+            raise SpoolBlocked("own_file_damaged", str(error)) from error
 
     def _take_over(self, recovery: Recovery) -> None:
         """Have what came of reading the folders told."""

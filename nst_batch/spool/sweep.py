@@ -8,7 +8,7 @@ from typing import Protocol
 from nst_batch import names
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
-from nst_batch.job import Ending
+from nst_batch.reasons import CANCELLED, Reason
 from nst_batch.spool.claims.attempts import JobLimits
 from nst_batch.spool.claims.claim import Claimer, ClaimLostError, UntakenError
 from nst_batch.spool.claims.claims import Claim
@@ -30,7 +30,7 @@ from nst_batch.turn import Turn
 class Failing(Protocol):
     """Puts a job into ``failed/``."""
 
-    def __call__(self, job: Job, ending: Ending, files: Mapping[str, bytes]) -> Ended | None:
+    def __call__(self, job: Job, reason: Reason, files: Mapping[str, bytes]) -> Ended | None:
         """Returns its end; None where it has to wait for a place of its own."""
         ...
 
@@ -152,10 +152,10 @@ class Sweep:
                 return
             job = self._queue.view(claim, record)
         self._holds.hurry(job.id)
-        self._end(job, Ending.cancelled())
+        self._end(job, Reason.of(CANCELLED, "cancelled on request"))
 
-    def _end(self, job: Job, ending: Ending) -> None:
-        ended = self._fail(job, ending, {})
+    def _end(self, job: Job, reason: Reason) -> None:
+        ended = self._fail(job, reason, {})
         if ended is not None:
             self._queue.ended(ended)
 

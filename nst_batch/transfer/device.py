@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from nst_batch.errors import SetupError
-from nst_batch.transfer.errors import DEVICE_MISSING
+from nst_batch.reasons import DEVICE_MISSING
 from nst_batch.transfer.keras_settings import OURS, own_settings
 from nst_batch.transfer.spec import Precision
 

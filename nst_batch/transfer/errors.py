@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from nst_batch.errors import JobError, NstError
+from nst_batch.reasons import DEVICE_FAILED, DEVICE_MISSING, OUT_OF_MEMORY
 
-DEVICE_MISSING = "device_missing"  # of the SetupError where TensorFlow does not see the GPU that it should use
-DEVICE_FAILED = "device_failed"  # of the one where the GPU is seen and does not compute
 DEVICE_FAULTS = (DEVICE_MISSING, DEVICE_FAILED)
 
 
@@ -31,9 +30,8 @@ class OutOfMemoryError(NstError):
 
     def __init__(self, height: int, width: int, what: str) -> None:
         super().__init__(
-            "out_of_memory",
+            OUT_OF_MEMORY,
             f"no memory for {f'a scale of {width}×{height} pixels' if height else 'the network'}: {what}",
-            "ask for a smaller size, or end other programs that hold memory",
         )
         self.height = height
         self.width = width
@@ -43,6 +41,4 @@ class DamagedCheckpointError(JobError):
     """These bytes are not a whole, unharmed checkpoint."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(
-            "checkpoint_damaged", f"the checkpoint is not usable: {what}", "the one before it will be used"
-        )
+        super().__init__("checkpoint_damaged", f"the checkpoint is not usable: {what}")

@@ -64,6 +64,11 @@ class KnownInputs:
             role=each.role, name=each.name, sha256=picture.sha256, width=picture.width, height=picture.height
         )
 
+    @property
+    def first_unknown(self) -> str | None:
+        """The name of the input that is being read, or was when reading failed: they are read in order."""
+        return next((each.name for each in self._inputs if (each.role, each.path) not in self._known), None)
+
     def all(self) -> tuple[InputFacts, ...]:
         """One entry an input, in the job's order."""
         return tuple(

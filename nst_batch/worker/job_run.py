@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from nst_batch import machine_memory
 from nst_batch.errors import JobError
 from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, load_spec, now_iso, versions
+from nst_batch.reasons import CANCELLED, IMAGE_TOO_SLOW, IMAGE_TRUNCATED, OUT_OF_MEMORY, EndState, Reason
 from nst_batch.sidecar.presets import preset_of
 from nst_batch.sidecar.setting_values import SMALLEST_SIZE
 from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from nst_batch.worker.session import DeviceSession
 
 Instruction = Literal["go", "stop", "cancel", "yield"]
-RunEnd = Literal["done", "stopped", "failed", "cancelled", "yielded"]
+RunEnd = EndState | Literal["yielded"]
 
 
 class Progress(NamedTuple):
@@ -93,10 +94,9 @@ def run_job(
         session.spent = True
         outcome = job_run.out_of_memory(error)
     except JobError as error:
-        session.spent = session.spent or error.code == "image_too_slow"  # its decoder still runs, and cannot be ended
-        outcome = Outcome(
-            state="failed", code=error.code, message=error.message, advice=error.advice, retry=error.retry
-        )
+        session.spent = session.spent or error.code == IMAGE_TOO_SLOW  # its decoder still runs, and cannot be ended
+        cut = job_run.facts.first_unknown if error.code == IMAGE_TRUNCATED else None
+        outcome = Outcome(state="failed", reason=error.reason, retry=error.retry, cut=cut)
     finally:
         job_run.close()
     if outcome is None:
@@ -115,7 +115,7 @@ def run_job(
             "steps_done": job_run.steps_done,
         }
     )
-    if outcome.state in ("done", "stopped"):
+    if outcome.reason is None:
         outcome = show(session.files, running, job_run.spec, outcome)
     session.files.write_durable(folder / OUTCOME_NAME, outcome.model_dump_json(indent=2).encode())
     return outcome.state
@@ -186,14 +186,8 @@ class JobRun:
         fits = None
         if self._size is not None:
             fits = self._what_fits(self._size, self._session.precision(settings.precision))
-        return Outcome(
-            state="failed",
-            code="out_of_memory",
-            message=f"size {settings.size} does not fit into the memory of "
-            f"{self._session.device}: {_first_line(error)}",
-            advice=machine_memory.advice(fits),
-            retry=True,
-        )
+        what = f"size {settings.size} does not fit into the memory of {self._session.device}: {_first_line(error)}"
+        return Outcome(state="failed", reason=Reason.of(OUT_OF_MEMORY, what, machine_memory.advice(fits)), retry=True)
 
     def close(self) -> None:
         """RunEnd the saving thread."""
@@ -223,12 +217,7 @@ class JobRun:
             return None
         if end == "cancelled":
             results.losses(log.text())
-            return Outcome(
-                state="cancelled",
-                code="cancelled",
-                message="cancelled on request",
-                advice="nst-batch retry puts it back",
-            )
+            return Outcome(state="cancelled", reason=Reason.of(CANCELLED, "cancelled on request"))
         self._listener.say("phase", phase="saving")
         final = results.final(model.image(), log.text(), {"device": self._session.device, "precision": precision})
         return Outcome(state=end, final=final, outputs=results.outputs())
@@ -332,11 +321,7 @@ class JobRun:
         )
 
     def _not_finite(self, error: LossNotFiniteError) -> JobError:
-        return JobError(
-            "loss_not_finite",
-            f"the loss was not finite at step {error.step}, in float32 too",
-            "lower learning_rate, or the largest of content_weight, style_weight and tv_weight",
-        )
+        return JobError("loss_not_finite", f"the loss was not finite at step {error.step}, in float32 too")
 
 
 def _epochs_whole(step: Step) -> int:

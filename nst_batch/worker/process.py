@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -145,7 +146,7 @@ def serve(options: WorkerOptions, pipe: BinaryIO) -> int:
         limits = ImageLimits(max_megapixels=options.max_megapixels, max_file_mb=options.max_file_mb)
         session = DeviceSession.open(options.weights, options.device, limits, options.checkpoint_seconds, options.note)
     except NstError as error:
-        reporter.say("fault", code=error.code, message=error.message, advice=error.advice)
+        reporter.say("fault", reason=asdict(error.reason))
         return error.exit_code
     reporter.say("ready", device=session.device, weights=session.weights_source)
 
@@ -179,7 +180,7 @@ def do_job(run: Run, message: Message, reporter: Reporter) -> None:
         refusal = _refusal(error, folder, running)
         if refusal is None:
             raise
-        reporter.say("refused", code=refusal.code, message=refusal.in_one_line)
+        reporter.say("refused", reason=asdict(refusal.reason))
     else:
         if state == "yielded":
             reporter.say("yielded")

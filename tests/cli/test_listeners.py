@@ -18,6 +18,7 @@ import pytest
 
 from nst_batch.cli.listeners import Bars, Lines
 from nst_batch.daemon.events import Phased, Stepped
+from nst_batch.reasons import Reason
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.spool.claims.live_job import Ended
 
@@ -32,7 +33,7 @@ def progress(**changes: Any) -> dict[str, Any]:
 
 
 def ended(name: str = "dusk") -> Ended:
-    return Ended(f"id of {name}", name, name, "done", "", "", "", Path("/outbox") / name)
+    return Ended(f"id of {name}", name, name, "done", None, Path("/outbox") / name)
 
 
 @contextmanager
@@ -135,7 +136,7 @@ def test_an_event_is_one_line_of_a_log(capsys: pytest.CaptureFixture[str]) -> No
     lines = Lines()
     lines.started(handout(EVIL))
     lines.note(EVIL)
-    lines.ended(Ended("id", EVIL, "t", "failed", "code", "first\nsecond", "advice", Path("/outbox/failed")))
+    lines.ended(Ended("id", EVIL, "t", "failed", Reason("code", "first\nsecond", "advice"), Path("/outbox/failed")))
     told = capsys.readouterr().err
     assert len(told.splitlines()) == 3
     assert "first; second; advice" in told

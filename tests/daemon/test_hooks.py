@@ -19,6 +19,7 @@ from house import House
 from nst_batch.beneath import Beneath
 from nst_batch.config.keys import Hooks
 from nst_batch.daemon.hooks import AT_ONCE, WAITING, HookRunner, Occasion
+from nst_batch.reasons import EndState, Reason
 from nst_batch.spool.claims.live_job import Ended
 
 SCRIPT = """\
@@ -28,9 +29,8 @@ print(told, sys.stdin.read(), "NOTIFY_SOCKET" in os.environ, file=open(sys.argv[
 """
 
 
-def ended(folder: Path, **changes: str) -> Ended:
-    facts = {"id": "1", "name": "dusk", "title": "dusk", "state": "done", "code": "", "message": "", "advice": ""}
-    return Ended(**{**facts, **changes}, folder=folder)  # type: ignore[arg-type]
+def ended(folder: Path, state: EndState = "done", code: str = "", name: str = "dusk") -> Ended:
+    return Ended("1", name, name, state, Reason(code, "why") if code else None, folder)
 
 
 def runner(notes: list[str], *command: str, event: str = "done", limit: float = 20.0) -> HookRunner:
@@ -43,10 +43,15 @@ def finish(hooks: HookRunner, seconds: float = 20.0) -> None:
 
 @pytest.mark.parametrize(
     ("state", "code", "event"),
-    [("done", "", "done"), ("stopped", "", "done"), ("failed", "image_missing", "failed"), ("cancelled", "", "failed")],
+    [
+        ("done", "", "done"),
+        ("stopped", "", "done"),
+        ("failed", "image_missing", "failed"),
+        ("cancelled", "cancelled", "failed"),
+    ],
 )
 def test_a_hook_is_told_of_a_job(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, code: str, event: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: EndState, code: str, event: str
 ) -> None:
     """The environment says what became of which job and where it is, standard input is its job.json."""
     monkeypatch.setenv("NOTIFY_SOCKET", "@the-daemons-own")

@@ -10,6 +10,7 @@ from typing import Any
 
 from nst_batch.clock import Moment
 from nst_batch.daemon.queue_state import Pace, state
+from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import Attempts
 from nst_batch.spool.claims.live_job import HandOut, Job
 from nst_batch.spool.inbox.inbox import InboxView
@@ -69,8 +70,8 @@ def test_waiting_jobs_say_why_in_the_order_of_their_turn() -> None:
 
 def test_a_sidecar_that_cannot_be_understood_is_not_passed_over() -> None:
     """Before a daemon has failed it, its first mistake is told."""
-    error = SimpleNamespace(message="a.yaml: line 3, epocs: unknown key\na.yaml: line 4, sise: unknown key")
-    broken = SimpleNamespace(name="a", sidecar="a.yaml", error=error, entry=SimpleNamespace(ctime_ns=1))
+    reason = Reason("sidecar_invalid", "a.yaml: line 3, epocs: unknown key\na.yaml: line 4, sise: unknown key")
+    broken = SimpleNamespace(name="a", sidecar="a.yaml", reason=reason, entry=SimpleNamespace(ctime_ns=1))
     (entry,) = state(view(broken=(broken,)), (), (), Pace(), None, 1)["waiting"]
     assert (entry["name"], entry["why"]) == ("a", "will fail: a.yaml: line 3, epocs: unknown key")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nst_batch.daemon.devices import WorkerDevice, choose_devices, cpu
 from nst_batch.daemon.roster import LOOK_SECONDS, RETRY_SECONDS, Roster
 from nst_batch.gpus import Gpu, Gpus
+from nst_batch.reasons import Reason
 
 TWO = Gpus((Gpu(0), Gpu(1)))
 
@@ -14,7 +15,7 @@ def names(roster: Roster, now: float) -> list[str]:
 
 
 def fail(roster: Roster, device: WorkerDevice, now: float) -> str:
-    return roster.failed(device, "it is taken", "end the other program", now)
+    return roster.failed(device, Reason("device_failed", "it is taken", "end the other program"), now)
 
 
 def test_a_failed_gpu_is_left_out_and_tried_again_later() -> None:

@@ -111,7 +111,7 @@ def test_a_worker_that_ends_by_itself_time_after_time_is_a_fault_of_the_installa
         assert not [event for event in die(pool, now) if isinstance(event, WorkerFault)]
         now = pool.start_due
     (fault,) = (event for event in die(pool, now) if isinstance(event, WorkerFault))
-    assert "libGL.so.1 is not there" in fault.message
+    assert "libGL.so.1 is not there" in fault.reason.message
 
 
 def test_a_worker_that_comes_up_in_the_end_ends_the_trouble(make: Make, tmp_path: Path) -> None:
@@ -165,9 +165,9 @@ def test_a_worker_that_the_kernel_ends_for_memory_is_known_by_its_counter(
     found: list[Event] = []
     while not found:
         found = [event for event in pool.news(1000.0) if isinstance(event, Died)]
-    assert found[0].failure.code == code
+    assert found[0].failure.reason.code == code
     assert found[0].failure.by_signal
-    assert ("640" in found[0].failure.advice) is bool(kills)
+    assert ("640" in found[0].failure.reason.advice) is bool(kills)
 
 
 def handout(folder: Path) -> HandOut:
@@ -202,7 +202,7 @@ PICKY = """
 import json, sys, time
 options = json.loads(sys.argv[1])
 if options["device"] != "cpu":
-    fault = {"say": "fault", "code": "device_missing", "message": "no GPU", "advice": "install it"}
+    fault = {"say": "fault", "reason": {"code": "device_missing", "message": "no GPU", "advice": "install it"}}
     print(json.dumps(fault), flush=True)
     sys.exit(78)
 print(json.dumps({"say": "ready", "device": options["note"], "weights": "w"}), flush=True)
@@ -251,7 +251,7 @@ options = json.loads(sys.argv[1])
 broken = Path(os.environ["BROKEN_GPUS"]).read_text().split()
 if options["device"] in broken:
     print("CUDA_ERROR_DEVICE_UNAVAILABLE", file=sys.stderr, flush=True)
-    fault = {"say": "fault", "code": "device_failed", "message": "a small step failed", "advice": "doctor"}
+    fault = {"say": "fault", "reason": {"code": "device_failed", "message": "a small step failed", "advice": "doctor"}}
     print(json.dumps(fault), flush=True)
     sys.exit(78)
 if options["device"] + ":aborts" in broken:
@@ -308,8 +308,8 @@ def test_the_last_gpu_that_was_demanded_is_a_fault(make: Make, broken: Path) -> 
         found += pool.news(1000.0)
         assert time.monotonic() < end
         time.sleep(0.01)
-    assert "another program has the GPU for itself" in faults[0].message
-    assert "nvidia-smi -c DEFAULT" in faults[0].advice
+    assert "another program has the GPU for itself" in faults[0].reason.message
+    assert "nvidia-smi -c DEFAULT" in faults[0].reason.advice
 
 
 def test_a_gpu_whose_workers_abort_at_their_start_is_retired(make: Make, broken: Path) -> None:

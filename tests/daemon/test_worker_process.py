@@ -106,7 +106,7 @@ def test_a_worker_without_weights_says_what_is_wrong(tmp_path: Path) -> None:
     worker = started(tmp_path / "log", str(tmp_path / "none.h5"), os.getpid(), WORKER_COMMAND)
     until(worker, lambda: worker.closed)
     assert worker.fault is not None
-    assert "none.h5" in worker.fault["message"]
+    assert "none.h5" in worker.fault["reason"]["message"]
     assert worker.reap().code == 78
 
 

@@ -12,7 +12,7 @@ import yaml
 from power_cut import Layout, Recorder, Recording, build
 from spool_world import World
 
-from nst_batch.job import Ending
+from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Ended, HandOut
 from nst_batch.spool.commands import read_claims, retry_job
@@ -157,14 +157,14 @@ def _disturb(world: PowerWorld, recorder: Recorder, plan: Plan, handout: HandOut
     disturbed.add(job.title)
     if job.title in plan.dies:
         world.work(handout, until="checkpoint")
-        world.spool.died(job, RunFailure("worker_died", "it died"), world.at)
+        world.spool.died(job, RunFailure(Reason("worker_died", "it died")), world.at)
     elif job.title in plan.stopped:
         world.work(handout, until="checkpoint")
         world.spool.put_back(job)
         world.start(recorder)
         world.look()
     elif job.title in plan.cancelled:
-        world.spool.fail(job, Ending.cancelled(), world.at)
+        world.spool.fail(job, Reason.of("cancelled", "cancelled"), world.at)
     else:
         return False
     return True

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from full_disk import MoodyDisk
 
-from nst_batch.job import OUTCOME_NAME, EndState, InputFacts, JobSpec, Outcome, load_spec, now_iso
+from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, load_spec, now_iso
 from nst_batch.protocol import WorkerOptions
+from nst_batch.reasons import EndState, Reason
 from nst_batch.worker.process import InstructionQueue, Reporter, claim_stdout, die_with_parent, do_job, listen
 
 if TYPE_CHECKING:
@@ -93,10 +94,10 @@ class JobRun:
             if step == FATAL_STEP:
                 end_badly(self.spec.title)
                 if self.spec.title.startswith("memory"):
-                    return self._leave("failed", code="out_of_memory", message="it did not fit", retry=True)
+                    return self._leave("failed", reason=Reason.of("out_of_memory", "it did not fit"), retry=True)
             instruction = self.instructions.instruction()
             if instruction == "cancel":
-                return self._leave("cancelled", code="cancelled", message="cancelled on request")
+                return self._leave("cancelled", reason=Reason.of("cancelled", "cancelled on request"))
             if step % per_epoch == 0:
                 self._epoch(step // per_epoch)
             if instruction == "yield":
@@ -107,12 +108,9 @@ class JobRun:
         return self._finish("done")
 
     def _refuse_cut(self) -> RunEnd:
-        """As the real one: images are read in order, and of the one that ends too early no hash is known."""
-        known = [
-            InputFacts(role=item.role, name=item.name, sha256=None if CUT in image else "known")
-            for item, image in zip(self.spec.inputs, self.images, strict=True)
-        ]
-        return self._leave("failed", code="image_truncated", message="it ends too early", inputs=tuple(known))
+        """As the real one: images are read in order, and the first that ends too early is named."""
+        cut = next(item.name for item, image in zip(self.spec.inputs, self.images, strict=True) if CUT in image)
+        return self._leave("failed", reason=Reason.of("image_truncated", "it ends too early"), cut=cut)
 
     def _resume(self) -> None:
         try:

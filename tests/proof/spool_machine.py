@@ -21,7 +21,7 @@ from power_cut import scratch
 from power_runs import KINDS, Plan, PowerWorld, add_pair, check_visible, places
 from spool_world import KillSwitch
 
-from nst_batch.job import Ending
+from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import HandOut
 from nst_batch.spool.commands import retry_job
@@ -251,7 +251,7 @@ class SpoolMachine(RuleBasedStateMachine):
         for control in view.controls:
             if control.job is not None and control.job.title in self.at_work:
                 self.at_work.pop(control.job.title)
-                world.spool.fail(control.job, Ending.cancelled(), world.at)
+                world.spool.fail(control.job, Reason.of("cancelled", "cancelled"), world.at)
         world.sweep()
         for job in world.spool.jobs():
             if job.outcome is not None and job.title not in self.at_work:
@@ -324,7 +324,7 @@ class SpoolMachine(RuleBasedStateMachine):
         handout = self._pick(pick)
         del self.at_work[handout.job.title]
         TALLY["worker deaths"] += 1
-        failure = RunFailure("worker_died", "it died", by_signal=by_signal, retry=again)
+        failure = RunFailure(Reason("worker_died", "it died"), by_signal=by_signal, retry=again)
         self._do(lambda: self._bury(handout, failure))
 
     def _bury(self, handout: HandOut, failure: RunFailure) -> None:

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_batch.errors import ProblemsError, UsageError
+from nst_batch.reasons import Reason
 from nst_batch.sidecar.expand import SidecarRules, expand, parse_sidecar, patch_from_pairs, sidecar_schema
 from nst_batch.sidecar.filetree import DiskTree
-from nst_batch.sidecar.resolver import FileRef, FileResolver, Refusal
+from nst_batch.sidecar.resolver import FileRef, FileResolver
 from nst_batch.sidecar.settings import Patch
 
 PAIR = "content: a.jpg\nstyle: b.jpg\n"
@@ -42,7 +43,7 @@ class Folder:
 
     @staticmethod
     def ref(name):
-        refusal = Refusal("path_outside", f"{name} is a link", "no") if name.startswith("link") else None
+        refusal = Reason("path_outside", f"{name} is a link", "no") if name.startswith("link") else None
         return FileRef(Path("/inbox") / name, name, "inbox", name, "link" if refusal else "file", refusal)
 
 

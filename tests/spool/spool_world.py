@@ -9,7 +9,6 @@ from pathlib import Path
 
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config, parse_config
-from nst_batch.job import Ending
 from nst_batch.spool.claims.live_job import Ended, HandOut, Job
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.lock import Lock
@@ -132,7 +131,7 @@ class World:
     def finish(self, handout: HandOut | Job) -> Ended:
         job = handout.job if isinstance(handout, HandOut) else handout
         text = json.dumps({"id": job.id, "title": job.title, "state": "done"}).encode()
-        return self.spool.finish(self.spool.job(job.id), self.at, Ending("done"), {"job.json": text})
+        return self.spool.finish(self.spool.job(job.id), self.at, "done", {"job.json": text})
 
     def run_all(self) -> list[Ended]:
         """Everything that can be done, as the daemon's loop would do it."""

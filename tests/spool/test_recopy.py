@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from spool_world import World
 
+from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import HandOut
 from nst_batch.spool.disk.blocked import SpoolBlocked
@@ -30,7 +31,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def cut(handout: HandOut, name: str) -> RunFailure:
-    return RunFailure("image_truncated", f"{name}: the file ends too early", "copy it again, whole", cut=name)
+    return RunFailure(Reason("image_truncated", f"{name}: the file ends too early", "copy it again, whole"), cut=name)
 
 
 def next_of(world: World) -> HandOut:
@@ -249,8 +250,8 @@ def test_an_image_that_cannot_be_read_fails_its_job_alone(world: World, disk: Ba
         world.look(10.0)
     (ended,) = world.sweep()
     assert (ended.name, ended.code) == ("bad-s", "image_unreadable")
-    assert ended.message == "bad.jpg: Input/output error (tried 3 times)"
-    assert ended.advice
+    assert ended.reason.message == "bad.jpg: Input/output error (tried 3 times)"
+    assert ended.reason.advice
     world.check_books({"bad-s", "good-s"})
     assert {path.name for path in (ended.folder / "input").iterdir()} == {"g.yaml", "s.jpg"}
     assert world.inbox_files() == {"bad.jpg"}, "the only copy there is"

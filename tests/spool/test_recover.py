@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from spool_world import KillSwitch, StepLog, World
 
-from nst_batch.job import Ending
+from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.commands import retry_job
 from nst_batch.spool.disk.fs import FileSystem
@@ -65,7 +65,7 @@ def scene_cancel(world: World) -> None:
     handout = world.hand_out_next()
     if handout is not None and handout.job.name == "y-shared":
         (handout.running / "loss.json").write_text("{}")
-        world.spool.fail(handout.job, Ending.cancelled(), world.at)
+        world.spool.fail(handout.job, Reason.of("cancelled", "cancelled"), world.at)
     elif handout is not None:
         world.work(handout)
         world.finish(handout)
@@ -93,7 +93,9 @@ def scene_cut(world: World) -> None:
             cut = [name for name, path in images.items() if b"half" in path.read_bytes()]
             if cut:
                 world.put(cut[0], f"{cut[0]} whole at last")
-                world.spool.died(handout.job, RunFailure("image_truncated", "ends too early", cut=cut[0]), world.at)
+                world.spool.died(
+                    handout.job, RunFailure(Reason("image_truncated", "ends too early"), cut=cut[0]), world.at
+                )
             else:
                 world.work(handout)
                 world.finish(handout)

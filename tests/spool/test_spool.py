@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from spool_world import World
 
-from nst_batch.job import Ending
 from nst_batch.spool.disk.fs import FileSystem
 
 
@@ -359,7 +358,7 @@ def test_a_running_job_keeps_its_control_until_its_end(world: World) -> None:
     assert [(item.action, item.job and item.job.name) for item in view.controls] == [("stop", "a")]
     assert world.sweep() == []
     world.work(handout)
-    world.spool.finish(handout.job, world.at, Ending("stopped"))
+    world.spool.finish(handout.job, world.at, "stopped")
     world.sweep()
     assert world.inbox_files() == set()
 

@@ -221,8 +221,8 @@ def test_a_picture_that_does_not_fit_is_painted_in_strips(
     job = bench(size=144, preset="classic")
     assert job.run(session) == "failed"
     outcome = job.outcome()
-    assert (outcome.code, outcome.retry, session.spent) == ("out_of_memory", True, True)
-    assert "144" in outcome.message
+    assert (outcome.reason.code, outcome.retry, session.spent) == ("out_of_memory", True, True)
+    assert "144" in outcome.reason.message
     assert run_job(session, job.claim, job.claim, job.running, job, job, last_for_memory=True) == "done"
     assert any("in strips" in note for note in job.outcome().notes)
     pictures = [images.decode(each.running / "picture.png").rgb for each in (whole, job)]
@@ -243,7 +243,7 @@ def test_a_picture_that_fits_by_no_means_says_what_would(
     assert run_job(session, job.claim, job.claim, job.running, job, job, last_for_memory=True) == "failed"
     said = dict(job.said)
     assert 32 <= said["fits"]["size"] < 600
-    assert f"size {said['fits']['size']} should fit" in job.outcome().advice
+    assert f"size {said['fits']['size']} should fit" in job.outcome().reason.advice
 
 
 def test_a_picture_goes_on_as_it_was_begun(
@@ -285,7 +285,7 @@ def test_a_decoder_that_does_not_end_is_left_behind_with_its_worker(
     monkeypatch.setattr("nst_batch.images.decoding.DECODE_SECONDS", 0.0)
     job = bench()
     assert job.run(session) == "failed"
-    assert (job.outcome().code, session.spent) == ("image_too_slow", True)
+    assert (job.outcome().reason.code, session.spent) == ("image_too_slow", True)
 
 
 def test_an_image_that_cannot_be_read_fails_with_its_own_name(
@@ -297,9 +297,9 @@ def test_an_image_that_cannot_be_read_fails_with_its_own_name(
     style.write_bytes(style.read_bytes()[:200])
     assert job.run(session) == "failed"
     outcome = job.outcome()
-    assert outcome.code == "image_truncated"
-    assert "s.png" in outcome.message
-    assert str(job.claim) not in outcome.message
+    assert outcome.reason.code == "image_truncated"
+    assert "s.png" in outcome.reason.message
+    assert str(job.claim) not in outcome.reason.message
     assert outcome.inputs[0].width == 96
     assert outcome.inputs[1].width is None
 
@@ -309,7 +309,7 @@ def test_a_loss_that_is_not_finite_fails_after_float32(session: DeviceSession, b
     job = bench(precision="bfloat16", style_weight=1e38, learning_rate=1000.0)
     assert job.run(session) == "failed"
     outcome = job.outcome()
-    assert outcome.code == "loss_not_finite"
+    assert outcome.reason.code == "loss_not_finite"
     assert any("begun anew in float32" in note for note in outcome.notes)
     assert outcome.precision == "float32"
 
@@ -396,8 +396,8 @@ def test_a_mask_that_cannot_be_meant_fails(
     """One of another shape than its content, and one that paints nothing, with the name that the person gave it."""
     job = with_mask(bench(), mask)
     assert job.run(session) == "failed"
-    assert (job.outcome().code, job.outcome().retry) == (code, False)
-    assert "sky.png" in job.outcome().message
+    assert (job.outcome().reason.code, job.outcome().retry) == (code, False)
+    assert "sky.png" in job.outcome().reason.message
 
 
 @pytest.mark.parametrize(

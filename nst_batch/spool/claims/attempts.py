@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nst_batch.job import Ending
+from nst_batch.reasons import OUT_OF_MEMORY, Reason
 
 MAX_INTERRUPTIONS = 10
 MAX_SIGNAL_DEATHS = 2
 MAX_MEMORY_DEATHS = 2  # the first, and once more in a fresh process
-OUT_OF_MEMORY = "out_of_memory"
 
 
 class Attempts(BaseModel):
@@ -32,7 +31,7 @@ class Attempts(BaseModel):
     not_before: float = Field(default=0.0, allow_inf_nan=False)  # wall clock; 0 where nothing is waited for
     given: bool = False  # a worker has it, or had when the daemon died
     checkpoint: str = ""  # tells the newest checkpoint when the run began
-    ending: Ending | None = None  # decided, and to be carried out however often the daemon dies before it is
+    ending: Reason | None = None  # decided, and to be carried out however often the daemon dies before it is
     cut: str | None = None  # waits for a second look at this copy of an image, which looked cut short
     looked_again: bool = False  # has had its second look, or waits for it
 
@@ -46,12 +45,10 @@ class Attempts(BaseModel):
 class RunFailure:
     """How a run ended that brought no result. ``retry`` is False for what another run cannot better."""
 
-    code: str
-    message: str
-    advice: str = ""
+    reason: Reason
     by_signal: bool = False
     retry: bool = True
-    cut: str | None = None  # the image that looked cut short, by its name in the job; "" where it is not known
+    cut: str | None = None  # the image that looked cut short, by its name in the job
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Verdict:
     """What becomes of the job: tried again at ``retry_at`` (wall clock), or ended."""
 
     retry_at: float | None = None
-    ending: Ending | None = None
+    ending: Reason | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ def interrupted(before: Attempts, checkpoint: str) -> tuple[Attempts, Verdict]:
     )
     if counts.interruptions < MAX_INTERRUPTIONS:
         return counts, Verdict(retry_at=0.0)
-    return _ended(counts, interruptions_ending(counts))
+    return _ended(counts, too_often_interrupted(counts))
 
 
 def taken_back(before: Attempts) -> Attempts:
@@ -102,14 +99,10 @@ def taken_back(before: Attempts) -> Attempts:
     return before.model_copy(update={"runs": max(0, before.runs - 1), "given": False})
 
 
-def interruptions_ending(counts: Attempts) -> Ending:
-    """The end of a job at which the daemon was interrupted too often."""
-    return Ending(
-        "failed",
-        "interrupted_too_often",
-        f"the daemon ended {counts.interruptions} times while this job ran, and it got no further in between",
-        "if the machine was restarted that often, nst-batch retry puts the job back; else it may be the cause",
-    )
+def too_often_interrupted(counts: Attempts) -> Reason:
+    """Why a job ends at which the daemon was interrupted too often."""
+    what = f"the daemon ended {counts.interruptions} times while this job ran, and it got no further in between"
+    return Reason.of("interrupted_too_often", what)
 
 
 def died(
@@ -121,17 +114,17 @@ def died(
         update={
             "given": False,
             "signal_deaths": counts.signal_deaths + failure.by_signal,
-            "memory_deaths": counts.memory_deaths + (failure.code == OUT_OF_MEMORY),
+            "memory_deaths": counts.memory_deaths + (failure.reason.code == OUT_OF_MEMORY),
         }
     )
     if not failure.retry:
-        return _ended(counts, Ending("failed", failure.code, failure.message, failure.advice))
+        return _ended(counts, failure.reason)
     if counts.memory_deaths >= MAX_MEMORY_DEATHS:
-        return _ended(counts, _with_note(failure, "once more in a fresh process too"))
+        return _ended(counts, failure.reason.noting("once more in a fresh process too"))
     if counts.signal_deaths >= MAX_SIGNAL_DEATHS:
-        return _ended(counts, _with_note(failure, "twice in a row without getting further"))
+        return _ended(counts, failure.reason.noting("twice in a row without getting further"))
     if counts.runs >= limits.attempts:
-        return _ended(counts, _with_note(failure, f"tried {counts.runs} times"))
+        return _ended(counts, failure.reason.noting(f"tried {counts.runs} times"))
     retry_at = wall + back_off(counts.runs, limits.backoff_seconds)
     return counts.model_copy(update={"not_before": retry_at}), Verdict(retry_at=retry_at)
 
@@ -156,9 +149,5 @@ def back_off(runs: int, backoff_seconds: Sequence[float]) -> float:
     return float(backoff_seconds[min(max(runs, 1), len(backoff_seconds)) - 1])
 
 
-def _ended(counts: Attempts, ending: Ending) -> tuple[Attempts, Verdict]:
-    return counts.model_copy(update={"ending": ending}), Verdict(ending=ending)
-
-
-def _with_note(failure: RunFailure, note: str) -> Ending:
-    return Ending("failed", failure.code, f"{failure.message} ({note})", failure.advice)
+def _ended(counts: Attempts, why: Reason) -> tuple[Attempts, Verdict]:
+    return counts.model_copy(update={"ending": why}), Verdict(ending=why)

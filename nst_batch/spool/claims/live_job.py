@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nst_batch.job import Ending, EndState, JobSpec
+from nst_batch.job import JobSpec
+from nst_batch.reasons import EndState, Reason
 from nst_batch.spool.claims.attempts import Attempts
 from nst_batch.spool.disk.layout import Hold
 
@@ -27,7 +28,7 @@ class Job:
     running: Path
     spec: JobSpec | None  # None for a sidecar that could not be understood
     attempts: Attempts
-    trouble: Ending | None = None
+    trouble: Reason | None = None
     outcome: Path | None = None
     orphaned: bool = False
     given: bool = False  # this daemon has handed it out
@@ -58,10 +59,13 @@ class Ended:
     name: str
     title: str
     state: EndState
-    code: str
-    message: str
-    advice: str
+    reason: Reason | None  # None where there is a result
     folder: Path
+
+    @property
+    def code(self) -> str:
+        """Why there is no result; "" where there is one."""
+        return "" if self.reason is None else self.reason.code
 
 
 @dataclass(frozen=True)

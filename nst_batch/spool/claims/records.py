@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from nst_batch.job import Ending, EndState, JobInput, JobSpec
+from nst_batch.job import JobInput, JobSpec, with_reason
+from nst_batch.reasons import EndState, Reason
 from nst_batch.sidecar.resolver import Role
 from nst_batch.sidecar.settings import Settings
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
@@ -95,7 +96,7 @@ class JobRecord(_Record):
     output: Annotated[str, AfterValidator(_inside_or_root)]
     settings: Settings | None  # None where the sidecar could not be understood
     inputs: tuple[InputRecord, ...] = ()
-    trouble: Ending | None = None  # known to fail before it was ever run
+    trouble: Reason | None = None  # known to fail before it was ever run
 
 
 class ClaimRecord(_Record):
@@ -152,9 +153,17 @@ class Publish(_Record):
     """Where a job's running folder is about to go; written durably before the rename that takes it there."""
 
     target: Relative  # below the outbox
-    ending: Ending
+    state: EndState
+    reason: Reason | None = None
     # Where the target lies on another file system: the whole copy beside it, then renamed.
     via: Annotated[str, AfterValidator(_inside_or_root)] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("ending"), dict):
+            return {**with_reason(data["ending"]), **data}
+        return data
 
 
 class Done(_Record):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_batch.errors import NstError, SetupError
+from nst_batch.reasons import INBOX_LOST
 from nst_batch.spool.disk.apart import refuse_nested
 from nst_batch.spool.disk.blocked import InboxLost, blocked_by
 from nst_batch.spool.disk.fs import FileSystem, free_bytes
@@ -65,8 +66,7 @@ class Attachment:
             self._held = self._folders[0]
         except OSError as error:
             text = f"{error.filename}: {error.strerror}"
-            advice = "let the daemon's user write there, or name other folders"
-            refusal = blocked_by(error) or SetupError("folders_unusable", text, advice)
+            refusal = blocked_by(error) or SetupError("folders_unusable", text)
             self._refusal = refusal.message
             raise refusal from error
         except NstError as error:
@@ -120,13 +120,13 @@ class Attachment:
         places = self._places
         for folder in (places.inbox, places.outbox):
             if not make and not folder.is_dir():
-                raise InboxLost("inbox_lost", f"{folder} is gone", "mount it or bring it back")
+                raise InboxLost(INBOX_LOST, f"{folder} is gone")
             self._fs.make_folder(folder)
         refuse_nested(places.inbox, places.outbox)
         if self._fs.pinned(places.own) is None:
             status = places.inbox.stat()
             if (status.st_dev, status.st_ino) == self._held and not os.path.lexists(places.own):
-                raise InboxLost("own_folder_gone", f"{places.own} is gone", "whoever has renamed it, name it so again")
+                raise InboxLost("own_folder_gone", f"{places.own} is gone")
             take_own(self._fs, places)
 
     def _note(self) -> None:

@@ -7,14 +7,15 @@ import errno
 from collections.abc import Iterator
 
 from nst_batch.errors import NotNowError
+from nst_batch.reasons import DISK_READONLY, NO_PERMISSION
 
 _BLOCKS = {
     errno.ENOSPC: ("disk_full", "the disk is full", "make room; the queue goes on by itself"),
     errno.EDQUOT: ("disk_full", "the disk quota is used up", "make room; the queue goes on by itself"),
     errno.EFBIG: ("disk_full", "files may not grow that large", "raise the limit on their size (ulimit -f)"),
-    errno.EROFS: ("disk_readonly", "the file system is read-only", "mount it writable; the queue goes on by itself"),
-    errno.EACCES: ("no_permission", "no permission", "let the daemon's user read and write there"),
-    errno.EPERM: ("no_permission", "not permitted", "let the daemon's user read and write there"),
+    errno.EROFS: (DISK_READONLY, "the file system is read-only", "mount it writable; the queue goes on by itself"),
+    errno.EACCES: (NO_PERMISSION, "no permission", "let the daemon's user read and write there"),
+    errno.EPERM: (NO_PERMISSION, "not permitted", "let the daemon's user read and write there"),
     errno.EIO: ("disk_error", "the disk reports an error", "look at the disk; the queue goes on by itself"),
     errno.ESTALE: ("disk_error", "the network file system has gone stale", "mount it again"),
     errno.ENOTCONN: ("disk_error", "the network file system is not connected", "mount it again"),
@@ -31,7 +32,7 @@ _BLOCKS = {
 _ONE_PLACES = {errno.EPERM, errno.EACCES, errno.EBUSY, errno.ETXTBSY, errno.EROFS, errno.EISDIR, errno.ENOTEMPTY}
 
 
-ONE_PLACES_CODES = ("disk_readonly", "no_permission")  # what one place may refuse with, as told above
+ONE_PLACES_CODES = (DISK_READONLY, NO_PERMISSION)  # what one place may refuse with, as told above
 
 
 class SpoolBlocked(NotNowError):  # noqa: N818 - a state the queue is in, not only an error

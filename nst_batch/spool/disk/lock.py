@@ -20,11 +20,11 @@ from pathlib import Path
 
 from nst_batch.beneath import Beneath
 from nst_batch.errors import NotNowError
+from nst_batch.reasons import INBOX_TAKEN
 from nst_batch.spool.disk.layout import OWN_FOLDER
 
 LOCK_NAME = "lock"
 MAX_TEXT = 500
-INBOX_TAKEN = "inbox_taken"
 LOCK_TRIES, LOCK_PAUSE_SECONDS = 4, 0.05  # who only asks whether it is held holds it for a moment
 
 
@@ -144,5 +144,4 @@ def lock_inbox(fs: Beneath, inbox: Path, wall: float) -> Lock:
     raise NotNowError(
         INBOX_TAKEN,
         f"{inbox} is worked on already, by {holder(inbox) or 'another process'}",
-        "end that one first, or give this one an inbox of its own",
     )

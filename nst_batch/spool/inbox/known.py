@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nst_batch import names
-from nst_batch.errors import NstError
+from nst_batch.reasons import Reason
 from nst_batch.spool.inbox.listing import Entry
 from nst_batch.spool.inbox.readiness import Broken, Used, Wanted
 
@@ -20,12 +20,12 @@ class Changes:
 
 @dataclass(slots=True)
 class Known:
-    """One sidecar. ``fresh`` says that ``wanted`` or ``error`` is what it comes to by the listing at hand."""
+    """One sidecar. ``fresh`` says that ``wanted`` or ``broken`` is what it comes to by the listing at hand."""
 
     entry: Entry
     digest: bytes = b""  # of its text; b"" before it was read
     fresh: bool = False
-    error: NstError | None = None
+    broken: Reason | None = None
     unreadable: str = ""  # why its text cannot be had
     wanted: Wanted | None = None
     images: tuple[str, ...] = ()  # in the inbox, in order
@@ -50,9 +50,9 @@ class Known:
         touched = changes.paths and any(path in changes.paths for path in used.paths)
         return bool(touched or (changes.folders and any(folder in changes.folders for folder in used.folders)))
 
-    def fails(self, error: NstError) -> None:
-        """It cannot be understood. Only words are kept of the error: its frames hold on to all that they saw."""
-        self.error = NstError(error.code, error.message, error.advice)
+    def fails(self, reason: Reason) -> None:
+        """It cannot be understood."""
+        self.broken = reason
         self.wanted, self.images, self.fresh = None, (), True
 
     def means(self, wanted: Wanted, used: Used) -> None:
@@ -68,8 +68,8 @@ class Known:
 
     def as_broken(self, path: str) -> Broken:
         """For a sidecar with an error."""
-        assert self.error is not None
-        return Broken(path, self.entry, self.digest, self.bases[0], self.names[0], self.error)
+        assert self.broken is not None
+        return Broken(path, self.entry, self.digest, self.bases[0], self.names[0], self.broken)
 
 
 def bases_of(path: str, known: Known) -> tuple[str, ...]:

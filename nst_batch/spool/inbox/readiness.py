@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from nst_batch.errors import NstError
-from nst_batch.job import Ending
+from nst_batch.reasons import Reason
 from nst_batch.sidecar.resolver import Role
 from nst_batch.sidecar.settings import Settings
 from nst_batch.spool.inbox.listing import Entry
@@ -33,7 +32,7 @@ class WantedInput:
     ref: str
     source: Source | None
     weight: float = 1.0
-    refusal: Ending | None = None
+    refusal: Reason | None = None
     hint: str = ""  # what was probably meant, where the file is missing
 
 
@@ -138,7 +137,7 @@ class Broken:
     digest: bytes
     title: str
     name: str  # JOB
-    error: NstError
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)

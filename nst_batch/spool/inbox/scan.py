@@ -22,6 +22,7 @@ from nst_batch import names
 from nst_batch.characters import told
 from nst_batch.clock import Moment
 from nst_batch.errors import NstError
+from nst_batch.reasons import Reason
 from nst_batch.spool.claims.naming import Namer, key_of
 from nst_batch.spool.claims.records import digest_of
 from nst_batch.spool.disk.blocked import is_one_files
@@ -123,7 +124,7 @@ class Scanner:
         known = self._sidecars.get(path)
         if known is None or self._holds(path, self._mono):
             return None
-        if known.error is not None:
+        if known.broken is not None:
             return known.as_broken(path)
         if known.wanted is None or not known.fresh:
             return None
@@ -188,7 +189,7 @@ class Scanner:
         begin, busy = self._turned % max(1, len(paths)), False
         for place, path in enumerate((*paths[begin:], *paths[:begin]), start=begin + 1):
             known = self._sidecars[path]
-            if known.fresh and known.error is None and known.is_touched_by(changes):
+            if known.fresh and known.broken is None and known.is_touched_by(changes):
                 known.fresh = False
             if not known.fresh and mono >= self._still_at(path) and not (busy and turn.over):
                 busy = True
@@ -203,7 +204,7 @@ class Scanner:
         try:
             known.means(*self.reading.expand(path, request, self._entries))
         except NstError as error:
-            known.fails(error)
+            known.fails(error.reason)
 
     def _read(self, path: str, known: Known) -> Any:
         """The request in a sidecar; None where there is none to be had, and ``known`` says why."""
@@ -222,12 +223,12 @@ class Scanner:
         known.digest, known.unreadable = bytes.fromhex(digest_of(text)), ""
         if known.entry.kind == "link":
             what = f"{path} is a symbolic link; links are not followed"
-            known.fails(NstError("sidecar_is_link", what, "put the file itself there"))
+            known.fails(Reason.of("sidecar_is_link", what))
             return None
         try:
             return self.reading.parse(path, text)
         except NstError as error:
-            known.fails(error)
+            known.fails(error.reason)
             return None
 
     def _name_jobs(self) -> None:
@@ -256,7 +257,7 @@ class Scanner:
             if held is not None:
                 changes.append(held.due)
                 waiting.append(Waiting(path, known.names, "unreadable", held.why, None))
-            elif known.error is not None:
+            elif known.broken is not None:
                 broken.append(known.as_broken(path))
             elif isinstance(verdict := self._verdict(path, known, at, changes), Ready):
                 ready.append(verdict)

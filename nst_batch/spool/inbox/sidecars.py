@@ -9,7 +9,6 @@ from typing import Any
 
 from nst_batch import names
 from nst_batch.config.load import Config
-from nst_batch.job import Ending
 from nst_batch.sidecar.expand import Expansion, JobRequest, Missing, SidecarRequest, expand, parse_sidecar
 from nst_batch.sidecar.filetree import DiskTree, ListingTree, Tree
 from nst_batch.sidecar.resolver import FileRef, FileResolver, Role
@@ -88,10 +87,8 @@ def _job(job: JobRequest) -> WantedJob:
 
 
 def _input(role: Role, ref: FileRef, weight: float = 1.0) -> WantedInput:
-    refused = ref.refusal
-    refusal = Ending("failed", refused.code, refused.message, refused.advice) if refused else None
     source = None if ref.kind == "other" else _source(ref)
-    return WantedInput(role, sys.intern(ref.relative), source, weight, refusal)
+    return WantedInput(role, sys.intern(ref.relative), source, weight, ref.refusal)
 
 
 def _source(ref: FileRef) -> Source:

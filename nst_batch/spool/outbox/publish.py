@@ -17,7 +17,8 @@ from pathlib import Path
 
 from nst_batch import names
 from nst_batch.characters import visible_lines
-from nst_batch.job import ERROR_NAME, LOSS_NAME, MANIFEST_NAME, Ending
+from nst_batch.job import ERROR_NAME, LOSS_NAME, MANIFEST_NAME
+from nst_batch.reasons import EndState, Reason
 from nst_batch.spool.claims.claim import Claimer
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.live_job import Ended
@@ -140,7 +141,7 @@ class Publisher:
 
     # --- the ends ---------------------------------------------------------------------------------------
 
-    def finish(self, claim: Claim, job: JobRecord, ending: Ending, files: Mapping[str, bytes]) -> Ended:
+    def finish(self, claim: Claim, job: JobRecord, state: EndState, files: Mapping[str, bytes]) -> Ended:
         """Publish a job that is done or stopped; ``files`` go into its folder first."""
         running = self._places.running / job.name
         for name, data in files.items():
@@ -148,9 +149,9 @@ class Publisher:
         self._sweep_aside(running)
         self._fs.fsync_tree(running)
         self._fs.step("publish.synced")
-        return self.go(claim, job, ending)
+        return self.go(claim, job, state)
 
-    def fail(self, claim: Claim, job: JobRecord, ending: Ending, files: Mapping[str, bytes]) -> Ended:
+    def fail(self, claim: Claim, job: JobRecord, reason: Reason, files: Mapping[str, bytes]) -> Ended:
         """Put a job that could not be done, or was cancelled, into ``failed/`` with its inputs.
 
         Of what it made only the losses stay.
@@ -166,35 +167,35 @@ class Publisher:
                 self._fs.remove(running / name)
         self._fs.step("fail.stripped")
         self._fill_input(claim, job, running, images=True)
-        text = f"{ending.code}: {ending.message}\n" + (f"{ending.advice}\n" if ending.advice else "")
+        text = f"{reason.code}: {reason.message}\n" + (f"{reason.advice}\n" if reason.advice else "")
         for name, data in {**files, ERROR_NAME: visible_lines(text).encode()}.items():
             self._fs.replace(running / name, data)
         self._fs.fsync_tree(running)
         self._fs.step("fail.built")
-        return self.go(claim, job, ending)
+        return self.go(claim, job, reason.end_state, reason)
 
-    def go(self, claim: Claim, job: JobRecord, ending: Ending) -> Ended:
+    def go(self, claim: Claim, job: JobRecord, state: EndState, reason: Reason | None = None) -> Ended:
         """Record the target, rename, and record the end. Everything in the running folder is durable by now."""
         running = self._places.running / job.name
-        ended = ending.state in ("failed", "cancelled")
-        parent = self._places.failed if ended else self._output_folder(job.output)
+        parent = self._places.failed if reason else self._output_folder(job.output)
         self._fs.make_folder(parent)
         if not self._fs.may(parent, os.W_OK | os.X_OK):
             probe(self._fs, parent)  # what refuses now leaves all as it is, so that the job may still be cancelled
         self._fs.make_folder(claim.job_folder(job))
         # A failed job's name is its own already: no need to list thousands of others for it.
-        name = job.name if ended else self._free_name(parent, job.title)
+        name = job.name if reason else self._free_name(parent, job.title)
         while True:
             target = parent / name
             try:
-                self._take_there(claim, job, Publish(target=self._relative(target), ending=ending), running, target)
+                record = Publish(target=self._relative(target), state=state, reason=reason)
+                self._take_there(claim, job, record, running, target)
             except FileExistsError:
-                name = self._free_name(parent, job.name if ended else job.title)
+                name = self._free_name(parent, job.name if reason else job.title)
                 continue  # somebody took the name in between
             break
         self._fs.fsync_dir(parent)
         self._fs.fsync_dir(self._places.running)
-        return self._record_end(claim, job, ending, target)
+        return self._record_end(claim, job, record, target)
 
     def _take_there(self, claim: Claim, job: JobRecord, record: Publish, running: Path, target: Path) -> None:
         where = claim.job_folder(job) / PUBLISH_NAME
@@ -237,13 +238,13 @@ class Publisher:
             elif kind in ("file", "link"):
                 self._fs.copy_file(source / name, target / name, sync=False)
 
-    def _record_end(self, claim: Claim, job: JobRecord, ending: Ending, target: Path) -> Ended:
+    def _record_end(self, claim: Claim, job: JobRecord, record: Publish, target: Path) -> Ended:
         folder = claim.job_folder(job)
-        done = Done(state=ending.state, target=self._relative(target))
+        done = Done(state=record.state, target=self._relative(target))
         self._fs.write_durable(folder.with_suffix(DONE_SUFFIX), done.model_dump_json().encode())
         self._fs.step("publish.ended")
         self.record_ended(claim, job, done)
-        return self.ended(claim, job, ending, target)
+        return Ended(claim.record.job_id(job), job.name, job.title, record.state, record.reason, target)
 
     def record_ended(self, claim: Claim, job: JobRecord, done: Done) -> None:
         """A job has its end on disk: forget it and remove its folder."""
@@ -254,20 +255,6 @@ class Publisher:
         claim.to_clear = True
         self._fs.rmtree(claim.job_folder(job))
         self._fs.step("publish.forgotten")
-
-    @staticmethod
-    def ended(claim: Claim, job: JobRecord, ending: Ending, target: Path) -> Ended:
-        """What the rest of the program is told of an end."""
-        return Ended(
-            claim.record.job_id(job),
-            job.name,
-            job.title,
-            ending.state,
-            ending.code,
-            ending.message,
-            ending.advice,
-            target,
-        )
 
     # --- after a crash ----------------------------------------------------------------------------------
 
@@ -297,11 +284,11 @@ class Publisher:
             self._fs.fsync_dir(self._places.running)
             with contextlib.suppress(FileNotFoundError):
                 self._fs.fsync_dir(target.parent)
-            return self._record_end(claim, job, record.ending, target)
+            return self._record_end(claim, job, record, target)
         # Where the file system can only reserve a name, an empty folder may be left of it.
         with contextlib.suppress(OSError):
             self._fs.rmdir(target)
-        return self.go(claim, job, record.ending)
+        return self.go(claim, job, record.state, record.reason)
 
     # --- names ------------------------------------------------------------------------------------------
 

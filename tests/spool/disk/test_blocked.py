@@ -15,7 +15,7 @@ import pytest
 from spool_world import World, held
 
 from nst_batch.errors import NotNowError
-from nst_batch.job import Ending
+from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.disk.blocked import InboxLost, SpoolBlocked, blocked_by
@@ -285,7 +285,7 @@ def test_a_job_whose_pictures_are_not_there_runs_again(world: World, gone: str) 
     else:
         path.unlink()
     with pytest.raises(SpoolBlocked, match="gone"):
-        world.spool.finish(handout.job, world.at, Ending("done"), {}, made=("a.png", "epochs/1.png"))
+        world.spool.finish(handout.job, world.at, "done", {}, made=("a.png", "epochs/1.png"))
     assert world.finished() == {}
     world.look()
     world.run_all()
@@ -296,7 +296,7 @@ def test_deaths_back_off_and_end(world: World) -> None:
     """Three runs with pauses between, then failed with the last reason; bad input is not tried again."""
     world.pair("a")
     world.settle()
-    failure = RunFailure("worker_error", "the worker raised ValueError")
+    failure = RunFailure(Reason("worker_error", "the worker raised ValueError"))
     for pause in (60.0, 300.0):
         handout = world.hand_out_next()
         assert handout is not None
@@ -329,7 +329,7 @@ def test_out_of_memory_is_tried_once_more(tmp_path: Path, attempts: int, runs: i
         handout = world.hand_out_next()
         assert handout is not None
         assert handout.last_for_memory is (run == 2)
-        verdict = world.spool.died(handout.job, RunFailure("out_of_memory", "it did not fit"), world.at)
+        verdict = world.spool.died(handout.job, RunFailure(Reason("out_of_memory", "it did not fit")), world.at)
         assert (verdict.ending is not None) is (run == runs)
         world.later(300.0)
     world.stop()
@@ -339,7 +339,7 @@ def test_two_deaths_by_signal_are_enough(world: World) -> None:
     """A job that kills its worker twice without a checkpoint between is failed."""
     world.pair("a")
     world.settle()
-    failure = RunFailure("worker_died", "killed by SIGSEGV", by_signal=True)
+    failure = RunFailure(Reason("worker_died", "killed by SIGSEGV"), by_signal=True)
     for number in (1, 2, 3):
         handout = world.hand_out_next()
         assert handout is not None
@@ -348,7 +348,7 @@ def test_two_deaths_by_signal_are_enough(world: World) -> None:
         verdict = world.spool.died(handout.job, failure, world.at)
         world.later(300.0)
         assert (verdict.ending is not None) is (number == 3)
-    world.spool.fail(handout.job, Ending("failed", "x", "y"), world.at)
+    world.spool.fail(handout.job, Reason("x", "y"), world.at)
     world.sweep()
     world.check_books({"a"})
 
@@ -359,6 +359,6 @@ def test_a_clock_set_back_does_not_make_a_pause_endless(world: World) -> None:
     world.settle()
     handout = world.hand_out_next()
     assert handout is not None
-    world.spool.died(handout.job, RunFailure("x", "x"), world.at)
+    world.spool.died(handout.job, RunFailure(Reason("x", "x")), world.at)
     world.wall -= 1e6
     assert world.hand_out_next() is not None

@@ -11,7 +11,7 @@ import pytest
 from spool_world import World
 
 from nst_batch.daemon.queue_state import waiting_entries
-from nst_batch.job import Ending
+from nst_batch.reasons import Reason
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.disk.fs import FileSystem
@@ -87,7 +87,7 @@ def paint(world: World, *, times: int = 1) -> list[Ended]:
         ended += world.sweep()
         for job in world.spool.jobs():
             if job.outcome is not None and not job.given and not job.is_held(world.mono):
-                end = world.spool.finish(job, world.at, Ending("done"), {"job.json": _manifest(job.id, job.title)})
+                end = world.spool.finish(job, world.at, "done", {"job.json": _manifest(job.id, job.title)})
                 ended += [] if end is None else [end]
         while (job_now := world.spool.take(world.at)) is not None:
             handout = world.spool.hand_out(job_now)
@@ -95,7 +95,7 @@ def paint(world: World, *, times: int = 1) -> list[Ended]:
                 continue
             world.work(handout)
             text = _manifest(handout.job.id, handout.job.title)
-            end = world.spool.finish(world.spool.job(handout.job.id), world.at, Ending("done"), {"job.json": text})
+            end = world.spool.finish(world.spool.job(handout.job.id), world.at, "done", {"job.json": text})
             ended += [] if end is None else [end]
         ended += world.sweep()
     return ended
@@ -265,16 +265,16 @@ def test_a_worker_that_is_refused_its_running_folder_holds_that_job(tmp_path: Pa
     world.settle()
     handout = world.hand_out_next()
     assert handout is not None
-    assert world.spool.take_back(handout.job, "no_permission", "running/a: no permission")
+    assert world.spool.take_back(handout.job, Reason("no_permission", "running/a: no permission"))
     assert world.hand_out_next() is None
     world.later(20.0)
     world.look()
     handout = world.hand_out_next()
     assert handout is not None
     disk.closed.add("running")
-    assert not world.spool.take_back(handout.job, "no_permission", "running/a: no permission")
+    assert not world.spool.take_back(handout.job, Reason("no_permission", "running/a: no permission"))
     disk.closed.clear()
-    assert not world.spool.take_back(handout.job, "disk_full", "no room")
+    assert not world.spool.take_back(handout.job, Reason("disk_full", "no room"))
 
 
 class Turning(Refusing):

@@ -154,7 +154,7 @@ def test_a_corrected_sidecar_is_read_again() -> None:
     entries = {"a.yaml": entry(1), "a.jpg": entry(2)}
     scan.look(Listing(entries), (), Moment(0.0, 0.0))
     found = scan.look(Listing(entries), (), Moment(6.0, 0.0))
-    assert [item.error.code for item in found.broken] == ["sidecar_invalid"]
+    assert [item.reason.code for item in found.broken] == ["sidecar_invalid"]
     texts["a.yaml"] = b"good"
     entries = {**entries, "a.yaml": entry(3)}
     scan.look(Listing(entries), (), Moment(7.0, 0.0))

@@ -1,0 +1,39 @@
+"""``nst-batch reasons``: what each reason means and what to do about it; docs/reasons.md is what it prints."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from nst_batch.cli.terminal import say
+from nst_batch.errors import EXIT_OK, UsageError
+from nst_batch.reasons import KNOWN, page
+
+if TYPE_CHECKING:
+    from nst_batch.cli.terminal import Commands
+
+
+def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+    """Add the command to the command line."""
+    command = commands.add_parser(
+        "reasons",
+        parents=[common],
+        help="what the reason of a failed job means, and what to do",
+        description="Explains the codes that job.json, error.txt, status and hooks give as a reason; without CODE all.",
+    )
+    command.add_argument("code", nargs="*", metavar="CODE", help="such as image_truncated")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the page, or what some codes mean."""
+    for code in arguments.code:
+        if code not in KNOWN:
+            raise UsageError("usage", f"{code}: there is no such reason", "nst-batch reasons lists them all")
+    for line in page() if not arguments.code else map(_told, arguments.code):
+        say(line)
+    return EXIT_OK
+
+
+def _told(code: str) -> str:
+    return f"{code}: {KNOWN[code].meaning}; {KNOWN[code].advice}"
