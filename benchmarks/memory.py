@@ -1,6 +1,6 @@
 """How much memory does a picture take at its peak? Each size in a process of its own, beside what the plan expects.
 
-    python -m benchmarks.memory [--sizes 512 1024 2048] [--optimizer adam] [--statistic moments] [--room-mb 4096]
+    python -m benchmarks.memory [--sizes 512 1024 2048] [--optimizer adam] [--family moments] [--room-mb 4096]
 
 4:3 pictures of noise, two steps each; the resident memory's peak is what the kernel tells (VmHWM). The pictures are cut
 up as the planner decides for ``--room-mb``; 0 asks for the least memory there can be. The numbers of
@@ -18,7 +18,8 @@ from pathlib import Path
 
 from nst_batch.transfer.device import prepare_tensorflow
 from nst_batch.transfer.memory_plan import choose_strip_plan, peak_mb
-from nst_batch.transfer.spec import VGG19_LAYERS, AdamSpec, LbfgsSpec, Statistic, TransferSpec
+from nst_batch.transfer.objectives.families import FamilyName
+from nst_batch.transfer.spec import VGG19_LAYERS, AdamSpec, LbfgsSpec, TransferSpec
 
 OPTIMIZERS = {"adam": AdamSpec(), "lbfgs": LbfgsSpec()}
 LAYERS = {
@@ -35,7 +36,7 @@ def resident_peak_mb() -> float:
     return int(found[1]) / 1024
 
 
-def measure(size: int, optimizer: str, room_mb: float, weights: str, statistic: Statistic) -> None:
+def measure(size: int, optimizer: str, room_mb: float, weights: str, family: FamilyName) -> None:
     """Two steps at one size, in this process; prints a row."""
     prepare_tensorflow()
     import numpy as np  # noqa: PLC0415 - after TensorFlow was told to be quiet
@@ -46,24 +47,24 @@ def measure(size: int, optimizer: str, room_mb: float, weights: str, statistic: 
     network = load_network(find_weights(weights), device=choose_device("cpu"), precision="float32")
     height, width, rule = size * 3 // 4, size, OPTIMIZERS[optimizer]
     content, style = (np.random.default_rng(seed).random((height, width, 3), np.float32) for seed in (0, 1))
-    strip_plan = choose_strip_plan(height * width, room_mb, "float32", rule, statistic)
+    strip_plan = choose_strip_plan(height * width, room_mb, "float32", rule, family)
     spec = TransferSpec(
-        height, width, {"block4_conv2": 1.0, "block5_conv2": 30.0}, LAYERS[statistic], 0.07, 1.0, 0.04,
-        optimizer=rule, epochs=2, steps_per_epoch=2, statistic=statistic, framed=True,
+        height, width, {"block4_conv2": 1.0, "block5_conv2": 30.0}, LAYERS[family], 0.07, 1.0, 0.04,
+        optimizer=rule, epochs=2, steps_per_epoch=2, family=family, framed=True,
     )  # fmt: skip
     model = NeuralStyleModel(
         content,
         [(style, 1.0)],
         spec,
         network,
-        strip_plan=lambda pixels: choose_strip_plan(pixels, room_mb, "float32", rule, statistic),
+        strip_plan=lambda pixels: choose_strip_plan(pixels, room_mb, "float32", rule, family),
     )
     moments = []
     for _step in model.steps():
         moments.append(time.perf_counter())
     seconds = moments[-1] - moments[0]
     how = f"{strip_plan.blocks} blocks in strips" if strip_plan else "in one piece"
-    expected = peak_mb(height * width, strip_plan, "float32", rule, statistic)
+    expected = peak_mb(height * width, strip_plan, "float32", rule, family)
     print(f"| {size} | {optimizer} | {how} | {resident_peak_mb():.0f} | {expected:.0f} | {seconds:.1f} |")
 
 
@@ -72,19 +73,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", type=int, default=[512, 1024, 2048], help="long sides in pixels")
     parser.add_argument("--optimizer", choices=list(OPTIMIZERS), default="adam")
-    parser.add_argument("--statistic", choices=("moments", "neighbours"), default="moments")
+    parser.add_argument("--family", choices=("moments", "neighbours"), default="moments")
     parser.add_argument("--room-mb", type=float, default=4096.0)
     parser.add_argument("--weights", default="untrained")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
-        measure(asked.sizes[0], asked.optimizer, asked.room_mb, asked.weights, asked.statistic)
+        measure(asked.sizes[0], asked.optimizer, asked.room_mb, asked.weights, asked.family)
         return 0
     print(
         "| size | optimizer | how | peak MB | expected MB | seconds a step |\n|---:|---|---|---:|---:|---:|", flush=True
     )
     passed = ["--optimizer", asked.optimizer, "--room-mb", str(asked.room_mb), "--weights", asked.weights]
-    passed += ["--statistic", asked.statistic]
+    passed += ["--family", asked.family]
     for size in asked.sizes:
         command = [sys.executable, "-m", "benchmarks.memory", "--one", "--sizes", str(size), *passed]
         subprocess.run(command, check=True)

@@ -29,7 +29,8 @@ import tensorflow as tf  # noqa: E402 - told to be quiet first
 
 from benchmarks.tutorial import CONTENT_LAYERS, STYLE_LAYERS, TutorialProcess  # noqa: E402
 from nst_batch.transfer.network import Network, load_network  # noqa: E402
-from nst_batch.transfer.objective import Layers, Targets, balance  # noqa: E402
+from nst_batch.transfer.objectives.family import Targets  # noqa: E402
+from nst_batch.transfer.objectives.gram import Gram  # noqa: E402
 from nst_batch.transfer.optimizers import Adam  # noqa: E402
 from nst_batch.transfer.spec import (  # noqa: E402
     VGG19_LAYERS,
@@ -67,21 +68,21 @@ def random_weights() -> Weights:
 
 def our_step(network: Network, content: NDArray[np.float32], style: NDArray[np.float32]) -> Callable[[], None]:
     """One step of the engine, as NeuralStyleModel runs it: Adam, classic's layers."""
-    layers = Layers(CONTENT_LAYERS, STYLE_LAYERS)
+    family = Gram(CONTENT_LAYERS, STYLE_LAYERS)
     targets = Targets(
-        network.content_features(tf.constant(content), layers),
-        network.style_statistics(tf.constant(style), layers),
+        network.content_features(tf.constant(content), family),
+        network.style_statistics(tf.constant(style), family),
     )
     height, width = content.shape[1:3]
     even = dict.fromkeys(STYLE_LAYERS, 1.0)
     spec = TransferSpec(height, width, dict.fromkeys(CONTENT_LAYERS, 1.0), even, 100.0, 1e4, 5.0)
-    weights = balance(spec, targets, height * width).tensors()
+    weights = family.balance(spec, targets, height * width).tensors()
     optimizer = Adam(AdamSpec())
     image = tf.constant(content)
     at = [image, optimizer.init(image)]
 
     def step() -> None:
-        ((report, _, *at[:]),) = network.advance(*at, layers, [targets], weights, optimizer=optimizer)
+        ((report, _, *at[:]),) = network.advance(*at, family, [targets], weights, optimizer)
         report.numpy()
 
     return step

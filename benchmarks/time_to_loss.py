@@ -37,7 +37,8 @@ from benchmarks.tutorial import (  # noqa: E402
 )
 from nst_batch.transfer import NeuralStyleModel  # noqa: E402
 from nst_batch.transfer.network import Network, load_network  # noqa: E402
-from nst_batch.transfer.objective import Layers, Targets, balance  # noqa: E402
+from nst_batch.transfer.objectives.family import Targets  # noqa: E402
+from nst_batch.transfer.objectives.gram import Gram  # noqa: E402
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec  # noqa: E402
 from nst_batch.transfer.weights import find_weights  # noqa: E402
 
@@ -113,7 +114,7 @@ def tutorial_spec(way: Way, network: Network, content: Any, style: Any) -> Trans
         steps_per_epoch=way.steps,
     )
     targets = _targets(relative, network, content, style)
-    factors = balance(relative, targets, pixels(content)).factors
+    factors = Gram.of(relative).balance(relative, targets, pixels(content)).factors
     (features,) = targets.content.values()
     return replace(
         relative,
@@ -123,8 +124,8 @@ def tutorial_spec(way: Way, network: Network, content: Any, style: Any) -> Trans
 
 
 def _targets(spec: TransferSpec, network: Network, content: Any, style: Any) -> Targets:
-    layers = Layers.of(spec)
-    return Targets(network.content_features(content, layers), network.style_statistics(style, layers))
+    family = Gram.of(spec)
+    return Targets(network.content_features(content, family), network.style_statistics(style, family))
 
 
 def pixels(picture: Any) -> int:
@@ -136,8 +137,8 @@ def check_objective(spec: TransferSpec, network: Network, content: Any, style: A
     """Ends the bench where ours is not the tutorial's objective, on a picture that is neither content nor style."""
     probe = np.float32(0.5) * (content + content[:, ::-1])
     targets = _targets(spec, network, content, style)
-    weights = balance(spec, targets, pixels(content)).tensors()
-    ours = float(network.losses(probe, Layers.of(spec), targets, weights)[-1])
+    weights = Gram.of(spec).balance(spec, targets, pixels(content)).tensors()
+    ours = float(network.losses(probe, Gram.of(spec), targets, weights)[-1])
     theirs = tutorial.loss_of(probe)
     if abs(ours / theirs - 1.0) > SAME:
         raise SystemExit(f"the objectives differ: ours is {ours:.6g} where the tutorial's is {theirs:.6g}")

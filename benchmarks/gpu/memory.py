@@ -56,7 +56,7 @@ def measure(asked: argparse.Namespace) -> None:
                       for seed, side in ((0, width), (1, 512)))  # fmt: skip
     spec = TransferSpec(
         height, width, {"block4_conv2": 1.0}, STYLE_LAYERS, 0.07, 1.0, 0.04,
-        optimizer=rule, epochs=1, steps_per_epoch=3, statistic="moments",
+        optimizer=rule, epochs=1, steps_per_epoch=3, family="moments",
     )  # fmt: skip
     try:
         network = Network(random_weights(), device, asked.precision)

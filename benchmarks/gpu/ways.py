@@ -14,12 +14,14 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.tutorial import CONTENT_LAYERS, STYLE_LAYERS
+from nst_batch.transfer.frame import BARE
 from nst_batch.transfer.network import Network
-from nst_batch.transfer.objective import Layers, Targets, balance, loss_report
+from nst_batch.transfer.objectives.family import Targets
+from nst_batch.transfer.objectives.gram import Gram
 from nst_batch.transfer.optimizers import Adam
 from nst_batch.transfer.spec import AdamSpec, TransferSpec
 
-LAYERS = Layers(CONTENT_LAYERS, STYLE_LAYERS)
+FAMILY = Gram(CONTENT_LAYERS, STYLE_LAYERS)
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,10 @@ class Bench:
         generator = np.random.default_rng(1)
         content, style = (tf.constant(generator.random((1, height, width, 3), np.float32)) for _ in range(2))
         self._network = network
-        self._targets = Targets(network.content_features(content, LAYERS), network.style_statistics(style, LAYERS))
+        self._targets = Targets(network.content_features(content, FAMILY), network.style_statistics(style, FAMILY))
         even = dict.fromkeys(STYLE_LAYERS, 1.0)
         spec = TransferSpec(height, width, dict.fromkeys(CONTENT_LAYERS, 1.0), even, 100.0, 1e4, 5.0)
-        self._weights = balance(spec, self._targets, height * width).tensors()
+        self._weights = FAMILY.balance(spec, self._targets, height * width).tensors()
         self._optimizer = Adam(AdamSpec())
         self._image = content
         self._state = self._optimizer.init(content)
@@ -75,21 +77,19 @@ class Bench:
         at = [self._image, self._state]
 
         def launch() -> Any:
-            results = self._network.advance(
-                *at, LAYERS, [self._targets] * count, self._weights, optimizer=self._optimizer
-            )
-            report, _, *at[:] = results[-1]
+            targets = [self._targets] * count
+            report, _, *at[:] = self._network.advance(*at, FAMILY, targets, self._weights, self._optimizer)[-1]
             return report
 
         return launch, count
 
     def _traced(self, way: Way) -> Callable[..., Any]:
-        extract = self._network.extractor(LAYERS.all)
+        report_of = self._network.reporter(FAMILY)
 
         def one(image: Any, state: Any, content: Any, style: Any, weights: Any) -> tuple[Any, Any, Any]:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(image)
-                report = loss_report(extract(image), image, LAYERS, Targets(content, style), weights)
+                report = report_of(image, content, style, weights, BARE)
                 loss = report[-1]
             gradient = tape.gradient(loss, image)
             _, image, state = self._optimizer.step(state, image, loss, gradient)
@@ -103,7 +103,7 @@ class Bench:
             return tf.stack(reports), image, state
 
         def looped(image: Any, state: Any, *targets: Any) -> Any:
-            length = len(LAYERS.content) + len(LAYERS.style) + 2
+            length = len(CONTENT_LAYERS) + len(STYLE_LAYERS) + 2
 
             def body(number: Any, image: Any, state: Any, reports: Any) -> Any:
                 report, image, state = one(image, state, *targets)

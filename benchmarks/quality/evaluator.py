@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from benchmarks.quality.pairs import at_size
 from nst_batch.images import resize_array
 from nst_batch.transfer.color import LUMA
-from nst_batch.transfer.losses import gram_matrix, positions
+from nst_batch.transfer.losses import positions
+from nst_batch.transfer.objectives.gram import gram_matrix
 from nst_batch.transfer.vgg19 import StyleContentModel
 from nst_batch.transfer.weights import Weights
 

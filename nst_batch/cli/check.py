@@ -201,13 +201,13 @@ def _memory(settings: Settings, size: tuple[int, int], config: Config) -> str:
     from nst_batch.worker.session import transfer_spec  # noqa: PLC0415 - loads NumPy, which the daemon does without
 
     spec, room, pixels = transfer_spec(settings, *size), expected_room(config.device), size[0] * size[1]
-    precision, optimizer, statistic = _precision(settings), spec.optimizer, spec.statistic
-    cut = choose_strip_plan(pixels, room.planned_mb, precision, optimizer, statistic)
-    need = peak_mb(pixels, cut, precision, optimizer, statistic)
+    precision, optimizer, family = _precision(settings), spec.optimizer, spec.family
+    cut = choose_strip_plan(pixels, room.planned_mb, precision, optimizer, family)
+    need = peak_mb(pixels, cut, precision, optimizer, family)
     told = f"about {need / 1024:.1f} GiB of memory"
     if not room.total_mb or need <= room.total_mb:
         return told
-    fits = largest_side(*size, RESERVE * room.total_mb, precision, optimizer, statistic)
+    fits = largest_side(*size, RESERVE * room.total_mb, precision, optimizer, family)
     return f"{told}, more than the {room.total_mb / 1024:.1f} GiB here: size {fits} should fit"
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
+from nst_batch.transfer.objectives.families import FAMILIES, FamilyFacts, FamilyName
 from nst_batch.transfer.spec import VGG19_LAYERS
 
 CONTENT_LAYERS: Mapping[str, float] = MappingProxyType({"block5_conv2": 1.0})
 STYLE_LAYERS: Mapping[str, float] = MappingProxyType({f"block{block}_conv1": 1.0 for block in range(1, 6)})
-_PRESET_ONLY = frozenset(("beta_1", "beta_2", "epsilon", "final_rate", "levels", "statistic", "framed", "loss_scale"))
+_PRESET_ONLY = frozenset(("beta_1", "beta_2", "epsilon", "final_rate", "levels", "family", "framed", "loss_scale"))
 LEARNING_RATES = {"adam": 0.02, "lbfgs": 1.0}  # where the optimiser is not the preset's own
 
 
@@ -34,7 +35,7 @@ class Preset:
     epsilon: float = 0.1
     final_rate: float = 1.0  # of Adam's rate, what is left of it at the end of each scale
     levels: int = 1  # of a Laplacian pyramid that Adam moves in place of pixels
-    statistic: Literal["gram", "gram_relative", "moments", "neighbours"] = "gram"
+    family: FamilyName = "gram"  # of objectives (transfer/objectives/)
     framed: bool = False  # shown in a margin, at another place on the pooling grid each step (transfer/frame.py)
     # Multiplies all three weights. Adam's ε of 0.1 is an absolute number, so the size of the loss matters to it; a
     # person's weights stay small numbers that mean the same in every preset.
@@ -46,7 +47,7 @@ class Preset:
 
 
 # The seed recipe with the numbers of TensorFlow's style-transfer tutorial where it gives none. All weights multiply
-# relative losses (transfer/objective.py) and were chosen by looking; docs/decisions.md says at what.
+# relative losses (transfer/objectives/statistics.py) and were chosen by looking; docs/decisions.md says at what.
 CLASSIC = Preset(
     epochs=10, steps_per_epoch=100, content_weight=0.01, style_weight=1.0, tv_weight=0.01, loss_scale=10_000.0
 )
@@ -70,7 +71,7 @@ FINE = Preset(
     beta_2=0.99,
     epsilon=1e-8,
     final_rate=0.1,
-    statistic="moments",
+    family="moments",
     framed=True,
 )
 # A quick look at what fine would make: the same aim, fewer steps.
@@ -90,7 +91,7 @@ NNST = Preset(
     epsilon=1e-8,
     final_rate=0.1,
     levels=6,
-    statistic="neighbours",
+    family="neighbours",
 )
 PRESETS: Mapping[str, Preset] = MappingProxyType({"classic": CLASSIC, "draft": DRAFT, "fine": FINE, "nnst": NNST})
 PRESET_NAMES = tuple(PRESETS)
@@ -100,3 +101,8 @@ DEFAULT_PRESET = "fine"
 def preset_of(name: str) -> Preset:
     """The preset of this name; KeyError where there is none."""
     return PRESETS[name]
+
+
+def family_of(name: str) -> FamilyFacts:
+    """What has to be known of the family of objectives of the preset of this name."""
+    return FAMILIES[preset_of(name).family]

@@ -16,6 +16,7 @@ from nst_batch.sidecar.presets import (
     DEFAULT_PRESET,
     LEARNING_RATES,
     PRESET_NAMES,
+    family_of,
     preset_of,
 )
 from nst_batch.sidecar.setting_values import (
@@ -77,7 +78,7 @@ class Settings(BaseModel):
         """How many scales ``epochs`` has a number for, a closing one aside; None where it is one number for all."""
         if isinstance(self.epochs, int):
             return None
-        return len(self.epochs) - (preset_of(self.preset).statistic == "neighbours")
+        return len(self.epochs) - family_of(self.preset).closing
 
     def images(self) -> tuple[tuple[ImageKey, str], ...]:
         """The keys that name an image, each with its name."""
@@ -203,17 +204,19 @@ def conflicts(settings: Settings) -> list[Fault]:
         what = "is 0 and so is content_weight, which leaves nothing to optimise"
         return [Fault(what, "give one of them a weight", ("style_weight",))]
     if settings.scales_of_epochs not in (None, settings.scales):
-        closing = " before the closing one" * (preset_of(settings.preset).statistic == "neighbours")
+        closing = " before the closing one" * family_of(settings.preset).closing
         what = f"has a number for each of {settings.scales_of_epochs} scales{closing}, and scales is {settings.scales}"
         return [Fault(what, "leave scales out, or write as many numbers", ("epochs",))]
-    return _conflicts_of_neighbours(settings) if preset_of(settings.preset).statistic == "neighbours" else []
+    return _conflicts_with_family(settings)
 
 
-def _conflicts_of_neighbours(settings: Settings) -> list[Fault]:
-    """What a preset that matches neighbours cannot do with keys that others take."""
-    name, preset, faults = settings.preset, preset_of(settings.preset), []
-    if settings.optimizer != preset.optimizer:
+def _conflicts_with_family(settings: Settings) -> list[Fault]:
+    """What the preset's family of objectives cannot do with keys that others take."""
+    name, preset, family, faults = settings.preset, preset_of(settings.preset), family_of(settings.preset), []
+    if family.follows and settings.optimizer != preset.optimizer:
         faults.append(Fault(f"must be {preset.optimizer} with preset {name}", "leave it out", ("optimizer",)))
+    if family.has_content_layers:
+        return faults
     if settings.content_layers != dict(preset.content_layers):
         what = f"means nothing to preset {name}, which has no content layers"
         faults.append(Fault(what, "leave it out; content_weight keeps more or less", ("content_layers",)))

@@ -10,40 +10,22 @@ ours, and leaves every step as it is.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from nst_batch.transfer.losses import moments, raw_moments
-from nst_batch.transfer.objective import Layers, block_of
+from nst_batch.transfer.spec import block_of
+from nst_batch.transfer.tensors import Plane
 
 
-def position_weights(plane: Any, layers: Layers, first_block: int = 1) -> dict[str, Any]:
-    """Per style layer, a plane (1, h, w, 1) of ``first_block``'s size brought to that of the layer's features."""
+def position_weights(plane: Plane, layers: Sequence[str], first_block: int = 1) -> dict[str, Plane]:
+    """Per layer, a plane of ``first_block``'s size brought to that of the layer's features."""
     planes = {first_block: plane}
-    for block in range(first_block + 1, max(map(block_of, layers.style), default=first_block) + 1):
+    for block in range(first_block + 1, max(map(block_of, layers), default=first_block) + 1):
         planes[block] = halved(planes[block - 1])
-    return {layer: planes[block_of(layer)] for layer in layers.style}
+    return {layer: planes[block_of(layer)] for layer in layers}
 
 
-def halved(plane: Any) -> Any:
+def halved(plane: Plane) -> Plane:
     """A plane (1, h, w, 1) as the network's pooling halves what it covers; a last odd row or column is left out."""
     return tf.nn.avg_pool2d(plane, 2, 2, "VALID")
-
-
-def style_beside(
-    style: Mapping[str, Any], kept: Mapping[str, Any], weights: Mapping[str, Any], layers: Layers
-) -> dict[str, Any]:
-    """The target statistic of the whole picture, per style layer.
-
-    ``style`` is the statistic of the style, ``kept`` the content's sums over the positions that stay, each counted by
-    ``weights`` (the share of it that stays, (1, h, w, 1)).
-    """
-    found = {}
-    for layer in layers.style:
-        share = 1.0 - tf.reduce_mean(weights[layer])
-        whole = share * (raw_moments(style[layer]) if layers.moments else style[layer])
-        whole += kept[layer] / tf.cast(tf.size(weights[layer]), tf.float32)
-        found[layer] = moments(whole, 1.0) if layers.moments else whole
-    return found

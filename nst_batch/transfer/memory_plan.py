@@ -6,9 +6,11 @@ A GPU's own libraries take workspace besides, which is not known beforehand.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, Statistic
+from nst_batch.transfer.objectives.families import FamilyName
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision
 from nst_batch.transfer.strips import StripPlan
 
 MB = 1 << 20
@@ -26,6 +28,7 @@ class _Rung:
     strip_plan: StripPlan | None
     fixed_mb: float
     feature_bytes: float  # in float32
+    row_bytes: float = 0.0  # a pixel, in float32 whatever the network's precision
 
 
 # In one piece, then with ever more of the network's blocks in strips. More than three blocks save nothing more: the
@@ -35,12 +38,9 @@ _LADDER = (
     _Rung(StripPlan(2, VIEW), 70.0, 1010.0),
     _Rung(StripPlan(3, VIEW), 300.0, 550.0),
 )
-
-
-# Neighbours are not matched in strips: there is one way, and beside the network's features the picture's rows, their
-# matches and what their gradient needs, in float32 whatever the network's precision.
-_NEIGHBOURS = _Rung(None, 450.0, 2400.0)
-_ROW_BYTES = 1700.0  # a pixel
+# Of families that have one of their own. Neighbours are not matched in strips: there is one way, and beside the
+# network's features the picture's rows, their matches and what their gradient needs.
+_LADDERS: Mapping[FamilyName, tuple[_Rung, ...]] = {"neighbours": (_Rung(None, 450.0, 2400.0, 1700.0),)}
 
 
 def peak_mb(
@@ -48,11 +48,11 @@ def peak_mb(
     strip_plan: StripPlan | None,
     precision: Precision,
     optimizer: AdamSpec | LbfgsSpec,
-    statistic: Statistic = "moments",
+    family: FamilyName = "moments",
 ) -> float:
     """The most memory, in MB of 2²⁰ bytes, that a process holds while it paints a picture of so many pixels."""
-    rung = next(rung for rung in _rungs(statistic) if rung.strip_plan == strip_plan)
-    return _peak(rung, pixels, precision, optimizer, statistic)
+    rung = next(rung for rung in _rungs(family) if rung.strip_plan == strip_plan)
+    return _peak(rung, pixels, precision, optimizer)
 
 
 def choose_strip_plan(
@@ -60,14 +60,14 @@ def choose_strip_plan(
     room_mb: float,
     precision: Precision,
     optimizer: AdamSpec | LbfgsSpec,
-    statistic: Statistic = "moments",
+    family: FamilyName = "moments",
 ) -> StripPlan | None:
     """How a picture of so many pixels is looked at by a process that may hold ``room_mb``.
 
     In one piece where that fits, else with as few blocks in strips as do; where nothing fits, by what takes least.
     """
-    ladder = _rungs(statistic)
-    rungs = (rung for rung in ladder if _peak(rung, pixels, precision, optimizer, statistic) <= room_mb)
+    ladder = _rungs(family)
+    rungs = (rung for rung in ladder if _peak(rung, pixels, precision, optimizer) <= room_mb)
     return next(rungs, ladder[-1]).strip_plan
 
 
@@ -75,30 +75,26 @@ def most_pixels(
     room_mb: float,
     precision: Precision,
     optimizer: AdamSpec | LbfgsSpec,
-    statistic: Statistic = "moments",
+    family: FamilyName = "moments",
     *,
     whole: bool = False,
 ) -> int:
     """How many pixels a process can paint that may hold ``room_mb``, in strips or ``whole``; 0 where none."""
-    rung = _rungs(statistic)[0 if whole else -1]
+    rung = _rungs(family)[0 if whole else -1]
     room = (room_mb - PROCESS_MB - rung.fixed_mb) * MB
-    return max(0, int(min(room / _bytes_per_pixel(rung, precision, optimizer, statistic), MOST)))
+    return max(0, int(min(room / _bytes_per_pixel(rung, precision, optimizer), MOST)))
 
 
-def _rungs(statistic: Statistic) -> tuple[_Rung, ...]:
-    return (_NEIGHBOURS,) if statistic == "neighbours" else _LADDER
+def _rungs(family: FamilyName) -> tuple[_Rung, ...]:
+    return _LADDERS.get(family, _LADDER)
 
 
-def _peak(
-    rung: _Rung, pixels: int, precision: Precision, optimizer: AdamSpec | LbfgsSpec, statistic: Statistic
-) -> float:
-    return PROCESS_MB + rung.fixed_mb + pixels * _bytes_per_pixel(rung, precision, optimizer, statistic) / MB
+def _peak(rung: _Rung, pixels: int, precision: Precision, optimizer: AdamSpec | LbfgsSpec) -> float:
+    return PROCESS_MB + rung.fixed_mb + pixels * _bytes_per_pixel(rung, precision, optimizer) / MB
 
 
-def _bytes_per_pixel(rung: _Rung, precision: Precision, optimizer: AdamSpec | LbfgsSpec, statistic: Statistic) -> float:
-    features = rung.feature_bytes / (2.0 if precision == "bfloat16" else 1.0)
-    if statistic == "neighbours":
-        features += _ROW_BYTES
+def _bytes_per_pixel(rung: _Rung, precision: Precision, optimizer: AdamSpec | LbfgsSpec) -> float:
+    features = rung.feature_bytes / (2.0 if precision == "bfloat16" else 1.0) + rung.row_bytes
     if isinstance(optimizer, AdamSpec):
         return features + _ADAM_BYTES
     # Of each remembered iterate a step and a change of gradient; all of them twice while the next state is made.

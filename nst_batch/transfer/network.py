@@ -7,7 +7,7 @@ number depends on layer lists and optimisers alone, and is bounded; so are the c
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -16,25 +16,20 @@ from nst_batch.transfer.device import Device, choose_device, choose_precision
 from nst_batch.transfer.frame import BARE, Frame, framed
 from nst_batch.transfer.gpu_memory import memory_named
 from nst_batch.transfer.locate import UNTRAINED
+from nst_batch.transfer.losses import total_variation
 from nst_batch.transfer.mask import position_weights
-from nst_batch.transfer.objective import (
-    Layers,
-    Targets,
-    blend,
-    content_targets,
-    loss_report,
-    style_positions,
-    style_statistics,
-    style_sums,
-)
-from nst_batch.transfer.optimizers import Optimizer
+from nst_batch.transfer.objectives.family import Evaluation, Family, Targets
+from nst_batch.transfer.objectives.report import joined_report
+from nst_batch.transfer.objectives.statistics import StatisticsFamily, blend
+from nst_batch.transfer.optimizers import Optimizer, State
 from nst_batch.transfer.spec import Precision
+from nst_batch.transfer.tensors import Feature, Image, Nest, Plane, Program, Report, Statistic, Statistics
 from nst_batch.transfer.vgg19 import Pooling, StyleContentModel, convolutions
 from nst_batch.transfer.weights import Weights
 
 PROGRAMS = 32  # traced programs kept; a job needs five, and up to 19 more where it goes over strips
 STATISTICS = 32  # style images whose statistics are kept: about 2.5 MB each
-PICTURE = tf.TensorSpec([1, None, None, 3], tf.float32)
+IMAGE = tf.TensorSpec([1, None, None, 3], tf.float32)
 PLANE = tf.TensorSpec([1, None, None, 1], tf.float32)
 FRAME = tf.TensorSpec([4], tf.int32)
 
@@ -82,74 +77,67 @@ class Network:
         self._programs = Bounded(PROGRAMS)
         self._statistics = Bounded(STATISTICS)
 
-    def content_features(self, image: Any, layers: Layers) -> dict[str, Any]:
-        """What the content layers say of ``image`` (1, H, W, 3)."""
-        return dict(self.program(("content", layers), self._trace_content, layers)(image))
+    def content_features(self, image: Image, family: StatisticsFamily) -> dict[str, Feature]:
+        """As :class:`StatisticsView` says."""
+        return dict(self.program(("content", family), self._trace_content, family)(image))
 
     def style_statistics(
-        self, image: Any, layers: Layers, key: Hashable | None = None, frames: Sequence[Frame] = (BARE,)
-    ) -> dict[str, Any]:
-        """The statistics of a style image (1, H, W, 3) per style layer, the mean over ``frames``.
+        self, image: Image, family: StatisticsFamily, key: Hashable | None = None, frames: Sequence[Frame] = (BARE,)
+    ) -> dict[str, Statistic]:
+        """As :class:`StatisticsView` says."""
 
-        Remembered where a key is given.
-        """
+        def compute(shown: Image) -> dict[str, Statistic]:
+            return dict(self.program(("style", family), self._trace_style, family)(shown))
 
-        def compute(shown: Any) -> dict[str, Any]:
-            return dict(self.program(("style", layers), self._trace_style, layers)(shown))
-
-        return self.remembered_style(image, layers, key, frames, compute)
+        return self.remembered_style(image, family, key, frames, compute)
 
     def remembered_style(
         self,
-        image: Any,
-        layers: Layers,
+        image: Image,
+        family: StatisticsFamily,
         key: Hashable | None,
         frames: Sequence[Frame],
-        compute: Callable[[Any], dict[str, Any]],
-    ) -> dict[str, Any]:
+        compute: Callable[[Image], dict[str, Statistic]],
+    ) -> dict[str, Statistic]:
         """The mean of what ``compute`` gives for a style image in each frame, asked once for each ``key`` given."""
 
-        def mean() -> dict[str, Any]:
+        def mean() -> dict[str, Statistic]:
             return blend([compute(framed(image, frame)) for frame in frames], [1.0] * len(frames))
 
         if key is None:
             return mean()
-        return dict(self._statistics.get((key, tuple(image.shape), layers.style, layers.moments, frames), mean))
+        return dict(self._statistics.get((key, tuple(image.shape), type(family), family.style, frames), mean))
 
-    def weighted_sums(self, image: Any, layers: Layers, plane: Any) -> dict[str, Any]:
-        """The style sums of ``image``, each position counted by its share of ``plane`` (1, H, W, 1)."""
-        return dict(self.program(("weighted", layers), self._trace_weighted, layers)(image, plane))
+    def weighted_sums(self, image: Image, family: StatisticsFamily, plane: Plane) -> dict[str, Statistic]:
+        """As :class:`StatisticsView` says."""
+        return dict(self.program(("weighted", family), self._trace_weighted, family)(image, plane))
 
-    def losses(self, image: Any, layers: Layers, targets: Targets, weights: Any) -> Any:
-        """The loss report of a picture, without a step."""
-        program = self.program(("losses", layers), self._trace_losses, layers)
+    def losses(self, image: Image, family: Family, targets: Targets, weights: Nest) -> Report:
+        """As :class:`View` says."""
+        program = self.program(("losses", family), self._trace_losses, family)
         return program(image, targets.content, targets.style, weights, _frame(targets))
 
     def advance(
         self,
-        image: Any,
-        state: Any,
-        layers: Layers,
+        image: Image,
+        state: State,
+        family: Family,
         targets: Sequence[Targets],
-        weights: Any,
-        *,
+        weights: Nest,
         optimizer: Optimizer,
-    ) -> list[tuple[Any, Any, Any, Any]]:
-        """An evaluation against each of ``targets``, which share their style, from ``image`` on.
-
-        Of each: loss report, accepted, next picture, next state.
-        """
+    ) -> list[Evaluation]:
+        """As :class:`View` says."""
         count = len(targets)
-        key = ("advance", layers, optimizer.key, ranks(state), count)
-        program = self.program(key, self._trace_advance, layers, optimizer, count, state)
-        content, frames = [dict(each.content) for each in targets], [_frame(each) for each in targets]
+        key = ("advance", family, optimizer.key, ranks(state), count)
+        program = self.program(key, self._trace_advance, family, optimizer, count, state)
+        content, frames = [each.content for each in targets], [_frame(each) for each in targets]
         return list(program(image, state, content, targets[0].style, weights, frames))
 
     def traces(self) -> int:
         """How many graphs have been traced and are held; a warm worker's must not grow with jobs."""
         return sum(program.experimental_get_tracing_count() for program in self._programs)
 
-    def program(self, key: Hashable, trace: Callable[..., Any], *args: Any) -> Any:
+    def program(self, key: Hashable, trace: Callable[..., Program], *args: Any) -> Program:
         """The traced program of that key, ``trace(*args)`` where it is not held."""
         return self._programs.get(key, lambda: trace(*args))
 
@@ -159,68 +147,70 @@ class Network:
             self._convolutions, layers, pooling=self.pooling, precision=self.precision, first_block=first_block
         )
 
-    def _trace_content(self, layers: Layers) -> Any:
-        extract = self.extractor(layers.content)
-        return tf.function(
-            lambda image: content_targets(extract(image), layers), autograph=False, input_signature=[PICTURE]
-        )
+    def _trace_content(self, family: StatisticsFamily) -> Program:
+        extract = self.extractor(family.content)
+        return tf.function(extract, autograph=False, input_signature=[IMAGE])
 
-    def _trace_style(self, layers: Layers) -> Any:
-        extract = self.extractor(layers.style)
+    def _trace_style(self, family: StatisticsFamily) -> Program:
+        extract = self.extractor(family.style)
 
-        def statistics(image: Any) -> Any:
+        def statistics(image: Image) -> Statistics:
             features = extract(image)
-            return style_statistics(style_sums(features, layers), style_positions(features, layers), layers)
+            return family.statistics(family.sums(features), family.positions(features))
 
-        return tf.function(statistics, autograph=False, input_signature=[PICTURE])
+        return tf.function(statistics, autograph=False, input_signature=[IMAGE])
 
-    def _trace_weighted(self, layers: Layers) -> Any:
-        extract = self.extractor(layers.style)
+    def _trace_weighted(self, family: StatisticsFamily) -> Program:
+        extract = self.extractor(family.style)
 
-        def sums(image: Any, plane: Any) -> Any:
-            return style_sums(extract(image), layers, position_weights(plane, layers))
+        def sums(image: Image, plane: Plane) -> Statistics:
+            return family.sums(extract(image), position_weights(plane, family.style))
 
-        return tf.function(sums, autograph=False, input_signature=[PICTURE, PLANE])
+        return tf.function(sums, autograph=False, input_signature=[IMAGE, PLANE])
 
-    def _trace_losses(self, layers: Layers) -> Any:
-        extract = self.extractor(layers.all)
+    def reporter(self, family: Family) -> Callable[..., Report]:
+        """A picture, its targets' content and style, weights and frame -> the loss report."""
+        extract = self.extractor(family.layers)
 
-        def losses(image: Any, content: Any, style: Any, weights: Any, frame: Any) -> Any:
-            return loss_report(extract(framed(image, frame)), image, layers, Targets(content, style), weights)
+        def report(image: Image, content: Nest, style: Nest, weights: Nest, frame: Any) -> Report:
+            shown = framed(image, frame)
+            losses = family.losses(extract(shown), shown, content, style)
+            return joined_report(*losses, total_variation(image), weights)
 
-        return tf.function(losses, autograph=False, input_signature=[PICTURE, *self.target_specs(layers), FRAME])
+        return report
 
-    def _trace_advance(self, layers: Layers, optimizer: Optimizer, count: int, state: Any) -> Any:
-        extract = self.extractor(layers.all)
+    def _trace_losses(self, family: Family) -> Program:
+        signature = [IMAGE, *self.compared_specs(family), FRAME]
+        return tf.function(self.reporter(family), autograph=False, input_signature=signature)
 
-        def advance(image: Any, state: Any, content: Any, style: Any, weights: Any, frames: Any) -> Any:
+    def _trace_advance(self, family: Family, optimizer: Optimizer, count: int, state: State) -> Program:
+        report_of = self.reporter(family)
+
+        def advance(image: Image, state: State, content: Nest, style: Nest, weights: Nest, frames: Any) -> Any:
             results = []
             for kept, frame in zip(content, frames, strict=True):
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(image)
-                    shown = framed(image, frame)
-                    report = loss_report(extract(shown), image, layers, Targets(kept, style), weights)
+                    report = report_of(image, kept, style, weights, frame)
                     loss = report[-1]
                 gradient = tape.gradient(loss, image)
-                accepted, image, state = optimizer.step(state, image, loss, gradient)
-                results.append((report, accepted, image, state))
+                results.append(Evaluation(report, *optimizer.step(state, image, loss, gradient)))
+                image, state = results[-1].image, results[-1].state
             return results
 
-        content, style, weights = self.target_specs(layers)
-        signature = [PICTURE, any_size(state), [content] * count, style, weights, [FRAME] * count]
+        content, style, weights = self.compared_specs(family)
+        signature = [IMAGE, any_size(state), [content] * count, style, weights, [FRAME] * count]
         return tf.function(advance, autograph=False, input_signature=signature)
 
     def filters(self, layer: str) -> int:
         """How many features the layer has at a position."""
         return int(self._convolutions[layer].kernel.shape[-1])
 
-    def target_specs(self, layers: Layers) -> list[Any]:
-        """The signature of content targets, style targets and weights."""
-        width = {layer: self.filters(layer) for layer in layers.all}
-        content = {n: tf.TensorSpec([1, None, None, width[n]], self.precision) for n in layers.content}
-        style = {n: tf.TensorSpec([width[n] + layers.moments, width[n]], tf.float32) for n in layers.style}
-        vectors = tuple(tf.TensorSpec([length], tf.float32) for length in (len(layers.content), len(layers.style), 3))
-        return [content, style, vectors]
+    def compared_specs(self, family: Family) -> tuple[Nest, Nest, Nest]:
+        """The specs of its targets' content and style, and of weights."""
+        content, style = family.target_specs(self.filters, self.precision)
+        lengths = (*map(len, family.reported), 3)
+        return content, style, tuple(tf.TensorSpec([length], tf.float32) for length in lengths)
 
 
 def load_network(
@@ -239,12 +229,12 @@ def _frame(targets: Targets) -> Any:
     return tf.constant(targets.frame, tf.int32)
 
 
-def ranks(state: Mapping[str, Any]) -> tuple[int, ...]:
+def ranks(state: State) -> tuple[int, ...]:
     """What tells apart states of one optimiser that need programs of their own: bounds for all pixels, or for each."""
     return tuple(state[name].shape.rank for name in sorted(state))
 
 
-def any_size(state: Mapping[str, Any]) -> dict[str, Any]:
+def any_size(state: State) -> dict[str, Any]:
     """The specs of a state's tensors, pictures among them of any height and width."""
 
     def spec(value: Any) -> Any:

@@ -17,13 +17,15 @@ from nst_batch.transfer.box import Box
 from nst_batch.transfer.errors import LossNotFiniteError
 from nst_batch.transfer.gpu_memory import memory_named
 from nst_batch.transfer.network import Network
-from nst_batch.transfer.objective import Balance
-from nst_batch.transfer.objectives.scale_objective import ScaleObjective
-from nst_batch.transfer.optimizers import make_optimizer
+from nst_batch.transfer.objectives.families import FAMILIES
+from nst_batch.transfer.objectives.family import Evaluation, Picture, ScaleObjective
+from nst_batch.transfer.objectives.report import Balance
+from nst_batch.transfer.optimizers import State, make_optimizer
 from nst_batch.transfer.pyramid import Scale, plan_scales, resize
-from nst_batch.transfer.source_images import Picture, SourceImages
+from nst_batch.transfer.source_images import SourceImages
 from nst_batch.transfer.spec import TransferSpec
 from nst_batch.transfer.strips import StripPlan
+from nst_batch.transfer.tensors import Image
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class NeuralStyleModel:
     ) -> None:
         self.spec = spec
         self.scales: tuple[Scale, ...] = plan_scales(
-            spec.height, spec.width, spec.scales, spec.epochs, closing=spec.statistic == "neighbours"
+            spec.height, spec.width, spec.scales, spec.epochs, closing=FAMILIES[spec.family].closing
         )
         self._network = network
         self._optimizer = make_optimizer(spec.optimizer)
@@ -163,7 +165,7 @@ class NeuralStyleModel:
     def state(self) -> dict[str, NDArray[Any] | int | float | bool]:
         """Everything that :meth:`restore` needs to go on from the last emitted step, bit by bit on a CPU."""
         tensors = {f"optimizer/{name}": np.asarray(value) for name, value in self._state.items()}
-        anchor = {"anchor": np.asarray(self._anchor)} if self.spec.statistic == "neighbours" else {}
+        anchor = {"anchor": np.asarray(self._anchor)} if FAMILIES[self.spec.family].follows else {}
         return {**vars(self._at), "image": np.asarray(self._image), **anchor, **tensors}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -201,7 +203,9 @@ class NeuralStyleModel:
             if self._at.ended:
                 return
 
-    def _evaluations(self, scale: Scale, objective: ScaleObjective) -> Iterator[tuple[Any, Any, NDArray[Any], bool]]:
+    def _evaluations(
+        self, scale: Scale, objective: ScaleObjective[Any]
+    ) -> Iterator[tuple[Image, State, NDArray[Any], bool]]:
         """Pictures of the scale as the optimiser asks for them; each: state before it, losses, accepted."""
         image, state = self._image, self._state
         first, last = True, self._steps_of(scale)
@@ -216,16 +220,16 @@ class NeuralStyleModel:
                     self._anchor, self._at.renewed = image, number
                     objective = self._sources.objective(scale, image, number)
                 if number == last and self._optimizer.always_accepts:
-                    results = [(objective.losses(image, number), True, image, state)]
+                    results = [Evaluation(objective.losses(image, number), True, image, state)]
                 else:
                     numbers = range(number, number + self._count(first, objective))
                     results = objective.advance(image, state, numbers, self._optimizer)
-                results[-1][0].numpy()  # waits for the device, so that its time is counted
+                results[-1].report.numpy()  # waits for the device, so that its time is counted
             for report, accepted, following, later in results:
                 yield image, state, np.asarray(report), bool(accepted)
                 image, state, first = following, later, False
 
-    def _count(self, first: bool, objective: ScaleObjective) -> int:
+    def _count(self, first: bool, objective: ScaleObjective[Any]) -> int:
         """Evaluations in one call: several where the device gains by it, never across an epoch's end."""
         if not self._optimizer.always_accepts or objective.renewed_every:
             return 1
@@ -290,5 +294,5 @@ class NeuralStyleModel:
         self._anchor = self._image
 
 
-def _within(box: Box | None, image: Any) -> Any:
+def _within(box: Box | None, image: Image) -> Image:
     return image if box is None else tf.clip_by_value(image, *box)

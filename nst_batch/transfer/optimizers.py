@@ -8,16 +8,24 @@ TensorFlow operations, so it stays on the device.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
 from nst_batch.transfer.box import Box
 from nst_batch.transfer.laplacian import joined, spread
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
+from nst_batch.transfer.tensors import Image, Scalar, Vector
 
 State = dict[str, Any]
-Outcome = tuple[Any, Any, State]  # accepted (bool scalar), the next picture to evaluate, the state
+
+
+class Proposal(NamedTuple):
+    """Whether the picture just evaluated is an iterate (bool scalar), the next one to evaluate, and the state then."""
+
+    accepted: Scalar
+    image: Image
+    state: State
 
 
 class Optimizer(Protocol):
@@ -29,13 +37,13 @@ class Optimizer(Protocol):
     def key(self) -> tuple[object, ...]:
         """Equal for optimisers whose steps can share one trace."""
 
-    def init(self, image: Any, box: Box | None = None, steps: int = 1) -> State:
+    def init(self, image: Image, box: Box | None = None, steps: int = 1) -> State:
         """The state before the first evaluation, which is at ``image``, of ``steps``; no box: [0, 1]."""
 
-    def step(self, state: State, image: Any, loss: Any, gradient: Any) -> Outcome:
+    def step(self, state: State, image: Image, loss: Scalar, gradient: Image) -> Proposal:
         """Told loss and gradient at ``image``: accepted or not, the next picture, the state."""
 
-    def resize(self, state: State, image: Any, box: Box | None = None, steps: int = 1) -> State:
+    def resize(self, state: State, image: Image, box: Box | None = None, steps: int = 1) -> State:
         """The state carried to the next scale, which starts at ``image`` and has its own box and ``steps``."""
 
 
@@ -56,7 +64,7 @@ class Adam:
     def key(self) -> tuple[object, ...]:
         return ("adam", self._levels)
 
-    def init(self, image: Any, box: Box | None = None, steps: int = 1) -> State:
+    def init(self, image: Image, box: Box | None = None, steps: int = 1) -> State:
         zeros = spread(tf.zeros_like(image), self._levels)
         return {
             **_bounds(box),
@@ -67,7 +75,7 @@ class Adam:
             **{f"square{level}": value for level, value in enumerate(zeros)},
         }
 
-    def step(self, state: State, image: Any, loss: Any, gradient: Any) -> Outcome:  # noqa: ARG002 - Adam looks at the gradient alone
+    def step(self, state: State, image: Image, loss: Scalar, gradient: Image) -> Proposal:  # noqa: ARG002 - Adam looks at the gradient alone
         rate, beta_1, beta_2, epsilon, final = tf.unstack(state["hyper"])
         begin, steps = tf.unstack(state["course"])
         rate *= 1.0 - (1.0 - final) * tf.minimum((state["count"] - begin) / steps, 1.0)
@@ -81,9 +89,9 @@ class Adam:
             square += (tf.square(slope) - square) * (1.0 - beta_2)
             moments |= {f"mean{level}": mean, f"square{level}": square}
             moves.append(rate * mean / (tf.sqrt(square) + epsilon))
-        return tf.constant(True), _clipped(image - joined(moves), state), {**state, "count": count, **moments}
+        return Proposal(tf.constant(True), _clipped(image - joined(moves), state), {**state, "count": count, **moments})
 
-    def resize(self, state: State, image: Any, box: Box | None = None, steps: int = 1) -> State:
+    def resize(self, state: State, image: Image, box: Box | None = None, steps: int = 1) -> State:
         carried = {}
         for level, like in enumerate(spread(tf.zeros_like(image), self._levels)):
             for name in (f"mean{level}", f"square{level}"):
@@ -120,7 +128,7 @@ class Lbfgs:
     def key(self) -> tuple[object, ...]:
         return ("lbfgs", self._spec.history)
 
-    def init(self, image: Any, box: Box | None = None, steps: int = 1) -> State:  # noqa: ARG002 - it needs no plan
+    def init(self, image: Image, box: Box | None = None, steps: int = 1) -> State:  # noqa: ARG002 - it needs no plan
         zeros = tf.zeros_like(image)
         state = {
             **_bounds(box),
@@ -135,10 +143,10 @@ class Lbfgs:
         state |= {f"s{row:02d}": zeros for row in self._rows}
         return state | {f"y{row:02d}": zeros for row in self._rows}
 
-    def resize(self, state: State, image: Any, box: Box | None = None, steps: int = 1) -> State:  # noqa: ARG002 - see below
+    def resize(self, state: State, image: Image, box: Box | None = None, steps: int = 1) -> State:  # noqa: ARG002 - see below
         return self.init(image, box)  # curvature does not carry over to other targets
 
-    def step(self, state: State, image: Any, loss: Any, gradient: Any) -> Outcome:
+    def step(self, state: State, image: Image, loss: Scalar, gradient: Image) -> Proposal:
         slope = _dot(state["gradient"], image - state["image"])
         bound = state["loss"] + self.SUFFICIENT * slope + self.ROUNDING * tf.abs(state["loss"])
         stays = state["refusals"] >= self.STAY_AFTER
@@ -149,9 +157,9 @@ class Lbfgs:
             lambda: self._accept(state, image, loss, gradient),
             lambda: self._refuse(state, image, loss, slope),
         )
-        return accepted, following, later
+        return Proposal(accepted, following, later)
 
-    def _accept(self, state: State, image: Any, loss: Any, gradient: Any) -> tuple[Any, State]:
+    def _accept(self, state: State, image: Image, loss: Scalar, gradient: Image) -> tuple[Image, State]:
         """``image`` is the new iterate; the next trial is a full quasi-Newton step from it."""
         state = tf.cond(
             state["refusals"] >= self.STAY_AFTER,
@@ -173,7 +181,7 @@ class Lbfgs:
         }
         return _clipped(image - move, state), later
 
-    def _refuse(self, state: State, image: Any, loss: Any, slope: Any) -> tuple[Any, State]:
+    def _refuse(self, state: State, image: Image, loss: Scalar, slope: Scalar) -> tuple[Image, State]:
         """The trial was no good: a shorter one, then the gradient's direction, then none at all."""
         refusals = state["refusals"] + 1
         base, gradient = state["image"], state["gradient"]
@@ -181,19 +189,19 @@ class Lbfgs:
         share = -0.5 * slope / (loss - state["loss"] - slope)
         share = tf.where(tf.math.is_finite(share), tf.clip_by_value(share, 0.1, 0.5), 0.1)
 
-        def restart() -> tuple[Any, State]:
+        def restart() -> tuple[Image, State]:
             # Without the metric: however many pixels the box cuts short, each that moves lowers the loss.
             move = self._first_move(state, _free(base, gradient, state) * gradient)
             return _clipped(base - 0.1 * move, state), self._forget(state)
 
-        def shorten() -> tuple[Any, State]:
+        def shorten() -> tuple[Image, State]:
             stay = refusals >= self.STAY_AFTER
             return base + tf.where(stay, 0.0, share) * (image - base), state
 
         following, later = tf.cond(tf.equal(refusals, self.RESTART_AFTER), restart, shorten)
         return following, {**later, "refusals": refusals}
 
-    def _inverse_hessian(self, state: State, vector: Any) -> Any:
+    def _inverse_hessian(self, state: State, vector: Image) -> Image:
         """H · vector by the two-loop recursion, newest pair last in the state."""
         rho = tf.unstack(state["rho"])
         alphas: dict[int, Any] = {}
@@ -208,7 +216,7 @@ class Lbfgs:
             vector += (alphas[row] - beta) * state[f"s{row:02d}"]
         return vector
 
-    def _remember(self, state: State, move: Any, change: Any) -> State:
+    def _remember(self, state: State, move: Image, change: Image) -> State:
         """The history with one more pair, the oldest forgotten; as it was where the curvature is no good."""
         product = _dot(move, change)
         enough = self.CURVATURE * tf.sqrt(_dot(move, move) * _dot(change, change))
@@ -220,7 +228,7 @@ class Lbfgs:
             )
         )
 
-    def _shifted(self, state: State, move: Any, change: Any, rho: Any) -> State:
+    def _shifted(self, state: State, move: Image, change: Image, rho: Scalar) -> State:
         shifted = {**state, "rho": tf.concat([state["rho"][1:], [rho]], axis=0)}
         for name, newest in (("s", move), ("y", change)):
             rows = [*[state[f"{name}{row:02d}"] for row in self._rows][1:], newest]
@@ -230,12 +238,12 @@ class Lbfgs:
     def _forget(self, state: State) -> State:
         return {**state, "rho": tf.zeros_like(state["rho"])}
 
-    def _first_move(self, state: State, move: Any) -> Any:
+    def _first_move(self, state: State, move: Image) -> Image:
         """``move``, scaled to the length of a first one."""
         return move * tf.math.divide_no_nan(state["first_move"], tf.reduce_mean(tf.abs(move)))
 
 
-def coarse_metric(picture: Any) -> Any:
+def coarse_metric(picture: Image) -> Image:
     """M · picture, (1, H, W, 3), for M = 1 + P₂ + 2 P₄ + 4 P₈ + 8 P₁₆.
 
     P_b puts in the place of each pixel the mean over its block of b × b, pixels beyond the edge counted as zeros. M is
@@ -244,7 +252,7 @@ def coarse_metric(picture: Any) -> Any:
     return picture + _block_means(picture, 1.0, 4)
 
 
-def _block_means(picture: Any, weight: float, levels: int) -> Any:
+def _block_means(picture: Image, weight: float, levels: int) -> Image:
     """Weights 1, 2, 4 … times ``weight`` for P₂, P₄, P₈ …, so many levels, each from the means of the level before."""
     height, width = tf.unstack(tf.shape(picture)[1:3])
     even = tf.pad(picture, [[0, 0], [0, height % 2], [0, width % 2], [0, 0]])
@@ -254,7 +262,7 @@ def _block_means(picture: Any, weight: float, levels: int) -> Any:
     return enlarged[:, :height, :width]
 
 
-def _dot(a: Any, b: Any) -> Any:
+def _dot(a: Image, b: Image) -> Scalar:
     return tf.reduce_sum(a * b)
 
 
@@ -264,16 +272,16 @@ def _bounds(box: Box | None) -> State:
     return {"low": low, "high": high}
 
 
-def _course(begin: Any, steps: int) -> Any:
+def _course(begin: Scalar, steps: int) -> Vector:
     """The count at which a scale begins, and the number of its steps."""
     return tf.stack([tf.cast(begin, tf.float32), tf.constant(steps, tf.float32)])
 
 
-def _clipped(image: Any, state: State) -> Any:
+def _clipped(image: Image, state: State) -> Image:
     return tf.clip_by_value(image, state["low"], state["high"])
 
 
-def _free(image: Any, gradient: Any, state: State) -> Any:
+def _free(image: Image, gradient: Image, state: State) -> Image:
     """1 where a pixel may move against the gradient, 0 where a bound holds it."""
     held = ((image <= state["low"]) & (gradient > 0.0)) | ((image >= state["high"]) & (gradient < 0.0))
     return tf.cast(~held, tf.float32)

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nst_batch.transfer.objectives.families import FamilyName
+
 VGG19_LAYERS = tuple(
     f"block{block}_conv{conv}" for block, convs in enumerate((2, 2, 4, 4, 4), start=1) for conv in range(1, convs + 1)
 )
 Precision = Literal["float32", "bfloat16"]
-# What of a style is compared: Gram matrices, by the paper's loss; the same, every layer by its relative error; means
-# and covariances, every layer by its relative error; or no statistic, but the most alike places of the style.
-Statistic = Literal["gram", "gram_relative", "moments", "neighbours"]
+
+
+def block_of(layer: str) -> int:
+    """The number of a layer's block."""
+    return int(layer[5])
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class TransferSpec:
     init: Literal["content", "noise", "style", "image"] = "content"
     seed: int = 0
     stop_when_flat: float = 0.0
-    statistic: Statistic = "gram"
+    family: FamilyName = "gram"  # of objectives: what of a style is compared
     framed: bool = False  # shown in a reflected margin, at another place on the pooling grid each step (frame.py)
 
     @property

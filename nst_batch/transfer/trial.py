@@ -16,7 +16,7 @@ from nst_batch.errors import SetupError
 from nst_batch.reasons import DEVICE_FAILED
 from nst_batch.transfer.device import Device
 from nst_batch.transfer.gpu_words import find_trouble, is_out_of_memory
-from nst_batch.transfer.losses import gram_matrix
+from nst_batch.transfer.objectives.gram import gram_matrix
 from nst_batch.transfer.spec import Precision
 from nst_batch.transfer.vgg19 import Convolution, pool
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from nst_batch import machine_memory
 from nst_batch.transfer.memory_plan import most_pixels
-from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, Statistic
+from nst_batch.transfer.objectives.families import FamilyName
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision
 
 GRID = 16  # a size that is told is a multiple of this
 CPU_ROOM_MB = 4096.0  # strips cost no time, so more than this is not asked for where they do with less
@@ -76,12 +77,12 @@ def largest_side(
     room_mb: float,
     precision: Precision,
     optimizer: AdamSpec | LbfgsSpec,
-    statistic: Statistic = "moments",
+    family: FamilyName = "moments",
     *,
     whole: bool = False,
 ) -> int:
     """The long side up to which a picture of that shape fits into ``room_mb``, in strips or ``whole``."""
-    pixels = most_pixels(room_mb, precision, optimizer, statistic, whole=whole)
+    pixels = most_pixels(room_mb, precision, optimizer, family, whole=whole)
     long, short = max(height, width), min(height, width)
     return int((pixels * long / short) ** 0.5) // GRID * GRID
 

@@ -200,7 +200,7 @@ class JobRun:
         self._listener.say("phase", phase="building the model")
         files = self._session.files
         results = Results(files, self._running, self.spec, job_images)
-        log = LossLog(self._folder / STEPS_NAME, self.spec, preset_of(self.spec.settings.preset).statistic)
+        log = LossLog(self._folder / STEPS_NAME, self.spec, preset_of(self.spec.settings.preset).family)
         checkpoints = Checkpoints(files, self._folder)
         checkpoint = self._last_checkpoint(checkpoints, log, precision)
         # A picture goes on as it was begun, so that it is bit-equal; unless memory has run out on it since.

@@ -146,14 +146,14 @@ class DeviceSession:
             init_image=job_images.init,
             mask=job_images.mask,
             style_keys=[_content_key(picture) for picture, _ in job_images.styles],
-            strip_plan=lambda pixels: choose_strip_plan(pixels, room, precision, spec.optimizer, spec.statistic),
+            strip_plan=lambda pixels: choose_strip_plan(pixels, room, precision, spec.optimizer, spec.family),
         )
 
     def largest_side(self, settings: Settings, size: tuple[int, int], precision: Precision) -> int:
         """The long side at which a picture of that shape should fit into what is free now."""
         room = free_now_mb() if self.is_cpu else self.room.planned_mb
         spec = transfer_spec(settings, *size)
-        return largest_side(*size, room, precision, spec.optimizer, spec.statistic)
+        return largest_side(*size, room, precision, spec.optimizer, spec.family)
 
     def _network(self, precision: Precision) -> Network:
         if precision not in self._networks:
@@ -193,7 +193,7 @@ def transfer_spec(settings: Settings, height: int, width: int) -> TransferSpec:
         init="content" if settings.init == "content" else "noise" if settings.init == "noise" else "image",
         seed=settings.seed,
         stop_when_flat=settings.stop_when_flat,
-        statistic=preset.statistic,
+        family=preset.family,
         framed=preset.framed,
     )
 

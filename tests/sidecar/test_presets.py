@@ -20,7 +20,7 @@ def test_a_preset_sets_keys_that_exist():
     """What a preset gives are keys of the settings; what only it sets is none of them."""
     for preset in PRESETS.values():
         assert set(preset.keys()) <= set(Settings.model_fields)
-        assert not {"beta_1", "epsilon", "statistic", "loss_scale"} & set(preset.keys())
+        assert not {"beta_1", "epsilon", "family", "loss_scale"} & set(preset.keys())
 
 
 def test_presets_resolve():

@@ -170,7 +170,7 @@ def test_classic():
     assert (found.precision, found.seed, found.save_epoch) == ("auto", 0, False)
     assert (found.format, found.quality, found.priority) == ("png", 95, 0)
     preset = preset_of("classic")
-    assert (preset.beta_1, preset.beta_2, preset.epsilon, preset.statistic) == (0.99, 0.999, 0.1, "gram")
+    assert (preset.beta_1, preset.beta_2, preset.epsilon, preset.family) == (0.99, 0.999, 0.1, "gram")
 
 
 def test_every_key_is_resolved():

@@ -31,7 +31,7 @@ SPEC = TransferSpec(
     scales=2,
     epochs=4,
     steps_per_epoch=3,
-    statistic="moments",
+    family="moments",
     framed=True,
 )
 

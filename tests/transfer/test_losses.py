@@ -8,16 +8,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nst_batch.transfer.losses import (
-    content_loss,
-    gram_matrix,
-    moment_sums,
-    moments,
-    moments_layer_loss,
-    positions,
-    style_layer_loss,
-    total_variation,
-)
+from nst_batch.transfer.losses import content_loss, positions, total_variation
+from nst_batch.transfer.objectives.gram import gram_matrix, style_layer_loss
+from nst_batch.transfer.objectives.moments import moment_sums, moments, moments_layer_loss
 
 
 def random(*shape, seed=0):

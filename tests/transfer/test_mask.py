@@ -10,16 +10,16 @@ import tensorflow as tf
 from conftest import through_bytes, waves
 
 from nst_batch.transfer.box import painted_box
-from nst_batch.transfer.losses import weighted_sums
-from nst_batch.transfer.mask import position_weights, style_beside
+from nst_batch.transfer.mask import position_weights
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.neural_style import NeuralStyleModel
-from nst_batch.transfer.objective import Layers, style_positions, style_statistics, style_sums
+from nst_batch.transfer.objectives.gram import Gram
+from nst_batch.transfer.objectives.moments import Moments
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec
 from nst_batch.transfer.strip_network import StripNetwork
 from nst_batch.transfer.strips import StripPlan
 
-LAYERS = Layers(("block2_conv2",), ("block1_conv1", "block3_conv2", "block4_conv1"))
+LAYERS = (("block2_conv2",), ("block1_conv1", "block3_conv2", "block4_conv1"))
 ADAM, LBFGS = AdamSpec(0.02, 0.9, 0.99, 1e-8), LbfgsSpec(history=3)
 SPEC = TransferSpec(
     height=128,
@@ -54,50 +54,49 @@ def test_box_by_hand():
     np.testing.assert_allclose(high[0, 0, 0], [0.4, 0.625, 1.0], rtol=1e-6)
 
 
-@pytest.mark.parametrize("moments", [False, True])
-def test_weighted_sums_count_positions(moments):
+@pytest.mark.parametrize("kind", [Gram, Moments])
+def test_weighted_sums_count_positions(kind):
     """A weight of 0 leaves a position out, one of 2 counts it twice."""
     features = np.random.default_rng(2).random((1, 1, 3, 4), np.float32)
     weights = np.array([0, 1, 2], np.float32).reshape(1, 1, 3, 1)
     repeated = features[:, :, [1, 2, 2]]
-    expected = style_sums({"block1_conv1": repeated}, Layers((), ("block1_conv1",), moments))["block1_conv1"]
-    np.testing.assert_allclose(weighted_sums(features, weights, with_means=moments), expected, rtol=1e-5)
+    np.testing.assert_allclose(kind.layer_sums(features, weights), kind.layer_sums(repeated), rtol=1e-5)
 
 
-@pytest.mark.parametrize("moments", [False, True])
-def test_target_is_that_of_a_picture_whose_painted_part_has_the_style(moments):
+@pytest.mark.parametrize("kind", [Gram, Moments])
+def test_target_is_that_of_a_picture_whose_painted_part_has_the_style(kind):
     """Kept and painted positions put side by side have exactly the statistic that is aimed at."""
-    layers = Layers((), ("block1_conv1",), moments)
+    family = kind((), ("block1_conv1",))
     generator = np.random.default_rng(4)
     kept, painted = (generator.random((1, 5, width, 6), np.float32) for width in (3, 7))
 
     def statistic(features):
         found = {"block1_conv1": tf.constant(features)}
-        return style_statistics(style_sums(found, layers), style_positions(found, layers), layers)
+        return family.statistics(family.sums(found), family.positions(found))
 
     stays = {"block1_conv1": tf.constant(np.repeat([1.0, 0.0], (3, 7)).reshape(1, 1, 10, 1).repeat(5, 1), tf.float32)}
     # What is painted over does not matter.
     whole = np.concatenate([kept, generator.random((1, 5, 7, 6), np.float32)], axis=2)
-    sums = style_sums({"block1_conv1": tf.constant(whole)}, layers, stays)
-    found = style_beside(statistic(painted), sums, stays, layers)["block1_conv1"]
+    sums = family.sums({"block1_conv1": tf.constant(whole)}, stays)
+    found = family.beside(statistic(painted), sums, stays)["block1_conv1"]
     expected = statistic(np.concatenate([kept, painted], axis=2))["block1_conv1"]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("moments", [False, True])
+@pytest.mark.parametrize("kind", [Gram, Moments])
 @pytest.mark.parametrize("blocks", [1, 3, 5])
-def test_sums_are_the_same_in_strips(network, blocks, moments):
+def test_sums_are_the_same_in_strips(network, blocks, kind):
     """Also where pooling leaves a last odd row or column out."""
-    layers = replace(LAYERS, moments=moments)
+    family = kind(*LAYERS)
     image = tf.constant(waves(107, 75, 0.3)[np.newaxis])
     plane = tf.constant(np.random.default_rng(1).random((1, 107, 75, 1), np.float32))
-    whole = network.weighted_sums(image, layers, plane)
-    in_strips = StripNetwork(network, StripPlan(blocks, 75 * 64 * 34)).weighted_sums(image, layers, plane)
-    for layer in layers.style:
+    whole = network.weighted_sums(image, family, plane)
+    in_strips = StripNetwork(network, StripPlan(blocks, 75 * 64 * 34)).weighted_sums(image, family, plane)
+    for layer in family.style:
         scale = float(tf.reduce_max(tf.abs(whole[layer])))
         np.testing.assert_allclose(in_strips[layer] / scale, whole[layer] / scale, atol=1e-4)
-    positions = style_positions(network.extractor(layers.style)(image), layers)
-    for layer, weights in position_weights(plane, layers).items():
+    positions = family.positions(network.extractor(family.style)(image))
+    for layer, weights in position_weights(plane, family.style).items():
         assert int(tf.size(weights)) == int(positions[layer])
 
 

@@ -10,7 +10,7 @@ from conftest import through_bytes, waves
 
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.neural_style import NeuralStyleModel
-from nst_batch.transfer.objectives import neighbour_objective
+from nst_batch.transfer.objectives import neighbours
 from nst_batch.transfer.spec import AdamSpec, TransferSpec
 
 LAYERS = {"block1_conv2": 1.0, "block2_conv1": 1.0, "block3_conv1": 2.0}
@@ -26,14 +26,14 @@ SPEC = TransferSpec(
     scales=2,
     epochs=3,
     steps_per_epoch=3,
-    statistic="neighbours",
+    family="neighbours",
 )
 
 
 @pytest.fixture(autouse=True)
 def _renewed_soon(monkeypatch):
     """Matches of the closing scale hold for two steps, so that a short run sees new ones."""
-    monkeypatch.setattr(neighbour_objective, "RENEWED_EVERY", 2)
+    monkeypatch.setattr(neighbours, "RENEWED_EVERY", 2)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_each_part_gains_on_its_loss(network, pictures):
 
 def test_a_picture_in_its_own_style_is_there_already(network, pictures, monkeypatch):
     """Shown in the same frame, each of its places is the one most like itself, its colours as they should be."""
-    monkeypatch.setattr(neighbour_objective, "FRAMES", neighbour_objective.FRAMES[:1])
+    monkeypatch.setattr(neighbours, "FRAMES", neighbours.FRAMES[:1])
     still = AdamSpec(1e-6, levels=4)
     own, other = (
         next(make(network, pictures, styles=[(each, 1.0)], scales=1, tv_weight=0.0, optimizer=still).steps()).style

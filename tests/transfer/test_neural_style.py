@@ -18,9 +18,12 @@ from conftest import through_bytes
 
 from nst_batch.transfer.device import Device
 from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
-from nst_batch.transfer.losses import content_loss, gram_matrix, positions, style_layer_loss, total_variation
+from nst_batch.transfer.losses import content_loss, positions, total_variation
 from nst_batch.transfer.network import Bounded, Network
 from nst_batch.transfer.neural_style import NeuralStyleModel
+from nst_batch.transfer.objectives.family import Targets
+from nst_batch.transfer.objectives.gram import gram_matrix, style_layer_loss
+from nst_batch.transfer.objectives.moments import Moments
 from nst_batch.transfer.spec import VGG19_LAYERS, AdamSpec, LbfgsSpec, TransferSpec
 from nst_batch.transfer.vgg19 import StyleContentModel
 from nst_batch.transfer.weights import Weights, layer_shape
@@ -171,12 +174,19 @@ def test_blend_lies_between_its_styles(network, content, style):
     assert first_style_loss([(style, 0.5), (other, 0.5)]) != pytest.approx(alone, rel=1e-3)
 
 
-def test_relative_statistic_counts_each_layer_by_its_relative_error(network, content, style):
-    """With gram_relative w_l ∝ weight / ‖A_l‖², and the log's identities hold."""
-    step = next(make(network, content, style, replace(SPEC, statistic="gram_relative")).steps())
+def test_moments_count_each_layer_by_its_relative_error(network, content, style):
+    """The log's identities hold, and a layer's weight is over the loss of a picture without any style."""
+    spec = replace(SPEC, family="moments")
+    step = next(make(network, content, style, spec).steps())
     assert step.total == sum(step.weights[name] * getattr(step, name) for name in step.weights)
-    plain = next(make(network, content, style).steps())
-    assert step.style != pytest.approx(plain.style, rel=1e-3)
+    family = Moments.of(spec)
+    image = tf.constant(content[np.newaxis])
+    targets = Targets(network.content_features(image, family), network.style_statistics(image, family))
+    weights = family.balance(spec, targets, 1).style_layers
+    nothing = {layer: tf.zeros_like(statistic) for layer, statistic in targets.style.items()}
+    losses = dict(zip(family.style, family.style_losses(nothing, targets.style).numpy(), strict=True))
+    shares = [weights[layer] * losses[layer] / spec.style_layers[layer] for layer in family.style]
+    assert shares == pytest.approx([shares[0]] * len(shares), rel=1e-5)
 
 
 def test_same_balance_at_every_size(network, content, style):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from conftest import waves
 
 from nst_batch.transfer.neural_style import NeuralStyleModel
-from nst_batch.transfer.objective import Layers, Targets, balance
+from nst_batch.transfer.objectives.family import Targets, make_family
 from nst_batch.transfer.optimizers import make_optimizer
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec
 from nst_batch.transfer.strip_network import StripNetwork
@@ -40,7 +40,7 @@ def assert_close(found, expected, tolerance=1e-4):
     ("blocks", "changes"),
     [
         (1, {}),
-        (2, {"statistic": "moments"}),
+        (2, {"family": "moments"}),
         (3, {"content_layers": {"block5_conv2": 1.0}, "style_layers": DEEP}),
         (4, {}),
         (5, {"style_layers": DEEP}),
@@ -49,23 +49,21 @@ def assert_close(found, expected, tolerance=1e-4):
 def test_losses_and_gradient_are_those_of_one_piece(network, pictures, blocks, changes):
     """Within rounding, everywhere: no seam where strips meet, and the picture's border as it was."""
     task = spec(**changes)
-    layers = Layers.of(task)
+    family = make_family(task)
     content, style = (tf.constant(picture[np.newaxis]) for picture in pictures)
     image = tf.constant(waves(HEIGHT, WIDTH, 0.4)[np.newaxis])
     optimizer = make_optimizer(AdamSpec(beta_1=0.0))  # its mean is the gradient
     found = []
     for view in (network, StripNetwork(network, StripPlan(blocks, VIEW))):
-        targets = Targets(view.content_features(content, layers), view.style_statistics(style, layers))
-        weights = balance(task, targets, HEIGHT * WIDTH).tensors()
-        ((report, _, _, state),) = view.advance(
-            image, optimizer.init(image), layers, [targets], weights, optimizer=optimizer
-        )
-        assert_close(view.losses(image, layers, targets, weights), report, 1e-5)
+        targets = Targets(view.content_features(content, family), view.style_statistics(style, family))
+        weights = family.balance(task, targets, HEIGHT * WIDTH).tensors()
+        ((report, _, _, state),) = view.advance(image, optimizer.init(image), family, [targets], weights, optimizer)
+        assert_close(view.losses(image, family, targets, weights), report, 1e-5)
         found.append((targets, report, state["mean0"]))
     (whole, report, gradient), (strip_plan, cut_report, cut_gradient) = found
-    for layer in layers.content:
+    for layer in family.content:
         assert_close(strip_plan.content[layer], whole.content[layer])
-    for layer in layers.style:
+    for layer in family.style:
         assert_close(strip_plan.style[layer], whole.style[layer])
     np.testing.assert_allclose(cut_report, report, rtol=1e-4)
     assert_close(cut_gradient, gradient)

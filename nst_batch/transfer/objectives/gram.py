@@ -1,0 +1,65 @@
+"""Gram matrices: the style of Gatys, Ecker and Bethge (2015), as pure functions, and as a family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from nst_batch.transfer.objectives.statistics import StatisticsFamily
+from nst_batch.transfer.tensors import Feature, Plane, Scalar, Statistic
+
+
+def gram_matrix(features: Feature) -> Statistic:
+    """G_ij = Σ_k F_ik F_jk over the positions k, eq. 3 of the paper: (1, h, w, N) -> (N, N) float32.
+
+    Products of bfloat16 features are summed in float32, and so is the result; the gradient for such features
+    is computed in their own precision, as the rest of their backward pass is.
+    """
+    filters = features.shape[-1]
+
+    def forward(matrix: Any) -> tuple[Any, Any]:
+        wide = tf.cast(matrix, tf.float32)
+
+        def backward(d_gram: Any) -> Any:
+            return tf.matmul(matrix, tf.cast(d_gram + tf.transpose(d_gram), matrix.dtype))
+
+        return tf.matmul(wide, wide, transpose_a=True), backward
+
+    return tf.custom_gradient(forward)(tf.reshape(features, [-1, filters]))
+
+
+def weighted_gram_matrix(features: Feature, weights: Plane) -> Statistic:
+    """The Gram matrix with each position counted by its weight, 0 or more: (N, N) float32."""
+    return gram_matrix(tf.cast(features, tf.float32) * tf.sqrt(weights))
+
+
+def style_layer_loss(gram: Statistic, gram_positions: Scalar, target: Statistic, target_positions: Scalar) -> Scalar:
+    """E = 1 / (4 N²) Σ (G/M − A/M_A)²; a scalar.
+
+    Where both have M positions this is the paper's eq. 4, 1 / (4 N² M²) Σ (G − A)². The style image may have
+    another number of them, so each Gram matrix (N, N) is divided by its own.
+    """
+    filters = tf.cast(tf.shape(gram)[0], tf.float32)
+    difference = gram / gram_positions - target / target_positions
+    return tf.reduce_sum(tf.square(difference)) / (4.0 * tf.square(filters))
+
+
+class Gram(StatisticsFamily):
+    """The paper's style loss, by Gram matrices of one position."""
+
+    @staticmethod
+    def layer_sums(features: Feature, weights: Plane | None = None) -> Statistic:
+        return gram_matrix(features) if weights is None else weighted_gram_matrix(features, weights)
+
+    @staticmethod
+    def layer_statistic(sums: Statistic, count: Scalar) -> Statistic:
+        return sums / count
+
+    @staticmethod
+    def layer_raw(statistic: Statistic) -> Statistic:
+        return statistic
+
+    @staticmethod
+    def layer_loss(found: Statistic, target: Statistic) -> Scalar:
+        return style_layer_loss(found, 1.0, target, 1.0)
