@@ -27,6 +27,7 @@ RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH = 0x02, 0x04, 0x08
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _NOT_TO_BE_HAD = (errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG)  # an old kernel, or a filter of system calls
 Kind = Literal["file", "folder", "link", "other"]
+MOST_KEPT = 64  # folders kept open at a time
 _TRIES = 100  # openat2 gives up, and says so, where a folder was renamed while it looked
 
 
@@ -96,12 +97,46 @@ def _close_all(pinned: dict[str, tuple[int, bool]]) -> None:
         os.close(pinned.popitem()[1][0])
 
 
+class _At:
+    """The context of :meth:`Beneath.at`; a class, for it is entered a hundred times for each job."""
+
+    __slots__ = ("_beneath", "_folder", "_is_mine", "_text")
+
+    def __init__(self, beneath: Beneath, text: str) -> None:
+        self._beneath = beneath
+        self._text = text
+
+    def __enter__(self) -> tuple[int, str]:
+        try:
+            self._folder, name, self._is_mine = self._beneath.folder_of(self._text)
+            if name == "..":
+                if self._is_mine:
+                    os.close(self._folder)
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        except OSError as error:
+            self._name(error)
+            raise
+        return self._folder, name
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._is_mine:
+            os.close(self._folder)
+        if isinstance(error, OSError):
+            self._name(error)
+
+    def _name(self, error: OSError) -> None:
+        if error.filename is None or "/" not in os.fsdecode(error.filename):
+            error.filename = self._text
+
+
 class Beneath:
     """Looking at files beneath the roots. Without any root, a path is taken as it is, on the word of who gave it."""
 
     def __init__(self) -> None:
         self._roots: list[str] = []
         self._pinned: dict[str, tuple[int, bool]] = {}  # each with whether it was a root before
+        self._kept: dict[str, int] = {}  # folders by their path, while :meth:`keeping_open`
+        self._keeping = 0
         weakref.finalize(self, _close_all, self._pinned)  # descriptors end with whom they belong to
         self.owner = os.geteuid()  # of the files that we make, as the file system of the pinned folder shows it
 
@@ -128,33 +163,51 @@ class Beneath:
         return self._pinned.get(str(root), (None, True))[0]
 
     @contextlib.contextmanager
-    def at(self, path: Path) -> Iterator[tuple[int, str]]:
-        """The open folder that holds ``path``, and its name there; what goes wrong names the whole path."""
-        try:
-            with self._folder_of(path) as (folder, name):
-                yield folder, name
-        except OSError as error:
-            if error.filename is None or "/" not in os.fsdecode(error.filename):
-                error.filename = str(path)
-            raise
+    def keeping_open(self) -> Iterator[None]:
+        """Folders that are looked up are kept open until this ends, so that thousands of files cost one look-up.
 
-    @contextlib.contextmanager
-    def _folder_of(self, path: Path) -> Iterator[tuple[int, str]]:
-        text = str(path)
+        Each was found beneath its root within that time; it may be elsewhere by now, as after any look-up.
+        """
+        self._keeping += 1
+        try:
+            yield
+        finally:
+            self._keeping -= 1
+            if not self._keeping:
+                self.forget_folders()
+
+    def forget_folders(self, below: Path | None = None) -> None:
+        """Look up again what is kept open, where ``below`` is given that folder and all in it."""
+        if below is None:
+            stale = list(self._kept)
+        elif self._kept:
+            text = str(below)
+            stale = [path for path in self._kept if path == text or path.startswith(f"{text}/")]
+        else:
+            return
+        for path in stale:
+            os.close(self._kept.pop(path))
+
+    def at(self, path: Path) -> _At:
+        """A context: the open folder that holds ``path``, and its name there; what goes wrong names the whole path."""
+        return _At(self, str(path))
+
+    def folder_of(self, text: str) -> tuple[int, str, bool]:
+        """The open folder that holds a path, the name there, and whether the caller is to close it."""
+        above, _, name = text.rpartition("/")
+        kept = self._kept.get(above)
+        if kept is not None and name and text not in self._roots:
+            return kept, name, False
         root = next((root for root in self._roots if text == root or text.startswith(f"{root}/")), None)
         if root is None and not self._roots:
-            folder, name = os.open(path.parent, FOLDER), path.name
-        elif root is None or text == root:
-            folder, name = self._open_root(path)
-        else:
-            *parents, name = text[len(root) + 1 :].split("/")
-            folder = self._open_beneath(root, tuple(parents))
-        try:
-            if name == "..":
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-            yield folder, name
-        finally:
-            os.close(folder)
+            return os.open(above or ("/" if text.startswith("/") else "."), FOLDER), name, True
+        if root is None or text == root:
+            return *self._open_root(Path(text)), True
+        folder = self._open_beneath(root, tuple(text[len(root) + 1 :].split("/")[:-1]))
+        is_kept = self._keeping > 0 and len(self._kept) < MOST_KEPT  # none makes room: it may be in use
+        if is_kept:
+            self._kept[above] = folder
+        return folder, name, not is_kept
 
     def _open_root(self, path: Path) -> tuple[int, str]:
         """A root, or what lies above one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,3 +121,52 @@ def test_a_pinned_folder_is_let_go_with_its_holder(tmp_path: Path) -> None:
         files.pin(tmp_path, os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY))
         del files
     assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208
+
+
+def test_folders_that_are_kept_open_are_looked_up_once(
+    files: Beneath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For as long as that is asked for, and however deeply; afterwards each is looked up again, none is left open."""
+    looked_up, real = 0, beneath.open_folder
+
+    def counting(*args: Any) -> int:
+        nonlocal looked_up
+        looked_up += 1
+        return real(*args)
+
+    monkeypatch.setattr(beneath, "open_folder", counting)
+    path, before = tmp_path / "root/sub/deep/a", len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with files.keeping_open():
+        with files.keeping_open():
+            assert read(files, path) == b"inside"
+        for _ in range(5):
+            assert files.kind(path) == "file"
+    assert looked_up == 1
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert files.kind(path) == "file"
+    assert looked_up == 2
+
+
+def test_a_folder_that_is_kept_open_stays_the_one_that_was_found(files: Beneath, tmp_path: Path) -> None:
+    """A link that gets its name leads nowhere, then as later; what we move ourselves is looked up where it is."""
+    deep, away = tmp_path / "root/sub/deep", tmp_path / "root/away"
+    with files.keeping_open():
+        assert files.kind(deep / "a") == "file"
+        deep.rename(away)
+        deep.symlink_to(tmp_path / "outside/deep")
+        assert read(files, deep / "a") == b"inside"
+        files.forget_folders(deep)
+        with pytest.raises(NotADirectoryError):
+            read(files, deep / "a")
+    with pytest.raises(NotADirectoryError):
+        read(files, deep / "a")
+
+
+def test_more_folders_than_are_kept_open_are_looked_up_each_time(files: Beneath, tmp_path: Path) -> None:
+    """And those that are in use are never closed for them."""
+    for number in range(2 * beneath.MOST_KEPT):
+        (tmp_path / f"root/{number}").mkdir()
+    with files.keeping_open(), files.at(tmp_path / "root/sub/deep/a") as (folder, name):
+        for number in range(2 * beneath.MOST_KEPT):
+            assert files.kind(tmp_path / f"root/{number}/a") is None
+        assert os.stat(name, dir_fd=folder).st_size == len("inside")

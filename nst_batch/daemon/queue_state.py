@@ -5,11 +5,12 @@ The daemon keeps it in ``inbox/.nst_batch/state.json``, for reading only: nothin
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from nst_batch.daemon.worker_process import WorkerProcess
@@ -17,6 +18,7 @@ from nst_batch.job import now_iso
 from nst_batch.report.markup import shorten
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.inbox.inbox import InboxView
+from nst_batch.spool.inbox.readiness import Ready
 
 STATE_NAME = "state.json"
 REMEMBERED_JOBS = 20
@@ -39,7 +41,12 @@ class Pace:
         return statistics.fmean(self._seconds) if self._seconds else None
 
 
-def running_entry(worker: WorkerProcess) -> dict[str, Any]:
+def running_entries(workers: Iterable[WorkerProcess]) -> list[dict[str, Any]]:
+    """Every job at work."""
+    return [_running_entry(worker) for worker in workers if worker.job is not None]
+
+
+def _running_entry(worker: WorkerProcess) -> dict[str, Any]:
     """A job at work: where it stands, its loss, the seconds left (None before the first step)."""
     assert worker.job is not None
     progress = worker.progress
@@ -58,39 +65,42 @@ def running_entry(worker: WorkerProcess) -> dict[str, Any]:
     }
 
 
-def waiting_entries(view: InboxView | None, jobs: Iterable[Job], running: set[str]) -> list[dict[str, Any]]:
+def waiting_entries(view: InboxView | None, jobs: Iterable[Job], running: Collection[str]) -> Iterator[dict[str, Any]]:
     """Every job that is not at work, in the order in which they will run, each with why it waits."""
-    entries = []
-    claimed = set()
-    for job in jobs:
-        claimed.add(job.name)
-        if job.id in running or (job.held is None and (job.outcome is not None or job.trouble is not None)):
-            continue
-        why, until = "ready", None
-        if job.held is not None:
-            why = job.held.why
-        elif job.attempts.cut is not None:
-            why, until = "an image looks cut short; it is looked at once more", job.attempts.not_before
-        elif job.attempts.not_before:
-            why, until = "will be tried again", job.attempts.not_before
-        elif job.orphaned:
-            why = "its earlier worker still ends"
-        entries.append(_entry(job.name, why, until, job.priority, job.arrival))
-    if view is not None:
-        # The look may be older than a claim: what is claimed since is not waiting a second time.
-        entries += [
-            _entry(name, "ready", None, pair.priority, now_iso(pair.arrival / 1e9))
-            for pair in view.ready
-            for name in pair.names
-            if name not in claimed
-        ]
-        entries.sort(key=lambda entry: -entry["priority"])
-        for broken in view.broken:
-            why = shorten(f"will fail: {broken.reason.message.splitlines()[0]}", WHY_CHARACTERS)
-            entries.append(_entry(broken.name, why, None, 0, now_iso(broken.entry.ctime_ns / 1e9)))
-        for pair in view.waiting:
-            entries += [_entry(name, pair.why, pair.until, 0, "") for name in pair.names or (pair.sidecar,)]
-    return entries
+    jobs = tuple(jobs)
+    claimed = {job.name for job in jobs}
+    waiting = [
+        job
+        for job in jobs
+        if job.id not in running and (job.held is not None or (job.outcome is None and job.trouble is None))
+    ]
+    either: list[Job | Ready] = [*waiting, *(view.ready if view is not None else ())]
+    either.sort(key=lambda item: -item.priority)
+    for item in either:
+        if isinstance(item, Job):
+            yield _entry(item.name, *_why(item), item.priority, item.arrival)
+        else:
+            # The look may be older than a claim: what is claimed since is not waiting a second time.
+            fresh = (name for name in item.names if name not in claimed)
+            yield from (_entry(name, "ready", None, item.priority, now_iso(item.arrival / 1e9)) for name in fresh)
+    if view is None:
+        return
+    for broken in view.broken:
+        why = shorten(f"will fail: {broken.reason.message.splitlines()[0]}", WHY_CHARACTERS)
+        yield _entry(broken.name, why, None, 0, now_iso(broken.entry.ctime_ns / 1e9))
+    for pair in view.waiting:
+        yield from (_entry(name, pair.why, pair.until, 0, "") for name in pair.names or (pair.sidecar,))
+
+
+def _why(job: Job) -> tuple[str, float | None]:
+    """Why a claimed job waits, and until when."""
+    if job.held is not None:
+        return job.held.why, None
+    if job.attempts.cut is not None:
+        return "an image looks cut short; it is looked at once more", job.attempts.not_before
+    if job.attempts.not_before:
+        return "will be tried again", job.attempts.not_before
+    return ("its earlier worker still ends" if job.orphaned else "ready"), None
 
 
 def _entry(name: str, why: str, until: float | None, priority: int, arrival: str) -> dict[str, Any]:
@@ -109,31 +119,46 @@ def state(
     notes: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """The whole state. ``until`` and ``empty_at`` are in seconds since the epoch; ``notes`` are on the devices."""
-    running = [running_entry(worker) for worker in workers if worker.job is not None]
-    waiting = waiting_entries(view, jobs, {entry["id"] for entry in running})
+    running = running_entries(workers)
+    waiting = list(waiting_entries(view, jobs, {entry["id"] for entry in running}))
+    facts = summary(view, running, len(waiting), pace, blocked, pid, notes)
+    return {**facts, "waiting": waiting}
+
+
+def summary(
+    view: InboxView | None,
+    running: list[dict[str, Any]],
+    waiting: int,
+    pace: Pace,
+    blocked: str | None,
+    pid: int,
+    notes: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """The state but for the list of the jobs that wait, of which there may be tens of thousands."""
     return {
         "pid": pid,
         "paused": bool(view and view.paused),
         "blocked": blocked,
         "notes": list(notes),
         "running": running,
-        "waiting": waiting,
         "empty_at": _empty_at(running, waiting, pace),
     }
 
 
-def encoded(facts: dict[str, Any]) -> list[bytes]:
-    """``facts`` as JSON, in pieces: in one, tens of thousands of waiting jobs would take several times their room."""
-    waiting = facts["waiting"]
-    head = json.dumps({key: value for key, value in facts.items() if key != "waiting"}, ensure_ascii=False)
-    pieces = [head[:-1].encode() + b', "waiting": [']
-    for start in range(0, len(waiting), PIECE_JOBS):
-        piece = json.dumps(waiting[start : start + PIECE_JOBS], ensure_ascii=False)[1:-1].encode()
-        pieces.append((b", " if start else b"") + piece)
-    return [*pieces, b"]}"]
+def encoded(entries: Iterable[dict[str, Any]]) -> tuple[list[bytes], int]:
+    """Waiting jobs as JSON, in pieces to stand between brackets, and how many they are.
+
+    In one, or as data, tens of thousands of them would take several times their room.
+    """
+    pieces, count, rest = [], 0, iter(entries)
+    while some := list(itertools.islice(rest, PIECE_JOBS)):
+        text = json.dumps(some, ensure_ascii=False)[1:-1]
+        pieces.append(((", " if count else "") + text).encode())
+        count += len(some)
+    return pieces, count
 
 
-def _empty_at(running: list[dict[str, Any]], waiting: list[dict[str, Any]], pace: Pace) -> float | None:
+def _empty_at(running: list[dict[str, Any]], waiting: int, pace: Pace) -> float | None:
     """When everything will be done, as far as can be told: what runs, then the rest at the pace of late."""
     left = [entry["seconds_left"] for entry in running]
     if any(seconds is None for seconds in left):
@@ -142,4 +167,4 @@ def _empty_at(running: list[dict[str, Any]], waiting: list[dict[str, Any]], pace
     if waiting and mean is None:
         return None
     lanes = max(1, len(running))
-    return time.time() + max(left, default=0.0) + len(waiting) * (mean or 0.0) / lanes
+    return time.time() + max(left, default=0.0) + waiting * (mean or 0.0) / lanes

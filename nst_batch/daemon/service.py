@@ -19,6 +19,7 @@ from typing import Any, Literal, Protocol, Self
 from nst_batch.characters import visible
 
 SEND_SECONDS = 1.0  # a service manager that takes longer is not worth stopping the work for
+BEAT_SECONDS = 0.2
 STATUS_BYTES = 500  # what `systemctl status` can show of a line
 
 
@@ -27,6 +28,7 @@ class Notifier:
 
     def __init__(self, address: str | None) -> None:
         self._address = address or ""
+        self._beat_due = 0.0
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -47,7 +49,14 @@ class Notifier:
         return self._send(*_status(text or "-"))
 
     def watchdog(self) -> bool:
-        """Work is getting on. To be called on real progress only, never from a thread of its own."""
+        """Work is getting on. To be called on real progress only, never from a thread of its own.
+
+        Thousands of calls a second are one message every now and then.
+        """
+        now = time.monotonic()
+        if now < self._beat_due:
+            return True
+        self._beat_due = now + BEAT_SECONDS
         return self._send("WATCHDOG=1")
 
     def extend_timeout(self, seconds: float) -> bool:

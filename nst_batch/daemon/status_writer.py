@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from nst_batch.clock import Moment
 from nst_batch.daemon.gallery_keeper import GalleryKeeper
 from nst_batch.daemon.listener import Listener
-from nst_batch.daemon.queue_state import STATE_NAME, Pace, encoded, state
+from nst_batch.daemon.queue_state import STATE_NAME, Pace, encoded, running_entries, summary, waiting_entries
 from nst_batch.daemon.service import Notifier
 from nst_batch.daemon.worker_pool import WorkerPool
 from nst_batch.spool.claims.live_job import Ended
@@ -34,9 +35,7 @@ class StatusWriter:
         self._done = self._failed = 0
         self._state_due = 0.0
         self._shown: tuple[object, ...] = ()  # what the facts were made of
-        self._facts: dict[
-            str, Any
-        ] = {}  # all that the state says, but for the waiting jobs, of which it has the number
+        self._facts: dict[str, Any] = {}  # all that the state says; of the waiting jobs it has the number
         self._state_rests = 0.0  # it is not written again before then
         self._written = b""  # a digest of the state
         self._gallery_keeper = GalleryKeeper(spool, outbox, listener.note, beat=notifier.watchdog)
@@ -91,15 +90,16 @@ class StatusWriter:
         # The lists stay the very same while nothing in the inbox changes: no need to look into thousands of jobs.
         if len(shown) == len(self._shown) and all(a is b or a == b for a, b in zip(shown, self._shown, strict=True)):
             return 0
-        facts = state(view, jobs, pool.workers, self.pace, blocked, os.getpid(), pool.notes)
-        running, waiting = len(facts["running"]), len(facts["waiting"])
-        self._listener.queue(running, waiting, self._done, self._failed)
-        pieces = encoded(facts)
+        at_work = running_entries(pool.workers)
+        listed, waiting = encoded(waiting_entries(view, jobs, {entry["id"] for entry in at_work}))
+        facts = summary(view, at_work, waiting, self.pace, blocked, os.getpid(), pool.notes)
+        self._listener.queue(len(at_work), waiting, self._done, self._failed)
+        pieces = [json.dumps(facts, ensure_ascii=False)[:-1].encode(), b', "waiting": [', *listed, b"]}"]
         sum_of = hashlib.sha256()
         for piece in pieces:
             sum_of.update(piece)
         if sum_of.digest() != self._written:
-            self._notifier.status(blocked or f"{running} running, {waiting} waiting, {self._done} done")
+            self._notifier.status(blocked or f"{len(at_work)} running, {waiting} waiting, {self._done} done")
             self._spool.note_state(STATE_NAME, pieces)
         self._shown, self._written, self._facts = shown, sum_of.digest(), {**facts, "waiting": waiting}
         return sum(map(len, pieces))

@@ -19,7 +19,6 @@ from nst_batch.reasons import Reason
 from nst_batch.spool.claims.claim import ClaimLostError
 from nst_batch.spool.claims.records import ClaimRecord, InputRecord, JobRecord, SourceRecord
 from nst_batch.spool.disk.layout import INPUTS_FOLDER, STORED_NAME_BYTES, claim_id, shorten, unique_file
-from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.listing import Entry
 from nst_batch.spool.inbox.readiness import Broken, Ready, Source, WantedInput, WantedJob
 
@@ -96,7 +95,7 @@ def _entry(fs: Beneath, source: Source, entries: Mapping[str, Entry]) -> Entry:
 
 def _over_limit(source: Source, entry: Entry, max_file_mb: float) -> Reason | None:
     """Why an image is not even copied: its size is known before the worker would refuse it."""
-    size = entry.identity.size
+    size = entry.size
     if entry.kind == "link" or size <= max_file_mb * MEGA:
         return None
     return too_large(source.path.rpartition("/")[2], size, ImageLimits(max_file_mb=max_file_mb)).reason
@@ -108,9 +107,9 @@ def _source(number: int, source: Source, entry: Entry) -> SourceRecord:
         path=source.path,
         library=source.library,
         kind="file" if entry.kind == "file" else "link",
-        ino=entry.identity.ino,
-        size=entry.identity.size,
-        mtime_ns=entry.identity.mtime_ns,
+        ino=entry.ino,
+        size=entry.size,
+        mtime_ns=entry.mtime_ns,
         stored=f"{INPUTS_FOLDER}/{number:04d}-{base}",
     )
 
@@ -120,7 +119,7 @@ def _library_entry(fs: Beneath, path: Path) -> Entry:
         status = fs.lstat(path)
     except OSError as error:
         raise ClaimLostError(f"{path}: {error.strerror}") from error
-    return Entry(kind_of(status.st_mode), Identity.of(status), status.st_ctime_ns)
+    return Entry.of(kind_of(status.st_mode), status)
 
 
 def _job(

@@ -34,16 +34,26 @@ from nst_batch.spool.disk.layout import CLAIM_NAME, DONE_SUFFIX, JOBS_FOLDER, NE
 from nst_batch.spool.disk.lock import is_held
 from nst_batch.spool.disk.own import DamagedError, mend_claim, set_aside
 from nst_batch.spool.outbox.publish import Publisher
+from nst_batch.spool.outbox.running import RunningFolders
 
 
 class Recoverer:
     """Reads the claims and brings each of them into a state to go on from."""
 
-    def __init__(self, fs: FileSystem, places: Places, claimer: Claimer, publisher: Publisher, holds: Holds) -> None:
+    def __init__(
+        self,
+        fs: FileSystem,
+        places: Places,
+        claimer: Claimer,
+        publisher: Publisher,
+        running: RunningFolders,
+        holds: Holds,
+    ) -> None:
         self._fs = fs
         self._places = places
         self._claimer = claimer
         self._publisher = publisher
+        self._running = running
         self._holds = holds
 
     def recover(self, in_hand: frozenset[str]) -> tuple[list[Claim], Recovery]:
@@ -201,6 +211,7 @@ class Recoverer:
     def _clear_running(self, claims: list[Claim]) -> list[str]:
         """Remove running folders of ours that no live job has; somebody else's are left and named."""
         live = {names.fold(job.name) for claim in claims for job in claim.live()}
+        live |= {self._running.end_of(job_id).name for claim in claims for job_id in claim.by_id}
         notes = []
         try:
             found = self._fs.names(self._places.running)
@@ -208,10 +219,10 @@ class Recoverer:
             return []
         for name in found:
             path = self._places.running / name
-            if name == self._places.out_trash.name or names.fold(name) in live:
+            if name == self._places.out_trash.name or name in live or names.fold(name) in live:
                 continue
-            owner = self._publisher.owner(path)
-            if name.startswith(self._publisher.new_prefix) or (owner and owner[0] == self._publisher.inbox_id):
+            owner = self._running.owner(path)
+            if name.startswith(self._running.new_prefix) or (owner and owner[0] == self._running.inbox_id):
                 try:
                     self._fs.discard(path, self._places.out_trash)
                 except OSError as error:

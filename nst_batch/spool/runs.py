@@ -13,17 +13,17 @@ from nst_batch.spool.claims.records import JobRecord
 from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import CHECKPOINT_PREFIX, Places
-from nst_batch.spool.outbox.publish import Publisher
+from nst_batch.spool.outbox.running import RunningFolders
 
 
 class Runs:
     """Begins and ends the runs of jobs."""
 
-    def __init__(self, fs: FileSystem, places: Places, queue: JobQueue, publisher: Publisher) -> None:
+    def __init__(self, fs: FileSystem, places: Places, queue: JobQueue, running: RunningFolders) -> None:
         self._fs = fs
         self._places = places
         self._queue = queue
-        self._publisher = publisher
+        self._running = running
 
     def hand_out(self, job_id: str) -> HandOut:
         """Make ready what a worker needs, then count the run. The job is in a worker's hands then.
@@ -36,7 +36,7 @@ class Runs:
         attempts = counts.given(claim.attempts.get(record.index, Attempts()), stamp)
         self._fs.make_folder(folder)
         self._fs.rmtree(folder / OUTCOME_NAME)
-        running = self._publisher.prepare(claim, record, keep=bool(stamp))
+        running = self._running.prepare(claim, record, keep=bool(stamp))
         claim, record = self._queue.find(job_id)  # it may go by another name from now on
         spec = claim.specs[record.index]
         assert spec is not None

@@ -7,20 +7,18 @@ claims are read again from their folders, which are the state; what is kept in m
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Self
 
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
 from nst_batch.errors import NstError
-from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, manifest_without_run
+from nst_batch.job import OUTCOME_NAME
 from nst_batch.reasons import INBOX_LOST, INBOX_TAKEN, EndState, Reason
 from nst_batch.spool.claims.attempts import RunFailure, Verdict
 from nst_batch.spool.claims.claim import Claimer
-from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.live_job import Ended, HandOut, Job, Recovery
 from nst_batch.spool.claims.queue import JobQueue
-from nst_batch.spool.claims.records import JobRecord
 from nst_batch.spool.disk.attach import Attachment, short_of_room
 from nst_batch.spool.disk.blocked import ONE_PLACES_CODES, InboxLost, SpoolBlocked, pause_for
 from nst_batch.spool.disk.fs import FileSystem
@@ -28,10 +26,12 @@ from nst_batch.spool.disk.holding import Holds
 from nst_batch.spool.disk.layout import SHOWN_PREFIX, Places
 from nst_batch.spool.disk.own import DamagedError, read_own
 from nst_batch.spool.disk.primitives import ChangedError, Content, NotRegularError
+from nst_batch.spool.ends import Ends
 from nst_batch.spool.inbox.inbox import Inbox, InboxView
 from nst_batch.spool.outbox.clear import Clearer
 from nst_batch.spool.outbox.publish import Publisher
-from nst_batch.spool.outbox.retry import finish_retries, with_inputs
+from nst_batch.spool.outbox.retry import finish_retries
+from nst_batch.spool.outbox.running import RunningFolders
 from nst_batch.spool.recover import Recoverer
 from nst_batch.spool.runs import Runs
 from nst_batch.spool.sweep import Sweep, job_limits
@@ -50,15 +50,17 @@ class Spool:
         limit = int(config.limits.max_sidecar_kb * 1024)
         self._holds = Holds(self._fs, self._places)
         self._claimer = Claimer(self._fs, self._places, limit, self._holds)
-        self._publisher = Publisher(self._fs, self._places, self._claimer)
+        self._running = RunningFolders(self._fs, self._places, self._claimer)
+        self._publisher = Publisher(self._fs, self._places, self._running)
         self._clearer = Clearer(self._fs, self._places, self._claimer, self._holds)
-        self._recoverer = Recoverer(self._fs, self._places, self._claimer, self._publisher, self._holds)
+        self._recoverer = Recoverer(self._fs, self._places, self._claimer, self._publisher, self._running, self._holds)
         self._inbox = Inbox(config, self._fs, self._places)
         self._queue = JobQueue(self._fs, self._places, self._recoverer.recover, self._holds)
-        self._publisher.taken = self._queue.taken
+        self._running.taken = self._queue.taken
         self._publisher.controls = self._inbox.control_names
         self._publisher.say = self._clearer.say = self._holds.say = self._inbox.say_once
-        self._runs = Runs(self._fs, self._places, self._queue, self._publisher)
+        self._runs = Runs(self._fs, self._places, self._queue, self._running)
+        self._ends = Ends(self._queue, self._running, self._publisher, self._runs, self._holds)
         self._sweep = Sweep(
             self._fs,
             self._places,
@@ -68,7 +70,7 @@ class Spool:
             clearer=self._clearer,
             recoverer=self._recoverer,
             holds=self._holds,
-            fail=self._fail,
+            ends=self._ends,
         )
         self._begun = False  # the inbox has been held, and what was under way has been seen to
 
@@ -83,7 +85,7 @@ class Spool:
 
     def _attach(self, at: Moment) -> None:
         self._attachment.attach(at.wall, make=not self._begun)
-        self._publisher.inbox_id = self._attachment.inbox_id
+        self._running.inbox_id = self._attachment.inbox_id
 
     def close(self, at: Moment | None = None) -> None:
         """Let go of the inbox."""
@@ -262,43 +264,13 @@ class Spool:
         """
         del at
         with self._held():
-            claim, record = self._queue.find(job.id)
-
-            def publish() -> Ended:
-                if not self._publisher.has(claim, record, made):
-                    self._runs.begin_anew(claim, record)
-                return self._publisher.finish(claim, record, state, files or {})
-
-            return self._publish(claim, record, publish)
-
-    def _publish(self, claim: Claim, record: JobRecord, act: Callable[[], Ended]) -> Ended | None:
-        """Take a job to its place, or go on with that; no worker has it then, whether it got there or not."""
-        job_id = claim.record.job_id(record)
-        begun = self._holds.of(job_id) is not None
-
-        def go_on() -> Ended:
-            return (self._publisher.resume(claim, record) if begun else None) or act()
-
-        ended = self._holds.attempt(job_id, record.name, go_on)
-        self._queue.returned(claim, record)
-        return ended
+            return self._ends.finish(job, state, files or {}, made)
 
     def fail(self, job: Job, reason: Reason, at: Moment, files: Mapping[str, bytes] | None = None) -> Ended | None:
         """Put a job that failed or was cancelled into ``failed/`` with its inputs; None as with :meth:`finish`."""
         del at
         with self._held():
-            return self._fail(job, reason, files or {})
-
-    def _fail(self, job: Job, reason: Reason, files: Mapping[str, bytes]) -> Ended | None:
-        if self._holds.waits(job.id, job.claim):
-            return None
-        claim, record = self._queue.find(job.id)
-        if MANIFEST_NAME not in files:
-            fallback: dict[str, object] = {"title": job.title, "id": job.id, "received_at": job.arrival}
-            text = manifest_without_run(job.spec, reason, attempts=job.attempts.runs, fallback=fallback)
-            files = {MANIFEST_NAME: text, **files}
-        files = {**files, MANIFEST_NAME: with_inputs(files[MANIFEST_NAME], record)}
-        return self._publish(claim, record, lambda: self._publisher.fail(claim, record, reason, files))
+            return self._ends.fail(job, reason, files or {})
 
     # --- what others read -------------------------------------------------------------------------------
 
@@ -329,7 +301,8 @@ class Spool:
             if self._queue.stale:
                 self._attachment.mend()
                 self._take_over(self._queue.read())
-            yield
+            with self._fs.keeping_open():
+                yield
         except OSError as error:
             self._queue.stale = True
             raise pause_for(error) from error

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
-
 from nst_batch import names
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
@@ -12,11 +9,12 @@ from nst_batch.reasons import CANCELLED, Reason
 from nst_batch.spool.claims.attempts import JobLimits
 from nst_batch.spool.claims.claim import Claimer, ClaimLostError, UntakenError
 from nst_batch.spool.claims.claims import Claim
-from nst_batch.spool.claims.live_job import Ended, Job
+from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.claims.queue import JobQueue
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import Holds
 from nst_batch.spool.disk.layout import Places
+from nst_batch.spool.ends import Ends
 from nst_batch.spool.inbox.control import Control, drop
 from nst_batch.spool.inbox.inbox import Inbox
 from nst_batch.spool.inbox.readiness import Broken, Ready
@@ -25,14 +23,6 @@ from nst_batch.spool.outbox.clear import Clearer
 from nst_batch.spool.recopy import Recopier
 from nst_batch.spool.recover import Recoverer
 from nst_batch.turn import Turn
-
-
-class Failing(Protocol):
-    """Puts a job into ``failed/``."""
-
-    def __call__(self, job: Job, reason: Reason, files: Mapping[str, bytes]) -> Ended | None:
-        """Returns its end; None where it has to wait for a place of its own."""
-        ...
 
 
 class Sweep:
@@ -49,7 +39,7 @@ class Sweep:
         clearer: Clearer,
         recoverer: Recoverer,
         holds: Holds,
-        fail: Failing,
+        ends: Ends,
     ) -> None:
         self._fs = fs
         self._places = places
@@ -60,7 +50,7 @@ class Sweep:
         self._recoverer = recoverer
         self._holds = holds
         self._recopy = Recopier(fs, claimer, inbox)
-        self._fail = fail
+        self._ends = ends
 
     def run(self, config: Config, at: Moment, turn: Turn) -> None:
         """One sweep, or as much of it as there is time for; the ends that come of it are in the queue."""
@@ -155,7 +145,7 @@ class Sweep:
         self._end(job, Reason.of(CANCELLED, "cancelled on request"))
 
     def _end(self, job: Job, reason: Reason) -> None:
-        ended = self._fail(job, reason, {})
+        ended = self._ends.fail(job, reason, {})
         if ended is not None:
             self._queue.ended(ended)
 

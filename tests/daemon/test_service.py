@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nst_batch.daemon.service import STATUS_BYTES, Notifier, Signals, Waker, watchdog_interval
+from nst_batch.daemon.service import BEAT_SECONDS, STATUS_BYTES, Notifier, Signals, Waker, watchdog_interval
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -52,6 +53,22 @@ def test_messages_reach_the_manager_over_paths_and_abstract_names(manager: tuple
     assert received(receiver) == ["STOPPING=1", "STATUS=checkpointing"]
     assert notifier.errno(13)
     assert received(receiver) == ["ERRNO=13"]
+
+
+def test_thousands_of_steps_are_one_beat(manager: tuple[str, socket.socket]) -> None:
+    """The watchdog is told at the first, and then a few times a second: to tell it costs more than many a step."""
+    address, receiver = manager
+    notifier = Notifier(address)
+    begun = time.monotonic()
+    for _ in range(2000):
+        assert notifier.watchdog()
+    spent = time.monotonic() - begun
+    receiver.setblocking(False)
+    beats = 0
+    with contextlib.suppress(BlockingIOError):
+        while receiver.recv(4096) == b"WATCHDOG=1":
+            beats += 1
+    assert 1 <= beats <= 1 + spent / BEAT_SECONDS
 
 
 def test_reloading_carries_the_monotonic_clock(manager: tuple[str, socket.socket]) -> None:

@@ -171,6 +171,15 @@ def test_the_names_listed_grow_with_the_sidecars_that_fail(tmp_path: Path, monke
     assert sums[1] <= 5 * sums[0]
 
 
+def test_a_sidecar_with_a_mistake_costs_the_disk_few_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fsync is a wait, of ten milliseconds on a disk that turns; it was 35 of them a sidecar."""
+    broken(world, 10)
+    world.settle()
+    waits = counted(monkeypatch, os, "fsync", lambda _result: 1)
+    assert len(world.sweep()) == 10
+    assert waits[0] <= 18 * 10
+
+
 def test_naming_many_jobs_of_one_title_takes_a_few_looks_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """A grid of twenty thousand jobs with one plain title: Dusk, Dusk-2 … Dusk-20000."""
     folds = counted(monkeypatch, names, "fold", lambda _result: 1)

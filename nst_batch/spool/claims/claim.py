@@ -124,7 +124,7 @@ class Claimer:
     def _write_intent(self, folder: Path, record: ClaimRecord) -> None:
         self._fs.make_folder(self._places.claims)
         self._fs.mkdir(folder)
-        for name in (SIDECAR_FOLDER, INPUTS_FOLDER, JOBS_FOLDER):
+        for name in (SIDECAR_FOLDER, JOBS_FOLDER, *((INPUTS_FOLDER,) if record.sources else ())):
             self._fs.mkdir(folder / name)
         self._fs.write_durable(folder / CLAIM_NAME, record.model_dump_json().encode())
         self._fs.fsync_dir(self._places.claims)
@@ -142,7 +142,8 @@ class Claimer:
         Raises :class:`ClaimLostError`, the claim undone, where an image changed. One that cannot be read is passed
         over and noted in ``claim.unread``.
         """
-        if claim.copied:
+        if claim.copied or not claim.record.sources:
+            claim.copied = True
             return
         copied = 0
         for index, source in enumerate(claim.record.sources):

@@ -3,7 +3,7 @@
 claims/CLAIM/claim.json        the intent: written durably before the sidecar is renamed in
 claims/CLAIM/sidecar/NAME      the sidecar; once it is here the claim stands
 claims/CLAIM/inputs/0001-NAME  copies of the distinct images
-claims/CLAIM/copied            every image has been copied
+claims/CLAIM/copied            every image has been copied; without images there is neither this nor ``inputs``
 claims/CLAIM/jobs/0001/        one job: spec.json, attempts.json, lock, checkpoints, outcome.json, publish.json
 claims/CLAIM/jobs/0001.done    that job has its end (Done as JSON); the folder goes away
 """
@@ -150,11 +150,13 @@ class ClaimRecord(_Record):
 
 
 class Publish(_Record):
-    """Where a job's running folder is about to go; written durably before the rename that takes it there."""
+    """Where a job's running folder, or ``source`` in its place, is about to go; written durably before its rename."""
 
     target: Relative  # below the outbox
     state: EndState
     reason: Reason | None = None
+    # Where the job was never worked on: the folder, below the outbox, in which its end was put together.
+    source: Annotated[str, AfterValidator(_inside_or_root)] = ""
     # Where the target lies on another file system: the whole copy beside it, then renamed.
     via: Annotated[str, AfterValidator(_inside_or_root)] = ""
 

@@ -83,6 +83,7 @@ class Primitives(Beneath):
         """``rename``: replaces a file at the target."""
         with self.at(source) as (old, name), self.at(target) as (new, new_name), _between(source, target):
             os.rename(name, new_name, src_dir_fd=old, dst_dir_fd=new)
+        self.forget_folders(source)
 
     def rename_noreplace(self, source: Path, target: Path) -> None:
         """``rename`` that refuses an existing target with FileExistsError.
@@ -94,6 +95,7 @@ class Primitives(Beneath):
         try:
             with self.at(source) as (old, name), self.at(target) as (new, new_name), _between(source, target):
                 _renameat2(old, name, new, new_name)
+            self.forget_folders(source)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
                 raise
@@ -136,6 +138,7 @@ class Primitives(Beneath):
         try:
             with self.at(path) as (folder, name):
                 os.rmdir(name, dir_fd=folder)
+            self.forget_folders(path)
         except FileNotFoundError:
             return True
         except OSError as error:
@@ -148,6 +151,7 @@ class Primitives(Beneath):
         """Remove a folder and all in it, or whatever stands there; one that is gone already is no error."""
         with contextlib.suppress(FileNotFoundError), self.at(path) as (folder, name):
             if kind_of(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode) == "folder":
+                self.forget_folders(path)
                 shutil.rmtree(name, dir_fd=folder)
             else:
                 os.unlink(name, dir_fd=folder)

@@ -37,7 +37,7 @@ class Inbox:
     def __init__(self, config: Config, fs: FileSystem, places: Places) -> None:
         self._fs = fs
         self._places = places
-        self._lister = Lister(fs, places.inbox, names.is_temporary)
+        self._lister = Lister(fs, places.inbox, names.is_temporary, self._gets_on)
         self._listing = Listing({})
         self._scan = Scan()
         self._said: dict[str, set[str]] = {}  # by kind of note
@@ -45,6 +45,9 @@ class Inbox:
         self._notes: list[str] = []
         self._controls: tuple[Control, ...] = ()
         self._control_names: tuple[str, ...] = ()
+        self._remarked: Mapping[str, Entry] = {}  # the listing that was last remarked on
+        self._named_so: set[str] = set()  # what is called as a control file is
+        self._passed_over: dict[str, str] = {}  # files that are not taken, and why
         self._waits_due = 0.0
         self._waits_saved = True
         self._gone: set[str] = set()  # sidecars claimed since the last look
@@ -72,6 +75,9 @@ class Inbox:
             return self._fs.may(whole, os.R_OK) and not is_private_elsewhere(self._fs.lstat(whole))
         except OSError:
             return False
+
+    def _gets_on(self) -> None:
+        self._fs.on_progress()  # which is not the same one for ever
 
     # --- looking ----------------------------------------------------------------------------------------
 
@@ -198,10 +204,15 @@ class Inbox:
 
     def _remark(self) -> None:
         """What is in the listing, which is another one than before, that is no pair's."""
-        listing = self._listing
-        named = [path for path in listing.entries if "/" not in path and control.split(path)]
-        self._control_names = tuple(sorted(path for path in named if self._is_control(path)))
-        odd = [path for path in (*named, PAUSE_NAME) if path in listing.entries and not self._is_control(path)]
+        listing, entries = self._listing, self._listing.entries
+        came = [path for path in entries if path not in self._remarked]
+        self._remarked = entries
+        self._named_so = {path for path in self._named_so if path in entries}
+        self._named_so.update(path for path in came if "/" not in path and control.split(path))
+        self._passed_over = {path: why for path, why in self._passed_over.items() if path in entries}
+        self._passed_over.update((path, why) for path in came if (why := names.passed_over(path.rpartition("/")[2])))
+        self._control_names = tuple(sorted(path for path in self._named_so if self._is_control(path)))
+        odd = [path for path in (*self._named_so, PAUSE_NAME) if path in entries and not self._is_control(path)]
         self._say_once(
             "odd", odd, "{} is a folder, so it is no control file; it is left alone", "folders are no control files"
         )
@@ -209,8 +220,7 @@ class Inbox:
         others = listing.ignored - unnamed
         self._say_once("ignored", others, "{} is ignored: a temporary, hidden or system's name", "names are ignored")
         self._say_once("no text", unnamed, "{} is ignored: its name is not UTF-8; rename it", "names are not UTF-8")
-        last = ((path, path.rpartition("/")[2]) for path in listing.entries)
-        passed = [f"{path} is not taken: {why}" for path, name in last if (why := names.passed_over(name))]
+        passed = [f"{path} is not taken: {why}" for path, why in self._passed_over.items()]
         self._say_once("passed over", passed, "{}", "files are not taken")
         self._say_once(
             "unreadable",

@@ -7,30 +7,50 @@ own folder and the names that editors, browsers, Samba and rsync use for unfinis
 from __future__ import annotations
 
 import errno
-import stat
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from nst_batch.beneath import Beneath
+from nst_batch.beneath import Beneath, kind_of
 from nst_batch.characters import is_text
 from nst_batch.spool.disk.blocked import InboxLost, is_one_files
 from nst_batch.spool.disk.layout import OWN_FOLDER
 from nst_batch.spool.disk.primitives import Identity
 
+PROGRESS_FILES = 1000
+
 
 class Entry(NamedTuple):
-    """One file of the inbox. ``kind`` is ``file``, ``folder``, ``link`` or ``other`` (a device, a pipe)."""
+    """One file of the inbox. ``kind`` is ``file``, ``folder``, ``link`` or ``other`` (a device, a pipe).
+
+    Flat, for there may be a hundred thousand.
+    """
 
     kind: str
-    identity: Identity
+    ino: int
+    size: int
+    mtime_ns: int
     ctime_ns: int
+
+    @classmethod
+    def of(cls, kind: str, status: os.stat_result) -> Self:
+        """What a stat says."""
+        mtime, ctime = status.st_mtime_ns, status.st_ctime_ns
+        return cls(
+            kind, status.st_ino, status.st_size, mtime, mtime if ctime == mtime else ctime
+        )  # one number, not two
+
+    @property
+    def identity(self) -> Identity:
+        """What tells one state of the file from another."""
+        return Identity(self.ino, self.size, self.mtime_ns)
 
     def is_as(self, other: Entry) -> bool:
         """Whether the same file is there, unchanged but for its rights."""
-        return self is other or (self.identity == other.identity and self.kind == other.kind)
+        return self is other or self[:-1] == other[:-1]
 
 
 Entries = dict[str, Entry]  # by path relative to the inbox, with / between
@@ -56,6 +76,7 @@ class Lister:
     files: Beneath
     root: Path
     is_temporary: Callable[[str], bool]
+    on_progress: Callable[[], object]  # called as a long listing gets on
     _known: Entries = field(default_factory=dict)
 
     def look(self) -> Listing:
@@ -85,12 +106,15 @@ class Lister:
     def _one_folder(
         self, prefix: str, entries: Entries, ignored: set[str], unreadable: set[str], folders: list[str]
     ) -> None:
-        known, hidden = self._known, OWN_FOLDER
+        known = self._known
         with self.files.scan(self.root / prefix if prefix else self.root) as names:
-            for item in names:
-                path = sys.intern(prefix + item.name)  # one text from look to look, wherever it is remembered
-                if path not in known and self._left_out(item.name):
-                    if path != hidden:
+            for number, item in enumerate(names):
+                if number % PROGRESS_FILES == 0:
+                    self.on_progress()
+                path = prefix + item.name
+                before = known.get(path)
+                if before is None and self._left_out(item.name):
+                    if path != OWN_FOLDER:
                         ignored.add(path)
                     continue
                 try:
@@ -102,18 +126,12 @@ class Lister:
                         raise
                     unreadable.add(path)
                     continue
-                mode = status.st_mode
-                if stat.S_ISREG(mode):
-                    kind = "file"
-                elif stat.S_ISDIR(mode):
-                    kind = "folder"
+                kind = kind_of(status.st_mode)
+                if kind == "folder":
                     folders.append(path + "/")
-                else:
-                    kind = "link" if stat.S_ISLNK(mode) else "other"
-                identity = Identity(status.st_ino, status.st_size, status.st_mtime_ns)
-                entry = Entry(kind, identity, status.st_ctime_ns)
-                before = known.get(path)
-                entries[path] = before if before == entry else entry  # one object for as long as nothing changes
+                # One object, and one text of its path, for as long as nothing changes, wherever they are remembered.
+                entry = Entry.of(kind, status)
+                entries[sys.intern(path)] = before if before == entry else entry
 
     def _left_out(self, name: str) -> bool:
         return name.startswith(".") or self.is_temporary(name) or not is_text(name)

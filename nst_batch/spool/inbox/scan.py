@@ -63,9 +63,10 @@ class Scanner:
     settle_seconds: float
     incomplete_after: float
     restored: Mapping[str, tuple[Identity, float]] = field(default_factory=dict)
-    _stamps: dict[str, tuple[Entry, float]] = field(default_factory=dict)
+    _moving: dict[str, float] = field(default_factory=dict)  # what was not still yet at the last look: since when it is
     _sidecars: dict[str, Known] = field(default_factory=dict)
     _entries: Mapping[str, Entry] = field(default_factory=dict)
+    _forgotten: set[str] = field(default_factory=set)  # claimed since the last look; back where that was undone
     _taken: frozenset[str] = frozenset()
     _scan: Scan = field(default_factory=Scan)
     _expire_before: float = -math.inf
@@ -91,7 +92,8 @@ class Scanner:
             return self._scan
         changes = self._stamp(listing.entries, at.mono)
         self._entries, self._taken = listing.entries, folded
-        self._follow_sidecars()
+        self._follow_sidecars(changes.paths | self._forgotten)
+        self._forgotten = set()
         self._understand_all(at.mono, changes, turn)
         self._name_jobs()
         self._scan = self._sum_up(at)
@@ -105,6 +107,7 @@ class Scanner:
     def forget(self, path: str) -> None:
         """A sidecar has been claimed: it is gone from the inbox."""
         self._sidecars.pop(path, None)
+        self._forgotten.add(path)
         self._scan = Scan(next_change=-math.inf)
 
     def hold(self, path: str, why: str, mono: float) -> None:
@@ -133,7 +136,7 @@ class Scanner:
 
     def is_still(self, path: str, at: Moment) -> bool:
         """Whether a file has been as it is for ``settle_seconds``, as far as looks tell; one that is gone is still."""
-        return path not in self._stamps or at.mono >= self._still_at(path)
+        return at.mono >= self._still_at(path)
 
     def named(self) -> set[str]:
         """The images in the inbox that any sidecar there names, as far as sidecars have been read."""
@@ -150,30 +153,30 @@ class Scanner:
     # --- one look ---------------------------------------------------------------------------------------
 
     def _stamp(self, entries: Mapping[str, Entry], mono: float) -> Changes:
-        """Note since when each file is as it is."""
-        old, new = self._stamps, {}
-        changed: set[str] = set()
-        for path, entry in entries.items():
-            stamp = old.get(path)
-            if stamp is not None and stamp[0].is_as(entry):
-                new[path] = stamp
-            else:
-                new[path] = (entry, mono)
-                changed.add(path)
-        moved = old.keys() ^ new.keys()
-        self._stamps = new
+        """Note since when each file that has not been still for long is as it is."""
+        before = self._entries
+        changed = {path for path, entry in entries.items() if path not in before or not entry.is_as(before[path])}
+        moved = {path for path in changed if path not in before}
+        if len(before) + len(moved) != len(entries):
+            moved.update(path for path in before if path not in entries)
+        self._moving = {
+            path: since
+            for path, since in self._moving.items()
+            if path in entries and mono < since + self.settle_seconds
+        }
+        self._moving.update(dict.fromkeys(changed, mono))
         return Changes(changed | moved, {path.rpartition("/")[0] for path in moved})
 
     def _still_at(self, path: str) -> float:
         """The monotonic time at which a file will have been still for long enough."""
-        return self._stamps[path][1] + self.settle_seconds
+        return self._moving.get(path, -math.inf) + self.settle_seconds
 
-    def _follow_sidecars(self) -> None:
-        before, self._sidecars = self._sidecars, {}
-        for path, entry in self._entries.items():
-            if entry.kind not in ("file", "link") or not names.is_sidecar(path.rpartition("/")[2]):
+    def _follow_sidecars(self, paths: set[str]) -> None:
+        """Know the sidecars among ``paths``, which have changed, as they are by now."""
+        for path in paths:
+            entry, known = self._entries.get(path), self._sidecars.pop(path, None)
+            if entry is None or entry.kind not in ("file", "link") or not names.is_sidecar(path.rpartition("/")[2]):
                 continue
-            known = before.get(path)
             if known is None or not known.entry.is_as(entry):
                 fresh = Known(entry)
                 if known is None and path in self.restored and self.restored[path][0] == entry.identity:

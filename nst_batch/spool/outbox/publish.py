@@ -11,153 +11,65 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from nst_batch import names
 from nst_batch.characters import visible_lines
-from nst_batch.job import ERROR_NAME, LOSS_NAME, MANIFEST_NAME
+from nst_batch.job import ERROR_NAME, LOSS_NAME
 from nst_batch.reasons import EndState, Reason
-from nst_batch.spool.claims.claim import Claimer
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.claims.records import Done, JobRecord, Publish
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import probe
 from nst_batch.spool.disk.layout import DONE_SUFFIX, NEW_PREFIX, PUBLISH_NAME, RUNNING_MARKER, Places
-from nst_batch.spool.disk.own import DamagedError, read_model, read_note, read_own
+from nst_batch.spool.disk.own import DamagedError, read_model
 from nst_batch.spool.inbox.control import consume
+from nst_batch.spool.outbox.running import RunningFolders
 
-INPUT_FOLDER = "input"
-MAX_MARK_BYTES = 1000
 TORN = re.compile(r"\.[0-9a-f]{12}\.tmp")
 
 
 class Publisher:
-    """Makes running folders and takes them to where they belong."""
+    """Takes running folders to where they belong."""
 
-    def __init__(self, fs: FileSystem, places: Places, claimer: Claimer) -> None:
+    def __init__(self, fs: FileSystem, places: Places, running: RunningFolders) -> None:
         self._fs = fs
         self._places = places
-        self._claimer = claimer
-        self.inbox_id = ""  # another inbox may share the outbox; its running folders are not ours
-        self.taken: Callable[[], Collection[str]] = tuple  # the JOB names that are not free
+        self._running = running
         self.controls: Callable[[], Collection[str]] = tuple  # the control files that were seen last
         self.say: Callable[[str], object] = lambda _text: None  # to a person
-
-    # --- running ----------------------------------------------------------------------------------------
-
-    def prepare(self, claim: Claim, job: JobRecord, *, keep: bool) -> Path:
-        """The running folder of a job, with its inputs; with ``keep`` one that is there already stays.
-
-        It is built aside and renamed, so that one of this name is always whole. Where another inbox that shares
-        the outbox, or a person, has put something there, that stays and the job gets the next free name.
-        """
-        running = self._places.running / job.name
-        if self.has(claim, job):
-            if keep:
-                return running
-            self._fs.discard(running, self._places.out_trash)
-        self._fs.make_folder(self._places.running)
-        aside = self._places.running / f"{self.new_prefix}{secrets.token_hex(6)}"
-        try:
-            self._build(claim, job, aside)
-            while True:
-                try:
-                    self._fs.rename_noreplace(aside, running)
-                except FileExistsError:
-                    running = self._places.running / self._rename(claim, job)
-                    continue
-                break
-        except OSError:
-            with contextlib.suppress(OSError):
-                self._fs.rmtree(aside)
-            raise
-        self._fs.fsync_dir(self._places.running)
-        self._fs.step("running.made")
-        return running
-
-    def _build(self, claim: Claim, job: JobRecord, aside: Path) -> None:
-        self._fs.mkdir(aside)
-        self._fill_input(claim, job, aside, images=claim.record.after != "delete")
-        self._fs.write_new(aside / RUNNING_MARKER, f"{self.inbox_id} {claim.record.job_id(job)}".encode())
-        # On the disk before any checkpoint or outcome can be: after a power cut a kept folder is believed.
-        self._fs.fsync_tree(aside)
-        self._fs.step("running.built")
-
-    @property
-    def new_prefix(self) -> str:
-        """How the names of folders that are being built begin."""
-        return f"{NEW_PREFIX}{self.inbox_id}-"
-
-    def owner(self, running: Path) -> tuple[str, str] | None:
-        """The inbox and the job whose running folder this is; None where it is nobody's or not there.
-
-        Others may write to the outbox: a mark is believed if the daemon's user has written it.
-        """
-        try:
-            text = (read_own(self._fs, running / RUNNING_MARKER, MAX_MARK_BYTES) or b"").decode()
-        except (DamagedError, UnicodeDecodeError):
-            return None
-        inbox_id, _, job_id = text.partition(" ")
-        return (inbox_id, job_id) if job_id else None
-
-    def has(self, claim: Claim, job: JobRecord, made: Collection[str] = ()) -> bool:
-        """Whether the job's running folder is there, is its own, and holds what was ``made``."""
-        running = self._places.running / job.name
-        is_its_own = self.owner(running) == (self.inbox_id, claim.record.job_id(job))
-        return is_its_own and all(self._fs.kind(running / name) == "file" for name in made)
-
-    def _is_anothers(self, running: Path, job_id: str) -> bool:
-        """Whether a running folder belongs to another job; one without its mark is about to be published."""
-        owner = self.owner(running)
-        if owner is not None:
-            return owner != (self.inbox_id, job_id)
-        return bool(read_note(self._fs, running / MANIFEST_NAME).get("id", job_id) != job_id)
-
-    def _rename(self, claim: Claim, job: JobRecord) -> str:
-        """Give a job the next free name, durably; returns it."""
-        name = names.unique_name(job.title, [*self.taken(), job.name])
-        jobs = tuple(
-            each if each.index != job.index else job.model_copy(update={"name": name}) for each in claim.record.jobs
-        )
-        self._claimer.rewrite(claim, claim.record.model_copy(update={"jobs": jobs}))
-        self._fs.step("running.renamed")
-        return name
-
-    def _fill_input(self, claim: Claim, job: JobRecord, folder: Path, *, images: bool) -> None:
-        """Put the sidecar and the images as they were given into ``folder/input``."""
-        target = folder / INPUT_FOLDER
-        self._fs.mkdir(target)
-        self._fs.copy_file(claim.sidecar, target / claim.record.sidecar_name, sync=False)
-        if not images:
-            return
-        stored = {item.name: item.source for item in job.inputs if item.source is not None}
-        for name, source in stored.items():
-            if source in claim.unread:
-                continue
-            self._fs.copy_file(claim.folder / claim.record.sources[source].stored, target / name, sync=False)
 
     # --- the ends ---------------------------------------------------------------------------------------
 
     def finish(self, claim: Claim, job: JobRecord, state: EndState, files: Mapping[str, bytes]) -> Ended:
         """Publish a job that is done or stopped; ``files`` go into its folder first."""
-        running = self._places.running / job.name
+        running = self._running.of(job)
         for name, data in files.items():
             self._fs.replace(running / name, data)
         self._sweep_aside(running)
         self._fs.fsync_tree(running)
         self._fs.step("publish.synced")
-        return self.go(claim, job, state)
+        return self.go(claim, job, running, state)
 
     def fail(self, claim: Claim, job: JobRecord, reason: Reason, files: Mapping[str, bytes]) -> Ended:
         """Put a job that could not be done, or was cancelled, into ``failed/`` with its inputs.
 
         Of what it made only the losses stay.
         """
-        running = self.prepare(claim, job, keep=True)
-        job = claim.by_index[job.index]  # it may go by another name from now on
+        text = f"{reason.code}: {reason.message}\n" + (f"{reason.advice}\n" if reason.advice else "")
+        files = {**files, ERROR_NAME: visible_lines(text).encode()}
+        if self._running.has(claim, job):
+            end = self._running.of(job)
+            self._strip(claim, job, end, files)
+        else:
+            end = self._running.build_end(claim, job, files)
+        self._fs.step("fail.built")
+        return self.go(claim, job, end, reason.end_state, reason)
+
+    def _strip(self, claim: Claim, job: JobRecord, running: Path, files: Mapping[str, bytes]) -> None:
+        """Make the running folder of a job what remains of it."""
         for name in self._fs.names(running):
             if name == RUNNING_MARKER or (name == LOSS_NAME and self._fs.kind(running / name) == "file"):
                 continue
@@ -166,54 +78,51 @@ class Publisher:
             else:
                 self._fs.remove(running / name)
         self._fs.step("fail.stripped")
-        self._fill_input(claim, job, running, images=True)
-        text = f"{reason.code}: {reason.message}\n" + (f"{reason.advice}\n" if reason.advice else "")
-        for name, data in {**files, ERROR_NAME: visible_lines(text).encode()}.items():
+        self._running.fill_input(claim, job, running, images=True)
+        for name, data in files.items():
             self._fs.replace(running / name, data)
         self._fs.fsync_tree(running)
-        self._fs.step("fail.built")
-        return self.go(claim, job, reason.end_state, reason)
 
-    def go(self, claim: Claim, job: JobRecord, state: EndState, reason: Reason | None = None) -> Ended:
-        """Record the target, rename, and record the end. Everything in the running folder is durable by now."""
-        running = self._places.running / job.name
+    def go(self, claim: Claim, job: JobRecord, folder: Path, state: EndState, reason: Reason | None = None) -> Ended:
+        """Record the target, rename ``folder``, all of which is durable by now, and record the end."""
         parent = self._places.failed if reason else self._output_folder(job.output)
         self._fs.make_folder(parent)
         if not self._fs.may(parent, os.W_OK | os.X_OK):
             probe(self._fs, parent)  # what refuses now leaves all as it is, so that the job may still be cancelled
         self._fs.make_folder(claim.job_folder(job))
+        source = "" if folder == self._running.of(job) else self._relative(folder)
         # A failed job's name is its own already: no need to list thousands of others for it.
         name = job.name if reason else self._free_name(parent, job.title)
         while True:
             target = parent / name
+            record = Publish(target=self._relative(target), state=state, reason=reason, source=source)
             try:
-                record = Publish(target=self._relative(target), state=state, reason=reason)
-                self._take_there(claim, job, record, running, target)
+                self._take_there(claim, job, record, folder, target)
             except FileExistsError:
                 name = self._free_name(parent, job.name if reason else job.title)
                 continue  # somebody took the name in between
             break
         self._fs.fsync_dir(parent)
-        self._fs.fsync_dir(self._places.running)
         return self._record_end(claim, job, record, target)
 
-    def _take_there(self, claim: Claim, job: JobRecord, record: Publish, running: Path, target: Path) -> None:
+    def _take_there(self, claim: Claim, job: JobRecord, record: Publish, folder: Path, target: Path) -> None:
         where = claim.job_folder(job) / PUBLISH_NAME
         self._fs.write_durable(where, record.model_dump_json().encode())
         self._fs.step("publish.recorded")
         inbox = self._places.inbox
         for stays in consume(self._fs, inbox, job.name, claim.record.job_id(job), self.controls()):
             self.say(f"{stays} cannot be removed from the inbox, so it will act on every job of that name; remove it")
-        self._fs.remove(running / RUNNING_MARKER)
-        # Or a power cut may keep the rename and forget the removal: the mark would stand in a finished folder.
-        self._fs.fsync_dir(running)
+        if not record.source:
+            self._fs.remove(folder / RUNNING_MARKER)
+            # Or a power cut may keep the rename and forget the removal: the mark would stand in a finished folder.
+            self._fs.fsync_dir(folder)
         self._fs.step("publish.unmarked")
         try:
-            self._fs.rename_noreplace(running, target)
+            self._fs.rename_noreplace(folder, target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            self._copy_there(where, record, running, target.with_name(NEW_PREFIX + claim.record.job_id(job)), target)
+            self._copy_there(where, record, folder, target.with_name(NEW_PREFIX + claim.record.job_id(job)), target)
         self._fs.step("publish.renamed")
 
     def _copy_there(self, where: Path, record: Publish, running: Path, via: Path, target: Path) -> None:
@@ -269,8 +178,10 @@ class Publisher:
         if record is None:
             return None
         target = self._places.outbox / record.target
-        running = self._places.running / job.name
-        gone = self._fs.kind(running) is None or self._is_anothers(running, claim.record.job_id(job))
+        folder = self._places.outbox / record.source if record.source else self._running.of(job)
+        gone = self._fs.kind(folder) is None
+        if not (gone or record.source):
+            gone = self._running.is_anothers(folder, claim.record.job_id(job))
         if record.via:
             # Copied beside the target: that copy gone means that it was renamed.
             via = self._places.outbox / record.via
@@ -278,17 +189,16 @@ class Publisher:
                 self._fs.rmtree(via)
             else:
                 if not gone:
-                    self._fs.discard(running, self._places.out_trash)
+                    self._fs.discard(folder, self._places.out_trash)
                 gone = True
         if gone:
-            self._fs.fsync_dir(self._places.running)
             with contextlib.suppress(FileNotFoundError):
                 self._fs.fsync_dir(target.parent)
             return self._record_end(claim, job, record, target)
         # Where the file system can only reserve a name, an empty folder may be left of it.
         with contextlib.suppress(OSError):
             self._fs.rmdir(target)
-        return self.go(claim, job, record.state, record.reason)
+        return self.go(claim, job, folder, record.state, record.reason)
 
     # --- names ------------------------------------------------------------------------------------------
 

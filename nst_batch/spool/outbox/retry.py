@@ -28,7 +28,8 @@ from nst_batch.spool.disk.layout import RETRY_PREFIX, Places
 from nst_batch.spool.disk.lock import try_lock
 from nst_batch.spool.disk.own import DamagedError, read_note, read_own
 from nst_batch.spool.disk.retry_notes import RETRY_NOTE_SUFFIX, RetryNote, failed_names, retry_notes
-from nst_batch.spool.outbox.publish import INPUT_FOLDER, MAX_MARK_BYTES, TORN
+from nst_batch.spool.outbox.publish import TORN
+from nst_batch.spool.outbox.running import INPUT_FOLDER, MAX_MARK_BYTES
 from nst_batch.strict_yaml.reader import scalar
 
 OLD_NOTE_NAME = ".retry"  # of versions that noted it in the failed folder: "ASIDE INBOX-ID"

@@ -170,3 +170,24 @@ def test_discarding_is_seen_whole_or_not_at_all(tmp_path: Path) -> None:
     files.discard(tmp_path / "folder", tmp_path / "trash")
     assert seen == [False]
     assert list((tmp_path / "trash").iterdir()) == []
+
+
+def test_a_folder_that_was_moved_is_not_the_one_that_gets_its_name(tmp_path: Path) -> None:
+    """Though folders are kept open: what is renamed, or removed, is looked up again."""
+    fs = FileSystem()
+    fs.keep_beneath(tmp_path)
+    with fs.keeping_open():
+        for act in (lambda path: fs.rename(path, tmp_path / "there"), fs.rmtree, fs.rmdir):
+            fs.mkdir(tmp_path / "a")
+            fs.write_new(tmp_path / "a/file", b"", sync=False)
+            if act == fs.rmdir:
+                fs.remove(tmp_path / "a/file")
+            act(tmp_path / "a")
+        fs.mkdir(tmp_path / "a")
+        fs.write_new(tmp_path / "a/new", b"", sync=False)
+        fs.rename_noreplace(tmp_path / "a", tmp_path / "b")
+        fs.mkdir(tmp_path / "a")
+        assert fs.names(tmp_path / "a") == []
+        assert fs.kind(tmp_path / "a/new") is None
+    assert fs.names(tmp_path / "there") == ["file"]
+    assert fs.names(tmp_path / "b") == ["new"]

@@ -75,7 +75,7 @@ class Late(Refusing):
 
 def reason(world: World, name: str) -> str:
     """Why `status` says that a job waits."""
-    entries = waiting_entries(world.look(), world.spool.jobs(), set())
+    entries = list(waiting_entries(world.look(), world.spool.jobs(), set()))
     return next((entry["why"] for entry in entries if entry["name"] == name), "")
 
 
@@ -350,7 +350,7 @@ def test_a_leftover_running_folder_that_cannot_go_is_named(tmp_path: Path) -> No
     world.start()
     left = world.outbox / "running/old"
     left.mkdir()
-    (left / RUNNING_MARKER).write_text(f"{world.spool._publisher.inbox_id} 20200101-000000-000000-0000.0001")
+    (left / RUNNING_MARKER).write_text(f"{world.spool._running.inbox_id} 20200101-000000-000000-0000.0001")
 
     class Stays(FileSystem):
         def rename(self, source: Path, target: Path) -> None:
@@ -363,3 +363,28 @@ def test_a_leftover_running_folder_that_cannot_go_is_named(tmp_path: Path) -> No
     world.pair("a")
     world.settle()
     assert [end.name for end in paint(world)] == ["a"]
+
+
+class NoWayIntoFailed(Late):
+    """The end of a job can be put together and recorded, and then not be moved into failed/."""
+
+    def _refuse(self, *paths: Path) -> None:
+        if len(paths) == 2:
+            super()._refuse(*paths)
+
+
+def test_what_was_put_together_for_failed_outlives_a_restart_while_its_place_refuses(tmp_path: Path) -> None:
+    """The record says that it was about to go; were it cleared away as left over, it would count as gone there."""
+    world = World(tmp_path)
+    world.start(NoWayIntoFailed(errno.EACCES, "failed"))
+    world.put("a.yaml", "contnt: x.png\n")
+    world.settle()
+    assert world.sweep() == []
+    assert world.start(NoWayIntoFailed(errno.EACCES, "failed")) == []
+    assert world.failed() == {}
+    assert [end.name for end in world.start()] == ["a"]
+    assert sorted(path.name for path in world.failed()["a"].rglob("*")) == ["a.yaml", "error.txt", "input", "job.json"]
+    world.settle()
+    world.sweep()
+    assert world.claims() == []
+    assert [path.name for path in (world.outbox / "running").iterdir() if path.name != ".trash"] == []

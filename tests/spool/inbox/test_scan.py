@@ -13,7 +13,6 @@ from nst_batch.errors import Problem, ProblemsError
 from nst_batch.names import fold
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.spool.disk.layout import claim_id, shorten, unique_file
-from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.listing import Entry, Listing
 from nst_batch.spool.inbox.readiness import Source, Used, Wanted, WantedInput, WantedJob
 from nst_batch.spool.inbox.scan import Scanner
@@ -55,7 +54,7 @@ def scanner(reading: OneImage | None = None, texts: dict[str, bytes] | None = No
 
 
 def entry(version: int, kind: str = "file", ctime: int = 0) -> Entry:
-    return Entry(kind, Identity(version, 10, 10), ctime)
+    return Entry(kind, version, 10, 10, ctime)
 
 
 HISTORIES = st.lists(
