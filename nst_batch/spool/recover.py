@@ -9,6 +9,7 @@
 | ``jobs/N.done`` and ``jobs/N`` | killed after its end was recorded | the folder goes |
 | publish.json, no running folder | published | its end is recorded |
 | publish.json and a running folder | killed before the rename | published |
+| publish.json with a ``source`` | as the two above, with that folder in the running folder's place | likewise |
 | attempts.json with ``given`` | the daemon died while a worker had it | taken back, once its lock is free |
 | outcome.json | the worker finished, the daemon died | left: the daemon handles it as ever |
 | ``leaving/N`` | killed while clearing | removed, or put back if it is another file |
@@ -150,7 +151,7 @@ class Recoverer:
             try:
                 self._fs.remove(origin)
             except OSError as error:
-                if not keeps_one_place(error):
+                if not self._holds.is_one_places(error):
                     raise
                 return False
         return True

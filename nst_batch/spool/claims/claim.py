@@ -20,7 +20,7 @@ from pathlib import Path
 from nst_batch import names
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.records import ClaimRecord, SourceRecord, sidecar_digest
-from nst_batch.spool.disk.blocked import blocked_by, is_one_files, keeps_one_place
+from nst_batch.spool.disk.blocked import blocked_by, is_one_files
 from nst_batch.spool.disk.copying import UnreadableError
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import Holds
@@ -115,7 +115,7 @@ class Claimer:
             self._fs.move_file(origin, claim.sidecar)
         except OSError as error:
             # The intent could be written, so it is not our own folder that refuses.
-            if not keeps_one_place(error) or self._fs.kind(origin) is None:
+            if not self._holds.is_one_places(error) or self._fs.kind(origin) is None:
                 raise
             # From another file system it was copied, and the one that it was copied from stays.
             self._fs.discard(claim.folder, self._places.trash)

@@ -27,10 +27,16 @@ _BLOCKS = {
     errno.ENFILE: ("no_descriptors", "too many open files on this machine", "raise the limit on open files"),
 }
 
-
 # What keeps one file where it is: the sticky bit, chattr +i, a mount of its own, a program that runs from it.
 _ONE_PLACES = {errno.EPERM, errno.EACCES, errno.EBUSY, errno.ETXTBSY, errno.EROFS, errno.EISDIR, errno.ENOTEMPTY}
 
+
+# What a disk says of itself, whoever may write there: it is full, it fails, or its network does.
+_A_DISKS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS),
+    *(errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN),
+}
+LET_US_WRITE = "let the daemon's user write there"
 
 ONE_PLACES_CODES = (DISK_READONLY, NO_PERMISSION)  # what one place may refuse with, as told above
 
@@ -67,6 +73,18 @@ def is_one_files(error: OSError) -> bool:
 def keeps_one_place(error: OSError) -> bool:
     """Whether what kept a file from being moved or removed may be that file's own trouble, or its folder's."""
     return error.errno in _ONE_PLACES
+
+
+def is_a_disks(error: OSError) -> bool:
+    """Whether a disk as a whole refuses, and not one file or folder of it."""
+    return error.errno in _A_DISKS
+
+
+def remedy(error: OSError) -> str:
+    """What a person can do about what one place refuses."""
+    if not is_a_disks(error):
+        return LET_US_WRITE
+    return _BLOCKS[error.errno or 0][2].removesuffix("; the queue goes on by itself")
 
 
 @contextlib.contextmanager

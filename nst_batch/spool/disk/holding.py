@@ -1,24 +1,27 @@
 """What has to wait because a place of its own refuses, while every other job goes on.
 
 A person's output folder, one running folder, the folder that a sidecar has to go back to: any of them may refuse when
-our own folders do not. Which of the two it is, is found out by writing to our own, not told from a path.
+our own folders do not. Which of the two it is, is found out by writing to our own, not told from a path. Of a disk that
+is full or fails that does not tell enough: it is the place's own trouble only where that lies on another disk.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from nst_batch.spool.disk.blocked import keeps_one_place
+from nst_batch.spool.disk.blocked import LET_US_WRITE, is_a_disks, keeps_one_place, remedy
 from nst_batch.spool.disk.fs import FileSystem, beside
-from nst_batch.spool.disk.layout import Hold, Places
+from nst_batch.spool.disk.layout import NEW_PREFIX, Hold, Places
+from nst_batch.spool.disk.mounts import mount_at, mounts_now
 
 FIRST_PAUSE_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 600.0
-ADVICE = "let the daemon's user write there; it is tried again by itself, later and later"
+BY_ITSELF = "it is tried again by itself, later and later"
 
 Result = TypeVar("Result")
 
@@ -55,19 +58,35 @@ class Holds:
         try:
             result = act()
         except OSError as error:
-            if not keeps_one_place(error) or not self.ours_can_be_written():
+            if not self.is_one_places(error) or not self.ours_can_be_written():
                 raise
-            self.hold(key, name, f"{self._refusing(error)} refuses ({(error.strerror or '').lower()})")
+            why = f"{self._refusing(error)} refuses ({(error.strerror or '').lower()})"
+            self.hold(key, name, why, remedy(error))
             return None
         if result is not None:
             self._held.pop(key, None)
         return result
 
-    def hold(self, key: str, name: str, why: str) -> None:
+    def is_one_places(self, error: OSError) -> bool:
+        """Whether what refuses may be one place alone: by its kind, or because it is another disk than ours."""
+        return keeps_one_place(error) or (is_a_disks(error) and self._is_elsewhere(error))
+
+    def _is_elsewhere(self, error: OSError) -> bool:
+        """Whether neither the inbox nor the outbox lies on the disk that refuses, by the table of mounts.
+
+        The disk itself is not asked: it may not answer.
+        """
+        path, table = Path(os.fsdecode(error.filename2 or error.filename or "")), mounts_now()
+        roots = {folder: Path(os.path.realpath(folder)) for folder in (self._places.inbox, self._places.outbox)}
+        real = next((roots[folder] / path.relative_to(folder) for folder in roots if path.is_relative_to(folder)), path)
+        there, *ours = (mount_at(place, table) for place in (real, *roots.values()))
+        return there is not None and all(mount is not None and mount.device != there.device for mount in ours)
+
+    def hold(self, key: str, name: str, why: str, advice: str = LET_US_WRITE) -> None:
         """Have it wait, longer each time."""
         before = self._held.get(key)
         tries = 0 if before is None else before.tries + 1
-        hold = Hold(f"{why}; {ADVICE}", self.now + pause_after(tries))
+        hold = Hold(f"{why}; {advice}; {BY_ITSELF}", self.now + pause_after(tries))
         if before is None or before.hold.why != hold.why:
             self.say(f"{name} waits: {hold.why}")
         self._held[key] = _Held(hold, tries, before is not None and before.hurried)
@@ -101,8 +120,11 @@ class Holds:
         return True
 
     def _refusing(self, error: OSError) -> Path:
-        """The folder that refuses, as people know it."""
+        """The folder that refuses, as people know it: not the hidden one in which a result is put together there."""
         path = Path(str(error.filename))
+        hidden = next((above for above in (path, *path.parents) if above.name.startswith(NEW_PREFIX)), None)
+        if hidden is not None and error.filename2 is None:
+            return hidden.parent
         if error.filename2 is not None:
             parent = Path(str(error.filename2)).parent
             # Into a folder of ours it is what is moved that refuses.

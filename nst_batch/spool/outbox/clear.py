@@ -15,7 +15,7 @@ from pathlib import Path
 from nst_batch.spool.claims.claim import Claimer
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.records import SourceRecord
-from nst_batch.spool.disk.blocked import keeps_one_place, one_place_only
+from nst_batch.spool.disk.blocked import one_place_only
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import Holds
 from nst_batch.spool.disk.layout import LEAVING_FOLDER, RETRY_PREFIX, Places
@@ -95,7 +95,7 @@ class Clearer:
 
     def _leave(self, source: SourceRecord, error: OSError) -> None:
         """An image that may not be moved stays: its copy is in the result, and its sidecar is gone."""
-        if not keeps_one_place(error):
+        if not self._holds.is_one_places(error):
             raise error
         why = (error.strerror or "").lower()
         self.say(f"{source.path} stays in the inbox though its job has ended: it cannot be moved ({why})")

@@ -128,8 +128,13 @@ class Publisher:
     def _copy_there(self, where: Path, record: Publish, running: Path, via: Path, target: Path) -> None:
         """As a rename, where the output folder lies on another file system: whole beside the target first."""
         self._fs.rmtree(via)
-        self._copy_tree(running, via)
-        self._fs.fsync_tree(via)
+        try:
+            self._copy_tree(running, via)
+            self._fs.fsync_tree(via)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._fs.rmtree(via)  # a disk that is full is not to be kept so
+            raise
         via_record = record.model_copy(update={"via": self._relative(via)})
         self._fs.write_durable(where, via_record.model_dump_json().encode())
         self._fs.step("publish.copied")
