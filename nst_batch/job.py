@@ -53,6 +53,9 @@ class JobSpec(BaseModel):
     sidecar: dict[str, Any]  # as parsed
     inputs: tuple[JobInput, ...]
     received_at: str  # ISO 8601 with zone
+    # Of what it is one: the sidecar's own name, and how many jobs that makes; an older version did not say.
+    sidecar_name: str = ""
+    jobs: int = 1
 
 
 class InputFacts(BaseModel):
@@ -163,6 +166,8 @@ def manifest(spec: JobSpec | None, outcome: Outcome, *, attempts: int, fallback:
         body["reason"] = outcome.reason.code
         body["advice"] = outcome.reason.advice
         body["message"] = outcome.reason.message
+    if spec and spec.jobs > 1:
+        body["of"] = {"sidecar": spec.sidecar_name, "jobs": spec.jobs}
     if outcome.notes:
         body["notes"] = list(outcome.notes)
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"

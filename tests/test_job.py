@@ -67,3 +67,10 @@ def test_moments_carry_their_zone() -> None:
     """ISO 8601 with zone, so that a log read elsewhere means the same moment."""
     assert datetime.fromisoformat(now_iso(0.0)).timestamp() == 0.0
     assert datetime.fromisoformat(now_iso()).utcoffset() is not None
+
+
+def test_one_of_several_says_of_what() -> None:
+    """The sidecar's name and how many jobs it asked for, which is what a contact sheet waits for."""
+    several = spec().model_copy(update={"sidecar_name": "walk.yaml", "jobs": 6})
+    body = json.loads(manifest(several, Outcome(state="done"), attempts=1))
+    assert body["of"] == {"sidecar": "walk.yaml", "jobs": 6}

@@ -27,6 +27,7 @@ _MAX_FOLDERS = 100_000
 _SHA256 = re.compile("[0-9a-f]{64}")
 _MAX_DEPTH = 16
 _MAX_JSON = 1 << 20  # bytes; a job.json holds a sidecar (64 KiB at most) and little else
+_MAX_VARIED = 10  # keys that are varied at once
 _MAX_EPOCHS = 500  # pictures of epochs that are told of
 _LAST_ENTRY = 1 << 16  # bytes at the end of loss.json that hold its last entry
 
@@ -63,6 +64,9 @@ class GalleryEntry:
     inputs: tuple[Input, ...]
     settings: Mapping[str, Any]
     facts: tuple[tuple[str, str], ...]  # device, precision, attempts
+    sidecar: str  # the name of the sidecar that asked for it; "" where it is not known
+    jobs: int  # how many that sidecar asked for
+    varied: tuple[str, ...]  # the keys that it varied
 
     @property
     def name(self) -> str:
@@ -166,6 +170,9 @@ def read(outbox: str, folder: str, written: int) -> GalleryEntry | None:
         loss=_last_loss(f"{path}/loss.json") if "loss.json" in files else None,
         inputs=_inputs(job.get("inputs"), given),
         settings=_mapping(job.get("settings")),
+        sidecar=_text(_mapping(job.get("of")).get("sidecar")),
+        jobs=int(_number(_mapping(job.get("of")).get("jobs"))),
+        varied=tuple(map(_text, _mapping(_mapping(job.get("sidecar")).get("vary"))))[:_MAX_VARIED],
         facts=tuple((key, _text(job.get(key))) for key in ("device", "precision", "attempts") if _text(job.get(key))),
     )
 

@@ -24,16 +24,16 @@ from nst_batch.reasons import WITH_RESULT
 from nst_batch.report.entries import read, walk
 from nst_batch.report.live import FOLDER, IDLE, LIVE
 from nst_batch.report.markup import script_data
+from nst_batch.report.sheets import Sheets, own_note
 from nst_batch.report.template import asset, asset_names, render
-from nst_batch.report.thumbnails import Thumbnail, make
+from nst_batch.report.thumbnails import Blur, Thumbnail, make
 from nst_batch.report.tiles import STATE_NAMES, Tile, tile
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.spool.disk.own import read_note
 
 PAGE = "index.html"
 CHUNK = 250  # jobs in a file of data, and on a plain page
 FIRST = 60  # pictures that stand in the page itself
-_FORMAT = 1  # of what is known; another one is read anew
+_FORMAT = 3  # of what is known; another one is read anew
 _REFRESH_SECONDS = 5.0  # with thousands of pictures to make small, the page is renewed this often meanwhile
 
 
@@ -47,6 +47,7 @@ class Gallery:
         self._files.keep_beneath(outbox)  # others may write there: a link that they make leads nowhere
         self._known: dict[str, Any] = {}  # folder: [its mtime, its job.json's, its tile or None]
         self._thumbnails: dict[str, list[Any] | None] = {}  # key: a Thumbnail, None for what has none
+        self._sheets = Sheets(outbox, self._own, self._files)
 
     def update(self) -> None:
         """Bring everything up to date; OSError where the disk refuses."""
@@ -70,15 +71,19 @@ class Gallery:
                 self._write_pages()
                 written = time.monotonic()
         self._write_pages()
+        self._sheets.update(self._tiles())
+        self._write_pages()  # the results do not wait for their sheet
         self._sweep()
 
     # -- what is known ------------------------------------------------------------------------------
 
     def _recall(self) -> None:
         with contextlib.suppress(OSError):
-            known = read_note(self._files, self._own / "known.json")
+            known = own_note(self._files, self._own / "known.json")
             if known.get("format") == _FORMAT:
-                self._known, self._thumbnails = known["jobs"], known["thumbnails"]
+                self._known, self._thumbnails, self._sheets.known = (
+                    known[each] for each in ("jobs", "thumbnails", "sheets")
+                )
 
     def _thumbnail(self, folder: str, name: str, sha256: str) -> Thumbnail | None:
         """The small picture of a file, made where it is not there yet. One of a known hash serves all jobs."""
@@ -97,7 +102,7 @@ class Gallery:
         known = self._thumbnails[key]
         return None if known is None else Thumbnail(*known)
 
-    def _make(self, source: Path) -> tuple[bytes, int, int, str] | None:
+    def _make(self, source: Path) -> tuple[bytes, int, int, Blur] | None:
         """A small picture of a file that lies in the outbox itself, and nowhere beyond a link."""
         if self._files.kind(source) != "file":
             return None
@@ -110,6 +115,7 @@ class Gallery:
         tiles = self._tiles()
         used = {item["thumb"][0] for each in tiles for item in (each, *each["inputs"]) if item["thumb"]}
         chunks = -(-len(tiles) // CHUNK)
+        used |= self._sheets.used()
         kept = used | {f"{number:04d}.{kind}" for number in range(1, chunks + 1) for kind in ("js", "html")}
         for folder in ("thumbnails", "data", "older"):
             for name in self._files.names(self._own / folder):
@@ -135,10 +141,13 @@ class Gallery:
             self._write(self._own / "data" / f"{number:04d}.js", f'nst.chunk("{number:04d}","{version}",{data});\n')
             page = render("older.html", tiles=chunk[::-1], number=number, pages=len(chunks), states=STATE_NAMES)
             self._write(self._own / "older" / f"{number:04d}.html", page)
-        self._write(self._outbox / PAGE, gallery_html(tiles, pages=len(chunks)))
+        self._write(self._outbox / PAGE, gallery_html(tiles, self._sheets.shown(), pages=len(chunks)))
         # Last: who reads it finds what it names.
-        self._write(self._own / "data" / "index.js", f"nst.index({script_data(names)});\n")
-        known = {"format": _FORMAT, "jobs": self._known, "thumbnails": self._thumbnails}
+        index = f"nst.index({script_data(names)},{script_data(self._sheets.shown())});\n"
+        self._write(self._own / "data" / "index.js", index)
+        known = {
+            "format": _FORMAT, "jobs": self._known, "thumbnails": self._thumbnails, "sheets": self._sheets.known,
+        }  # fmt: skip
         self._write(self._own / "known.json", json.dumps(known, separators=(",", ":")))
 
     def _write(self, path: Path, text: str) -> None:
@@ -150,7 +159,7 @@ class Gallery:
         self._files.replace(path, data)
 
 
-def gallery_html(tiles: Sequence[Tile], *, pages: int) -> str:
+def gallery_html(tiles: Sequence[Tile], sheets: Sequence[dict[str, Any]] = (), *, pages: int) -> str:
     """The page. The newest pictures stand in it for those without script, links lead to all the others."""
     newest = tiles[::-1]
     counts = Counter(each["state"] for each in newest)
@@ -159,6 +168,7 @@ def gallery_html(tiles: Sequence[Tile], *, pages: int) -> str:
         pictures=[each for each in newest if each["state"] in WITH_RESULT][:FIRST],
         failures=[each for each in newest if each["state"] not in WITH_RESULT][:FIRST],
         counts=counts,
+        sheets=sheets,
         latest=newest[0] if newest else None,
         pages=pages,
         states=STATE_NAMES,

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from nst_batch.report.entries import SHOWN_BY_BROWSERS, GalleryEntry, Input
-from nst_batch.report.markup import clean, href, shorten
+from nst_batch.report.markup import clean, href, number, shorten
 from nst_batch.report.thumbnails import Thumbnail
 
 STATE_NAMES = {"done": "finished", "stopped": "stopped early", "failed": "failed", "cancelled": "cancelled"}
@@ -51,7 +51,32 @@ def tile(entry: GalleryEntry, thumbnail: ThumbnailOf) -> Tile:
         "advice": shorten(entry.advice, 600),
         "epochs": [href(name) for name in entry.epochs if is_shown(name)],
         "links": [[href(name), label] for name, label in LINKS.items() if name in entry.files],
+        "of": _of(entry),
     }
+
+
+def _of(entry: GalleryEntry) -> dict[str, Any] | None:
+    """Of which sidecar it is one, where that asked for several: its place among them, and what was varied."""
+    claim, _, index = entry.id.rpartition(".")
+    if entry.jobs < 2 or not claim or not index.isdecimal():
+        return None
+    varied = [[key, setting_text(entry.settings.get(key))] for key in entry.varied]
+    name = shorten(_shown_name(entry.sidecar.rpartition(".")[0]), 120)
+    return {"claim": claim[:80], "index": int(index), "jobs": entry.jobs, "sidecar": name, "varied": varied}
+
+
+def setting_text(value: object) -> str:
+    """The value of a setting, short enough for an edge."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return number(value, 4)
+    if isinstance(value, Mapping):
+        same = len(set(map(str, value.values()))) == 1
+        return shorten(", ".join(str(key) if same else f"{key} {weight}" for key, weight in value.items()), 90)
+    if isinstance(value, list | tuple):
+        return shorten(" + ".join(map(str, value)), 90)
+    return shorten(str(value), 90)
 
 
 def _input(item: Input, thumbnail: ThumbnailOf) -> dict[str, Any]:

@@ -403,6 +403,66 @@ def test_a_jobs_page(browser: Any, job_page: str, width: int, dark: bool) -> Non
     assert tab.complaints() == []
 
 
+@pytest.fixture(scope="module")
+def sheets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of two sidecars: a grid with a failure, and one key varied."""
+    outbox = tmp_path_factory.mktemp("sheets") / "outbox #1"
+    for number, (content, style) in enumerate(
+        [("a.png", "x.png"), ("a.png", HOSTILE), ("b.png", "x.png"), ("b.png", HOSTILE)], 1
+    ):
+        of_several(outbox, "grid", number, 4, content, style, {})
+    for number in range(1, 9):
+        of_several(outbox, "seeds", number, 8, "a.png", "x.png", {"seed": number})
+    Gallery(outbox).update()
+    return outbox
+
+
+def of_several(
+    outbox: Path, sidecar: str, number: int, jobs: int, content: str, style: str, varied: dict[str, Any]
+) -> None:
+    add(outbox, 7 if (sidecar, number) == ("grid", 2) else 10 + number, title=f"{sidecar} {number}")
+    path = next(outbox.rglob(f"{sidecar} {number}/job.json"))
+    job = json.loads(path.read_text())
+    job |= {"id": f"{sidecar}.{number:04d}", "of": {"sidecar": f"{sidecar}.yaml", "jobs": jobs}}
+    job |= {"sidecar": {"vary": {key: [] for key in varied}}, "settings": varied}
+    job["inputs"] = [{"role": "content", "name": content}, {"role": "style", "name": style}]
+    path.write_text(json.dumps(job))
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+@pytest.mark.parametrize("name", ["grid", "seeds"])
+def test_a_contact_sheet(browser: Any, sheets: Path, name: str, width: int, dark: bool) -> None:
+    """All of it is seen, nothing complained of, no finding; what is too wide moves within the page."""
+    tab = object.__new__(Tab)
+    tab.driver, tab.address = browser, next(sheets.rglob(f"{name}-sheet/index.html")).as_uri()
+    chromium.look(browser, width, 844, dark=dark, touch=width < 500)
+    browser.get("about:blank")
+    browser.get_log("browser")
+    browser.get(tab.address)
+    tab.wait("[...document.images].every(e => e.naturalWidth)")
+    assert len(browser.find_elements("css selector", "td a, .flow a")) == {"grid": 4, "seeds": 8}[name]
+    if name == "grid":
+        assert HOSTILE in browser.find_element("css selector", "thead").text
+        assert "image truncated" in browser.find_element("css selector", "tbody").text
+    assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+    findings = check(tab)
+    assert not findings, "\n".join(findings)
+    assert tab.complaints() == []
+
+
+def test_the_gallery_leads_to_the_sheets(browser: Any, sheets: Path) -> None:
+    """Each by its small picture and its name."""
+    tab = Tab(browser, (sheets / "index.html").as_uri())
+    tab.wait("[...document.querySelectorAll('.sheets img')].every(e => e.naturalWidth)")
+    cards = browser.find_elements("css selector", ".sheets a")
+    assert sorted(card.find_element("css selector", ".name").text for card in cards) == ["grid", "seeds"]
+    findings = check(tab)
+    assert not findings, "\n".join(findings)
+    cards[0].click()
+    assert tab.js("document.querySelector('h1').textContent") in ("grid", "seeds")
+    assert tab.complaints() == []
+
+
 def test_without_script_everything_is_there(browser: Any, address: str) -> None:
     """The newest on the page, the others behind links, no empty controls."""
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})

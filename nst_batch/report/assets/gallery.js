@@ -5,12 +5,12 @@
 (() => {
   const part = {};
   for (const each of document.querySelectorAll("[data-part]")) part[each.dataset.part] = each;
-  const NEAR = 1.5; // windows above and below within which pictures stand in the page
+  const AHEAD = 2.5, BEHIND = 1; // windows within which pictures stand in the page, by the way one scrolls
   const LIVE_SECONDS = 2.5, IDLE_SECONDS = 10, LOST_SECONDS = 30;
   const CAPTION = 46;
   const chunks = new Map(); // name: {version, tiles}
   let wanted = []; // [name, version] of every chunk
-  let all = [], pictures = [], rows = [], shownAt = -1, shownFolder = null, laid = false, opened = false;
+  let all = [], pictures = [], rows = [], lastOffset = 0, shownAt = -1, shownFolder = null, laid = false, opened = false;
 
   // -- little helpers ----------------------------------------------------------------------------------
 
@@ -36,6 +36,7 @@
   const isPicture = (tile) => tile.state === "done" || tile.state === "stopped";
   const names = { done: "finished", stopped: "stopped early", failed: "failed", cancelled: "cancelled" };
   const thumbnail = (thumb) => `./.gallery/thumbnails/${thumb[0]}`;
+  const thumbs = new Thumbs("./.gallery/thumbnails/");
   const of = (tile, role) => tile.inputs.filter((input) => input.role === role);
 
   function load(path) {
@@ -48,8 +49,9 @@
   // -- data --------------------------------------------------------------------------------------------
 
   const nst = {
-    index(list) {
+    index(list, sheets) {
       wanted = list;
+      showSheets(sheets);
       const missing = list.filter(([name, version]) => (chunks.get(name) || {}).version !== version);
       for (const [name, version] of missing.reverse()) load(`./.gallery/data/${name}.js?${version}`);
       if (!missing.length && !laid) gather();
@@ -61,6 +63,21 @@
     live: showLive,
   };
   window.nst = nst;
+
+  let sheetsShown = null;
+
+  function showSheets(sheets) {
+    const told = JSON.stringify(sheets);
+    if (told === sheetsShown) return;
+    sheetsShown = told;
+    part.sheets.hidden = !sheets.length;
+    part.cards.replaceChildren(...sheets.map((sheet) => make("li", {}, make(
+      "a",
+      { href: `./${sheet.base}index.html` },
+      sheet.thumb && make("img", { src: thumbnail(sheet.thumb), width: sheet.thumb[1], height: sheet.thumb[2], alt: "", loading: "lazy" }),
+      make("span", { class: "name" }, sheet.name), " ", make("span", { class: "about" }, sheet.told),
+    ))));
+  }
 
   /* All jobs, newest first; called when data have changed. */
   function gather() {
@@ -193,6 +210,7 @@
     close(false);
     part.grid.style.height = `${Math.ceil(top)}px`;
     part.grid.classList.add("laid");
+    for (const canvas of part.grid.querySelectorAll("canvas")) thumbs.drop(canvas);
     part.grid.replaceChildren();
     for (const each of rows) each.elements = null;
     if (!pictures.length && all.length) {
@@ -204,8 +222,10 @@
 
   function draw() {
     if (!laid) return;
-    const offset = part.grid.getBoundingClientRect().top;
-    const from = -NEAR * window.innerHeight - offset, to = (1 + NEAR) * window.innerHeight - offset;
+    const offset = part.grid.getBoundingClientRect().top, down = offset <= lastOffset;
+    lastOffset = offset;
+    const from = -(down ? BEHIND : AHEAD) * window.innerHeight - offset;
+    const to = (1 + (down ? AHEAD : BEHIND)) * window.innerHeight - offset;
     for (const row of rows) {
       const near = row.top + row.height > from && row.top < to;
       if (near && !row.elements) {
@@ -215,12 +235,14 @@
       } else if (!near && row.elements && !row.elements.some((element) => element.contains(document.activeElement))) {
         for (const element of row.elements) {
           const canvas = element.querySelector("canvas");
-          if (canvas) canvas.width = canvas.height = 0;
+          if (canvas) thumbs.drop(canvas);
           element.remove();
         }
         row.elements = null;
       }
     }
+    thumbs.middle = window.innerHeight / 2 - offset;
+    thumbs.next();
   }
 
   function place(element, left, top, width, height) {
@@ -236,27 +258,11 @@
     return place(make("li", { class: "day" }, make("h3", {}, text)), 0, row.top, part.grid.clientWidth, row.height);
   }
 
-  /* A canvas rather than an image: its pixels go with it, while a browser keeps what it has decoded of every image
-     that was ever seen, half a gigabyte of it. */
-  function picture(src) {
-    const canvas = make("canvas", { "aria-hidden": "true" }), image = new Image();
-    image.addEventListener("load", async () => {
-      const bitmap = await createImageBitmap(image);
-      canvas.width = bitmap.width;
-      canvas.height = bitmap.height;
-      canvas.getContext("bitmaprenderer").transferFromImageBitmap(bitmap);
-      canvas.dataset.drawn = "";
-    });
-    image.src = src;
-    return canvas;
-  }
-
   function tileElement({ tile, index, left, width }, row) {
     const page = tile.links.some(([file]) => file === "index.html");
     let inner;
     if (tile.thumb) {
-      inner = picture(thumbnail(tile.thumb));
-      inner.style.backgroundColor = tile.thumb[3];
+      inner = thumbs.make(tile.thumb, row.top + row.height / 2, width);
     } else inner = make("span", { class: "blank" }, decodeURIComponent(tile.picture || "no picture"));
     const about = [tile.state === "stopped" ? "stopped early" : "", tile.when.slice(11), duration(tile.seconds), tile.untrained ? "untrained weights" : ""];
     const link = make(

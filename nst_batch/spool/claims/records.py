@@ -143,6 +143,8 @@ class ClaimRecord(_Record):
             sidecar=self.sidecar,
             inputs=inputs,
             received_at=self.received_at,
+            sidecar_name=self.sidecar_name,
+            jobs=len(self.jobs),
         )
 
     def _stored(self, item: InputRecord) -> str:
