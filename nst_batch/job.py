@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from nst_batch.reasons import WITH_RESULT, EndState, Reason
 from nst_batch.sidecar.resolver import Role
-from nst_batch.sidecar.settings import Settings
+from nst_batch.sidecar.settings import Settings, priority_note
 
 SPEC_NAME = "spec.json"
 OUTCOME_NAME = "outcome.json"
@@ -168,8 +168,9 @@ def manifest(spec: JobSpec | None, outcome: Outcome, *, attempts: int, fallback:
         body["message"] = outcome.reason.message
     if spec and spec.jobs > 1:
         body["of"] = {"sidecar": spec.sidecar_name, "jobs": spec.jobs}
-    if outcome.notes:
-        body["notes"] = list(outcome.notes)
+    capped = priority_note(spec.sidecar, spec.settings) if spec else ""
+    if notes := [*outcome.notes, *filter(None, [capped])]:
+        body["notes"] = notes
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
 
 

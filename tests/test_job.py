@@ -56,6 +56,15 @@ def test_a_failed_jobs_manifest_says_why_and_what_to_do() -> None:
     assert (body["reason"], body["advice"]) == ("image_truncated", "copy it again")
 
 
+def test_a_priority_that_counts_for_less_is_noted() -> None:
+    """Beside what the worker had to say."""
+    capped = spec()
+    capped.sidecar["priority"] = 7
+    body = json.loads(manifest(capped, Outcome(state="done", notes=("c.png: no profile",)), attempts=1))
+    assert body["notes"][0] == "c.png: no profile"
+    assert body["notes"][1].startswith("priority 7 counts as 0, the most that")
+
+
 def test_a_sidecar_that_was_not_understood_has_a_manifest_too() -> None:
     """There are no settings then, but a title, an id and the moment it came."""
     outcome = Outcome(state="failed", reason=Reason("sidecar_invalid", "line 1", "correct it"))

@@ -16,7 +16,7 @@ from nst_batch.names import is_sidecar, is_temporary, natural_key, passed_over
 from nst_batch.sidecar.expand import Expansion, JobRequest, expand, parse_sidecar
 from nst_batch.sidecar.filetree import DiskTree
 from nst_batch.sidecar.resolver import FileResolver, Role
-from nst_batch.sidecar.settings import Settings
+from nst_batch.sidecar.settings import Settings, priority_note
 from nst_batch.sizing import result_size
 from nst_batch.transfer.memory_plan import choose_strip_plan, peak_mb
 from nst_batch.transfer.spec import Precision
@@ -137,7 +137,8 @@ def _check_sidecar(path: Path, config: Config, seen: _Seen) -> bool:
         expansion = expand(request, resolver)
     except ProblemsError as error:
         return _wrong(path, *map(str, error.problems))
-    return _report(path, expansion, config, resolver, seen)
+    note = priority_note(request.parsed, request.settings)
+    return _report(path, expansion, config, resolver, seen, *filter(None, [note]))
 
 
 def _wrong(path: Path, *lines: str) -> bool:
@@ -155,7 +156,7 @@ def _place(path: Path, config: Config) -> tuple[Path, str]:
     return path.parent, path.name
 
 
-def _report(path: Path, expansion: Expansion, config: Config, resolver: FileResolver, seen: _Seen) -> bool:
+def _report(path: Path, expansion: Expansion, config: Config, resolver: FileResolver, seen: _Seen, *notes: str) -> bool:
     lines, fine = [], not expansion.missing
     for job in expansion.jobs:
         line, job_is_fine = _job_line(job, config, seen)
@@ -164,6 +165,8 @@ def _report(path: Path, expansion: Expansion, config: Config, resolver: FileReso
     say(f"sidecar   {path}: {'ok' if fine else 'wrong'}, {plural(len(expansion.jobs), 'job')}")
     for line in lines:
         say(f"          {line}")
+    for note in notes:
+        say(f"          {note}")
     for name, note in seen.new_notes():
         say(f"          {name}: {note}")
     if resolver.unread:

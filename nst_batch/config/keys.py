@@ -145,6 +145,11 @@ class Limits(StrictModel):
     max_jobs: Annotated[
         int, Field(ge=1, le=9999, description="of one sidecar"), Expected("a whole number from 1 to 9999")
     ] = 1000
+    max_priority: Annotated[
+        int,
+        Field(ge=-1_000_000, le=1_000_000, description="of a sidecar; a higher one counts as this"),
+        Expected("a whole number from -1000000 to 1000000"),
+    ] = 1_000_000
     min_free_gb: Annotated[
         float,
         Field(ge=0, le=1_000_000, description="free disk space without which no job starts"),

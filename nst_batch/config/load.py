@@ -62,6 +62,7 @@ class Config(StrictModel):
             output=_output_of(self.defaults),
             max_sidecar_kb=self.limits.max_sidecar_kb,
             max_jobs=self.limits.max_jobs,
+            max_priority=self.limits.max_priority,
         )
 
 
@@ -182,7 +183,12 @@ def _output_of(defaults: Defaults) -> str:
 
 def _default_problems(config: Config, marked: Marked) -> list[Problem]:
     settings = resolve(config.defaults)
-    return [problem_at(marked, ("defaults", *fault.path), fault.what, fault.fix) for fault in conflicts(settings)]
+    problems = [problem_at(marked, ("defaults", *fault.path), fault.what, fault.fix) for fault in conflicts(settings)]
+    most = config.limits.max_priority
+    if (config.defaults.priority or 0) > most:
+        what = f"is more than limits.max_priority, {most}"
+        problems.append(problem_at(marked, ("defaults", "priority"), what, f"write at most {most}, or raise the limit"))
+    return problems
 
 
 def _path_problems(marked: Marked) -> list[Problem]:

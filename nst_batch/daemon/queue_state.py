@@ -11,12 +11,13 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from nst_batch.daemon.worker_process import WorkerProcess
 from nst_batch.job import now_iso
 from nst_batch.report.markup import shorten
 from nst_batch.spool.claims.live_job import Job
+from nst_batch.spool.claims.rota import Rota
 from nst_batch.spool.inbox.inbox import InboxView
 from nst_batch.spool.inbox.readiness import Ready
 
@@ -65,31 +66,41 @@ def _running_entry(worker: WorkerProcess) -> dict[str, Any]:
     }
 
 
-def waiting_entries(view: InboxView | None, jobs: Iterable[Job], running: Collection[str]) -> Iterator[dict[str, Any]]:
+class _Turn(NamedTuple):
+    """One job that waits for its turn."""
+
+    priority: int
+    lane: str
+    name: str
+    source: Job | Ready
+
+
+def waiting_entries(
+    view: InboxView | None, jobs: Iterable[Job], running: Collection[str], rota: Rota | None = None
+) -> Iterator[dict[str, Any]]:
     """Every job that is not at work, in the order in which they will run, each with why it waits."""
     jobs = tuple(jobs)
-    claimed = {job.name for job in jobs}
-    waiting = [
-        job
+    turns = [
+        _Turn(job.priority, job.lane, job.name, job)
         for job in jobs
         if job.id not in running and (job.held is not None or (job.outcome is None and job.trouble is None))
     ]
-    either: list[Job | Ready] = [*waiting, *(view.ready if view is not None else ())]
-    either.sort(key=lambda item: -item.priority)
-    for item in either:
-        if isinstance(item, Job):
-            yield _entry(item.name, *_why(item), item.priority, item.arrival)
+    # The look may be older than a claim: what is claimed since is not waiting a second time.
+    claimed = {job.name for job in jobs}
+    for pair in view.ready if view is not None else ():
+        turns += (_Turn(pair.priority, pair.lane, name, pair) for name in pair.names if name not in claimed)
+    for priority, _lane, name, source in (rota or Rota()).in_order(turns):
+        if isinstance(source, Job):
+            yield _entry(name, *_why(source), priority, source.arrival)
         else:
-            # The look may be older than a claim: what is claimed since is not waiting a second time.
-            fresh = (name for name in item.names if name not in claimed)
-            yield from (_entry(name, "ready", None, item.priority, now_iso(item.arrival / 1e9)) for name in fresh)
+            yield _entry(name, "ready", None, priority, now_iso(source.arrival / 1e9))
     if view is None:
         return
     for broken in view.broken:
         why = shorten(f"will fail: {broken.reason.message.splitlines()[0]}", WHY_CHARACTERS)
         yield _entry(broken.name, why, None, 0, now_iso(broken.entry.ctime_ns / 1e9))
-    for pair in view.waiting:
-        yield from (_entry(name, pair.why, pair.until, 0, "") for name in pair.names or (pair.sidecar,))
+    for item in view.waiting:
+        yield from (_entry(name, item.why, item.until, 0, "") for name in item.names or (item.sidecar,))
 
 
 def _why(job: Job) -> tuple[str, float | None]:

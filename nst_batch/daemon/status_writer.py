@@ -91,7 +91,7 @@ class StatusWriter:
         if len(shown) == len(self._shown) and all(a is b or a == b for a, b in zip(shown, self._shown, strict=True)):
             return 0
         at_work = running_entries(pool.workers)
-        listed, waiting = encoded(waiting_entries(view, jobs, {entry["id"] for entry in at_work}))
+        listed, waiting = encoded(waiting_entries(view, jobs, {entry["id"] for entry in at_work}, self._spool.rota))
         facts = summary(view, at_work, waiting, self.pace, blocked, os.getpid(), pool.notes)
         self._listener.queue(len(at_work), waiting, self._done, self._failed)
         pieces = [json.dumps(facts, ensure_ascii=False)[:-1].encode(), b', "waiting": [', *listed, b"]}"]

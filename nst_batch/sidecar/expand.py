@@ -35,6 +35,7 @@ class SidecarRules:
     output: str = ""  # where a sidecar names none
     max_sidecar_kb: float = 64
     max_jobs: int = 1000
+    max_priority: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ def _request(model: SidecarModel, marked: Marked, rules: SidecarRules) -> Sideca
         more=tuple(dict.fromkeys(image for each in found for image in each.settings.images())),
         title=model.title,
         output=rules.output if given is None else given,
-        variants=tuple(Variant(each.words, _shared(each.settings.model_dump_json())) for each in found),
+        variants=tuple(Variant(each.words, _shared(_capped(each.settings, rules).model_dump_json())) for each in found),
         parsed=marked.data,
         max_jobs=rules.max_jobs,
         commented=marked.commented,
@@ -187,6 +188,12 @@ def _request(model: SidecarModel, marked: Marked, rules: SidecarRules) -> Sideca
             for key in ("content", "style", "title", "vary", *WORDS)
         },
     )
+
+
+def _capped(settings: Settings, rules: SidecarRules) -> Settings:
+    """Settings with no more priority than config.yaml lets a sidecar have."""
+    priority = min(settings.priority, rules.max_priority)
+    return settings if priority == settings.priority else settings.model_copy(update={"priority": priority})
 
 
 @lru_cache(maxsize=256)

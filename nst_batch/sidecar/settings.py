@@ -226,3 +226,11 @@ def _conflicts_with_family(settings: Settings) -> list[Fault]:
     if settings.style_weight == 0:
         faults.append(Fault(f"must be above 0 with preset {name}", "leave it out", ("style_weight",)))
     return faults
+
+
+def priority_note(parsed: Mapping[str, Any], settings: Settings) -> str:
+    """What people are told of a priority that counts for less than the sidecar says; "" where it does not."""
+    asked = parsed.get("priority")
+    if not isinstance(asked, int) or asked <= settings.priority:
+        return ""
+    return f"priority {asked} counts as {settings.priority}, the most that config.yaml allows (limits.max_priority)"

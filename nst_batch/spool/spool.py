@@ -19,6 +19,7 @@ from nst_batch.spool.claims.attempts import RunFailure, Verdict
 from nst_batch.spool.claims.claim import Claimer
 from nst_batch.spool.claims.live_job import Ended, HandOut, Job, Recovery
 from nst_batch.spool.claims.queue import JobQueue
+from nst_batch.spool.claims.rota import Rota
 from nst_batch.spool.disk.attach import Attachment, short_of_room
 from nst_batch.spool.disk.blocked import ONE_PLACES_CODES, InboxLost, SpoolBlocked, pause_for
 from nst_batch.spool.disk.fs import FileSystem
@@ -28,6 +29,7 @@ from nst_batch.spool.disk.own import DamagedError, read_own
 from nst_batch.spool.disk.primitives import ChangedError, Content, NotRegularError
 from nst_batch.spool.ends import Ends
 from nst_batch.spool.inbox.inbox import Inbox, InboxView
+from nst_batch.spool.inbox.readiness import Ready
 from nst_batch.spool.outbox.clear import Clearer
 from nst_batch.spool.outbox.publish import Publisher
 from nst_batch.spool.outbox.retry import finish_retries
@@ -185,7 +187,7 @@ class Spool:
     # --- claiming and handing out -----------------------------------------------------------------------
 
     def take(self, at: Moment, turn: Turn | None = None) -> Job | None:
-        """The job that is to run next: by priority, arrival and number; a waiting pair is claimed for it.
+        """The job that is to run next: by priority, folders in turn, arrival and number; a pair is claimed for it.
 
         None as well where this ``turn`` is over before a claim stands.
         """
@@ -193,12 +195,21 @@ class Spool:
         with self._held():
             while True:
                 job = self._queue.next_job(at, self._config.jobs.backoff_seconds)
-                pair = next(self._inbox.ready, None)
-                if pair is None or (job is not None and self._queue.order(job)[:3] <= pair.order):
+                pair = min(self._inbox.ready, key=self._order_of_pair, default=None)
+                if pair is None or (job is not None and self._queue.order(job)[:4] <= self._order_of_pair(pair)):
                     return job
                 if turn.over:
                     return None
                 self._sweep.claim(pair, self._config, at, turn)
+
+    def _order_of_pair(self, pair: Ready) -> tuple[int, int, int, str]:
+        """As that of the queue's jobs."""
+        return (-pair.priority, self.rota.last_turn(pair.lane), pair.arrival, pair.sidecar)
+
+    @property
+    def rota(self) -> Rota:
+        """Whose turn it is."""
+        return self._queue.rota
 
     def hand_out(self, job: Job) -> HandOut | None:
         """Make ready what a worker needs, then count the run, durably. The job is in a worker's hands then.

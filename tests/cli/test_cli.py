@@ -98,6 +98,14 @@ def test_check_sees_what_the_daemon_would_refuse(house: House, capsys: pytest.Ca
     assert "2 epochs of 2 steps" in told.out
 
 
+def test_check_says_that_a_priority_counts_for_less(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no mistake."""
+    house.configure(limits={"max_priority": 3, "min_free_gb": 0})
+    house.pair("fine", priority=8)
+    assert main(["check", "--config", str(house.config)]) == 0
+    assert "          priority 8 counts as 3" in capsys.readouterr().out
+
+
 def test_check_says_of_every_image_what_the_job_would_say(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """A cut JPEG and a black mask are found; a note of the decoder is told; what a glob leaves out is named."""
     house.pair("fine")

@@ -42,7 +42,7 @@ def test_defaults():
     assert (watch.settle_seconds, watch.rescan_seconds, watch.incomplete_after, watch.polling) == (5, 30, 3600, "auto")
     assert (jobs.attempts, jobs.backoff_seconds, jobs.stall_timeout, jobs.checkpoint_seconds) == (3, (60, 300), 600, 60)
     assert (limits.max_megapixels, limits.max_file_mb, limits.max_sidecar_kb) == (50, 100, 64)
-    assert (limits.max_jobs, limits.min_free_gb) == (1000, 2)
+    assert (limits.max_jobs, limits.min_free_gb, limits.max_priority) == (1000, 2, 1_000_000)
 
 
 def test_shipped_file_shows_the_defaults():
@@ -64,7 +64,8 @@ def test_all_keys():
         "defaults: {epochs: 3, output: there, style_layers: [block1_conv1]}\n"
         "watch: {settle_seconds: 0.5, rescan_seconds: 10s, incomplete_after: 2d, polling: true}\n"
         "jobs: {attempts: 1, backoff_seconds: [1m, 5], stall_timeout: 1.5h, checkpoint_seconds: 5}\n"
-        "limits: {max_megapixels: 0.5, max_file_mb: 1, max_sidecar_kb: 1, max_jobs: 1, min_free_gb: 0}\n"
+        "limits: {max_megapixels: 0.5, max_file_mb: 1, max_sidecar_kb: 1, max_jobs: 1, min_free_gb: 0,"
+        " max_priority: 4}\n"
     )
     assert (config.inbox, config.outbox) == (Path("/srv/in"), Path("/out"))
     assert config.library == (Path("/srv/studio/styles"), Path("/more"))
@@ -72,7 +73,7 @@ def test_all_keys():
     assert (config.watch.rescan_seconds, config.watch.incomplete_after, config.watch.polling) == (10, 172800, True)
     assert (config.jobs.backoff_seconds, config.jobs.stall_timeout) == ((60, 5), 5400)
     rules = config.sidecar_rules()
-    assert (rules.output, rules.max_sidecar_kb, rules.max_jobs) == ("there", 1, 1)
+    assert (rules.output, rules.max_sidecar_kb, rules.max_jobs, rules.max_priority) == ("there", 1, 1, 4)
     assert rules.defaults.written() == {"epochs": 3, "style_layers": {"block1_conv1": 1.0}}
     assert read("defaults: {path_output: there}").sidecar_rules().output == "there"
     assert read("weights: untrained").weights == "untrained"
@@ -133,6 +134,7 @@ def test_home(monkeypatch):
         ("limits: {max_jobs: 0}", "from 1 to 9999"),
         ("limits: {max_megapixels: 0}", "above 0"),
         ("limits: {min_free_gb: -1}", "at least 0"),
+        ("limits: {max_priority: 5}\ndefaults: {priority: 6}", "is more than limits.max_priority, 5"),
         ("outbox: inbox", "lies in the inbox"),
         ("outbox: inbox/out", "lies in the inbox"),
         ("inbox: outbox/in", "lies in the outbox"),

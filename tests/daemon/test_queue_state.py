@@ -25,6 +25,7 @@ def job(name: str, **facts: Any) -> Job:
         output="",
         priority=0,
         claim="claim",
+        lane="",
         index=1,
         arrival="2026-01-01T00:00:00+00:00",
         claim_folder=where,
@@ -42,7 +43,7 @@ def worker(name: str, **progress: Any) -> Any:
 
 
 def ready(*names: str) -> Any:
-    return SimpleNamespace(names=names, priority=0, arrival=1, sidecar="a.yaml")
+    return SimpleNamespace(names=names, priority=0, lane="", arrival=1, sidecar="a.yaml")
 
 
 def view(**facts: Any) -> InboxView:

@@ -178,6 +178,7 @@ def handout(folder: Path) -> HandOut:
         output="",
         priority=0,
         claim="c",
+        lane="",
         index=1,
         arrival="now",
         claim_folder=folder,

@@ -18,7 +18,7 @@ from nst_batch.reasons import Reason
 from nst_batch.sidecar.expand import SidecarRules, expand, parse_sidecar, patch_from_pairs, sidecar_schema
 from nst_batch.sidecar.filetree import DiskTree
 from nst_batch.sidecar.resolver import FileRef, FileResolver
-from nst_batch.sidecar.settings import Patch
+from nst_batch.sidecar.settings import Patch, priority_note
 
 PAIR = "content: a.jpg\nstyle: b.jpg\n"
 DOCS = Path(__file__).parents[2] / "docs" / "sidecar.md"
@@ -221,6 +221,20 @@ def test_at_most_so_many_jobs():
     with pytest.raises(ProblemsError) as caught:
         jobs("content: '*p*'\nstyle: [a.jpg, b.jpg, c.jpg]\n", folder, **rules)
     assert caught.value.code == "too_many_jobs"
+
+
+def test_a_priority_counts_for_no_more_than_the_config_lets_it():
+    """A higher one is no mistake, and is told of; a lower one stays."""
+    (job,) = jobs(PAIR + "priority: 50\n", max_priority=10)
+    assert job.settings.priority == 10
+    request = parse_sidecar(PAIR + "priority: 50\n", "dusk.yaml", SidecarRules(max_priority=10))
+    assert "priority 50 counts as 10" in priority_note(request.parsed, request.settings)
+    assert "limits.max_priority" in priority_note(request.parsed, request.settings)
+    (job,) = jobs(PAIR + "priority: -5\n", max_priority=10)
+    assert job.settings.priority == -5
+    for text in ("priority: 10\n", ""):
+        request = parse_sidecar(PAIR + text, "dusk.yaml", SidecarRules(max_priority=10))
+        assert priority_note(request.parsed, request.settings) == ""
 
 
 def test_rules_of_the_config():

@@ -19,6 +19,7 @@ from nst_batch.job import OUTCOME_NAME, JobSpec
 from nst_batch.spool.claims.attempts import Attempts
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.claims.records import ClaimRecord, Done, JobRecord
+from nst_batch.spool.claims.rota import lane_of
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import (
     ATTEMPTS_NAME,
@@ -168,6 +169,7 @@ def job_view(fs: FileSystem, claim: Claim, job: JobRecord, places: Places, held:
         output=job.output,
         priority=record.priority,
         claim=record.id,
+        lane=lane_of(record.origin),
         index=job.index,
         arrival=record.received_at,
         claim_folder=claim.folder,

@@ -21,6 +21,7 @@ class Job:
     output: str
     priority: int
     claim: str
+    lane: str  # the inbox's first-level folder that it came from
     index: int
     arrival: str
     claim_folder: Path

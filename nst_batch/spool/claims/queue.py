@@ -11,6 +11,7 @@ from nst_batch.spool.claims.claims import Claim, job_view
 from nst_batch.spool.claims.live_job import Ended, Job, Recovery
 from nst_batch.spool.claims.naming import FolderNames, key_of
 from nst_batch.spool.claims.records import JobRecord
+from nst_batch.spool.claims.rota import Rota, lane_of
 from nst_batch.spool.disk.blocked import InboxLost
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import Holds
@@ -30,6 +31,7 @@ class JobQueue:
         self._holds = holds
         self.claims: dict[str, Claim] = {}
         self.stale = False
+        self.rota = Rota()
         self._running, self._failed = FolderNames(fs, places.running), FolderNames(fs, places.failed)
         self._out: set[str] = set()  # ids of jobs that this daemon has handed out
         self._untold: list[Ended] = []  # a disk that refuses may come between an end and its telling
@@ -80,10 +82,10 @@ class JobQueue:
         )
         return min(runnable, key=self.order, default=None)
 
-    def order(self, job: Job) -> tuple[int, int, str, int]:
-        """Sorts by priority, arrival and number."""
+    def order(self, job: Job) -> tuple[int, int, int, str, int]:
+        """Sorts by priority, whose turn it is, arrival and number."""
         record = self.claims[job.claim].record
-        return (-job.priority, record.arrival_ns, record.origin, job.index)
+        return (-job.priority, self.rota.last_turn(job.lane), record.arrival_ns, record.origin, job.index)
 
     def taken(self, *, retrying: bool = True) -> frozenset[str]:
         """The JOB names, folded, that are not free: of live claimed, running and failed jobs.
@@ -103,6 +105,7 @@ class JobQueue:
     def given(self, claim: Claim, record: JobRecord) -> None:
         """A worker has the job."""
         claim.given.add(record.index)
+        self.rota.serve(lane_of(claim.record.origin))
         self._out.add(claim.record.job_id(record))
 
     def returned(self, claim: Claim, record: JobRecord) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from nst_batch.reasons import Reason
 from nst_batch.sidecar.resolver import Role
 from nst_batch.sidecar.settings import Settings
+from nst_batch.spool.claims.rota import lane_of
 from nst_batch.spool.inbox.listing import Entry
 
 
@@ -100,6 +101,11 @@ class Ready:
     def priority(self) -> int:
         """Higher first."""
         return self.wanted.priority
+
+    @property
+    def lane(self) -> str:
+        """The inbox's first-level folder that it lies in."""
+        return lane_of(self.sidecar)
 
     @property
     def arrival(self) -> int:
