@@ -82,8 +82,8 @@ def our_step(network: Network, content: NDArray[np.float32], style: NDArray[np.f
     at = [image, optimizer.init(image)]
 
     def step() -> None:
-        ((report, _, *at[:]),) = network.advance(*at, family, [targets], weights, optimizer)
-        report.numpy()
+        reports, _, (at[0],), (at[1],) = network.advance(*at, family, [targets], weights, optimizer)
+        reports.numpy()
 
     return step
 

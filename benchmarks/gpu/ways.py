@@ -78,8 +78,9 @@ class Bench:
 
         def launch() -> Any:
             targets = [self._targets] * count
-            report, _, *at[:] = self._network.advance(*at, FAMILY, targets, self._weights, self._optimizer)[-1]
-            return report
+            found = self._network.advance(*at, FAMILY, targets, self._weights, self._optimizer)
+            at[:] = found.images[-1], found.states[-1]
+            return found.reports
 
         return launch, count
 

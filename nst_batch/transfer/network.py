@@ -18,7 +18,7 @@ from nst_batch.transfer.gpu_memory import memory_named
 from nst_batch.transfer.locate import UNTRAINED
 from nst_batch.transfer.losses import total_variation
 from nst_batch.transfer.mask import position_weights
-from nst_batch.transfer.objectives.family import Evaluation, Family, Targets
+from nst_batch.transfer.objectives.family import Evaluations, Family, Targets
 from nst_batch.transfer.objectives.report import joined_report
 from nst_batch.transfer.objectives.statistics import StatisticsFamily, blend
 from nst_batch.transfer.optimizers import Optimizer, State
@@ -125,13 +125,13 @@ class Network:
         targets: Sequence[Targets],
         weights: Nest,
         optimizer: Optimizer,
-    ) -> list[Evaluation]:
+    ) -> Evaluations:
         """As :class:`View` says."""
         count = len(targets)
         key = ("advance", family, optimizer.key, ranks(state), count)
         program = self.program(key, self._trace_advance, family, optimizer, count, state)
         content, frames = [each.content for each in targets], [_frame(each) for each in targets]
-        return list(program(image, state, content, targets[0].style, weights, frames))
+        return Evaluations(*program(image, state, content, targets[0].style, weights, frames))
 
     def traces(self) -> int:
         """How many graphs have been traced and are held; a warm worker's must not grow with jobs."""
@@ -186,17 +186,17 @@ class Network:
     def _trace_advance(self, family: Family, optimizer: Optimizer, count: int, state: State) -> Program:
         report_of = self.reporter(family)
 
-        def advance(image: Image, state: State, content: Nest, style: Nest, weights: Nest, frames: Any) -> Any:
-            results = []
+        def advance(image: Image, state: State, content: Nest, style: Nest, weights: Nest, frames: Any) -> Evaluations:
+            reports, proposals = [], []
             for kept, frame in zip(content, frames, strict=True):
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(image)
                     report = report_of(image, kept, style, weights, frame)
                     loss = report[-1]
-                gradient = tape.gradient(loss, image)
-                results.append(Evaluation(report, *optimizer.step(state, image, loss, gradient)))
-                image, state = results[-1].image, results[-1].state
-            return results
+                proposals.append(optimizer.step(state, image, loss, tape.gradient(loss, image)))
+                reports.append(report)
+                _, image, state = proposals[-1]
+            return Evaluations.of(reports, proposals)
 
         content, style, weights = self.compared_specs(family)
         signature = [IMAGE, any_size(state), [content] * count, style, weights, [FRAME] * count]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from nst_batch.transfer.errors import LossNotFiniteError
 from nst_batch.transfer.gpu_memory import memory_named
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.objectives.families import FAMILIES
-from nst_batch.transfer.objectives.family import Evaluation, Picture, ScaleObjective
+from nst_batch.transfer.objectives.family import Evaluations, Picture, ScaleObjective
 from nst_batch.transfer.objectives.report import Balance
 from nst_batch.transfer.optimizers import State, make_optimizer
 from nst_batch.transfer.pyramid import Scale, plan_scales, resize
@@ -207,34 +208,46 @@ class NeuralStyleModel:
         self, scale: Scale, objective: ScaleObjective[Any]
     ) -> Iterator[tuple[Image, State, NDArray[Any], bool]]:
         """Pictures of the scale as the optimiser asks for them; each: state before it, losses, accepted."""
-        image, state = self._image, self._state
-        first, last = True, self._steps_of(scale)
-        while self._at.done < last:
-            number = self._at.done + (not first)  # of the picture that comes next, counted from the scale's start
+        calls = self._calls(scale, objective)
+        following = next(calls, None)
+        # Where a call makes several steps, the device has the next one to do while this one's are told.
+        ahead = self._optimizer.always_accepts and not objective.renewed_every
+        ahead = ahead and self._network.device.steps_per_call > 1
+        while following is not None:
+            (image, state, found), following = following, next(calls, None) if ahead else None
+            with self._timed(scale):  # waits for the device, so that its time is counted
+                reports = np.asarray(found.reports)
+                accepted = repeat(True) if found.accepted is None else np.asarray(found.accepted)
+            for report, is_iterate, *later in zip(reports, accepted, found.images, found.states, strict=False):
+                yield image, state, report, bool(is_iterate)
+                image, state = later
+            following = following or next(calls, None)
+
+    def _calls(self, scale: Scale, objective: ScaleObjective[Any]) -> Iterator[tuple[Image, State, Evaluations]]:
+        """Evaluations of the scale, launched one call after another, each with the picture and state it begins with."""
+        image, state, first, last = self._image, self._state, True, self._steps_of(scale)
+        number = self._at.done  # of the picture that comes next, counted from the scale's start
+        while number <= last and (first or self._at.done < last):
             with self._timed(scale):
-                if (
-                    objective.renewed_every
-                    and number % objective.renewed_every == 0
-                    and number not in (self._at.renewed, last)
-                ):
+                every = objective.renewed_every
+                if every and number % every == 0 and number not in (self._at.renewed, last):
                     self._anchor, self._at.renewed = image, number
                     objective = self._sources.objective(scale, image, number)
                 if number == last and self._optimizer.always_accepts:
-                    results = [Evaluation(objective.losses(image, number), True, image, state)]
+                    found = Evaluations(objective.losses(image, number)[tf.newaxis], None, [image], [state])
                 else:
-                    numbers = range(number, number + self._count(first, objective))
-                    results = objective.advance(image, state, numbers, self._optimizer)
-                results[-1].report.numpy()  # waits for the device, so that its time is counted
-            for report, accepted, following, later in results:
-                yield image, state, np.asarray(report), bool(accepted)
-                image, state, first = following, later, False
+                    numbers = range(number, number + self._count(number, first, objective))
+                    found = objective.advance(image, state, numbers, self._optimizer)
+            yield image, state, found
+            image, state, first = found.images[-1], found.states[-1], False
+            number = number + len(found.images) if self._optimizer.always_accepts else self._at.done + 1
 
-    def _count(self, first: bool, objective: ScaleObjective[Any]) -> int:
+    def _count(self, number: int, first: bool, objective: ScaleObjective[Any]) -> int:
         """Evaluations in one call: several where the device gains by it, never across an epoch's end."""
-        if not self._optimizer.always_accepts or objective.renewed_every:
+        if objective.renewed_every:
             return 1
         per = self.spec.steps_per_epoch
-        room = per - self._at.done % per + first - 1
+        room = per - number % per if first else -number % per
         most = self._network.device.steps_per_call
         return most if room >= most else 1
 

@@ -21,9 +21,9 @@ State = dict[str, Any]
 
 
 class Proposal(NamedTuple):
-    """Whether the picture just evaluated is an iterate (bool scalar), the next one to evaluate, and the state then."""
+    """Whether the picture just evaluated is an iterate, the next one to evaluate, and the state then."""
 
-    accepted: Scalar
+    accepted: Scalar | None  # bool; None where every picture is one
     image: Image
     state: State
 
@@ -89,7 +89,7 @@ class Adam:
             square += (tf.square(slope) - square) * (1.0 - beta_2)
             moments |= {f"mean{level}": mean, f"square{level}": square}
             moves.append(rate * mean / (tf.sqrt(square) + epsilon))
-        return Proposal(tf.constant(True), _clipped(image - joined(moves), state), {**state, "count": count, **moments})
+        return Proposal(None, _clipped(image - joined(moves), state), {**state, "count": count, **moments})
 
     def resize(self, state: State, image: Image, box: Box | None = None, steps: int = 1) -> State:
         carried = {}
@@ -161,16 +161,13 @@ class Lbfgs:
 
     def _accept(self, state: State, image: Image, loss: Scalar, gradient: Image) -> tuple[Image, State]:
         """``image`` is the new iterate; the next trial is a full quasi-Newton step from it."""
-        state = tf.cond(
-            state["refusals"] >= self.STAY_AFTER,
-            lambda: self._forget(state),
-            lambda: self._remember(state, image - state["image"], gradient - state["gradient"]),
-        )
+        stays = state["refusals"] >= self.STAY_AFTER
+        state = self._remember(state, image - state["image"], gradient - state["gradient"], stays)
         free = _free(image, gradient, state)
         newton = free * self._inverse_hessian(state, free * gradient)
         slope = _dot(newton, gradient)
         usable = tf.reduce_any(state["rho"] > 0.0) & (slope > 0.0) & tf.math.is_finite(slope)
-        move = tf.cond(usable, lambda: newton, lambda: self._first_move(state, coarse_metric(free * gradient)))
+        move = tf.where(usable, newton, self._first_move(state, coarse_metric(free * gradient)))
         later = {
             **state,
             "begun": tf.constant(True),
@@ -188,18 +185,13 @@ class Lbfgs:
         # The minimum of the parabola through the loss and slope at the base and the loss at the trial.
         share = -0.5 * slope / (loss - state["loss"] - slope)
         share = tf.where(tf.math.is_finite(share), tf.clip_by_value(share, 0.1, 0.5), 0.1)
-
-        def restart() -> tuple[Image, State]:
-            # Without the metric: however many pixels the box cuts short, each that moves lowers the loss.
-            move = self._first_move(state, _free(base, gradient, state) * gradient)
-            return _clipped(base - 0.1 * move, state), self._forget(state)
-
-        def shorten() -> tuple[Image, State]:
-            stay = refusals >= self.STAY_AFTER
-            return base + tf.where(stay, 0.0, share) * (image - base), state
-
-        following, later = tf.cond(tf.equal(refusals, self.RESTART_AFTER), restart, shorten)
-        return following, {**later, "refusals": refusals}
+        shorter = base + tf.where(refusals >= self.STAY_AFTER, 0.0, share) * (image - base)
+        # Without the metric: however many pixels the box cuts short, each that moves lowers the loss.
+        move = self._first_move(state, _free(base, gradient, state) * gradient)
+        restart = tf.equal(refusals, self.RESTART_AFTER)
+        rho = tf.where(restart, 0.0, state["rho"])
+        following = tf.where(restart, _clipped(base - 0.1 * move, state), shorter)
+        return following, {**state, "rho": rho, "refusals": refusals}
 
     def _inverse_hessian(self, state: State, vector: Image) -> Image:
         """H · vector by the two-loop recursion, newest pair last in the state."""
@@ -216,13 +208,17 @@ class Lbfgs:
             vector += (alphas[row] - beta) * state[f"s{row:02d}"]
         return vector
 
-    def _remember(self, state: State, move: Image, change: Image) -> State:
-        """The history with one more pair, the oldest forgotten; as it was where the curvature is no good."""
+    def _remember(self, state: State, move: Image, change: Image, stays: Any) -> State:
+        """The history with one more pair, the oldest forgotten; as it was where the curvature is no good.
+
+        None of it is left where the picture ``stays``.
+        """
         product = _dot(move, change)
         enough = self.CURVATURE * tf.sqrt(_dot(move, move) * _dot(change, change))
+        state = {**state, "rho": tf.where(stays, 0.0, state["rho"])}
         return dict(
             tf.cond(
-                state["begun"] & (product > enough),
+                state["begun"] & (product > enough) & ~stays,
                 lambda: self._shifted(state, move, change, 1.0 / product),
                 lambda: state,
             )
@@ -234,9 +230,6 @@ class Lbfgs:
             rows = [*[state[f"{name}{row:02d}"] for row in self._rows][1:], newest]
             shifted |= {f"{name}{row:02d}": value for row, value in zip(self._rows, rows, strict=True)}
         return shifted
-
-    def _forget(self, state: State) -> State:
-        return {**state, "rho": tf.zeros_like(state["rho"])}
 
     def _first_move(self, state: State, move: Image) -> Image:
         """``move``, scaled to the length of a first one."""

@@ -24,7 +24,7 @@ from nst_batch.transfer.frame import BARE, Frame, framed
 from nst_batch.transfer.losses import content_loss, total_variation
 from nst_batch.transfer.mask import halved
 from nst_batch.transfer.network import Network, ranks
-from nst_batch.transfer.objectives.family import Evaluation, Targets
+from nst_batch.transfer.objectives.family import Evaluations, Targets
 from nst_batch.transfer.objectives.report import joined_report
 from nst_batch.transfer.objectives.statistics import StatisticsFamily
 from nst_batch.transfer.optimizers import Optimizer, State
@@ -125,15 +125,16 @@ class StripNetwork:
         targets: Sequence[Targets],
         weights: Nest,
         optimizer: Optimizer,
-    ) -> list[Evaluation]:
+    ) -> Evaluations:
         """As :class:`View` says."""
         step = self._network.program(("step", optimizer.key, ranks(state)), trace_step, optimizer, state)
-        results = []
+        reports, proposals = [], []
         for each in targets:
             report, gradient = self._evaluate(image, family, each, weights)
-            results.append(Evaluation(report, *step(state, image, report[-1], gradient)))
-            image, state = results[-1].image, results[-1].state
-        return results
+            proposals.append(step(state, image, report[-1], gradient))
+            reports.append(report)
+            _, image, state = proposals[-1]
+        return Evaluations.of(reports, proposals)
 
     def _evaluate(
         self, image: Image, family: StatisticsFamily, targets: Targets, weights: Nest

@@ -169,6 +169,7 @@ class JobRun:
                 raise self._not_finite(error) from error
             self.notes.append(f"the loss was not finite at step {error.step} in {precision}; begun anew in float32")
             self._listener.say("phase", phase="once more in float32")
+            self._saver.wait()
             Checkpoints(self._session.files, self._folder).clear()
         try:
             return self._optimise(job_images, "float32")
@@ -190,7 +191,7 @@ class JobRun:
         return Outcome(state="failed", reason=Reason.of(OUT_OF_MEMORY, what, machine_memory.advice(fits)), retry=True)
 
     def close(self) -> None:
-        """RunEnd the saving thread."""
+        """End the saving thread."""
         self._saver.close()
 
     # -- the optimisation ---------------------------------------------------------------------------
@@ -274,15 +275,22 @@ class JobRun:
         def keep(step: Step) -> None:
             nonlocal last_checkpoint
             last_checkpoint = time.monotonic()
-            log.flush()
             facts = {
                 "precision": self.precision,
                 "room_mb": room_mb,
                 "seconds": self.seconds_before + last_checkpoint - clock,
                 "started_at": started_at,
             }
-            checkpoints.write(model.state(), step=step.step, epoch=_epochs_whole(step), facts=facts)
-            self._listener.say("checkpoint", step=step.step)
+            state = model.state()
+
+            def write() -> None:
+                log.flush(step.step)
+                checkpoints.write(state, step=step.step, epoch=_epochs_whole(step), facts=facts)
+                self._listener.say("checkpoint", step=step.step)
+
+            # After the epoch's picture: a checkpoint counts it as done. Where the state is large it is not kept beside
+            # the one that comes next, which the plan for the memory does not reckon with.
+            self._saver.submit(write, sum(value.nbytes for value in state.values() if hasattr(value, "nbytes")))
 
         for step in model.steps():
             log.add(step)
@@ -291,22 +299,24 @@ class JobRun:
             if self._listener.wants_pictures:
                 self._listener.picture(model.image())
             if step.epoch_end:
-                picture, text, number = model.image(), log.text(), step.epoch
-                self._saver.submit(lambda n=number, p=picture, t=text: results.epoch(n, p, t))  # type: ignore[misc]
+                self._save(step, model.image(), log, results)
             match self._instructions.instruction():
                 case "stop":
                     return "stopped"
                 case "cancel":
                     return "cancelled"
                 case "yield":
-                    self._saver.wait()
                     keep(step)
                     return "yielded"
             if time.monotonic() - last_checkpoint >= self._session.checkpoint_seconds:
-                # The epoch's picture must be there before a checkpoint that counts it as done.
-                self._saver.wait()
                 keep(step)
         return "done"
+
+    def _save(self, step: Step, picture: NDArray[np.float32], log: LossLog, results: Results) -> None:
+        """What an epoch leaves: its picture where asked, the preview, the losses so far."""
+        if self.spec.settings.save_epoch:
+            self._saver.submit(lambda: results.epoch(step.epoch, picture), picture.nbytes)
+        self._saver.glance(lambda: results.glance(picture, log.text(step.step)))
 
     def _progress(self, step: Step, model: NeuralStyleModel) -> Progress:
         settings = self.spec.settings

@@ -77,18 +77,18 @@ class LossLog:
         """Add one step."""
         self._lines.append(json.dumps(log_entry(step)))
 
-    def flush(self) -> None:
-        """Append what is new to the file; called before a checkpoint, which counts on it."""
+    def flush(self, steps: int) -> None:
+        """Append what is new of the first ``steps`` to the file; called before a checkpoint, which counts on it."""
         with self._path.open("a") as file:
-            file.writelines(line + "\n" for line in self._lines[self._written :])
+            file.writelines(line + "\n" for line in self._lines[self._written : steps])
             file.flush()
             os.fsync(file.fileno())
-        self._written = len(self._lines)
+        self._written = steps
 
-    def text(self) -> str:
-        """The text of loss.json, one entry a line."""
+    def text(self, steps: int | None = None) -> str:
+        """The text of loss.json, one entry a line, of the first ``steps`` or all."""
         head = json.dumps(self._head, ensure_ascii=False)[:-1]
-        return f'{head}, "log": [\n' + ",\n".join(self._lines) + "\n]}\n"
+        return f'{head}, "log": [\n' + ",\n".join(self._lines[:steps]) + "\n]}\n"
 
     def __len__(self) -> int:
         return len(self._lines)

@@ -1,13 +1,14 @@
 """What a job at work leaves in its folders: pictures, the losses' log, and checkpoints.
 
-Encoding and writing run on a thread of their own, so that the device does not wait for a PNG; at most one
-epoch is behind. The log is kept as one JSON line a step in the job's own folder (appended, cut back to the
-checkpoint on resume) and put together as ``loss.json`` at each epoch, replaced whole.
+Encoding and writing run on a thread of their own, in order, so that the device waits neither for a PNG nor for the
+disk. The log is kept as one JSON line a step in the job's own folder (appended, cut back to the checkpoint on resume)
+and put together as ``loss.json`` at epochs' ends, replaced whole.
 """
 
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -26,25 +27,38 @@ if TYPE_CHECKING:
 
 
 PREVIEW_SIDE = 768
+MOST_BEHIND = 256 << 20  # bytes of pictures that wait to be saved; what is larger than that is waited for
 
 
 class Saver:
-    """Runs what is to be saved one after another on a thread; an error comes up at the next call."""
+    """Runs what is to be saved one after another on a thread; an error comes up at a later call."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="save")
-        self._pending: Future[None] | None = None
+        self._pending: deque[tuple[Future[None], int]] = deque()
+        self._glance: Future[None] | None = None
 
-    def submit(self, work: Callable[[], None]) -> None:
-        """Save in the background, once the one before is done."""
-        self.wait()
-        self._pending = self._pool.submit(work)
+    def submit(self, work: Callable[[], None], size: int) -> None:
+        """Save in the background; ``work`` holds on to so many bytes."""
+        self._wait_behind(self._pool.submit(work), size)
+
+    def glance(self, work: Callable[[], None]) -> None:
+        """Save what the next glance replaces: one that has not begun by then never does."""
+        if self._glance is not None and not self._glance.cancel():
+            self._wait_behind(self._glance, 0)
+        self._glance = self._pool.submit(work)
 
     def wait(self) -> None:
-        """Wait for what is under way; raises what it raised."""
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.result()
+        """Wait for all that is under way; raises what it raised."""
+        pending, self._pending = [future for future, _ in self._pending], deque()
+        glance, self._glance = self._glance, None
+        for future in (*pending, *([glance] if glance else [])):
+            future.result()
+
+    def _wait_behind(self, future: Future[None], size: int) -> None:
+        self._pending.append((future, size))
+        while self._pending and (self._pending[0][0].done() or sum(held for _, held in self._pending) > MOST_BEHIND):
+            self._pending.popleft()[0].result()
 
     def close(self) -> None:
         """End the thread; what is under way is finished first, its error dropped with the job's own."""
@@ -67,18 +81,19 @@ class Results:
         self._images = job_images
         self._extension = spec.settings.format
 
-    def epoch(self, number: int, picture: NDArray[np.float32], loss_text: str) -> None:
-        """Save what an epoch leaves: its picture where asked, the preview, the losses so far."""
-        full = self._images.shown(picture)
-        if self._spec.settings.save_epoch:
-            name = f"{self._spec.title}_epoch_{number:04d}.{self._extension}"
-            folder = self.running / "epochs"
-            # Not those above it: an outbox that is unmounted by now must not be built anew on the bare disk.
-            self._files.make_one_folder(folder)
-            self._write(folder / name, self._encode(full, {"epoch": str(number)}))
+    def epoch(self, number: int, picture: NDArray[np.float32]) -> None:
+        """Save the picture of an epoch."""
+        name = f"{self._spec.title}_epoch_{number:04d}.{self._extension}"
+        folder = self.running / "epochs"
+        # Not those above it: an outbox that is unmounted by now must not be built anew on the bare disk.
+        self._files.make_one_folder(folder)
+        self._write(folder / name, self._encode(self._images.shown(picture), {"epoch": str(number)}))
+
+    def glance(self, picture: NDArray[np.float32], loss_text: str) -> None:
+        """Save what people look at meanwhile: the preview, the losses so far."""
         height, width = self._images.size
-        small = images.resize_array(full, working_size(width, height, min(PREVIEW_SIDE, max(height, width))))
-        self._write(self.running / PREVIEW_NAME, images.encode(small))
+        size = working_size(width, height, min(PREVIEW_SIDE, max(height, width)))
+        self._write(self.running / PREVIEW_NAME, images.encode(images.resize_array(self._images.shown(picture), size)))
         self.losses(loss_text)
 
     def losses(self, loss_text: str) -> None:

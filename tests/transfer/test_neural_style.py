@@ -220,17 +220,19 @@ def test_memory_that_runs_out_has_a_name(network, content, style, monkeypatch):
         list(make(network, content, style).steps())
 
 
-def test_several_steps_a_call_give_the_same_log(weights, network, content, style):
-    """A device that runs several steps a call emits the same steps and picture."""
+@pytest.mark.parametrize("optimizer", [AdamSpec(), LbfgsSpec(history=3)])
+def test_several_steps_a_call_give_the_same_log(weights, network, content, style, optimizer):
+    """A device that runs several steps a call emits the same steps, pictures and states, one by one."""
     several = Network(weights, replace(network.device, steps_per_call=2), "float32")
-    spec = replace(SPEC, steps_per_epoch=5, epochs=2)
-    logs, pictures = [], []
-    for one in (network, several):
-        model = make(one, content, style, spec)
-        logs.append([(step.step, step.total) for step in model.steps()])
-        pictures.append(model.image())
-    assert logs[0] == logs[1]
-    np.testing.assert_array_equal(pictures[0], pictures[1])
+    spec = replace(SPEC, steps_per_epoch=5, epochs=2, optimizer=optimizer)
+    first, second = (make(one, content, style, spec) for one in (network, several))
+    for one, other in zip(first.steps(), second.steps(), strict=True):
+        assert (one.step, one.total, one.epoch_end) == (other.step, other.total, other.epoch_end)
+        np.testing.assert_array_equal(first.image(), second.image())
+        state, same = ({**model.state(), "seconds": 0} for model in (first, second))
+        assert state.keys() == same.keys()
+        for name in state:
+            np.testing.assert_array_equal(state[name], same[name])
 
 
 def test_bfloat16_follows_float32(weights, network, content, style):

@@ -29,7 +29,7 @@ def iterates(optimizer, function, start, evaluations):
             loss = function(image)
         gradient = tape.gradient(loss, image)
         taken, following, state = optimizer.step(state, image, loss, gradient)
-        if bool(taken):
+        if taken is None or bool(taken):
             accepted.append((image, float(loss)))
         image = following
     return accepted

@@ -57,7 +57,7 @@ def test_losses_and_gradient_are_those_of_one_piece(network, pictures, blocks, c
     for view in (network, StripNetwork(network, StripPlan(blocks, VIEW))):
         targets = Targets(view.content_features(content, family), view.style_statistics(style, family))
         weights = family.balance(task, targets, HEIGHT * WIDTH).tensors()
-        ((report, _, _, state),) = view.advance(image, optimizer.init(image), family, [targets], weights, optimizer)
+        (report,), _, _, (state,) = view.advance(image, optimizer.init(image), family, [targets], weights, optimizer)
         assert_close(view.losses(image, family, targets, weights), report, 1e-5)
         found.append((targets, report, state["mean0"]))
     (whole, report, gradient), (strip_plan, cut_report, cut_gradient) = found

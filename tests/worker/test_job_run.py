@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ class Bench:
         draw(root / "inputs/s.png", size=(64, 64), hue=90)
         self.instructions: dict[int, str] = {}
         self.steps: list[Progress] = []
+        self.told: Callable[[int], None] = lambda _: None
         self.said: list[tuple[str, dict[str, object]]] = []
         self.write(**keys)
 
@@ -62,6 +65,7 @@ class Bench:
 
     def step(self, progress: Progress, *, epoch_end: bool) -> None:
         self.steps.append(progress)
+        self.told(progress.step)
 
     def picture(self, rgb: object) -> None:
         raise AssertionError("no pictures were asked for")
@@ -143,6 +147,37 @@ def test_a_job_put_back_gives_the_undisturbed_picture(
     assert entries == [{k: v for k, v in entry.items() if k != "seconds"} for entry in undisturbed.loss()["log"]]
     seconds = [entry["seconds"] for entry in disturbed.loss()["log"]]
     assert seconds == sorted(seconds)
+
+
+@pytest.mark.parametrize("keys", [{}, {"optimizer": "lbfgs"}])
+def test_steps_go_on_while_a_checkpoint_is_written(
+    session: DeviceSession, bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
+) -> None:
+    """It is of its own step, whatever has been painted since; the epochs that it counts are there before it."""
+    undisturbed, job, again = (bench(save_epoch=True, **keys) for _ in range(3))
+    undisturbed.run(session)
+    really, eighth, written = session.files.write_durable, threading.Event(), []
+
+    def slowly(path: Path, data: Any) -> None:
+        """The checkpoint of step 5 reaches the disk once step 8 has been told; the disk as it is then is kept."""
+        if path.name == "checkpoint":
+            written.append(len(job.steps))
+        fifth = path.name == "checkpoint" and len(written) == 5
+        assert not fifth or eighth.wait(60)
+        really(path, data)
+        if fifth:
+            shutil.copytree(job.claim, again.claim, dirs_exist_ok=True)
+
+    monkeypatch.setattr(session, "checkpoint_seconds", 0)
+    monkeypatch.setattr(session.files, "write_durable", slowly)
+    job.told = lambda step: eighth.set() if step == 8 else None
+    assert job.run(session) == "done"
+    monkeypatch.undo()
+    assert again.run(session) == "done"
+    assert again.steps[0].step == 6
+    for name in ("picture.png", "epochs/picture_epoch_0001.png", "epochs/picture_epoch_0002.png"):
+        assert (again.running / name).read_bytes() == (undisturbed.running / name).read_bytes()
+    assert [entry["step"] for entry in again.loss()["log"]] == list(range(1, 13))
 
 
 def test_scales_go_on_from_a_checkpoint_too(session: DeviceSession, bench: Callable[..., Bench]) -> None:

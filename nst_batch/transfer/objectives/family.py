@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from nst_batch.transfer.frame import BARE, Frame
 from nst_batch.transfer.objectives.families import FAMILIES
 from nst_batch.transfer.objectives.report import Balance
-from nst_batch.transfer.optimizers import Optimizer, State
+from nst_batch.transfer.optimizers import Optimizer, Proposal, State
 from nst_batch.transfer.pyramid import Scale
 from nst_batch.transfer.spec import Precision, TransferSpec
-from nst_batch.transfer.tensors import Features, Image, Nest, Plane, Report, Scalar, Vector
+from nst_batch.transfer.tensors import Features, Image, Nest, Plane, Report, Vector
 
 if TYPE_CHECKING:
     from nst_batch.transfer.network import Network
@@ -110,13 +110,21 @@ def make_family(spec: TransferSpec) -> Family:
     return family.of(spec)
 
 
-class Evaluation(NamedTuple):
-    """Of one picture: its losses, and whether it is an iterate; and the picture and the state that come next."""
+class Evaluations(NamedTuple):
+    """Of some pictures, each made from the one before: their losses, and the picture and the state that follow each."""
 
-    report: Report
-    accepted: Scalar
-    image: Image
-    state: State
+    reports: Nest  # (pictures, n): a Report each
+    accepted: Nest  # (pictures,) bool: whether each is an iterate; None where all are
+    images: list[Image]
+    states: list[State]
+
+    @classmethod
+    def of(cls, reports: Sequence[Report], proposals: Sequence[Proposal]) -> Evaluations:
+        """Of single ones."""
+        import tensorflow as tf  # noqa: PLC0415 - the interface is read without it
+
+        accepted, images, states = zip(*proposals, strict=True)
+        return cls(tf.stack(reports), None if accepted[0] is None else tf.stack(accepted), list(images), list(states))
 
 
 Seen_contra = TypeVar("Seen_contra", bound=Family, contravariant=True)
@@ -137,7 +145,7 @@ class View(Protocol[Seen_contra]):
         targets: Sequence[Targets],
         weights: Nest,
         optimizer: Optimizer,
-    ) -> list[Evaluation]:
+    ) -> Evaluations:
         """An evaluation against each of ``targets``, which share their style, from ``image`` on."""
 
 
@@ -160,7 +168,7 @@ class ScaleObjective(Generic[Asked]):
         """The loss report of a picture, without a step."""
         return self.view.losses(image, self.family, self._target(number), self._weights)
 
-    def advance(self, image: Image, state: State, numbers: Sequence[int], optimizer: Optimizer) -> list[Evaluation]:
+    def advance(self, image: Image, state: State, numbers: Sequence[int], optimizer: Optimizer) -> Evaluations:
         """An evaluation for each number, from ``image`` on.
 
         An optimiser that searches along a line compares losses: for it, the frame is the same all through a scale.

@@ -1,0 +1,84 @@
+"""The thread that saves: in order, bounded, its errors told, the step loop not held up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from nst_batch.worker.results import MOST_BEHIND, Saver
+
+
+def test_saving_goes_on_beside_and_in_order() -> None:
+    """Nothing is waited for until it is asked for."""
+    saver, done, free = Saver(), [], threading.Event()
+    saver.submit(free.wait, 10)
+    saver.submit(lambda: done.append("second"), 10)
+    saver.glance(lambda: done.append("glance"))
+    saver.submit(lambda: done.append("third"), 10)
+    assert not done
+    free.set()
+    saver.wait()
+    assert done == ["second", "glance", "third"]
+    saver.close()
+
+
+def test_a_glance_that_has_not_begun_is_replaced() -> None:
+    """Where epochs end sooner than they are saved, people see every one of the pictures but not every preview."""
+    saver, done, free = Saver(), [], threading.Event()
+    saver.submit(free.wait, 10)
+    for number in range(5):
+        saver.submit(lambda number=number: done.append(f"picture {number}"), 10)  # type: ignore[misc]
+        saver.glance(lambda number=number: done.append(f"glance {number}"))  # type: ignore[misc]
+    free.set()
+    saver.wait()
+    assert done == [f"picture {number}" for number in range(5)] + ["glance 4"]
+    saver.close()
+
+
+def test_no_more_than_so_much_waits_to_be_saved() -> None:
+    """What is over the bound is waited for, a single large thing too."""
+    saver, free = Saver(), threading.Event()
+    began = threading.Event()
+    saver.submit(lambda: (began.set(), free.wait())[1], MOST_BEHIND)
+    began.wait()
+    threading.Timer(0.01, free.set).start()
+    saver.submit(lambda: None, 1)
+    assert free.is_set()
+    saved: list[int] = []
+    saver.submit(lambda: saved.append(1), MOST_BEHIND + 1)
+    assert saved
+    saver.close()
+
+
+@pytest.mark.parametrize("how", ["submit", "glance"])
+@pytest.mark.parametrize("by", ["submit", "wait"])
+def test_an_error_comes_up_at_a_later_call(how: str, by: str) -> None:
+    """Of a picture or of a glance, once it has been reached."""
+
+    free = threading.Event()
+
+    def refuse() -> None:
+        free.wait()
+        raise OSError("the disk is full")
+
+    def nothing() -> None:
+        """Save nothing."""
+
+    saver = Saver()
+    if how == "submit":
+        saver.submit(refuse, 0)
+    else:
+        began = threading.Event()
+        saver.glance(lambda: (began.set(), refuse())[1])  # type: ignore[func-returns-value]
+        began.wait()
+    free.set()
+    with pytest.raises(OSError, match="the disk is full"):
+        saver.wait() if by == "wait" else _both(saver, nothing)
+    saver.close()
+
+
+def _both(saver: Saver, work: Callable[[], None]) -> None:
+    saver.glance(work)
+    saver.submit(work, MOST_BEHIND + 1)
