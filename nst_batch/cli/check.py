@@ -138,7 +138,7 @@ def _check_sidecar(path: Path, config: Config, seen: _Seen) -> bool:
     except ProblemsError as error:
         return _wrong(path, *map(str, error.problems))
     note = priority_note(request.parsed, request.settings)
-    return _report(path, expansion, config, resolver, seen, *filter(None, [note]))
+    return _report(path, expansion, root, config, resolver, seen, *filter(None, [note]))
 
 
 def _wrong(path: Path, *lines: str) -> bool:
@@ -156,10 +156,12 @@ def _place(path: Path, config: Config) -> tuple[Path, str]:
     return path.parent, path.name
 
 
-def _report(path: Path, expansion: Expansion, config: Config, resolver: FileResolver, seen: _Seen, *notes: str) -> bool:
+def _report(
+    path: Path, expansion: Expansion, root: Path, config: Config, resolver: FileResolver, seen: _Seen, *notes: str
+) -> bool:
     lines, fine = [], not expansion.missing
     for job in expansion.jobs:
-        line, job_is_fine = _job_line(job, config, seen)
+        line, job_is_fine = _job_line(job, root, config, seen)
         lines.append(line)
         fine = fine and job_is_fine
     say(f"sidecar   {path}: {'ok' if fine else 'wrong'}, {plural(len(expansion.jobs), 'job')}")
@@ -179,19 +181,19 @@ def _report(path: Path, expansion: Expansion, config: Config, resolver: FileReso
     return fine
 
 
-def _job_line(job: JobRequest, config: Config, seen: _Seen) -> tuple[str, bool]:
+def _job_line(job: JobRequest, root: Path, config: Config, seen: _Seen) -> tuple[str, bool]:
     settings, refusal = job.settings, job.refusal
     if refusal is not None:
         return f"{job.title}: {refusal.code}: {refusal.message}; {refusal.advice}", False
     try:
-        pictures = [(role, ref.name, seen.look(ref.path, role)) for role, ref in job.files()]
+        pictures = [(each.role, each.file.name, seen.look(root / each.file.path, each.role)) for each in job.inputs]
         height, width = result_size(settings, pictures)
     except JobError as error:
         return f"{job.title}: {error.code}: {error.in_one_line}", False
-    content = pictures[0][2]
-    styles = " + ".join(ref.name for ref, _ in job.styles)
+    _, name, content = pictures[0]
+    styles = " + ".join(each.file.name for each in job.inputs if each.role == "style")
     return (
-        f"{job.title}: {job.content.name} ({content.width} × {content.height}) with {styles}, "
+        f"{job.title}: {name} ({content.width} × {content.height}) with {styles}, "
         f"{width} × {height}, {settings.preset}, "
         f"{plural(settings.total_epochs, 'epoch')} of {plural(settings.steps_per_epoch, 'step')}, "
         f"{_memory(settings, (height, width), config)}",

@@ -62,25 +62,27 @@ class SidecarRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class JobRequest:
-    """One picture to make. ``index`` counts from 1 in the order of the product: contents, styles, what is varied."""
+class InputRequest:
+    """One image that a job names."""
 
-    index: int
-    content: FileRef
-    styles: tuple[tuple[FileRef, float], ...]
+    role: Role
+    file: FileRef
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """One picture to make; ``inputs`` are the content, the styles, then the others."""
+
     title: str
     output: str
     settings: Settings
-    more: tuple[tuple[Role, FileRef], ...] = ()  # init, mask
-
-    def files(self) -> tuple[tuple[Role, FileRef], ...]:
-        """Every input with its role."""
-        return (("content", self.content), *(("style", ref) for ref, _ in self.styles), *self.more)
+    inputs: tuple[InputRequest, ...]
 
     @property
     def refusal(self) -> Reason | None:
         """Why this job cannot be done, known from its files' kinds alone; None where nothing is known."""
-        return next((ref.refusal for _, ref in self.files() if ref.refusal), None)
+        return next((each.file.refusal for each in self.inputs if each.file.refusal), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """The jobs of those files that are there, and the references that mean none yet."""
+    """The jobs of those files that are there, and the references that mean none yet.
+
+    The jobs stand in the order of the product: contents, styles, what is varied.
+    """
 
     jobs: tuple[JobRequest, ...]
     missing: tuple[Missing, ...]
@@ -286,7 +291,7 @@ def _jobs(
     images = {(role, reference): ref for (role, reference), (_, ref) in zip(request.more, more, strict=False)}
     problems: list[Problem] = []
     jobs: list[JobRequest] = []
-    for index, ((content, styles), variant) in enumerate(itertools.product(pairs, request.variants), start=1):
+    for (content, styles), variant in itertools.product(pairs, request.variants):
         own = tuple((role, images[role, reference]) for role, reference in variant.settings.images())
         settings = (
             variant.settings.model_copy(update={role: ref.name for role, ref in own}) if own else variant.settings
@@ -296,7 +301,9 @@ def _jobs(
         if fault:
             fix = "give a title that is one file name" if request.title is None else "choose another title"
             problems.append(Problem(request.lines["title"], "title", f"{shown(title)} {fault}", fix))
-        jobs.append(JobRequest(index, content, styles, title, request.output, settings, own))
+        inputs = [InputRequest("content", content), *(InputRequest("style", ref, weight) for ref, weight in styles)]
+        inputs += (InputRequest(role, ref) for role, ref in own)
+        jobs.append(JobRequest(title, request.output, settings, tuple(inputs)))
     if problems:
         raise problems_error("title_invalid", request.source, problems)
     return tuple(jobs)

@@ -9,10 +9,10 @@ by name, and never followed. A :class:`Tree` is where the names come from: the d
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Literal, Protocol
 
 from nst_batch.characters import loose, told, unfit
@@ -33,14 +33,33 @@ _MAGIC = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class FileRef:
-    """One file that a reference means. ``kind`` ``link`` is archived as a link; ``other`` not at all."""
+    """One file that a reference means, from the sidecar to the claim; equal ones are the same file.
 
-    path: Path  # absolute
-    name: str  # the file's own name
-    origin: Literal["inbox", "library"]
-    relative: str  # path below the inbox or the library folder, with / between
-    kind: Literal["file", "link", "other"] = "file"
+    ``kind`` ``link`` is archived as a link, ``other`` not at all; ``missing`` is not there (yet).
+    """
+
+    path: str  # relative to the inbox, with / between; absolute where it lies in a library
+    relative: str  # as messages call it: below the inbox or the library folder
+    library: bool = False
+    kind: Literal["file", "link", "other", "missing"] = "file"
     refusal: Reason | None = None  # why it cannot be an input; its job fails with this
+
+    @classmethod
+    def missing(cls, reference: str, hint: str = "") -> FileRef:
+        """What a reference means that means no file; ``hint`` says what was probably meant."""
+        what = f"the image {told(reference)} is not there"
+        refusal = Reason.of("image_missing", f"{what}; {hint}" if hint else what)
+        return cls("", sys.intern(reference), kind="missing", refusal=refusal)
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return self.relative.rpartition("/")[2]
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether it is copied into a claim."""
+        return self.kind in ("file", "link")
 
 
 class Resolver(Protocol):
@@ -162,8 +181,9 @@ class FileResolver:
         return self._make(tree, path, "other", refusal)
 
     def _make(self, tree: Tree, path: str, kind: Literal["file", "link", "other"], refusal: Reason | None) -> FileRef:
-        origin: Literal["inbox", "library"] = "inbox" if tree is self._inbox else "library"
-        return FileRef(tree.root / path, path.rsplit("/", 1)[-1], origin, path, kind, refusal)
+        # The texts are shared: tens of thousands of sidecars name the same few images.
+        library, relative = tree is not self._inbox, sys.intern(path)
+        return FileRef(sys.intern(str(tree.root / path)) if library else relative, relative, library, kind, refusal)
 
 
 def is_glob(reference: str) -> bool:

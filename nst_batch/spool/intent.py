@@ -13,14 +13,15 @@ from typing import Literal
 
 from nst_batch import names
 from nst_batch.beneath import Beneath, kind_of
-from nst_batch.characters import told
 from nst_batch.images.files import MEGA, ImageLimits, too_large
 from nst_batch.reasons import Reason
+from nst_batch.sidecar.expand import JobRequest
+from nst_batch.sidecar.resolver import FileRef
 from nst_batch.spool.claims.claim import ClaimLostError
 from nst_batch.spool.claims.records import ClaimRecord, InputRecord, JobRecord, SourceRecord
 from nst_batch.spool.disk.layout import INPUTS_FOLDER, STORED_NAME_BYTES, claim_id, shorten, unique_file
 from nst_batch.spool.inbox.listing import Entry
-from nst_batch.spool.inbox.readiness import Broken, Ready, Source, WantedInput, WantedJob
+from nst_batch.spool.inbox.readiness import Broken, Ready
 
 After = Literal["archive", "keep", "delete"]
 
@@ -48,12 +49,13 @@ def _record_of_ready(
 ) -> ClaimRecord:
     """A complete pair, or one whose time is up."""
     wanted = ready.wanted
-    found = sorted(wanted.sources(), key=lambda source: (source.library, source.path))
-    seen = {source: _entry(fs, source, entries) for source in found if source.path not in ready.unreadable}
-    refused = {source: why for source, entry in seen.items() if (why := _over_limit(source, entry, max_file_mb))}
-    kept = [source for source in seen if source not in refused]
-    sources = tuple(_source(n, source, seen[source]) for n, source in enumerate(kept, 1))
-    index = {source: n for n, source in enumerate(kept)}
+    found = sorted(wanted.files(), key=lambda file: (file.library, file.path))
+    seen = {file: _entry(fs, file, entries) for file in found if file.path not in ready.unreadable}
+    refused = {file: _unreadable(file) for file in found if file not in seen}
+    refused |= {file: why for file, entry in seen.items() if (why := _over_limit(file, entry, max_file_mb))}
+    kept = [file for file in found if file not in refused]
+    sources = tuple(_source(n, file, seen[file]) for n, file in enumerate(kept, 1))
+    index = {file: n for n, file in enumerate(kept)}
     sidecar_name = ready.sidecar.rpartition("/")[2]
     named = zip(ready.names, wanted.all_jobs(), strict=True)
     jobs = tuple(_job(n, name, job, index, sources, refused, sidecar_name) for n, (name, job) in enumerate(named, 1))
@@ -86,26 +88,26 @@ def _record(
     )
 
 
-def _entry(fs: Beneath, source: Source, entries: Mapping[str, Entry]) -> Entry:
-    entry = _library_entry(fs, Path(source.path)) if source.library else entries[source.path]
+def _entry(fs: Beneath, file: FileRef, entries: Mapping[str, Entry]) -> Entry:
+    entry = _library_entry(fs, Path(file.path)) if file.library else entries[file.path]
     if entry.kind not in ("file", "link"):
-        raise ClaimLostError(f"{source.path} is no file by now")
+        raise ClaimLostError(f"{file.path} is no file by now")
     return entry
 
 
-def _over_limit(source: Source, entry: Entry, max_file_mb: float) -> Reason | None:
+def _over_limit(file: FileRef, entry: Entry, max_file_mb: float) -> Reason | None:
     """Why an image is not even copied: its size is known before the worker would refuse it."""
     size = entry.size
     if entry.kind == "link" or size <= max_file_mb * MEGA:
         return None
-    return too_large(source.path.rpartition("/")[2], size, ImageLimits(max_file_mb=max_file_mb)).reason
+    return too_large(file.name, size, ImageLimits(max_file_mb=max_file_mb)).reason
 
 
-def _source(number: int, source: Source, entry: Entry) -> SourceRecord:
-    base = shorten(source.path.rpartition("/")[2], STORED_NAME_BYTES)
+def _source(number: int, file: FileRef, entry: Entry) -> SourceRecord:
+    base = shorten(file.name, STORED_NAME_BYTES)
     return SourceRecord(
-        path=source.path,
-        library=source.library,
+        path=file.path,
+        library=file.library,
         kind="file" if entry.kind == "file" else "link",
         ino=entry.ino,
         size=entry.size,
@@ -125,26 +127,26 @@ def _library_entry(fs: Beneath, path: Path) -> Entry:
 def _job(
     number: int,
     name: str,
-    job: WantedJob,
-    index: dict[Source, int],
+    job: JobRequest,
+    index: Mapping[FileRef, int],
     sources: tuple[SourceRecord, ...],
-    refused: Mapping[Source, Reason],
+    refused: Mapping[FileRef, Reason],
     sidecar_name: str,
 ) -> JobRecord:
     taken = {names.fold(sidecar_name)}
     given: dict[int, str] = {}
     inputs, trouble = [], None
     for item in job.inputs:
-        where = None if item.source is None else index.get(item.source)
-        over_limit = None if item.source is None else refused.get(item.source)
-        trouble = trouble or item.refusal or over_limit or _trouble(item, where)
+        where = index.get(item.file)
+        trouble = trouble or item.file.refusal or refused.get(item.file)
         if where is None:
-            file_name = unique_file(item.ref.rpartition("/")[2], taken)
+            file_name = unique_file(item.file.name, taken)
         else:
             if where not in given:
                 given[where] = unique_file(sources[where].base_name, taken)
             file_name = given[where]
-        inputs.append(InputRecord(role=item.role, name=file_name, ref=item.ref, weight=item.weight, source=where))
+        ref = item.file.relative
+        inputs.append(InputRecord(role=item.role, name=file_name, ref=ref, weight=item.weight, source=where))
     return JobRecord(
         index=number,
         name=name,
@@ -156,12 +158,6 @@ def _job(
     )
 
 
-def _trouble(item: WantedInput, where: int | None) -> Reason | None:
-    """Why a job with this image is known to fail before it is ever run."""
-    if where is not None:
-        return None
-    if item.source is None:
-        hint = f"; {item.hint}" if item.hint else ""
-        return Reason.of("image_missing", f"the image {told(item.ref)} is not there{hint}")
+def _unreadable(file: FileRef) -> Reason:
     advice = "let the daemon's user read the image, then nst-batch retry"
-    return Reason.of("image_unreadable", f"no permission to read {item.source.path}", advice)
+    return Reason.of("image_unreadable", f"no permission to read {file.path}", advice)

@@ -44,7 +44,7 @@ class Folder:
     @staticmethod
     def ref(name):
         refusal = Reason("path_outside", f"{name} is a link", "no") if name.startswith("link") else None
-        return FileRef(Path("/inbox") / name, name, "inbox", name, "link" if refusal else "file", refusal)
+        return FileRef(name, name, kind="link" if refusal else "file", refusal=refusal)
 
 
 def refused(text, source="dusk.yaml", **rules) -> ProblemsError:
@@ -57,11 +57,15 @@ def jobs(text, folder=None, source="dusk.yaml", **rules):
     return expand(parse_sidecar(text, source, SidecarRules(**rules)), folder or Folder()).jobs
 
 
+def named(job):
+    return [(each.role, each.file.name, each.weight) for each in job.inputs]
+
+
 def test_a_pair():
     """Two lines make one job, named after the sidecar, with every setting resolved."""
     (job,) = jobs(PAIR, source="evening/dusk.yaml")
-    assert (job.index, job.title, job.output) == (1, "dusk", "")
-    assert (job.content.name, [(ref.name, weight) for ref, weight in job.styles]) == ("a.jpg", [("b.jpg", 1.0)])
+    assert (job.title, job.output) == ("dusk", "")
+    assert named(job) == [("content", "a.jpg", 1.0), ("style", "b.jpg", 1.0)]
     assert job.settings.epochs == 4
     assert job.refusal is None
 
@@ -79,7 +83,7 @@ def test_all_keys():
 def test_aliases():
     """The longer names mean the same; both at once are an error."""
     (job,) = jobs("path_content: a.jpg\npath_style: b.jpg\npath_output: there\n")
-    assert (job.content.name, job.output) == ("a.jpg", "there")
+    assert (named(job)[0], job.output) == (("content", "a.jpg", 1.0), "there")
     error = refused(PAIR + "path_style: c.jpg\npath_content: d.jpg\n")
     assert [problem.line for problem in error.problems] == [3, 4]
     assert "says the same as style" in str(error)
@@ -159,7 +163,6 @@ def test_grid_in_natural_order():
     folder = Folder(p=["img2.jpg", "img10.jpg"])
     found = jobs("content: [z.jpg, '*p*']\nstyle: [t.png, s.png]\n", folder)
     assert [job.title for job in found] == ["z-t", "z-s", "img2-t", "img2-s", "img10-t", "img10-s"]
-    assert [job.index for job in found] == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_same_file_counts_once():
@@ -250,7 +253,7 @@ def test_rules_of_the_config():
 def test_blends():
     """A mapping of styles makes one job with all of them by weight; it waits for each."""
     (job,) = jobs("content: a.jpg\nstyle: {b.jpg: 0.7, c.jpg: 0.3}\ntitle: '{content}-{style}'\n")
-    assert [(ref.name, weight) for ref, weight in job.styles] == [("b.jpg", 0.7), ("c.jpg", 0.3)]
+    assert named(job)[1:] == [("style", "b.jpg", 0.7), ("style", "c.jpg", 0.3)]
     assert job.title == "a-b+c"
     expansion = expand(parse_sidecar("content: a.jpg\nstyle: {b.jpg: 1, missing.jpg: 1}\n", "x.yaml"), Folder())
     assert expansion.jobs == ()
@@ -262,7 +265,7 @@ def test_blends():
 def test_start_images():
     """An image to start from is an input of its own role."""
     (job,) = jobs(PAIR + "init: first.png\n")
-    assert [role for role, _ in job.files()] == ["content", "style", "init"]
+    assert [each.role for each in job.inputs] == ["content", "style", "init"]
     assert job.settings.init == "first.png"
     expansion = expand(parse_sidecar(PAIR + "init: missing.png\n", "x.yaml"), Folder())
     assert (expansion.jobs, expansion.missing[0].role) == ((), "init")
@@ -273,7 +276,7 @@ def test_start_images():
 def test_masks():
     """A mask is an input of its own role, beside a start too; `none` is no image."""
     (job,) = jobs(PAIR + "init: first.png\nmask: masks/sky.png\n", Folder(**{"masks/sky.png": ["sky.png"]}))
-    assert [role for role, _ in job.files()] == ["content", "style", "init", "mask"]
+    assert [each.role for each in job.inputs] == ["content", "style", "init", "mask"]
     assert (job.settings.init, job.settings.mask) == ("first.png", "sky.png")
     expansion = expand(parse_sidecar(PAIR + "init: first.png\nmask: missing.png\n", "x.yaml"), Folder())
     assert (expansion.jobs, [lost.role for lost in expansion.missing]) == ((), ["mask"])
@@ -289,7 +292,7 @@ def test_on_real_files(tmp_path):
         (tmp_path / name).touch()
     request = parse_sidecar("content: 'photos/img*'\nstyle: photos/s.png\n", "dusk.yaml")
     found = expand(request, FileResolver(DiskTree(tmp_path))).jobs
-    assert [job.content.path for job in found] == [tmp_path / "photos/img2.jpg", tmp_path / "photos/img10.jpg"]
+    assert [job.inputs[0].file.path for job in found] == ["photos/img2.jpg", "photos/img10.jpg"]
     assert [job.title for job in found] == ["img2-s", "img10-s"]
 
 

@@ -381,7 +381,7 @@ def test_a_glob_waits_for_a_match_and_for_all_to_be_still(world: World) -> None:
     world.put("p/2.jpg")
     assert world.look(3.0).waiting[0].kind == "settling"
     world.later(3.0)
-    assert world.look().ready[0].titles == ("1-s", "2-s")
+    assert [job.title for job in world.look().ready[0].wanted.jobs] == ["1-s", "2-s"]
 
 
 class MountBelow(FileSystem):

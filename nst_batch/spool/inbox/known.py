@@ -58,8 +58,8 @@ class Known:
     def means(self, wanted: Wanted, used: Used) -> None:
         """What it asks for, as far as its images can be found."""
         self.wanted, self.used, self.fresh = wanted, used, True
-        self.images = tuple(sorted(source.path for source in wanted.sources() if not source.library))
-        self.refused = bool(wanted.jobs) and all(any(item.refusal for item in job.inputs) for job in wanted.jobs)
+        self.images = tuple(sorted(file.path for file in wanted.files() if not file.library))
+        self.refused = bool(wanted.jobs) and all(job.refusal for job in wanted.jobs)
 
     def waited(self, mono: float) -> float:
         """Seconds for which images of this sidecar have been missing under our eyes."""

@@ -3,48 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from nst_batch.reasons import Reason
-from nst_batch.sidecar.resolver import Role
-from nst_batch.sidecar.settings import Settings
+from nst_batch.sidecar.expand import JobRequest
+from nst_batch.sidecar.resolver import FileRef
 from nst_batch.spool.claims.rota import lane_of
 from nst_batch.spool.inbox.listing import Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One image as found: relative to the inbox, or absolute where it lies in a library."""
-
-    path: str
-    library: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class WantedInput:
-    """One image that a job names.
-
-    ``ref`` is the file's name as a message calls it; ``source`` is None where the file is missing, or is none
-    that could be copied. ``refusal`` says why it cannot be used, though it is there.
-    """
-
-    role: Role
-    ref: str
-    source: Source | None
-    weight: float = 1.0
-    refusal: Reason | None = None
-    hint: str = ""  # what was probably meant, where the file is missing
-
-
-@dataclass(frozen=True, slots=True)
-class WantedJob:
-    """One job that a sidecar asks for."""
-
-    title: str
-    output: str
-    settings: Settings
-    inputs: tuple[WantedInput, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +22,17 @@ class Wanted:
     while images are missing; it fails when the time is up.
     """
 
-    jobs: tuple[WantedJob, ...]
-    missing: tuple[str, ...] = ()  # as the sidecar has them
-    lacking: WantedJob | None = None
+    jobs: tuple[JobRequest, ...]
+    missing: Mapping[str, str] = field(default_factory=dict)  # as the sidecar has it: what was probably meant
+    lacking: JobRequest | None = None
     sidecar: dict[str, Any] = field(default_factory=dict)
     priority: int = 0
 
-    def sources(self) -> set[Source]:
-        """The distinct images found."""
-        return {item.source for job in self.all_jobs() for item in job.inputs if item.source is not None}
+    def files(self) -> set[FileRef]:
+        """The distinct images that are to be copied."""
+        return {item.file for job in self.all_jobs() for item in job.inputs if item.file.is_taken}
 
-    def all_jobs(self) -> tuple[WantedJob, ...]:
+    def all_jobs(self) -> tuple[JobRequest, ...]:
         """The jobs, and after them the one for what is missing."""
         return self.jobs if self.lacking is None else (*self.jobs, self.lacking)
 
@@ -91,11 +58,6 @@ class Ready:
     expired: bool = False  # images are missing still, and their jobs fail
     unreadable: tuple[str, ...] = ()  # images that the daemon may not read, and their jobs fail
     refused: bool = False  # none of its jobs can be done
-
-    @property
-    def titles(self) -> tuple[str, ...]:
-        """The title of each job."""
-        return tuple(job.title for job in self.wanted.all_jobs())
 
     @property
     def priority(self) -> int:

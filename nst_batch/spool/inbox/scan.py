@@ -320,7 +320,7 @@ class Scanner:
     def _lacking(self, known: Known) -> tuple[str, ...]:
         assert known.wanted is not None
         files = (image for image in known.images if self._entries[image].kind == "file")
-        return known.wanted.missing + tuple(image for image in files if not self.readable(image))
+        return (*known.wanted.missing, *(image for image in files if not self.readable(image)))
 
     def _incomplete(
         self, path: str, known: Known, lacking: tuple[str, ...], left: float, at: Moment, changes: list[float]
@@ -331,7 +331,7 @@ class Scanner:
         if kind == "unreadable" or known.used.library:
             # No listing of the inbox tells of a right granted or of a library's new file: look again before long.
             changes.append(at.mono + LOOK_AGAIN_SECONDS)
-        hints = {item.ref: item.hint for item in known.wanted.lacking.inputs} if known.wanted.lacking else {}
+        hints = known.wanted.missing
         said = [told(what) + (f" ({hints[what]})" if hints.get(what) else "") for what in lacking[:NAMES_SHOWN]]
         shown = ", ".join(said) + (" …" if len(lacking) > NAMES_SHOWN else "")
         words = "missing" if kind == "missing" else "no permission to read"

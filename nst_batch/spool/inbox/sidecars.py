@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from nst_batch import names
 from nst_batch.config.load import Config
-from nst_batch.sidecar.expand import Expansion, JobRequest, Missing, SidecarRequest, expand, parse_sidecar
+from nst_batch.sidecar.expand import (
+    Expansion,
+    InputRequest,
+    JobRequest,
+    Missing,
+    SidecarRequest,
+    expand,
+    parse_sidecar,
+)
 from nst_batch.sidecar.filetree import DiskTree, ListingTree, Tree
 from nst_batch.sidecar.resolver import FileRef, FileResolver, Role
 from nst_batch.spool.inbox.listing import Entry
-from nst_batch.spool.inbox.readiness import Source, Used, Wanted, WantedInput, WantedJob
+from nst_batch.spool.inbox.readiness import Used, Wanted
 
 
 class SidecarReading:
@@ -43,8 +50,8 @@ class SidecarReading:
         expansion = expand(request, resolver)
         lacking = _lacking(request, expansion, resolver) if expansion.missing else None
         wanted = Wanted(
-            jobs=tuple(_job(job) for job in expansion.jobs),
-            missing=tuple(dict.fromkeys(sys.intern(item.reference) for item in expansion.missing)),
+            jobs=expansion.jobs,
+            missing={sys.intern(item.reference): item.hint for item in expansion.missing},
             lacking=lacking,
             sidecar=_slim(request.parsed),
             priority=request.settings.priority,
@@ -80,24 +87,7 @@ def _slim(parsed: dict[str, Any]) -> dict[str, Any]:
     return {sys.intern(key): sys.intern(value) if type(value) is str else value for key, value in parsed.items()}
 
 
-def _job(job: JobRequest) -> WantedJob:
-    styles = [_input("style", ref, weight) for ref, weight in job.styles]
-    inputs = (_input("content", job.content), *styles, *(_input(role, ref) for role, ref in job.more))
-    return WantedJob(job.title, job.output, job.settings, inputs)
-
-
-def _input(role: Role, ref: FileRef, weight: float = 1.0) -> WantedInput:
-    source = None if ref.kind == "other" else _source(ref)
-    return WantedInput(role, sys.intern(ref.relative), source, weight, ref.refusal)
-
-
-def _source(ref: FileRef) -> Source:
-    return (
-        Source(sys.intern(str(ref.path)), library=True) if ref.origin == "library" else Source(sys.intern(ref.relative))
-    )
-
-
-def _lacking(request: SidecarRequest, expansion: Expansion, resolver: FileResolver) -> WantedJob:
+def _lacking(request: SidecarRequest, expansion: Expansion, resolver: FileResolver) -> JobRequest:
     """The one job that stands for all that cannot be made for want of images.
 
     It holds what those jobs would have: where a content is missing, the missing contents and every style;
@@ -109,28 +99,27 @@ def _lacking(request: SidecarRequest, expansion: Expansion, resolver: FileResolv
     only_styles = missing == {"style"} and not request.blend
     styles: Sequence[str] = _only("style", expansion.missing) if only_styles else request.style
     weights = request.blend if request.blend else (1.0,) * len(styles)
-    inputs = [item for ref in contents for item in _found(resolver, ref, "content", 1.0)]
-    for ref, weight in zip(styles, weights, strict=True):
-        inputs += _found(resolver, ref, "style", weight)
-    for role, ref in request.more:
-        inputs += _found(resolver, ref, role, 1.0)
-    inputs = [item if item.source else replace(item, hint=hints.get(item.ref, "")) for item in inputs]
+    named: list[tuple[Role, str, float]] = [("content", reference, 1.0) for reference in contents]
+    named += [("style", reference, weight) for reference, weight in zip(styles, weights, strict=True)]
+    named += [(role, reference, 1.0) for role, reference in request.more]
+    inputs = [
+        InputRequest(role, file, weight)
+        for role, reference, weight in named
+        for file in _found(resolver, reference, role) or [FileRef.missing(reference, hints.get(reference, ""))]
+    ]
     title = request.title if request.title and not names.is_template(request.title) else names.stem(request.source)
     title = names.normal(title)
     if names.title_fault(title):
         title = "sidecar"
-    return WantedJob(title, request.output, request.settings, tuple(inputs))
+    return JobRequest(title, request.output, request.settings, tuple(inputs))
 
 
 def _only(role: str, missing: Sequence[Missing]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.reference for item in missing if item.role == role))
 
 
-def _found(resolver: FileResolver, reference: str, role: Role, weight: float) -> list[WantedInput]:
+def _found(resolver: FileResolver, reference: str, role: Role) -> tuple[FileRef, ...]:
     try:
-        files = resolver.find(reference, role)
+        return resolver.find(reference, role)
     except PermissionError:
-        files = ()
-    if not files:
-        return [WantedInput(role, sys.intern(reference), None, weight)]
-    return [_input(role, ref, weight) for ref in files]
+        return ()

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from nst_batch.clock import Moment
 from nst_batch.errors import Problem, ProblemsError
 from nst_batch.names import fold
+from nst_batch.sidecar.expand import InputRequest, JobRequest
+from nst_batch.sidecar.resolver import FileRef
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.spool.disk.layout import claim_id, shorten, unique_file
 from nst_batch.spool.inbox.listing import Entry, Listing
-from nst_batch.spool.inbox.readiness import Source, Used, Wanted, WantedInput, WantedJob
+from nst_batch.spool.inbox.readiness import Used, Wanted
 from nst_batch.spool.inbox.scan import Scanner
 
 SETTLE = 5.0
@@ -36,9 +38,10 @@ class OneImage:
 
     def expand(self, path: str, request: str, entries: Any) -> tuple[Wanted, Used]:
         self.expanded += 1
-        source = Source(request) if request in entries else None
-        job = WantedJob(path[:-5], "", SETTINGS, (WantedInput("content", request, source),))
-        wanted = Wanted((job,)) if source else Wanted((), (request,), job)
+        there = request in entries
+        file = FileRef(request, request) if there else FileRef.missing(request)
+        job = JobRequest(path[:-5], "", SETTINGS, (InputRequest("content", file),))
+        wanted = Wanted((job,)) if there else Wanted((), {request: ""}, job)
         return wanted, Used(frozenset({request}))
 
 
