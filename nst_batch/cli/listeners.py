@@ -11,7 +11,7 @@ from nst_batch.characters import visible
 from nst_batch.cli.terminal import plural, room_for_bars, say, whereabouts
 from nst_batch.daemon.events import Phased, Stepped
 from nst_batch.report.markup import shorten
-from nst_batch.spool.claims.live_job import Ended, HandOut
+from nst_batch.spool.claims.live_job import Ended, Job
 
 NAME_COLUMNS = 24  # of a job's name beside its bar; a title may have 200 bytes
 
@@ -36,19 +36,19 @@ class Lines:
     def queue(self, running: int, waiting: int, done: int, failed: int) -> None:
         """The queue is told by its jobs' own lines."""
 
-    def started(self, handout: HandOut) -> None:
+    def started(self, job: Job) -> None:
         """Say which job begins."""
-        again = f", attempt {handout.attempt}" if handout.attempt > 1 else ""
-        self.note(f"{handout.job.name}: started{again}")
+        again = f", attempt {job.attempts.runs}" if job.attempts.runs > 1 else ""
+        self.note(f"{job.name}: started{again}")
 
     def stepped(self, event: Stepped) -> None:
         """A line an epoch."""
         if event.epoch_end:
-            self.note(f"{event.handout.job.name}: {whereabouts(event.progress)}")
+            self.note(f"{event.job.name}: {whereabouts(event.progress)}")
 
     def phased(self, event: Phased) -> None:
         """Only what is about the worker itself."""
-        if event.handout is None:
+        if event.job is None:
             self.note(event.phase)
 
     def ended(self, ended: Ended) -> None:
@@ -75,13 +75,13 @@ class Bars:
             parts.append(f"{failed} failed")
         self._queue.set_description_str(f"{plural(running + waiting, 'job')} to do: " + ", ".join(parts))
 
-    def started(self, handout: HandOut) -> None:
+    def started(self, job: Job) -> None:
         """Open the job's bar."""
-        spec = handout.job.spec
+        spec = job.spec
         assert spec is not None  # a sidecar that could not be understood is never handed out
-        self._jobs[handout.job.id] = tqdm(
+        self._jobs[job.id] = tqdm(
             total=spec.settings.total_epochs * spec.settings.steps_per_epoch,
-            desc=shorten(visible(handout.job.name), NAME_COLUMNS),
+            desc=shorten(visible(job.name), NAME_COLUMNS),
             position=len(self._jobs) + 1,
             leave=False,
             bar_format="{desc}: {percentage:3.0f}%|{bar}| step {n_fmt}/{total_fmt}{postfix}",
@@ -90,16 +90,16 @@ class Bars:
 
     def stepped(self, event: Stepped) -> None:
         """Move the job's bar."""
-        bar = self._jobs.get(event.handout.job.id)
+        bar = self._jobs.get(event.job.id)
         if bar is not None:
             bar.total, bar.n = event.progress["steps"], event.progress["step"]
             bar.set_postfix_str(whereabouts(event.progress, digits=4))
 
     def phased(self, event: Phased) -> None:
         """Show what the job is at."""
-        if event.handout is None:
+        if event.job is None:
             self.note(event.phase)
-        elif (bar := self._jobs.get(event.handout.job.id)) is not None:
+        elif (bar := self._jobs.get(event.job.id)) is not None:
             bar.set_postfix_str(visible(event.phase))
 
     def ended(self, ended: Ended) -> None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from nst_batch.protocol import Message
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
-from nst_batch.spool.claims.live_job import HandOut
+from nst_batch.spool.claims.live_job import Job
 
 
 @dataclass(frozen=True)
 class Stepped:
     """A running job got on; ``epoch_end`` at the end of an epoch."""
 
-    handout: HandOut
+    job: Job
     progress: Message
     epoch_end: bool
 
@@ -23,7 +23,7 @@ class Stepped:
 class Phased:
     """A running job is at something before its first step, or a worker has become ready (no job)."""
 
-    handout: HandOut | None
+    job: Job | None
     phase: str
 
 
@@ -31,21 +31,21 @@ class Phased:
 class Finished:
     """A worker left an outcome in the job's folder."""
 
-    handout: HandOut
+    job: Job
 
 
 @dataclass(frozen=True)
 class Yielded:
     """A worker gave a job back unfinished because it was asked to."""
 
-    handout: HandOut
+    job: Job
 
 
 @dataclass(frozen=True)
 class Refused:
     """A worker gave a job back because the disk let it write no more."""
 
-    handout: HandOut
+    job: Job
     reason: Reason
 
 
@@ -53,7 +53,7 @@ class Refused:
 class Died:
     """A worker ended while at work on a job, without an outcome."""
 
-    handout: HandOut
+    job: Job
     failure: RunFailure
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from nst_batch.daemon.events import Phased, Stepped
-from nst_batch.spool.claims.live_job import Ended, HandOut
+from nst_batch.spool.claims.live_job import Ended, Job
 
 
 class Listener(Protocol):
@@ -17,7 +17,7 @@ class Listener(Protocol):
     def queue(self, running: int, waiting: int, done: int, failed: int) -> None:
         """How many jobs there are of each kind."""
 
-    def started(self, handout: HandOut) -> None:
+    def started(self, job: Job) -> None:
         """A job was handed to a worker."""
 
     def stepped(self, event: Stepped) -> None:

@@ -238,11 +238,11 @@ class Daemon:
         if self._pool.start_due > at.mono:
             self._look_at(self._pool.start_due)
         for worker in self._pool.ready_for_work(at.mono):
-            handout = self._spool.hand_out_next(at, turn)
-            if handout is None:
+            job = self._spool.hand_out_next(at, turn)
+            if job is None:
                 return
-            self._pool.give(worker, handout, at.mono)
-            self._listener.started(handout)
+            self._pool.give(worker, job, at.mono)
+            self._listener.started(job)
 
     def _obey(self, view: InboxView) -> None:
         """Pass stop and cancel on to workers; those of jobs that do not run are the spool's."""
@@ -261,28 +261,28 @@ class Daemon:
             case Stepped():
                 self._listener.stepped(event)
                 return
-            case Phased(handout):
+            case Phased(job):
                 self._listener.phased(event)
-                if handout is not None:
+                if job is not None:
                     return
             case WorkerFault(reason):
                 self._hooks.trouble(reason.code)
                 raise SetupError.of(reason)
-            case Finished(handout):
+            case Finished(job):
                 with self._block.instead():
-                    self._outcomes.handle(self._spool.job(handout.job.id), at)
-            case Yielded(handout):
+                    self._outcomes.handle(self._spool.job(job.id), at)
+            case Yielded(job):
                 with self._block.instead():
-                    self._outcomes.put_back(handout.job, at)
-            case Refused(handout, reason):
+                    self._outcomes.put_back(job, at)
+            case Refused(job, reason):
                 # Or the same job would be handed out, and given back, at every look.
                 self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, reason)
                 with self._block.instead():
-                    if self._spool.take_back(handout.job, reason):
+                    if self._spool.take_back(job, reason):
                         self._held_back = None
-            case Died(handout, failure):
+            case Died(job, failure):
                 with self._block.instead():
-                    self._outcomes.handle_failure(self._spool.job(handout.job.id), failure, at)
+                    self._outcomes.handle_failure(self._spool.job(job.id), failure, at)
         self._look_at(at.mono)
 
     def _tell_end(self, ended: Ended) -> None:
@@ -336,9 +336,9 @@ class Daemon:
                 # Whatever a worker has become, this daemon is going: only its job's place matters now.
                 if not isinstance(event, WorkerFault):
                     self._take_in(event, at)
-        for handout in self._pool.kill():
+        for job in self._pool.kill():
             with self._block.instead():
-                self._spool.put_back(handout.job)
+                self._spool.put_back(job)
 
     def _reload(self) -> None:
         if self._reread is None:

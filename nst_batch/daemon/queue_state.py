@@ -52,10 +52,10 @@ def _running_entry(worker: WorkerProcess) -> dict[str, Any]:
     assert worker.job is not None
     progress = worker.progress
     return {
-        "name": worker.job.job.name,
-        "id": worker.job.job.id,
+        "name": worker.job.name,
+        "id": worker.job.id,
         "device": worker.device.name,
-        "attempt": worker.job.attempt,
+        "attempt": worker.job.attempts.runs,
         "step": progress.get("step", 0),
         "steps": progress.get("steps"),
         "epoch": progress.get("epoch", 0),

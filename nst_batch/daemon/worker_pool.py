@@ -25,7 +25,7 @@ from nst_batch.protocol import Message, WorkerOptions
 from nst_batch.reasons import OUT_OF_MEMORY, Reason
 from nst_batch.report.markup import duration
 from nst_batch.spool.claims.attempts import RunFailure
-from nst_batch.spool.claims.live_job import HandOut
+from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.blocked import pause_for
 from nst_batch.transfer.errors import DEVICE_FAULTS
 from nst_batch.transfer.gpu_words import find_trouble
@@ -96,7 +96,7 @@ class WorkerPool:
 
     def at_work_on(self, job_id: str) -> WorkerProcess | None:
         """The worker that has this job."""
-        return next((w for w in self._workers.values() if w.job is not None and w.job.job.id == job_id), None)
+        return next((w for w in self._workers.values() if w.job is not None and w.job.id == job_id), None)
 
     def ready_for_work(self, now: float) -> Iterator[WorkerProcess]:
         """Idle workers, starting those that are missing; a starting one is idle later.
@@ -111,16 +111,16 @@ class WorkerPool:
             elif worker.idle:
                 yield worker
 
-    def give(self, worker: WorkerProcess, handout: HandOut, now: float) -> None:
+    def give(self, worker: WorkerProcess, job: Job, now: float) -> None:
         """Hand a job to an idle worker."""
         message = {
             "do": "job",
-            "claim": str(handout.job.claim_folder),
-            "folder": str(handout.folder),
-            "running": str(handout.running),
-            "last_for_memory": handout.last_for_memory,
+            "claim": str(job.claim_folder),
+            "folder": str(job.folder),
+            "running": str(job.running),
+            "last_for_memory": job.attempts.is_last_for_memory,
         }
-        worker.give(handout, message, now)
+        worker.give(job, message, now)
 
     def news(self, now: float) -> Iterator[Event]:
         """What has happened since the last call, deaths and stalls included."""
@@ -166,7 +166,7 @@ class WorkerPool:
             if worker.idle:
                 worker.end()
 
-    def kill(self) -> tuple[HandOut, ...]:
+    def kill(self) -> tuple[Job, ...]:
         """End every worker at once; returns the jobs they had."""
         had = tuple(worker.job for worker in self._workers.values() if worker.job is not None)
         for worker in self._workers.values():
@@ -196,7 +196,7 @@ class WorkerPool:
         self._to_tell.append(Phased(None, f"starting a worker on {device.name}: TensorFlow takes a while to load"))
 
     def _event(self, worker: WorkerProcess, message: Message, now: float) -> Iterator[Event]:
-        handout = worker.job
+        job = worker.job
         match message["say"]:
             case "ready":
                 self._roster.works(worker.device)
@@ -207,20 +207,20 @@ class WorkerPool:
                 reason = Reason(**message["reason"])
                 is_gpus = reason.code in DEVICE_FAULTS and worker.device.is_gpu
                 yield self._retired(worker, reason, now) if is_gpus else WorkerFault(reason)
-            case "phase" if handout is not None:
-                yield Phased(handout, message["phase"])
-            case "step" | "epoch" if handout is not None:
-                yield Stepped(handout, message, message["say"] == "epoch")
-            case "finished" if handout is not None:
+            case "phase" if job is not None:
+                yield Phased(job, message["phase"])
+            case "step" | "epoch" if job is not None:
+                yield Stepped(job, message, message["say"] == "epoch")
+            case "finished" if job is not None:
                 worker.job = None
                 self._first_memory.setdefault(worker.device.name, worker.memory_mb)
-                yield Finished(handout)
-            case "yielded" if handout is not None:
+                yield Finished(job)
+            case "yielded" if job is not None:
                 worker.job = None
-                yield Yielded(handout)
-            case "refused" if handout is not None:
+                yield Yielded(job)
+            case "refused" if job is not None:
                 worker.job = None
-                yield Refused(handout, Reason(**message["reason"]))
+                yield Refused(job, Reason(**message["reason"]))
 
     def _buried(self, name: str, worker: WorkerProcess, now: float) -> Iterator[Event]:
         # Its last words may have come between the read and its end.
@@ -230,13 +230,13 @@ class WorkerPool:
             yield from self._never_ready(name, worker, now)
             return
         end = self._ended(name, worker)
-        handout = worker.job
-        if handout is not None and end is not None:
+        job = worker.job
+        if job is not None and end is not None:
             text = f"the worker on {name} {end}"
             failure = _failure("worker_died", text, end.stderr, by_signal=end.kind == "signal")
             if end.out_of_memory:
                 failure = replace(failure, reason=Reason.of(OUT_OF_MEMORY, text, advice(worker.fits)))
-            yield Died(handout, failure)
+            yield Died(job, failure)
 
     def _never_ready(self, name: str, worker: WorkerProcess, now: float, hangs: str = "") -> Iterator[Event]:
         """A worker that ended, or hangs, before it could take a job: another one after a pause.
@@ -264,14 +264,14 @@ class WorkerPool:
             yield Phased(None, f"{text}; another one is started in {duration(pause)}")
 
     def _stalled(self, name: str, worker: WorkerProcess) -> Iterator[Event]:
-        handout = worker.job
-        assert handout is not None
+        job = worker.job
+        assert job is not None
         worker.kill()
         end = self._ended(name, worker)
         if end is None:
             return
         text = f"no step for {duration(self._config.jobs.stall_timeout)} on {name}; the worker was ended"
-        yield Died(handout, _failure("worker_stalled", text, end.stderr, by_signal=False))
+        yield Died(job, _failure("worker_stalled", text, end.stderr, by_signal=False))
 
     def _retired(self, worker: WorkerProcess, reason: Reason, now: float) -> Event:
         """A GPU is of no use for now: the others go on, or the CPU does; a fault where nothing else may."""

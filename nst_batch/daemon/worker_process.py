@@ -19,7 +19,7 @@ from typing import Literal
 from nst_batch.daemon.devices import WorkerDevice
 from nst_batch.machine_memory import oom_kills
 from nst_batch.protocol import LineReader, Message, WorkerOptions, to_line
-from nst_batch.spool.claims.live_job import HandOut
+from nst_batch.spool.claims.live_job import Job
 
 STDERR_TAIL_BYTES = 4000
 GO_SECONDS, KILL_SECONDS = 2.0, 5.0  # to end by itself, and once it is killed
@@ -38,7 +38,7 @@ class WorkerProcess:
         command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         self.device = device
-        self.job: HandOut | None = None
+        self.job: Job | None = None
         self.progress: Message = {}
         self.ready = False
         self.ending = False
@@ -77,7 +77,7 @@ class WorkerProcess:
         """Ready and without a job."""
         return self.ready and self.job is None and not self.ending
 
-    def give(self, job: HandOut, message: Message, now: float) -> None:
+    def give(self, job: Job, message: Message, now: float) -> None:
         """Hand a job to an idle worker."""
         self.job, self.progress, self.last_beat, self.fits = job, {}, now, None
         self._kills_before = oom_kills()

@@ -7,7 +7,7 @@ from nst_batch.job import OUTCOME_NAME, SPEC_NAME
 from nst_batch.spool.claims import attempts as counts
 from nst_batch.spool.claims.attempts import Attempts, JobLimits, RunFailure, Verdict
 from nst_batch.spool.claims.claims import Claim, checkpoint_stamp, write_attempts
-from nst_batch.spool.claims.live_job import HandOut
+from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.claims.queue import JobQueue
 from nst_batch.spool.claims.records import JobRecord
 from nst_batch.spool.disk.blocked import SpoolBlocked
@@ -25,7 +25,7 @@ class Runs:
         self._queue = queue
         self._running = running
 
-    def hand_out(self, job_id: str) -> HandOut:
+    def hand_out(self, job_id: str) -> Job:
         """Make ready what a worker needs, then count the run. The job is in a worker's hands then.
 
         The count comes last, so that a disk that refuses one of the others costs the job nothing.
@@ -36,7 +36,7 @@ class Runs:
         attempts = counts.given(claim.attempts.get(record.index, Attempts()), stamp)
         self._fs.make_folder(folder)
         self._fs.rmtree(folder / OUTCOME_NAME)
-        running = self._running.prepare(claim, record, keep=bool(stamp))
+        self._running.prepare(claim, record, keep=bool(stamp))
         claim, record = self._queue.find(job_id)  # it may go by another name from now on
         spec = claim.specs[record.index]
         assert spec is not None
@@ -45,9 +45,7 @@ class Runs:
         write_attempts(self._fs, claim, record, attempts)
         self._queue.given(claim, record)
         self._fs.step("handout.counted")
-        return HandOut(
-            self._queue.view(claim, record), folder, running, attempts.runs, bool(stamp), attempts.is_last_for_memory
-        )
+        return self._queue.view(claim, record)
 
     def put_back(self, job_id: str) -> Verdict:
         """The run is taken back: the daemon is stopping, the worker has ended."""

@@ -17,7 +17,7 @@ from nst_batch.job import OUTCOME_NAME
 from nst_batch.reasons import INBOX_LOST, INBOX_TAKEN, EndState, Reason
 from nst_batch.spool.claims.attempts import RunFailure, Verdict
 from nst_batch.spool.claims.claim import Claimer
-from nst_batch.spool.claims.live_job import Ended, HandOut, Job, Recovery
+from nst_batch.spool.claims.live_job import Ended, Job, Recovery
 from nst_batch.spool.claims.queue import JobQueue
 from nst_batch.spool.claims.rota import Rota
 from nst_batch.spool.disk.attach import Attachment, short_of_room
@@ -211,7 +211,7 @@ class Spool:
         """Whose turn it is."""
         return self._queue.rota
 
-    def hand_out(self, job: Job) -> HandOut | None:
+    def hand_out(self, job: Job) -> Job | None:
         """Make ready what a worker needs, then count the run, durably. The job is in a worker's hands then.
 
         None where its running folder refuses: it waits, and another one may be taken.
@@ -219,7 +219,7 @@ class Spool:
         with self._held():
             return self._holds.attempt(job.id, job.name, lambda: self._runs.hand_out(job.id))
 
-    def hand_out_next(self, at: Moment, turn: Turn | None = None) -> HandOut | None:
+    def hand_out_next(self, at: Moment, turn: Turn | None = None) -> Job | None:
         """As :meth:`take` and :meth:`hand_out`: the next job whose own folders let it run."""
         while (job := self.take(at, turn)) is not None:
             handout = self.hand_out(job)

@@ -12,7 +12,7 @@ from nst_batch.clock import Moment
 from nst_batch.daemon.queue_state import Pace, state
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import Attempts
-from nst_batch.spool.claims.live_job import HandOut, Job
+from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.inbox.inbox import InboxView
 
 
@@ -38,8 +38,7 @@ def job(name: str, **facts: Any) -> Job:
 
 
 def worker(name: str, **progress: Any) -> Any:
-    handout = HandOut(job(name), Path("/f"), Path("/r"), 1, False)
-    return SimpleNamespace(job=handout, progress=progress, device=SimpleNamespace(name="cpu"))
+    return SimpleNamespace(job=job(name), progress=progress, device=SimpleNamespace(name="cpu"))
 
 
 def ready(*names: str) -> Any:

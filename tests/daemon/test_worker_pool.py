@@ -17,7 +17,7 @@ from nst_batch.daemon.worker_pool import END_SECONDS, START_PAUSES, START_SECOND
 from nst_batch.daemon.worker_process import WorkerProcess
 from nst_batch.gpus import Gpu, Gpus
 from nst_batch.spool.claims.attempts import Attempts
-from nst_batch.spool.claims.live_job import HandOut, Job
+from nst_batch.spool.claims.live_job import Job
 
 STALL = 600.0
 TWO = Gpus((Gpu(0), Gpu(1)))
@@ -170,8 +170,8 @@ def test_a_worker_that_the_kernel_ends_for_memory_is_known_by_its_counter(
     assert ("640" in found[0].failure.reason.advice) is bool(kills)
 
 
-def handout(folder: Path) -> HandOut:
-    job = Job(
+def handout(folder: Path) -> Job:
+    return Job(
         id="c.0001",
         name="a",
         title="a",
@@ -187,7 +187,6 @@ def handout(folder: Path) -> HandOut:
         spec=None,
         attempts=Attempts(),
     )
-    return HandOut(job, folder, folder, attempt=1, checkpoint=False)
 
 
 def test_a_daemon_that_was_asleep_blames_no_worker(make: Make) -> None:
@@ -353,5 +352,5 @@ def test_a_worker_that_cannot_be_ended_blocks_nobody(
     assert pool.busy == ()
     worker.kill()
     worker.process.wait()
-    assert [event.handout for event in pool.news(now + STALL + 62) if isinstance(event, Died)] == [given]
+    assert [event.job for event in pool.news(now + STALL + 62) if isinstance(event, Died)] == [given]
     assert pool.workers == ()

@@ -14,7 +14,7 @@ from spool_world import World
 
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
-from nst_batch.spool.claims.live_job import Ended, HandOut
+from nst_batch.spool.claims.live_job import Ended, Job
 from nst_batch.spool.commands import read_claims, retry_job
 from nst_batch.spool.inbox.control import write_control
 
@@ -86,9 +86,9 @@ class PowerWorld(World):
         for name, data in self.plan.files.items():
             self.put(name, data)
 
-    def work(self, handout: HandOut, *, until: str = "end") -> None:
+    def work(self, handout: Job, *, until: str = "end") -> None:
         """One run: an epoch and its checkpoint, then the finished picture and the outcome."""
-        title, running, folder = handout.job.title, handout.running, handout.folder
+        title, running, folder = handout.title, handout.running, handout.folder
         checkpoint = folder / "checkpoint"
         if not checkpoint.exists() or checkpoint.read_bytes() != CHECKPOINT:
             self.fs.make_folder(running / "epochs")
@@ -149,17 +149,16 @@ def _play(world: PowerWorld, recorder: Recorder, plan: Plan) -> None:
     world.finish_all()
 
 
-def _disturb(world: PowerWorld, recorder: Recorder, plan: Plan, handout: HandOut, disturbed: set[str]) -> bool:
+def _disturb(world: PowerWorld, recorder: Recorder, plan: Plan, job: Job, disturbed: set[str]) -> bool:
     """What befalls a running job, once; False where nothing does."""
-    job = handout.job
     if job.title in disturbed:
         return False
     disturbed.add(job.title)
     if job.title in plan.dies:
-        world.work(handout, until="checkpoint")
+        world.work(job, until="checkpoint")
         world.spool.died(job, RunFailure(Reason("worker_died", "it died")), world.at)
     elif job.title in plan.stopped:
-        world.work(handout, until="checkpoint")
+        world.work(job, until="checkpoint")
         world.spool.put_back(job)
         world.start(recorder)
         world.look()

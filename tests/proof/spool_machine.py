@@ -23,7 +23,7 @@ from spool_world import KillSwitch
 
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
-from nst_batch.spool.claims.live_job import HandOut
+from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.commands import retry_job
 from nst_batch.spool.disk.fs import FileSystem
 
@@ -59,7 +59,7 @@ class SpoolMachine(RuleBasedStateMachine):
         self.plan = Plan()
         self.number = 0
         self.fuse = 0  # named steps until the next kill; 0 for none
-        self.at_work: dict[str, HandOut] = {}  # by title
+        self.at_work: dict[str, Job] = {}  # by title
         self.partial: dict[str, bytes] = {}  # what is still to be written, by file
         self.written: dict[str, float] = {}  # monotonic time of the last write, by file
         self.withdrawn: set[str] = set()
@@ -276,9 +276,9 @@ class SpoolMachine(RuleBasedStateMachine):
                     self._check_stillness(claim)
         if handout is None:
             return
-        assert handout.job.title not in self.at_work
-        assert handout.attempt <= 3
-        self.at_work[handout.job.title] = handout
+        assert handout.title not in self.at_work
+        assert handout.attempts.runs <= 3
+        self.at_work[handout.title] = handout
         TALLY["handed out"] += 1
 
     def _check_stillness(self, claim: Path) -> None:
@@ -291,7 +291,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     # --- the workers -------------------------------------------------------------------------------------
 
-    def _pick(self, pick: int) -> HandOut:
+    def _pick(self, pick: int) -> Job:
         return self.at_work[sorted(self.at_work)[pick % len(self.at_work)]]
 
     @precondition(lambda self: self.at_work)
@@ -307,7 +307,7 @@ class SpoolMachine(RuleBasedStateMachine):
         handout = self._pick(pick)
         self.world.work(handout)
         if told:
-            del self.at_work[handout.job.title]
+            del self.at_work[handout.title]
             self._do(lambda: self.world.finish(handout))
 
     @precondition(lambda self: len(self.at_work) < AT_WORK)
@@ -322,24 +322,24 @@ class SpoolMachine(RuleBasedStateMachine):
     @rule(pick=PICKS, by_signal=st.booleans(), again=st.booleans())
     def worker_dies(self, pick: int, by_signal: bool, again: bool) -> None:
         handout = self._pick(pick)
-        del self.at_work[handout.job.title]
+        del self.at_work[handout.title]
         TALLY["worker deaths"] += 1
         failure = RunFailure(Reason("worker_died", "it died"), by_signal=by_signal, retry=again)
         self._do(lambda: self._bury(handout, failure))
 
-    def _bury(self, handout: HandOut, failure: RunFailure) -> None:
+    def _bury(self, handout: Job, failure: RunFailure) -> None:
         world = self.world
-        verdict = world.spool.died(handout.job, failure, world.at)
+        verdict = world.spool.died(handout, failure, world.at)
         if verdict.ending is not None:
-            world.spool.fail(handout.job, verdict.ending, world.at)
+            world.spool.fail(handout, verdict.ending, world.at)
 
     @precondition(lambda self: self.at_work)
     @rule(pick=PICKS)
     def give_back(self, pick: int) -> None:
         """As at SIGTERM."""
         handout = self._pick(pick)
-        del self.at_work[handout.job.title]
-        self._do(lambda: self.world.spool.put_back(handout.job))
+        del self.at_work[handout.title]
+        self._do(lambda: self.world.spool.put_back(handout))
 
     # --- the books ---------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config, parse_config
-from nst_batch.spool.claims.live_job import Ended, HandOut, Job
+from nst_batch.spool.claims.live_job import Ended, Job
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.lock import Lock
 from nst_batch.spool.inbox.inbox import InboxView
@@ -117,19 +117,18 @@ class World:
     def sweep(self) -> list[Ended]:
         return list(self.spool.sweep(self.at))
 
-    def hand_out_next(self) -> HandOut | None:
+    def hand_out_next(self) -> Job | None:
         job = self.spool.take(self.at)
         return None if job is None else self.spool.hand_out(job)
 
-    def work(self, handout: HandOut) -> None:
+    def work(self, handout: Job) -> None:
         """What a worker leaves behind."""
-        title = handout.job.title
-        (handout.running / f"{title}.png").write_bytes(b"result " + handout.job.id.encode())
+        title = handout.title
+        (handout.running / f"{title}.png").write_bytes(b"result " + handout.id.encode())
         (handout.running / "loss.json").write_text("{}")
         (handout.folder / "outcome.json").write_text('{"state": "done"}')
 
-    def finish(self, handout: HandOut | Job) -> Ended:
-        job = handout.job if isinstance(handout, HandOut) else handout
+    def finish(self, job: Job) -> Ended:
         text = json.dumps({"id": job.id, "title": job.title, "state": "done"}).encode()
         return self.spool.finish(self.spool.job(job.id), self.at, "done", {"job.json": text})
 

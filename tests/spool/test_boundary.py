@@ -61,7 +61,7 @@ def test_no_path_is_looked_up_by_name_below_its_root(
         world.sweep()
         handout = world.hand_out_next()
         assert handout is not None
-        world.spool.died(handout.job, RunFailure(Reason("image_truncated", "ends too early"), cut="b.jpg"), world.at)
+        world.spool.died(handout, RunFailure(Reason("image_truncated", "ends too early"), cut="b.jpg"), world.at)
         world.later(100.0)
         _watch["at"] = ""  # the worker of this world writes by name
         world.run_all()

@@ -37,7 +37,7 @@ def prepared(tmp_path: Path) -> World:
     handout = world.hand_out_next()
     assert handout is not None
     world.work(handout)
-    world.spool.put_back(handout.job)
+    world.spool.put_back(handout)
     world.pair("b")
     return world
 

@@ -13,7 +13,7 @@ from spool_world import World
 
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
-from nst_batch.spool.claims.live_job import HandOut
+from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.disk.copying import UnreadableError
 from nst_batch.spool.disk.fs import FileSystem
@@ -30,21 +30,21 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.stop()
 
 
-def cut(handout: HandOut, name: str) -> RunFailure:
+def cut(handout: Job, name: str) -> RunFailure:
     return RunFailure(Reason("image_truncated", f"{name}: the file ends too early", "copy it again, whole"), cut=name)
 
 
-def next_of(world: World) -> HandOut:
+def next_of(world: World) -> Job:
     handout = world.hand_out_next()
     assert handout is not None
     return handout
 
 
-def claimed_bytes(handout: HandOut, name: str) -> bytes:
+def claimed_bytes(handout: Job, name: str) -> bytes:
     """What a worker finds under an input's name."""
     spec = json.loads((handout.folder / "spec.json").read_bytes())
     path = next(item["path"] for item in spec["inputs"] if item["name"] == name)
-    return (handout.job.claim_folder / path).read_bytes()
+    return (handout.claim_folder / path).read_bytes()
 
 
 def test_a_cut_image_that_has_come_whole_by_the_recopy_is_done(world: World) -> None:
@@ -52,7 +52,7 @@ def test_a_cut_image_that_has_come_whole_by_the_recopy_is_done(world: World) -> 
     world.pair("a")
     world.settle()
     handout = next_of(world)
-    verdict = world.spool.died(handout.job, cut(handout, "a-content.jpg"), world.at)
+    verdict = world.spool.died(handout, cut(handout, "a-content.jpg"), world.at)
     assert verdict.retry_at == world.wall + WAIT
     world.put("a-content.jpg", "content of a, and the rest of it")
     world.look(6.0)
@@ -75,7 +75,7 @@ def test_an_image_that_is_still_being_written_is_waited_for(world: World) -> Non
     world.pair("a")
     world.settle()
     handout = next_of(world)
-    world.spool.died(handout.job, cut(handout, "a-content.jpg"), world.at)
+    world.spool.died(handout, cut(handout, "a-content.jpg"), world.at)
     for size in range(10):
         world.put("a-content.jpg", "more and more " * (size + 2))
         world.look()
@@ -85,7 +85,7 @@ def test_an_image_that_is_still_being_written_is_waited_for(world: World) -> Non
     world.later(WAIT)
     world.look()
     world.sweep()
-    assert next_of(world).attempt == 2
+    assert next_of(world).attempts.runs == 2
 
 
 def test_a_cut_image_has_one_recopy(world: World) -> None:
@@ -93,7 +93,7 @@ def test_a_cut_image_has_one_recopy(world: World) -> None:
     world.pair("a")
     world.settle()
     handout = next_of(world)
-    world.spool.died(handout.job, cut(handout, "a-content.jpg"), world.at)
+    world.spool.died(handout, cut(handout, "a-content.jpg"), world.at)
     world.start()
     world.settle()
     world.sweep()
@@ -115,13 +115,13 @@ def test_the_recopy_comes_whatever_the_number_of_attempts(tmp_path: Path) -> Non
     world.pair("a")
     world.settle()
     handout = next_of(world)
-    assert world.spool.died(handout.job, cut(handout, "a-content.jpg"), world.at).ending is None
+    assert world.spool.died(handout, cut(handout, "a-content.jpg"), world.at).ending is None
     world.look(6.0)
     world.sweep()
     assert world.hand_out_next() is None
     world.look(WAIT)
     world.sweep()
-    assert next_of(world).attempt == 2
+    assert next_of(world).attempts.runs == 2
     world.stop()
 
 
@@ -162,7 +162,7 @@ def test_jobs_that_share_a_cut_image_take_one_new_copy(world: World) -> None:
     world.settle()
     first, second = next_of(world), next_of(world)
     for handout in (first, second):
-        world.spool.died(handout.job, cut(handout, "s.jpg"), world.at)
+        world.spool.died(handout, cut(handout, "s.jpg"), world.at)
         world.later(10.0)
     world.put("s.jpg", "s.jpg whole")
     world.look(6.0)
@@ -185,7 +185,7 @@ def test_an_image_that_has_gone_meanwhile_does_not_keep_its_job(world: World) ->
     world.pair("a")
     world.settle()
     handout = next_of(world)
-    world.spool.died(handout.job, cut(handout, "a-content.jpg"), world.at)
+    world.spool.died(handout, cut(handout, "a-content.jpg"), world.at)
     (world.inbox / "a-content.jpg").unlink()
     world.look(WAIT)
     world.sweep()
@@ -197,7 +197,7 @@ def test_a_waiting_recopy_can_be_cancelled(world: World) -> None:
     world.pair("a")
     world.settle()
     handout = next_of(world)
-    world.spool.died(handout.job, cut(handout, "a-content.jpg"), world.at)
+    world.spool.died(handout, cut(handout, "a-content.jpg"), world.at)
     world.put("a.cancel", "")
     world.look()
     assert [end.state for end in world.sweep()] == ["cancelled"]
@@ -238,7 +238,7 @@ def disk(world: World) -> BadSector:
 def test_an_image_that_cannot_be_read_fails_its_job_alone(world: World, disk: BadSector) -> None:
     """Tried as often as ``attempts`` says, with pauses; the rest of the grid is done, the image stays where it is."""
     handout = next_of(world)
-    assert handout.job.name == "good-s"
+    assert handout.name == "good-s"
     world.work(handout)
     world.finish(handout)
     for pause in (60.0, 300.0):

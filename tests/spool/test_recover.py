@@ -63,9 +63,9 @@ def scene_cancel(world: World) -> None:
     world.look()
     world.sweep()
     handout = world.hand_out_next()
-    if handout is not None and handout.job.name == "y-shared":
+    if handout is not None and handout.name == "y-shared":
         (handout.running / "loss.json").write_text("{}")
-        world.spool.fail(handout.job, Reason.of("cancelled", "cancelled"), world.at)
+        world.spool.fail(handout, Reason.of("cancelled", "cancelled"), world.at)
     elif handout is not None:
         world.work(handout)
         world.finish(handout)
@@ -88,14 +88,12 @@ def scene_cut(world: World) -> None:
             if job.outcome is not None and not job.given:
                 world.finish(job)
         while (handout := world.hand_out_next()) is not None:
-            assert handout.job.spec is not None
-            images = {item.name: handout.job.claim_folder / item.path for item in handout.job.spec.inputs}
+            assert handout.spec is not None
+            images = {item.name: handout.claim_folder / item.path for item in handout.spec.inputs}
             cut = [name for name, path in images.items() if b"half" in path.read_bytes()]
             if cut:
                 world.put(cut[0], f"{cut[0]} whole at last")
-                world.spool.died(
-                    handout.job, RunFailure(Reason("image_truncated", "ends too early"), cut=cut[0]), world.at
-                )
+                world.spool.died(handout, RunFailure(Reason("image_truncated", "ends too early"), cut=cut[0]), world.at)
             else:
                 world.work(handout)
                 world.finish(handout)
@@ -220,9 +218,9 @@ def test_an_attempt_is_counted_before_the_run_and_taken_back_after_a_crash(tmp_p
     for crash in range(10):
         handout = world.hand_out_next()
         assert handout is not None
-        assert handout.attempt == 1
+        assert handout.attempts.runs == 1
         world.start()
-        assert world.spool.job(handout.job.id).attempts.interruptions == crash + 1
+        assert world.spool.job(handout.id).attempts.interruptions == crash + 1
         world.look()
     assert world.hand_out_next() is None
     assert [end.code for end in world.sweep()] == ["interrupted_too_often"]
@@ -242,13 +240,12 @@ def test_a_checkpoint_sets_the_counts_to_nought_and_keeps_the_running_folder(tmp
     for crash in range(15):
         handout = world.hand_out_next()
         assert handout is not None
-        assert handout.checkpoint is (crash > 0)
         if crash:
             assert (handout.running / "epoch.png").read_text() == str(crash - 1)
         (handout.running / "epoch.png").write_text(str(crash))
         (handout.folder / "checkpoint-1").write_text("x" * (crash + 1))
         world.start()
-        assert world.spool.job(handout.job.id).attempts.interruptions == 1
+        assert world.spool.job(handout.id).attempts.interruptions == 1
         world.look()
 
 
@@ -262,7 +259,7 @@ def test_a_finished_worker_whose_daemon_died_is_published_by_the_next(tmp_path: 
     assert handout is not None
     world.work(handout)
     world.start()
-    job = world.spool.job(handout.job.id)
+    job = world.spool.job(handout.id)
     assert job.outcome is not None
     assert world.spool.take(world.at) is None
     world.finish(job)

@@ -27,10 +27,9 @@ def test_a_pair_becomes_a_finished_folder(world: World) -> None:
     assert [pair.names for pair in view.ready] == [("a",)]
     handout = world.hand_out_next()
     assert handout is not None
-    assert handout.attempt == 1
-    assert not handout.checkpoint
+    assert handout.attempts.runs == 1
     spec = json.loads((handout.folder / "spec.json").read_bytes())
-    paths = [handout.job.claim_folder / item["path"] for item in spec["inputs"]]
+    paths = [handout.claim_folder / item["path"] for item in spec["inputs"]]
     assert [path.read_text() for path in paths] == ["content of a", "style of a"]
     assert sorted(path.name for path in (handout.running / "input").iterdir()) == [
         "a-content.jpg",
@@ -255,7 +254,7 @@ def test_priority_then_arrival(world: World) -> None:
     world.settle()
     names = []
     while (handout := world.hand_out_next()) is not None:
-        names.append(handout.job.name)
+        names.append(handout.name)
     assert [first.job.name, *names] == ["x-s", "urgent", "y-s", "normal"]
 
 
@@ -322,7 +321,7 @@ def test_cancelling_jobs_that_wait(world: World) -> None:
     assert world.inbox_files() == {"y.jpg", "s.jpg"}
     handout = world.hand_out_next()
     assert handout is not None
-    assert handout.job.name == "y-s"
+    assert handout.name == "y-s"
 
 
 def test_control_files_that_fit_no_job_stay_and_are_said_once(world: World) -> None:
@@ -353,12 +352,12 @@ def test_a_running_job_keeps_its_control_until_its_end(world: World) -> None:
     world.settle()
     handout = world.hand_out_next()
     assert handout is not None
-    world.put(f"{handout.job.id}.stop", "")
+    world.put(f"{handout.id}.stop", "")
     view = world.look()
     assert [(item.action, item.job and item.job.name) for item in view.controls] == [("stop", "a")]
     assert world.sweep() == []
     world.work(handout)
-    world.spool.finish(handout.job, world.at, "stopped")
+    world.spool.finish(handout, world.at, "stopped")
     world.sweep()
     assert world.inbox_files() == set()
 

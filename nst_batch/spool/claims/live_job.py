@@ -41,18 +41,6 @@ class Job:
 
 
 @dataclass(frozen=True)
-class HandOut:
-    """A job in a worker's hands."""
-
-    job: Job
-    folder: Path
-    running: Path
-    attempt: int
-    checkpoint: bool
-    last_for_memory: bool = False  # should memory run out again, the job fails and says how large it could be
-
-
-@dataclass(frozen=True)
 class Ended:
     """A job that has its end, and the folder that is left of it."""
 

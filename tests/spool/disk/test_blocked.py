@@ -183,7 +183,7 @@ def test_an_orphaned_worker_is_waited_for(world: World) -> None:
     assert handout is not None
     lock = held(try_lock(FileSystem(), handout.folder / "lock"))
     world.start()
-    assert world.spool.job(handout.job.id).orphaned
+    assert world.spool.job(handout.id).orphaned
     world.look()
     world.sweep()
     assert world.hand_out_next() is None
@@ -192,7 +192,7 @@ def test_an_orphaned_worker_is_waited_for(world: World) -> None:
     world.sweep()
     again = world.hand_out_next()
     assert again is not None
-    assert again.attempt == 1
+    assert again.attempts.runs == 1
 
 
 def test_a_lost_inbox_never_reads_as_empty(world: World, tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_a_job_whose_pictures_are_not_there_runs_again(world: World, gone: str) 
     else:
         path.unlink()
     with pytest.raises(SpoolBlocked, match="gone"):
-        world.spool.finish(handout.job, world.at, "done", {}, made=("a.png", "epochs/1.png"))
+        world.spool.finish(handout, world.at, "done", {}, made=("a.png", "epochs/1.png"))
     assert world.finished() == {}
     world.look()
     world.run_all()
@@ -300,14 +300,14 @@ def test_deaths_back_off_and_end(world: World) -> None:
     for pause in (60.0, 300.0):
         handout = world.hand_out_next()
         assert handout is not None
-        verdict = world.spool.died(handout.job, failure, world.at)
+        verdict = world.spool.died(handout, failure, world.at)
         assert verdict.retry_at == world.wall + pause
         assert world.hand_out_next() is None
         world.later(pause)
     handout = world.hand_out_next()
     assert handout is not None
-    assert handout.attempt == 3
-    verdict = world.spool.died(handout.job, failure, world.at)
+    assert handout.attempts.runs == 3
+    verdict = world.spool.died(handout, failure, world.at)
     assert verdict.ending is not None
     assert verdict.ending.message == "the worker raised ValueError (tried 3 times)"
     # Killed before it was carried out: the decision stands.
@@ -328,8 +328,8 @@ def test_out_of_memory_is_tried_once_more(tmp_path: Path, attempts: int, runs: i
     for run in range(1, runs + 1):
         handout = world.hand_out_next()
         assert handout is not None
-        assert handout.last_for_memory is (run == 2)
-        verdict = world.spool.died(handout.job, RunFailure(Reason("out_of_memory", "it did not fit")), world.at)
+        assert handout.attempts.is_last_for_memory is (run == 2)
+        verdict = world.spool.died(handout, RunFailure(Reason("out_of_memory", "it did not fit")), world.at)
         assert (verdict.ending is not None) is (run == runs)
         world.later(300.0)
     world.stop()
@@ -345,10 +345,10 @@ def test_two_deaths_by_signal_are_enough(world: World) -> None:
         assert handout is not None
         if number == 2:
             (handout.folder / "checkpoint-2").write_text("got on")
-        verdict = world.spool.died(handout.job, failure, world.at)
+        verdict = world.spool.died(handout, failure, world.at)
         world.later(300.0)
         assert (verdict.ending is not None) is (number == 3)
-    world.spool.fail(handout.job, Reason("x", "y"), world.at)
+    world.spool.fail(handout, Reason("x", "y"), world.at)
     world.sweep()
     world.check_books({"a"})
 
@@ -359,6 +359,6 @@ def test_a_clock_set_back_does_not_make_a_pause_endless(world: World) -> None:
     world.settle()
     handout = world.hand_out_next()
     assert handout is not None
-    world.spool.died(handout.job, RunFailure(Reason("x", "x")), world.at)
+    world.spool.died(handout, RunFailure(Reason("x", "x")), world.at)
     world.wall -= 1e6
     assert world.hand_out_next() is not None

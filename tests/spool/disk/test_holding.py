@@ -94,8 +94,8 @@ def paint(world: World, *, times: int = 1) -> list[Ended]:
             if handout is None:
                 continue
             world.work(handout)
-            text = _manifest(handout.job.id, handout.job.title)
-            end = world.spool.finish(world.spool.job(handout.job.id), world.at, "done", {"job.json": text})
+            text = _manifest(handout.id, handout.title)
+            end = world.spool.finish(world.spool.job(handout.id), world.at, "done", {"job.json": text})
             ended += [] if end is None else [end]
         ended += world.sweep()
     return ended
@@ -246,7 +246,7 @@ def test_a_running_folder_that_cannot_be_replaced_holds_its_job(tmp_path: Path, 
     world.settle()
     handout = world.hand_out_next()
     assert handout is not None
-    world.spool.take_back(handout.job)
+    world.spool.take_back(handout)
     world.pair("b")
     world.settle()
     assert {end.name for end in paint(world, times=2)} == {"b"}
@@ -266,16 +266,16 @@ def test_a_worker_that_is_refused_its_running_folder_holds_that_job(tmp_path: Pa
     world.settle()
     handout = world.hand_out_next()
     assert handout is not None
-    assert world.spool.take_back(handout.job, Reason("no_permission", "running/a: no permission"))
+    assert world.spool.take_back(handout, Reason("no_permission", "running/a: no permission"))
     assert world.hand_out_next() is None
     world.later(20.0)
     world.look()
     handout = world.hand_out_next()
     assert handout is not None
     disk.closed.add("running")
-    assert not world.spool.take_back(handout.job, Reason("no_permission", "running/a: no permission"))
+    assert not world.spool.take_back(handout, Reason("no_permission", "running/a: no permission"))
     disk.closed.clear()
-    assert not world.spool.take_back(handout.job, Reason("disk_full", "no room"))
+    assert not world.spool.take_back(handout, Reason("disk_full", "no room"))
 
 
 class Turning(Refusing):
