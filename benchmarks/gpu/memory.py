@@ -61,7 +61,9 @@ def measure(asked: argparse.Namespace) -> None:
     try:
         network = Network(random_weights(), device, asked.precision)
         begin = time.perf_counter()
-        model = NeuralStyleModel(content, [(style, 1.0)], spec, network, cut=lambda n: cut if n > 512 * 384 else None)
+        model = NeuralStyleModel(
+            content, [(style, 1.0)], spec, network, strip_plan=lambda n: cut if n > 512 * 384 else None
+        )
         moments = [time.perf_counter() for _ in model.steps()]
         total = float(np.mean(model.image()))
     except (tf.errors.OpError, OutOfMemoryError, ValueError) as error:
