@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "systemd" / "nst-batch.service"
+GPU_UNIT = ROOT / "systemd" / "nst-batch-gpu.service"
 USER_UNIT = ROOT / "systemd" / "user" / "nst-batch.service"
 EXPOSURE = 2.0
 SYSTEM_PYTHON = "/usr/bin/python3"  # the service cannot see one that lies in somebody's home
@@ -52,7 +53,11 @@ def settings(unit: Path) -> dict[str, list[str]]:
 
 
 @needs_analyze
-@pytest.mark.parametrize(("unit", "scope"), [(UNIT, "--system"), (USER_UNIT, "--user")], ids=["system", "user"])
+@pytest.mark.parametrize(
+    ("unit", "scope"),
+    [(UNIT, "--system"), (GPU_UNIT, "--system"), (USER_UNIT, "--user")],
+    ids=["system", "gpu", "user"],
+)
 def test_systemd_understands_every_line(tmp_path: Path, unit: Path, scope: str) -> None:
     """No unknown key, no bad value; only the program is another, for it is not installed here."""
     text, count = re.subn(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", unit.read_text())
@@ -81,6 +86,34 @@ def test_exposure_is_low() -> None:
     assert rating is not None, done.stderr
     assert float(rating[1]) <= EXPOSURE
     assert done.returncode == 0
+
+
+def test_the_driver_s_devices_are_made_before_the_service() -> None:
+    """Once, by root, after nvidia-persistenced; wanted by the service, which starts without it where it fails."""
+    unit, service = settings(GPU_UNIT), settings(UNIT)
+    assert unit["Type"] == ["oneshot"]
+    assert unit["After"] == ["nvidia-persistenced.service"]
+    assert unit["Before"] == unit["WantedBy"] == [UNIT.name]
+    assert "User" not in unit
+    assert {GPU_UNIT.name, "nvidia-persistenced.service"} <= set(service["After"][0].split())
+    assert not {GPU_UNIT.name} & {name for key in ("Requires", "BindsTo") for name in service.get(key, [])}
+
+
+@pytest.mark.parametrize("gpus", [0, 1, 3])
+def test_a_device_is_made_for_each_gpu(tmp_path: Path, gpus: int) -> None:
+    """The unit's own line, with a driver that pretends."""
+    (line,) = settings(GPU_UNIT)["ExecStart"]
+    script = re.fullmatch(r"/usr/bin/env sh -c '(.*)'", line)
+    assert script is not None
+    for number in range(gpus):
+        (tmp_path / f"gpus/0000:0{number}:00.0").mkdir(parents=True)
+    told = tmp_path / "told"
+    modprobe = tmp_path / "nvidia-modprobe"
+    modprobe.write_text(f'#!/bin/sh\necho "$*" >> {told}\n')
+    modprobe.chmod(0o755)
+    text = script[1].replace("$$", "$").replace("/proc/driver/nvidia/gpus", f"{tmp_path}/gpus")
+    subprocess.run(["sh", "-c", text], env={"PATH": f"{tmp_path}:/bin:/usr/bin"}, check=True)
+    assert told.read_text().splitlines() == ["-u -c 0", *(f"-c {number}" for number in range(max(gpus, 1)))]
 
 
 def test_the_gpu_and_tensorflow_still_work() -> None:
