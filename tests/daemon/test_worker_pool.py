@@ -348,7 +348,7 @@ def test_a_worker_that_cannot_be_ended_blocks_nobody(
     assert "dmesg" in (pool.trouble or "")
     assert list(pool.ready_for_work(now + STALL + 61)) == []
     assert pool.workers == (worker,)
-    assert pool.at_work_on(given.job.id) is worker
+    assert pool.at_work_on(given.id) is worker
     assert pool.busy == ()
     worker.kill()
     worker.process.wait()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from spool_world import World
 
-from nst_batch.spool.claims.live_job import Ended, HandOut
+from nst_batch.spool.claims.live_job import Ended, Job
 from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.disk.fs import FileSystem
 
@@ -70,10 +70,10 @@ class Failing(FileSystem):
         super().fsync_file(path)
 
 
-def paint(world: World, handout: HandOut, size: int) -> Ended | None:
+def paint(world: World, handout: Job, size: int) -> Ended | None:
     """A worker's result of so many bytes, published."""
     world.work(handout)
-    (handout.running / f"{handout.job.title}.png").write_bytes(bytes(size))
+    (handout.running / f"{handout.title}.png").write_bytes(bytes(size))
     return world.finish(handout)
 
 
@@ -81,7 +81,7 @@ def paint_all(world: World, size: int) -> dict[str, Ended | None]:
     """The end of every job that can be handed out now, by name."""
     ends = {}
     while (handout := world.hand_out_next()) is not None:
-        ends[handout.job.name] = paint(world, handout, size if handout.job.output else 10)
+        ends[handout.name] = paint(world, handout, size if handout.output else 10)
     return ends
 
 

@@ -101,11 +101,11 @@ def test_a_cut_image_has_one_recopy(world: World) -> None:
     world.look(WAIT)
     world.sweep()
     again = next_of(world)
-    assert again.job.attempts.looked_again
+    assert again.attempts.looked_again
     assert claimed_bytes(again, "a-content.jpg") == b"content of a"
     world.start()
     world.settle()
-    assert next_of(world).job.attempts.looked_again
+    assert next_of(world).attempts.looked_again
 
 
 def test_the_recopy_comes_whatever_the_number_of_attempts(tmp_path: Path) -> None:
@@ -132,9 +132,9 @@ def test_other_jobs_of_the_sidecar_are_not_concerned(world: World) -> None:
         world.put(name, name)
     world.settle()
     bad = next_of(world)
-    world.spool.died(bad.job, cut(bad, "x.jpg"), world.at)
+    world.spool.died(bad, cut(bad, "x.jpg"), world.at)
     good = next_of(world)
-    assert good.job.name == "y-s"
+    assert good.name == "y-s"
     world.put("x.jpg", "x.jpg whole")
     world.put("s.jpg", "another style by now")
     world.work(good)
@@ -143,7 +143,7 @@ def test_other_jobs_of_the_sidecar_are_not_concerned(world: World) -> None:
     world.look(WAIT)
     world.sweep()
     again = next_of(world)
-    assert again.job.name == "x-s"
+    assert again.name == "x-s"
     assert claimed_bytes(again, "x.jpg") == b"x.jpg whole"
     assert claimed_bytes(again, "s.jpg") == b"s.jpg"
     world.work(again)

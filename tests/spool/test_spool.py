@@ -255,7 +255,7 @@ def test_priority_then_arrival(world: World) -> None:
     names = []
     while (handout := world.hand_out_next()) is not None:
         names.append(handout.name)
-    assert [first.job.name, *names] == ["x-s", "urgent", "y-s", "normal"]
+    assert [first.name, *names] == ["x-s", "urgent", "y-s", "normal"]
 
 
 def test_equal_titles_get_numbers(world: World) -> None:

@@ -59,7 +59,7 @@ def run(world: World, count: int) -> list[str]:
     for _ in range(count):
         handout = world.hand_out_next()
         assert handout is not None
-        lanes.append(handout.job.lane)
+        lanes.append(handout.lane)
         world.work(handout)
         world.finish(handout)
     return lanes
@@ -99,7 +99,7 @@ def test_status_shows_the_turns_as_they_come(tmp_path: Path) -> None:
     for _ in range(8):
         handout = world.hand_out_next()
         assert handout is not None
-        names.append(handout.job.name)
+        names.append(handout.name)
     assert told[:8] == names
 
 
