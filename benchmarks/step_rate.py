@@ -31,7 +31,7 @@ from benchmarks.tutorial import CONTENT_LAYERS, STYLE_LAYERS, TutorialProcess  #
 from nst_batch.transfer.network import Network, load_network  # noqa: E402
 from nst_batch.transfer.objectives.family import Targets  # noqa: E402
 from nst_batch.transfer.objectives.gram import Gram  # noqa: E402
-from nst_batch.transfer.optimizers import Adam  # noqa: E402
+from nst_batch.transfer.optimizers.adam import Adam  # noqa: E402
 from nst_batch.transfer.spec import (  # noqa: E402
     VGG19_LAYERS,
     AdamSpec,

@@ -18,7 +18,7 @@ from nst_batch.transfer.frame import BARE
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.objectives.family import Targets
 from nst_batch.transfer.objectives.gram import Gram
-from nst_batch.transfer.optimizers import Adam
+from nst_batch.transfer.optimizers.adam import Adam
 from nst_batch.transfer.spec import AdamSpec, TransferSpec
 
 FAMILY = Gram(CONTENT_LAYERS, STYLE_LAYERS)

@@ -117,14 +117,15 @@ def _seconds(size: int, steps: int, rate: float) -> float:
 
 def _rate(device: WorkerDevice) -> float:
     """Convolutions a second, in float32 operations, on the device that will paint; infinite on a GPU."""
-    from nst_batch.transfer.device import TensorFlowDevices, cpu_has_bfloat16  # noqa: PLC0415
+    from nst_batch.transfer.device import TensorFlowDevices  # noqa: PLC0415
+    from nst_batch.transfer.precision import cpu_has_bfloat16  # noqa: PLC0415
 
     if device.name != "cpu":
         os.environ.update(device.environment)
         with muted_libraries(unless=False):
             if TensorFlowDevices().gpus():
                 return float("inf")
-    return _matrix_rate() * SHARE_OF_MATRIX_RATE * (2 if cpu_has_bfloat16(TensorFlowDevices()) else 1)
+    return _matrix_rate() * SHARE_OF_MATRIX_RATE * (2 if cpu_has_bfloat16(TensorFlowDevices().cpu_flags()) else 1)
 
 
 def _weights(config: Config) -> tuple[str, SetupError | None]:

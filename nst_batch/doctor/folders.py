@@ -9,7 +9,7 @@ from pathlib import Path
 from nst_batch.config.load import Config
 from nst_batch.doctor.check import Check, Machine
 from nst_batch.spool.disk.mounts import mount_of
-from nst_batch.spool.inbox.watch import POLLED_PREFIXES, POLLED_TYPES
+from nst_batch.spool.inbox.polling import is_network
 
 GB = 1e9
 REFLINK_TYPES = frozenset({"bcachefs", "btrfs", "ocfs2", "xfs"})
@@ -104,11 +104,6 @@ def count_folders(path: Path) -> int:
 def file_system(path: Path, mounts: str) -> str:
     """The type of file system that ``path`` lies on, by the text of /proc/self/mountinfo; "" if unknown."""
     return mount_of(Path(os.path.realpath(path)), mounts)[1]
-
-
-def is_network(kind: str) -> bool:
-    """Whether a file system of this type can change without the kernel's knowing."""
-    return kind in POLLED_TYPES or kind.startswith(POLLED_PREFIXES)
 
 
 def _existing(path: Path) -> Path:

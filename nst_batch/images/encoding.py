@@ -16,7 +16,7 @@ from PIL import Image
 from nst_batch.colors.curves import Floats
 from nst_batch.colors.icc import srgb_profile
 from nst_batch.images.text import exif_text, png_text, tiff_text
-from nst_batch.images.transparency import flatten
+from nst_batch.images.transparency import flatten, with_alpha
 from nst_batch.sizing import check_format_size
 
 # Measured on a stylised 1024 × 768 picture: level 4 takes 0.10 s, within 0.1 % of level 9's size; level 1
@@ -59,9 +59,8 @@ def encode(
     if alpha is not None and file_format == "jpg":
         rgb, alpha = flatten(rgb, alpha), None
         carried["Transparency"] = ON_WHITE_NOTE
-    planes = rgb if alpha is None else np.concatenate([rgb, alpha[..., None]], axis=2)
     file = BytesIO()
-    Image.fromarray(quantize(planes)).save(file, **_options(file_format, quality, carried))
+    Image.fromarray(quantize(with_alpha(rgb, alpha))).save(file, **_options(file_format, quality, carried))
     return file.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Colours under transparent pixels, and pictures without their alpha.
+"""Colours under transparent pixels, pictures without their alpha, and with it put back.
 
 What stands under a transparent pixel is arbitrary, mostly black or white. The network would paint that as a
 shape, and where alpha comes back on the result a dark or light rim would show. So the colours around go on
@@ -48,6 +48,11 @@ def _filled_by_halves(rgb: Floats, alpha: Floats) -> Floats:
         own = color / np.maximum(weight, _LEAST_WEIGHT)[..., None]
         fill = np.asarray(trust * own + (1 - trust) * _enlarge(fill, *weight.shape), np.float32)
     return _enlarge(fill, *alpha.shape)
+
+
+def with_alpha(rgb: Floats, alpha: Floats | None) -> Floats:
+    """The picture with its transparency put back, H × W × 4; as it is where there is none."""
+    return rgb if alpha is None else np.concatenate([rgb, alpha[..., None]], axis=2)
 
 
 def flatten(rgb: Floats, alpha: Floats | None) -> Floats:

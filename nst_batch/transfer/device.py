@@ -1,4 +1,4 @@
-"""The device a worker computes on, and the precision that suits it.
+"""The device a worker computes on.
 
 A worker owns one device. What TensorFlow knows of devices is asked for through :class:`DeviceBoundary`, so
 that every choice can be tested without a GPU.
@@ -17,10 +17,8 @@ from typing import Any, Literal, Protocol
 from nst_batch.errors import SetupError
 from nst_batch.reasons import DEVICE_MISSING
 from nst_batch.transfer.keras_settings import OURS, own_settings
-from nst_batch.transfer.spec import Precision
+from nst_batch.transfer.precision import cpu_has_bfloat16, gpu_has_bfloat16
 
-BFLOAT16_CAPABILITY = (8, 0)  # the first NVIDIA GPUs with bfloat16 units
-_CPU_FLAGS = ("avx512_bf16", "amx_bf16")
 # TensorFlow computes with oneDNN where the processor has one of these, with Eigen elsewhere, unless it is told by
 # TF_ENABLE_ONEDNN_OPTS (tensorflow/core/util/util.cc, IsMKLEnabled).
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
@@ -125,21 +123,6 @@ def choose_device(choice: str | int | Sequence[int] = "auto", *, boundary: Devic
     return _use_gpu(at, gpus, number)
 
 
-def choose_precision(asked: str, device: Device) -> Precision:
-    """bfloat16 or float32; ``auto`` is bfloat16 where the device computes it fast."""
-    if asked == "auto":
-        return "bfloat16" if device.has_bfloat16 else "float32"
-    if asked not in ("bfloat16", "float32"):
-        raise SetupError("precision_unknown", f"precision {asked!r} is not known", "use auto, bfloat16 or float32")
-    return "bfloat16" if asked == "bfloat16" else "float32"
-
-
-def cpu_has_bfloat16(boundary: DeviceBoundary) -> bool:
-    """Whether the processor computes in bfloat16; TensorFlow is not asked."""
-    flags = boundary.cpu_flags().split()
-    return any(flag in flags for flag in _CPU_FLAGS)
-
-
 def formulation(cpu_flags: str, environ: Mapping[str, str] | None = None) -> Formulation:
     """How a processor computes float32 convolutions fastest; decided by what it is, so that it is always the same."""
     flags = cpu_flags.split()
@@ -156,7 +139,8 @@ def _is_avx2(flags: Sequence[str]) -> bool:
 
 def _use_cpu(at: DeviceBoundary) -> Device:
     at.use(None)
-    return Device("cpu", "CPU", cpu_has_bfloat16(at), steps_per_call=1, convolution=formulation(at.cpu_flags()))
+    flags = at.cpu_flags()
+    return Device("cpu", "CPU", cpu_has_bfloat16(flags), steps_per_call=1, convolution=formulation(flags))
 
 
 def _use_gpu(at: DeviceBoundary, gpus: Sequence[Any], number: int) -> Device:
@@ -165,7 +149,7 @@ def _use_gpu(at: DeviceBoundary, gpus: Sequence[Any], number: int) -> Device:
     details = at.details(gpu)
     capability = tuple(details.get("compute_capability") or (0, 0))
     name = f"{details.get('device_name', 'GPU')} (GPU {number})"
-    return Device("gpu", name, capability >= BFLOAT16_CAPABILITY, steps_per_call=5)
+    return Device("gpu", name, gpu_has_bfloat16(capability), steps_per_call=5)
 
 
 def _no_gpu(what: str) -> SetupError:

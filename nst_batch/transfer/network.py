@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst_batch.transfer.device import Device, choose_device, choose_precision
+from nst_batch.transfer.device import Device, choose_device
 from nst_batch.transfer.frame import BARE, Frame, framed
 from nst_batch.transfer.gpu_memory import memory_named
 from nst_batch.transfer.locate import UNTRAINED
@@ -21,7 +21,8 @@ from nst_batch.transfer.mask import position_weights
 from nst_batch.transfer.objectives.family import Evaluations, Family, Targets
 from nst_batch.transfer.objectives.report import joined_report
 from nst_batch.transfer.objectives.statistics import StatisticsFamily, blend
-from nst_batch.transfer.optimizers import Optimizer, State
+from nst_batch.transfer.optimizers.optimizer import Optimizer, State
+from nst_batch.transfer.precision import choose_precision
 from nst_batch.transfer.spec import Precision
 from nst_batch.transfer.tensors import Feature, Image, Nest, Plane, Program, Report, Statistic, Statistics
 from nst_batch.transfer.vgg19 import Pooling, StyleContentModel, convolutions
@@ -222,7 +223,7 @@ def load_network(
 ) -> Network:
     """The network of ``weights`` on ``device`` (None: a GPU where there is one), its precision to suit it."""
     at = device or choose_device()
-    return Network(weights, at, choose_precision(precision, at), pooling)
+    return Network(weights, at, choose_precision(precision, has_bfloat16=at.has_bfloat16), pooling)
 
 
 def _frame(targets: Targets) -> Any:

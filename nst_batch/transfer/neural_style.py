@@ -21,7 +21,8 @@ from nst_batch.transfer.network import Network
 from nst_batch.transfer.objectives.families import FAMILIES
 from nst_batch.transfer.objectives.family import Evaluations, Picture, ScaleObjective
 from nst_batch.transfer.objectives.report import Balance
-from nst_batch.transfer.optimizers import State, make_optimizer
+from nst_batch.transfer.optimizers.choose import make_optimizer
+from nst_batch.transfer.optimizers.optimizer import State
 from nst_batch.transfer.pyramid import Scale, plan_scales, resize
 from nst_batch.transfer.source_images import SourceImages
 from nst_batch.transfer.spec import TransferSpec

@@ -27,7 +27,7 @@ from nst_batch.transfer.network import Network, ranks
 from nst_batch.transfer.objectives.family import Evaluations, Targets
 from nst_batch.transfer.objectives.report import joined_report
 from nst_batch.transfer.objectives.statistics import StatisticsFamily
-from nst_batch.transfer.optimizers import Optimizer, State
+from nst_batch.transfer.optimizers.optimizer import Optimizer, State
 from nst_batch.transfer.spec import block_of
 from nst_batch.transfer.strip_programs import (
     StripBlock,

@@ -12,7 +12,7 @@ from nst_batch.transfer.losses import content_loss, total_variation
 from nst_batch.transfer.mask import position_weights
 from nst_batch.transfer.network import FRAME, IMAGE, PLANE, Network, any_size
 from nst_batch.transfer.objectives.statistics import StatisticsFamily
-from nst_batch.transfer.optimizers import Optimizer, State
+from nst_batch.transfer.optimizers.optimizer import Optimizer, State
 from nst_batch.transfer.spec import VGG19_LAYERS, block_of
 from nst_batch.transfer.tensors import Feature, Features, Image, Nest, Plane, Program, Scalar, Statistics
 from nst_batch.transfer.vgg19 import pool

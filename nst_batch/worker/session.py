@@ -13,10 +13,11 @@ from nst_batch.machine_memory import total_mb
 from nst_batch.sidecar.presets import preset_of
 from nst_batch.sidecar.settings import Settings
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.transfer.device import Device, choose_device, choose_precision, prepare_tensorflow
+from nst_batch.transfer.device import Device, choose_device, prepare_tensorflow
 from nst_batch.transfer.gpu_memory import card_memory_mb
 from nst_batch.transfer.locate import locate_weights
 from nst_batch.transfer.memory_plan import choose_strip_plan
+from nst_batch.transfer.precision import choose_precision
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, TransferSpec
 from nst_batch.worker.capacity import (
     Room,
@@ -128,7 +129,7 @@ class DeviceSession:
 
     def precision(self, asked: str) -> Precision:
         """The precision that ``auto`` stands for here."""
-        return choose_precision(asked, self._device)
+        return choose_precision(asked, has_bfloat16=self._device.has_bfloat16)
 
     def model(
         self, settings: Settings, job_images: JobImages, precision: Precision, room_mb: float | None = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nst_batch.errors import SetupError
-from nst_batch.transfer.device import Device, choose_device, choose_precision, formulation
+from nst_batch.transfer.device import choose_device, formulation
+from nst_batch.transfer.precision import choose_precision
 
 
 class Machine:
@@ -84,16 +85,17 @@ def test_a_gpu_that_is_not_there_is_an_error_with_advice(choice, machine):
 )
 def test_auto_precision_is_bfloat16_where_it_is_fast(machine, precision):
     """GPUs from 8.0, processors with bfloat16 instructions; float32 elsewhere."""
-    assert choose_precision("auto", choose_device("auto", boundary=machine)) == precision
+    device = choose_device("auto", boundary=machine)
+    assert choose_precision("auto", has_bfloat16=device.has_bfloat16) == precision
 
 
-def test_precision_asked_for_is_kept():
+@pytest.mark.parametrize("fast", [False, True])
+def test_precision_asked_for_is_kept(fast):
     """Also where it is slow."""
-    slow = Device("cpu", "CPU", has_bfloat16=False, steps_per_call=1)
-    assert choose_precision("bfloat16", slow) == "bfloat16"
-    assert choose_precision("float32", slow) == "float32"
+    assert choose_precision("bfloat16", has_bfloat16=fast) == "bfloat16"
+    assert choose_precision("float32", has_bfloat16=fast) == "float32"
     with pytest.raises(SetupError):
-        choose_precision("float16", slow)
+        choose_precision("float16", has_bfloat16=fast)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from nst_batch.transfer.laplacian import joined, spread
-from nst_batch.transfer.optimizers import Adam
+from nst_batch.transfer.optimizers.adam import Adam
 from nst_batch.transfer.spec import AdamSpec
 
 

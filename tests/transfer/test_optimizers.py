@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_batch.transfer.optimizers import Adam, Lbfgs, coarse_metric, make_optimizer
+from nst_batch.transfer.optimizers.adam import Adam
+from nst_batch.transfer.optimizers.choose import make_optimizer
+from nst_batch.transfer.optimizers.lbfgs import Lbfgs, coarse_metric
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
 
 SHAPE = (1, 3, 4, 3)

@@ -9,7 +9,7 @@ from conftest import waves
 
 from nst_batch.transfer.neural_style import NeuralStyleModel
 from nst_batch.transfer.objectives.family import Targets, make_family
-from nst_batch.transfer.optimizers import make_optimizer
+from nst_batch.transfer.optimizers.choose import make_optimizer
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec
 from nst_batch.transfer.strip_network import StripNetwork
 from nst_batch.transfer.strips import StripPlan

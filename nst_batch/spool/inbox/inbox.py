@@ -19,10 +19,10 @@ from nst_batch.spool.disk.primitives import Identity, is_private_elsewhere
 from nst_batch.spool.inbox import control
 from nst_batch.spool.inbox.control import PAUSE_NAME, Control
 from nst_batch.spool.inbox.listing import Entry, Lister, Listing
+from nst_batch.spool.inbox.polling import POLLED_RESCAN_SECONDS, needs_polling
 from nst_batch.spool.inbox.readiness import Broken, Ready, Scan, Waiting
 from nst_batch.spool.inbox.scan import Scanner
 from nst_batch.spool.inbox.sidecars import SidecarReading
-from nst_batch.spool.inbox.watch import POLLED_RESCAN_SECONDS, needs_polling
 from nst_batch.turn import Turn
 
 WAITS_NAME = "waiting.json"

@@ -31,13 +31,8 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from nst_batch.spool.disk.layout import OWN_FOLDER
-from nst_batch.spool.disk.mounts import mount_now
+from nst_batch.spool.inbox.polling import needs_polling
 
-POLLED_RESCAN_SECONDS = 10.0
-POLLED_TYPES = frozenset(
-    ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "vboxsf", "afs", "ceph", "glusterfs", "lustre", "beegfs", "virtiofs")
-)
-POLLED_PREFIXES = ("fuse", "prl_fs", "vmhgfs")
 EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
     FileModifiedEvent,
@@ -52,14 +47,6 @@ EVENTS: list[type[FileSystemEvent]] = [
 # journal every night, and name nothing to be done: what is missed is found by the next look.
 logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
-
-
-def needs_polling(path: Path, polling: bool | Literal["auto"]) -> bool:
-    """Whether changes there must be looked for: by config, or by the file system's type."""
-    if polling != "auto":
-        return polling
-    kind = mount_now(path)[1]
-    return kind in POLLED_TYPES or kind.startswith(POLLED_PREFIXES)
 
 
 class _Handler(FileSystemEventHandler):

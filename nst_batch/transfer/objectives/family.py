@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nst_batch.transfer.frame import BARE, Frame
 from nst_batch.transfer.objectives.families import FAMILIES
 from nst_batch.transfer.objectives.report import Balance
-from nst_batch.transfer.optimizers import Optimizer, Proposal, State
+from nst_batch.transfer.optimizers.optimizer import Optimizer, Proposal, State
 from nst_batch.transfer.pyramid import Scale
 from nst_batch.transfer.spec import Precision, TransferSpec
 from nst_batch.transfer.tensors import Features, Image, Nest, Plane, Report, Vector

@@ -1,102 +1,15 @@
-"""Optimisers of a picture in a box, as init / step / state.
-
-A state is a flat dict of tensors, hyperparameters included: a checkpoint can hold it, and one traced step
-serves every job. ``step`` is told the loss and gradient at the picture it last asked for, and answers
-whether it accepts that picture as an iterate, and which to evaluate next. All arithmetic is in float32
-TensorFlow operations, so it stays on the device.
-"""
+"""L-BFGS in a box, with a metric that makes broad changes early."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import tensorflow as tf
 
 from nst_batch.transfer.box import Box
-from nst_batch.transfer.laplacian import joined, spread
-from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
-from nst_batch.transfer.tensors import Image, Scalar, Vector
-
-State = dict[str, Any]
-
-
-class Proposal(NamedTuple):
-    """Whether the picture just evaluated is an iterate, the next one to evaluate, and the state then."""
-
-    accepted: Scalar | None  # bool; None where every picture is one
-    image: Image
-    state: State
-
-
-class Optimizer(Protocol):
-    """What the engine asks of an optimiser. Pictures are (1, H, W, 3) float32."""
-
-    always_accepts: bool  # every evaluated picture is an iterate: nothing is lost by running ahead
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Equal for optimisers whose steps can share one trace."""
-
-    def init(self, image: Image, box: Box | None = None, steps: int = 1) -> State:
-        """The state before the first evaluation, which is at ``image``, of ``steps``; no box: [0, 1]."""
-
-    def step(self, state: State, image: Image, loss: Scalar, gradient: Image) -> Proposal:
-        """Told loss and gradient at ``image``: accepted or not, the next picture, the state."""
-
-    def resize(self, state: State, image: Image, box: Box | None = None, steps: int = 1) -> State:
-        """The state carried to the next scale, which starts at ``image`` and has its own box and ``steps``."""
-
-
-class Adam:
-    """Adam (Kingma and Ba 2015, as in Keras: ε added to the root of the uncorrected v), clipped to the box.
-
-    Its rate falls evenly over the steps of each scale, to a part of what it was (1: it does not). It moves the
-    picture's pixels, or the levels of its Laplacian pyramid.
-    """
-
-    always_accepts = True
-
-    def __init__(self, spec: AdamSpec) -> None:
-        self._levels = spec.levels
-        self._hyper = (spec.learning_rate, spec.beta_1, spec.beta_2, spec.epsilon, spec.final)
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        return ("adam", self._levels)
-
-    def init(self, image: Image, box: Box | None = None, steps: int = 1) -> State:
-        zeros = spread(tf.zeros_like(image), self._levels)
-        return {
-            **_bounds(box),
-            "hyper": tf.constant(self._hyper, tf.float32),
-            "course": _course(0, steps),
-            "count": tf.zeros([], tf.float32),
-            **{f"mean{level}": value for level, value in enumerate(zeros)},
-            **{f"square{level}": value for level, value in enumerate(zeros)},
-        }
-
-    def step(self, state: State, image: Image, loss: Scalar, gradient: Image) -> Proposal:  # noqa: ARG002 - Adam looks at the gradient alone
-        rate, beta_1, beta_2, epsilon, final = tf.unstack(state["hyper"])
-        begin, steps = tf.unstack(state["course"])
-        rate *= 1.0 - (1.0 - final) * tf.minimum((state["count"] - begin) / steps, 1.0)
-        count = state["count"] + 1.0
-        rate *= tf.sqrt(1.0 - tf.pow(beta_2, count)) / (1.0 - tf.pow(beta_1, count))
-        moments: State = {}
-        moves = []
-        for level, slope in enumerate(spread(gradient, self._levels)):
-            mean, square = state[f"mean{level}"], state[f"square{level}"]
-            mean += (slope - mean) * (1.0 - beta_1)
-            square += (tf.square(slope) - square) * (1.0 - beta_2)
-            moments |= {f"mean{level}": mean, f"square{level}": square}
-            moves.append(rate * mean / (tf.sqrt(square) + epsilon))
-        return Proposal(None, _clipped(image - joined(moves), state), {**state, "count": count, **moments})
-
-    def resize(self, state: State, image: Image, box: Box | None = None, steps: int = 1) -> State:
-        carried = {}
-        for level, like in enumerate(spread(tf.zeros_like(image), self._levels)):
-            for name in (f"mean{level}", f"square{level}"):
-                carried[name] = tf.image.resize(state[name], tf.shape(like)[1:3])
-        return {**state, **carried, **_bounds(box), "course": _course(state["count"], steps)}
+from nst_batch.transfer.optimizers.optimizer import Proposal, State, bounds, clipped
+from nst_batch.transfer.spec import LbfgsSpec
+from nst_batch.transfer.tensors import Image, Scalar
 
 
 class Lbfgs:
@@ -131,7 +44,7 @@ class Lbfgs:
     def init(self, image: Image, box: Box | None = None, steps: int = 1) -> State:  # noqa: ARG002 - it needs no plan
         zeros = tf.zeros_like(image)
         state = {
-            **_bounds(box),
+            **bounds(box),
             "first_move": tf.constant(self._spec.learning_rate * self.FIRST_MOVE, tf.float32),
             "begun": tf.constant(False),
             "refusals": tf.constant(0, tf.int32),
@@ -176,7 +89,7 @@ class Lbfgs:
             "image": image,
             "gradient": gradient,
         }
-        return _clipped(image - move, state), later
+        return clipped(image - move, state), later
 
     def _refuse(self, state: State, image: Image, loss: Scalar, slope: Scalar) -> tuple[Image, State]:
         """The trial was no good: a shorter one, then the gradient's direction, then none at all."""
@@ -190,7 +103,7 @@ class Lbfgs:
         move = self._first_move(state, _free(base, gradient, state) * gradient)
         restart = tf.equal(refusals, self.RESTART_AFTER)
         rho = tf.where(restart, 0.0, state["rho"])
-        following = tf.where(restart, _clipped(base - 0.1 * move, state), shorter)
+        following = tf.where(restart, clipped(base - 0.1 * move, state), shorter)
         return following, {**state, "rho": rho, "refusals": refusals}
 
     def _inverse_hessian(self, state: State, vector: Image) -> Image:
@@ -259,29 +172,7 @@ def _dot(a: Image, b: Image) -> Scalar:
     return tf.reduce_sum(a * b)
 
 
-def _bounds(box: Box | None) -> State:
-    """The part of a state that keeps a picture in its box."""
-    low, high = box or (tf.zeros([]), tf.ones([]))
-    return {"low": low, "high": high}
-
-
-def _course(begin: Scalar, steps: int) -> Vector:
-    """The count at which a scale begins, and the number of its steps."""
-    return tf.stack([tf.cast(begin, tf.float32), tf.constant(steps, tf.float32)])
-
-
-def _clipped(image: Image, state: State) -> Image:
-    return tf.clip_by_value(image, state["low"], state["high"])
-
-
 def _free(image: Image, gradient: Image, state: State) -> Image:
     """1 where a pixel may move against the gradient, 0 where a bound holds it."""
     held = ((image <= state["low"]) & (gradient > 0.0)) | ((image >= state["high"]) & (gradient < 0.0))
     return tf.cast(~held, tf.float32)
-
-
-def make_optimizer(spec: AdamSpec | LbfgsSpec) -> Optimizer:
-    """The optimiser that ``spec`` describes."""
-    if isinstance(spec, AdamSpec):
-        return Adam(spec)
-    return Lbfgs(spec)
