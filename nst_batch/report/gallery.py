@@ -17,11 +17,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nst_batch.names import is_sidecar
 from nst_batch.reasons import WITH_RESULT
-from nst_batch.report.entries import read, walk
+from nst_batch.report.entries import GalleryEntry, Stamp, read, walk
+from nst_batch.report.failed_page import failed_page
 from nst_batch.report.live import FOLDER, IDLE, LIVE
 from nst_batch.report.markup import script_data
 from nst_batch.report.sheets import Sheets, own_note
@@ -29,11 +32,13 @@ from nst_batch.report.template import asset, asset_names, render
 from nst_batch.report.thumbnails import Blur, Thumbnail, make
 from nst_batch.report.tiles import STATE_NAMES, Tile, tile
 from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.own import DamagedError, read_own
 
 PAGE = "index.html"
 CHUNK = 250  # jobs in a file of data, and on a plain page
 FIRST = 60  # pictures that stand in the page itself
 _FORMAT = 3  # of what is known; another one is read anew
+_MOST_GIVEN, _LONGEST_SIDECAR = 2000, 1 << 18  # names, bytes that are looked at of what a failed job was given
 _REFRESH_SECONDS = 5.0  # with thousands of pictures to make small, the page is renewed this often meanwhile
 
 
@@ -64,9 +69,7 @@ class Gallery:
         self._known = {folder: row for folder, row in self._known.items() if folder in stamps}
         written = time.monotonic()
         for folder in sorted(new, key=lambda folder: stamps[folder][1], reverse=True):
-            entry = read(str(self._outbox), folder, stamps[folder][1])
-            found = None if entry is None else tile(entry, lambda name, sha, at=folder: self._thumbnail(at, name, sha))  # type: ignore[misc]
-            self._known[folder] = [*stamps[folder], found]
+            self._known[folder] = self._look_at(folder, stamps[folder])
             if time.monotonic() - written > _REFRESH_SECONDS:
                 self._write_pages()
                 written = time.monotonic()
@@ -74,6 +77,33 @@ class Gallery:
         self._sheets.update(self._tiles())
         self._write_pages()  # the results do not wait for their sheet
         self._sweep()
+
+    def _look_at(self, folder: str, stamp: Stamp) -> list[Any]:
+        """What is known of a job's folder: its stamp, and its tile or None. One that was not done gets its page."""
+        entry = read(str(self._outbox), folder, stamp[1])
+        if entry is None:
+            return [*stamp, None]
+        found = self._tile(entry)
+        if entry.state in ("failed", "cancelled") and PAGE not in entry.files:
+            page = failed_page(entry, found, self._sidecars(folder))
+            with contextlib.suppress(OSError):  # gone meanwhile, or not to be written to; the gallery tells too
+                self._files.write_new(self._outbox / folder / PAGE, page.encode("utf-8", "replace"), sync=False)
+                stamp = (self._files.lstat(self._outbox / folder).st_mtime_ns, stamp[1])
+                found = self._tile(replace(entry, files=entry.files | {PAGE}))
+        return [*stamp, found]
+
+    def _tile(self, entry: GalleryEntry) -> Tile:
+        return tile(entry, lambda name, sha: self._thumbnail(entry.folder, name, sha))
+
+    def _sidecars(self, folder: str) -> list[tuple[str, str]]:
+        """Name and text of the sidecars that a job was given."""
+        given, found = self._outbox / folder / "input", []
+        with contextlib.suppress(OSError):
+            for name in filter(is_sidecar, self._files.names(given)[:_MOST_GIVEN]):
+                with contextlib.suppress(DamagedError):
+                    text = read_own(self._files, given / name, of_any_user=True, limit=_LONGEST_SIDECAR) or b""
+                    found.append((name, text.decode("utf-8", "replace")))
+        return found
 
     # -- what is known ------------------------------------------------------------------------------
 

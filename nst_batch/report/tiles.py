@@ -73,7 +73,9 @@ def setting_text(value: object) -> str:
         return number(value, 4)
     if isinstance(value, Mapping):
         same = len(set(map(str, value.values()))) == 1
-        return shorten(", ".join(str(key) if same else f"{key} {weight}" for key, weight in value.items()), 90)
+        return shorten(
+            ", ".join(str(key) if same else f"{key} {setting_text(weight)}" for key, weight in value.items()), 90
+        )
     if isinstance(value, list | tuple):
         return shorten(" + ".join(map(str, value)), 90)
     return shorten(str(value), 90)

@@ -82,7 +82,7 @@ def test_it_is_made_when_the_last_job_has_ended(tmp_path: Path) -> None:
     Gallery(tmp_path).update()
     text = page(tmp_path)
     assert re.findall(r'<a href="(\.\./\.\./[^"]*)" title="([^"]*)"', text) == [
-        ("../../series/a-x/index.html", "a-x"), ("../../failed/a-y/job.json", "a-y"),
+        ("../../series/a-x/index.html", "a-x"), ("../../failed/a-y/index.html", "a-y"),
         ("../../series/b-x/index.html", "b-x"), ("../../series/b-y/index.html", "b-y"),
     ]  # fmt: skip
     assert "image truncated" in text

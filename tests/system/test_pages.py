@@ -403,6 +403,23 @@ def test_a_jobs_page(browser: Any, job_page: str, width: int, dark: bool) -> Non
     assert tab.complaints() == []
 
 
+@pytest.mark.parametrize(("width", "dark"), [(1280, True), (390, False)])
+def test_a_page_of_what_was_not_done(browser: Any, outbox: Path, width: int, dark: bool) -> None:
+    """Its reason, what to do, and its images, by a link from the gallery; no finding, nothing complained of."""
+    tab = Tab(browser, (outbox / "index.html").as_uri())
+    chromium.look(browser, width, 844, dark=dark, touch=width < 500)
+    tab.js("document.querySelector('[data-part=failures]').open = true")
+    browser.find_element("css selector", ".failure h3 a").click()
+    assert tab.wait("document.querySelector('h1').textContent") == "result 07"
+    assert HOSTILE in browser.find_element("css selector", ".why").text
+    assert "nst-batch retry 'result 07'" in browser.find_element("css selector", "pre").text
+    tab.wait("[...document.images].every(e => e.naturalWidth)")
+    assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+    findings = check(tab)
+    assert not findings, "\n".join(findings)
+    assert tab.complaints() == []
+
+
 @pytest.fixture(scope="module")
 def sheets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of two sidecars: a grid with a failure, and one key varied."""

@@ -158,10 +158,11 @@
 
   function failure(tile) {
     const links = tile.links.map(([file, label]) => make("a", { href: `./${tile.base}${file}` }, label));
+    const page = tile.links.find(([, label]) => label === "page");
     return make(
       "li",
       { class: "failure" },
-      make("h3", {}, tile.title),
+      make("h3", {}, page ? make("a", { href: `./${tile.base}${page[0]}` }, tile.title) : tile.title),
       make("p", { class: "why" }, make("b", {}, tile.reason || names[tile.state]), make("span", {}, tile.when)),
       tile.message && make("p", {}, tile.message),
       tile.advice && make("p", { class: "advice" }, tile.advice),
