@@ -273,7 +273,7 @@ class Daemon:
                     self._outcomes.handle(self._spool.job(job.id), at)
             case Yielded(job):
                 with self._block.instead():
-                    self._outcomes.put_back(job, at)
+                    self._outcomes.put_back(job)
             case Refused(job, reason):
                 # Or the same job would be handed out, and given back, at every look.
                 self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, reason)

@@ -61,12 +61,12 @@ class OutcomeHandler:
         files = {MANIFEST_NAME: manifest(job.spec, outcome, attempts=job.attempts.runs).encode()}
         if reason is None:
             made = {*outcome.outputs, *filter(None, [outcome.final])}
-            ended = self._spool.finish(job, at, outcome.state, files, made=made)
+            ended = self._spool.finish(job, outcome.state, files, made=made)
             if ended is not None:
                 self._status_writer.pace.add(outcome.seconds)
             self._tell(ended)
         else:
-            self._tell(self._spool.fail(job, reason, at, files))
+            self._tell(self._spool.fail(job, reason, files))
 
     def settle_leftovers(self, at_work_on: Callable[[str], object | None], at: Moment, turn: Turn) -> None:
         """Jobs that no worker has any more, whose end or return a full disk or an earlier daemon's end prevented."""
@@ -94,15 +94,15 @@ class OutcomeHandler:
         if verdict.retry_at is not None:
             self._note(f"{job.name}: {failure.reason.message}; tried again in {verdict.retry_at - at.wall:.0f} s")
             self._look_at(at.mono + verdict.retry_at - at.wall)
-        self._follow(job, verdict.ending, at)
+        self._follow(job, verdict.ending)
 
-    def put_back(self, job: Job, at: Moment) -> None:
+    def put_back(self, job: Job) -> None:
         """A worker gave the job back unfinished."""
-        self._follow(job, self._spool.put_back(job).ending, at)
+        self._follow(job, self._spool.put_back(job).ending)
 
-    def _follow(self, job: Job, ending: Reason | None, at: Moment) -> None:
+    def _follow(self, job: Job, ending: Reason | None) -> None:
         if ending is not None:
-            self._tell(self._spool.fail(job, ending, at))
+            self._tell(self._spool.fail(job, ending))
 
     def _tell(self, ended: Ended | None) -> None:
         """A job has its end, or waits for a place of its own: the spool has said so then."""

@@ -17,7 +17,7 @@ from nst_batch.errors import Problem, ProblemsError, UsageError
 from nst_batch.names import DEFAULT_TEMPLATE, fill_template, has_field, normal, stem, title_fault
 from nst_batch.reasons import Reason
 from nst_batch.sidecar.keys import InboxPatch, SidecarModel
-from nst_batch.sidecar.resolver import MAX_GLOBS, FileRef, Resolver, Role, is_glob
+from nst_batch.sidecar.resolver import MAX_GLOBS, FileRef, FileResolver, Role, is_glob
 from nst_batch.sidecar.setting_values import WORDS
 from nst_batch.sidecar.settings import Patch, Settings
 from nst_batch.sidecar.vary import Variant, count, variants
@@ -207,7 +207,7 @@ def _shared(settings: str) -> Settings:
     return Settings.model_validate_json(settings)
 
 
-def expand(request: SidecarRequest, resolver: Resolver) -> Expansion:
+def expand(request: SidecarRequest, resolver: FileResolver) -> Expansion:
     """One job for each content with each style, in the order of the lists, each glob in natural order.
 
     Raises ProblemsError ``too_many_jobs`` or ``title_invalid``.
@@ -230,7 +230,7 @@ def expand(request: SidecarRequest, resolver: Resolver) -> Expansion:
     return Expansion(_jobs(request, pairs, more, bool(missing)), tuple(missing))
 
 
-def _more(request: SidecarRequest, resolver: Resolver, missing: list[Missing]) -> tuple[tuple[Role, FileRef], ...]:
+def _more(request: SidecarRequest, resolver: FileResolver, missing: list[Missing]) -> tuple[tuple[Role, FileRef], ...]:
     """The one image that each other key means, as far as they are there."""
     found = []
     for role, reference in request.more:
@@ -244,7 +244,7 @@ def _more(request: SidecarRequest, resolver: Resolver, missing: list[Missing]) -
 
 
 def _find(
-    request: SidecarRequest, resolver: Resolver, role: Role, references: Sequence[str], missing: list[Missing]
+    request: SidecarRequest, resolver: FileResolver, role: Role, references: Sequence[str], missing: list[Missing]
 ) -> list[FileRef]:
     found: list[FileRef] = []
     for reference in references:
@@ -260,7 +260,7 @@ def _find(
     return found
 
 
-def _hint(request: SidecarRequest, resolver: Resolver, reference: str, role: Role) -> str:
+def _hint(request: SidecarRequest, resolver: FileResolver, reference: str, role: Role) -> str:
     """What ``check``, ``status`` and error.txt say of an image that is not there."""
     near = resolver.suggest(reference, role)
     if reference in request.commented:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal, Protocol
+from typing import Literal
 
 from nst_batch.characters import loose, told, unfit
 from nst_batch.names import is_image, is_sidecar, is_temporary, is_unread_image, natural_key, normal, stem
@@ -62,16 +62,6 @@ class FileRef:
         return self.kind in ("file", "link")
 
 
-class Resolver(Protocol):
-    """What :func:`nst_batch.sidecar.expand` needs of the world."""
-
-    def find(self, reference: str, role: Role) -> tuple[FileRef, ...]:
-        """The files that ``reference`` means, in natural order; none where nothing is there (yet)."""
-
-    def suggest(self, reference: str, role: Role) -> str:
-        """The image that is there and probably meant, as a message calls it; else ""."""
-
-
 class FileResolver:
     """Finds the images of one sidecar, which lies in ``sidecar_dir`` (relative to the inbox, "" its root)."""
 
@@ -84,7 +74,10 @@ class FileResolver:
         self._most = most  # a glob stops when it has found more than this many
 
     def find(self, reference: str, role: Role) -> tuple[FileRef, ...]:
-        """See :class:`Resolver`. PermissionError where a folder may not be looked into."""
+        """The files that ``reference`` means, in natural order; none where nothing is there (yet).
+
+        PermissionError where a folder may not be looked into.
+        """
         places = tuple(self._places(reference, role))
         for tree, path in places:
             literal = self._literal(tree, path)

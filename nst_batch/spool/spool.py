@@ -50,17 +50,21 @@ class Spool:
         self._fs.keep_beneath(config.inbox, config.outbox, *config.library)
         self._attachment = Attachment(self._fs, self._places)
         limit = int(config.limits.max_sidecar_kb * 1024)
-        self._holds = Holds(self._fs, self._places)
-        self._claimer = Claimer(self._fs, self._places, limit, self._holds)
-        self._running = RunningFolders(self._fs, self._places, self._claimer)
-        self._publisher = Publisher(self._fs, self._places, self._running)
-        self._clearer = Clearer(self._fs, self._places, self._claimer, self._holds)
-        self._recoverer = Recoverer(self._fs, self._places, self._claimer, self._publisher, self._running, self._holds)
         self._inbox = Inbox(config, self._fs, self._places)
+        say = self._inbox.say_once
+        self._holds = Holds(self._fs, self._places, say)
+        self._claimer = Claimer(self._fs, self._places, limit, self._holds)
+        self._running = RunningFolders(
+            self._fs,
+            self._places,
+            self._claimer,
+            inbox_id=lambda: self._attachment.inbox_id,
+            taken=lambda: self._queue.taken(),  # noqa: PLW0108 - the queue is made after it
+        )
+        self._publisher = Publisher(self._fs, self._places, self._running, controls=self._inbox.control_names, say=say)
+        self._clearer = Clearer(self._fs, self._places, self._claimer, self._holds, say)
+        self._recoverer = Recoverer(self._fs, self._places, self._claimer, self._publisher, self._running, self._holds)
         self._queue = JobQueue(self._fs, self._places, self._recoverer.recover, self._holds)
-        self._running.taken = self._queue.taken
-        self._publisher.controls = self._inbox.control_names
-        self._publisher.say = self._clearer.say = self._holds.say = self._inbox.say_once
         self._runs = Runs(self._fs, self._places, self._queue, self._running)
         self._ends = Ends(self._queue, self._running, self._publisher, self._runs, self._holds)
         self._sweep = Sweep(
@@ -87,7 +91,6 @@ class Spool:
 
     def _attach(self, at: Moment) -> None:
         self._attachment.attach(at.wall, make=not self._begun)
-        self._running.inbox_id = self._attachment.inbox_id
 
     def close(self, at: Moment | None = None) -> None:
         """Let go of the inbox."""
@@ -262,7 +265,6 @@ class Spool:
     def finish(
         self,
         job: Job,
-        at: Moment,
         state: EndState,
         files: Mapping[str, bytes] | None = None,
         *,
@@ -273,13 +275,11 @@ class Spool:
         None where the folder that it belongs into refuses: it is tried again once it is due (``Job.held``).
         SpoolBlocked ``running_gone`` where its running folder, or something in it, has gone: it will run again.
         """
-        del at
         with self._held():
             return self._ends.finish(job, state, files or {}, made)
 
-    def fail(self, job: Job, reason: Reason, at: Moment, files: Mapping[str, bytes] | None = None) -> Ended | None:
+    def fail(self, job: Job, reason: Reason, files: Mapping[str, bytes] | None = None) -> Ended | None:
         """Put a job that failed or was cancelled into ``failed/`` with its inputs; None as with :meth:`finish`."""
-        del at
         with self._held():
             return self._ends.fail(job, reason, files or {})
 

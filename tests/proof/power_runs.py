@@ -163,7 +163,7 @@ def _disturb(world: PowerWorld, recorder: Recorder, plan: Plan, job: Job, distur
         world.start(recorder)
         world.look()
     elif job.title in plan.cancelled:
-        world.spool.fail(job, Reason.of("cancelled", "cancelled"), world.at)
+        world.spool.fail(job, Reason.of("cancelled", "cancelled"))
     else:
         return False
     return True

@@ -251,7 +251,7 @@ class SpoolMachine(RuleBasedStateMachine):
         for control in view.controls:
             if control.job is not None and control.job.title in self.at_work:
                 self.at_work.pop(control.job.title)
-                world.spool.fail(control.job, Reason.of("cancelled", "cancelled"), world.at)
+                world.spool.fail(control.job, Reason.of("cancelled", "cancelled"))
         world.sweep()
         for job in world.spool.jobs():
             if job.outcome is not None and job.title not in self.at_work:
@@ -331,7 +331,7 @@ class SpoolMachine(RuleBasedStateMachine):
         world = self.world
         verdict = world.spool.died(handout, failure, world.at)
         if verdict.ending is not None:
-            world.spool.fail(handout, verdict.ending, world.at)
+            world.spool.fail(handout, verdict.ending)
 
     @precondition(lambda self: self.at_work)
     @rule(pick=PICKS)

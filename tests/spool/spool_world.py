@@ -130,7 +130,7 @@ class World:
 
     def finish(self, job: Job) -> Ended:
         text = json.dumps({"id": job.id, "title": job.title, "state": "done"}).encode()
-        return self.spool.finish(self.spool.job(job.id), self.at, "done", {"job.json": text})
+        return self.spool.finish(self.spool.job(job.id), "done", {"job.json": text})
 
     def run_all(self) -> list[Ended]:
         """Everything that can be done, as the daemon's loop would do it."""

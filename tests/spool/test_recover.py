@@ -65,7 +65,7 @@ def scene_cancel(world: World) -> None:
     handout = world.hand_out_next()
     if handout is not None and handout.name == "y-shared":
         (handout.running / "loss.json").write_text("{}")
-        world.spool.fail(handout, Reason.of("cancelled", "cancelled"), world.at)
+        world.spool.fail(handout, Reason.of("cancelled", "cancelled"))
     elif handout is not None:
         world.work(handout)
         world.finish(handout)

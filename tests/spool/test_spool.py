@@ -357,7 +357,7 @@ def test_a_running_job_keeps_its_control_until_its_end(world: World) -> None:
     assert [(item.action, item.job and item.job.name) for item in view.controls] == [("stop", "a")]
     assert world.sweep() == []
     world.work(handout)
-    world.spool.finish(handout, world.at, "stopped")
+    world.spool.finish(handout, "stopped")
     world.sweep()
     assert world.inbox_files() == set()
 

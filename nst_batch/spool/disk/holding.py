@@ -41,11 +41,11 @@ class _Held:
 class Holds:
     """What waits, by the id of a job or a claim. ``say`` tells a person; ``now`` (monotonic) is set at each look."""
 
-    def __init__(self, fs: FileSystem, places: Places) -> None:
+    def __init__(self, fs: FileSystem, places: Places, say: Callable[[str], object]) -> None:
         self._fs = fs
         self._places = places
         self._held: dict[str, _Held] = {}
-        self.say: Callable[[str], object] = lambda _text: None
+        self._say = say
         self.now = 0.0
 
     def attempt(self, key: str, name: str, act: Callable[[], Result | None]) -> Result | None:
@@ -88,7 +88,7 @@ class Holds:
         tries = 0 if before is None else before.tries + 1
         hold = Hold(f"{why}; {advice}; {BY_ITSELF}", self.now + pause_after(tries))
         if before is None or before.hold.why != hold.why:
-            self.say(f"{name} waits: {hold.why}")
+            self._say(f"{name} waits: {hold.why}")
         self._held[key] = _Held(hold, tries, before is not None and before.hurried)
 
     def of(self, *keys: str) -> Hold | None:

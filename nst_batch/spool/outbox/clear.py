@@ -25,12 +25,15 @@ from nst_batch.spool.disk.primitives import Identity
 class Clearer:
     """Takes the images of ended jobs out of the inbox."""
 
-    def __init__(self, fs: FileSystem, places: Places, claimer: Claimer, holds: Holds) -> None:
+    def __init__(
+        self, fs: FileSystem, places: Places, claimer: Claimer, holds: Holds, say: Callable[[str], object]
+    ) -> None:
+        """``say`` tells a person."""
         self._fs = fs
         self._holds = holds
         self._places = places
         self._claimer = claimer
-        self.say: Callable[[str], object] = lambda _text: None  # to a person
+        self._say = say
 
     def clear(self, claim: Claim, named: Collection[str]) -> None:
         """Take out what no job of this claim and nobody in ``named`` (inbox paths) needs any more."""
@@ -98,7 +101,7 @@ class Clearer:
         if not self._holds.is_one_places(error):
             raise error
         why = (error.strerror or "").lower()
-        self.say(f"{source.path} stays in the inbox though its job has ended: it cannot be moved ({why})")
+        self._say(f"{source.path} stays in the inbox though its job has ended: it cannot be moved ({why})")
 
     def _let_go(self, claim: Claim, leaving: Path, source: SourceRecord) -> bool:
         """Remove what was taken out, or put it back; False where the folder that it came from refuses that."""

@@ -34,12 +34,21 @@ TORN = re.compile(r"\.[0-9a-f]{12}\.tmp")
 class Publisher:
     """Takes running folders to where they belong."""
 
-    def __init__(self, fs: FileSystem, places: Places, running: RunningFolders) -> None:
+    def __init__(
+        self,
+        fs: FileSystem,
+        places: Places,
+        running: RunningFolders,
+        *,
+        controls: Callable[[], Collection[str]],
+        say: Callable[[str], object],
+    ) -> None:
+        """``controls``: the control files that were seen last; ``say`` tells a person."""
         self._fs = fs
         self._places = places
         self._running = running
-        self.controls: Callable[[], Collection[str]] = tuple  # the control files that were seen last
-        self.say: Callable[[str], object] = lambda _text: None  # to a person
+        self._controls = controls
+        self._say = say
 
     # --- the ends ---------------------------------------------------------------------------------------
 
@@ -110,8 +119,8 @@ class Publisher:
         self._fs.write_durable(where, record.model_dump_json().encode())
         self._fs.step("publish.recorded")
         inbox = self._places.inbox
-        for stays in consume(self._fs, inbox, job.name, claim.record.job_id(job), self.controls()):
-            self.say(f"{stays} cannot be removed from the inbox, so it will act on every job of that name; remove it")
+        for stays in consume(self._fs, inbox, job.name, claim.record.job_id(job), self._controls()):
+            self._say(f"{stays} cannot be removed from the inbox, so it will act on every job of that name; remove it")
         if not record.source:
             self._fs.remove(folder / RUNNING_MARKER)
             # Or a power cut may keep the rename and forget the removal: the mark would stand in a finished folder.

@@ -23,12 +23,26 @@ MAX_MARK_BYTES = 1000
 class RunningFolders:
     """The folders that jobs are worked on in."""
 
-    def __init__(self, fs: FileSystem, places: Places, claimer: Claimer) -> None:
+    def __init__(
+        self,
+        fs: FileSystem,
+        places: Places,
+        claimer: Claimer,
+        *,
+        inbox_id: Callable[[], str],
+        taken: Callable[[], Collection[str]],
+    ) -> None:
+        """``taken``: the JOB names that are not free."""
         self._fs = fs
         self._places = places
         self._claimer = claimer
-        self.inbox_id = ""  # another inbox may share the outbox; its running folders are not ours
-        self.taken: Callable[[], Collection[str]] = tuple  # the JOB names that are not free
+        self._inbox_id = inbox_id
+        self._taken = taken
+
+    @property
+    def inbox_id(self) -> str:
+        """Ours: another inbox may share the outbox, and its running folders are not ours."""
+        return self._inbox_id()
 
     def prepare(self, claim: Claim, job: JobRecord, *, keep: bool) -> Path:
         """The running folder of a job, with its inputs; with ``keep`` one that is there already stays.
@@ -125,7 +139,7 @@ class RunningFolders:
 
     def _rename(self, claim: Claim, job: JobRecord) -> str:
         """Give a job the next free name, durably; returns it."""
-        name = names.unique_name(job.title, [*self.taken(), job.name])
+        name = names.unique_name(job.title, [*self._taken(), job.name])
         jobs = tuple(
             each if each.index != job.index else job.model_copy(update={"name": name}) for each in claim.record.jobs
         )

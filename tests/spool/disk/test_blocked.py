@@ -285,7 +285,7 @@ def test_a_job_whose_pictures_are_not_there_runs_again(world: World, gone: str) 
     else:
         path.unlink()
     with pytest.raises(SpoolBlocked, match="gone"):
-        world.spool.finish(handout, world.at, "done", {}, made=("a.png", "epochs/1.png"))
+        world.spool.finish(handout, "done", {}, made=("a.png", "epochs/1.png"))
     assert world.finished() == {}
     world.look()
     world.run_all()
@@ -348,7 +348,7 @@ def test_two_deaths_by_signal_are_enough(world: World) -> None:
         verdict = world.spool.died(handout, failure, world.at)
         world.later(300.0)
         assert (verdict.ending is not None) is (number == 3)
-    world.spool.fail(handout, Reason("x", "y"), world.at)
+    world.spool.fail(handout, Reason("x", "y"))
     world.sweep()
     world.check_books({"a"})
 

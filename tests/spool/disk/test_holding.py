@@ -87,7 +87,7 @@ def paint(world: World, *, times: int = 1) -> list[Ended]:
         ended += world.sweep()
         for job in world.spool.jobs():
             if job.outcome is not None and not job.given and not job.is_held(world.mono):
-                end = world.spool.finish(job, world.at, "done", {"job.json": _manifest(job.id, job.title)})
+                end = world.spool.finish(job, "done", {"job.json": _manifest(job.id, job.title)})
                 ended += [] if end is None else [end]
         while (job_now := world.spool.take(world.at)) is not None:
             handout = world.spool.hand_out(job_now)
@@ -95,7 +95,7 @@ def paint(world: World, *, times: int = 1) -> list[Ended]:
                 continue
             world.work(handout)
             text = _manifest(handout.id, handout.title)
-            end = world.spool.finish(world.spool.job(handout.id), world.at, "done", {"job.json": text})
+            end = world.spool.finish(world.spool.job(handout.id), "done", {"job.json": text})
             ended += [] if end is None else [end]
         ended += world.sweep()
     return ended
