@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from nst_batch.transfer.device import prepare_tensorflow
-from nst_batch.transfer.memory_plan import choose_strip_plan, peak_mb
+from nst_batch.transfer.memory_plan import MemoryPlan
 from nst_batch.transfer.objectives.families import FamilyName
 from nst_batch.transfer.spec import VGG19_LAYERS, AdamSpec, LbfgsSpec, TransferSpec
 
@@ -47,7 +47,8 @@ def measure(size: int, optimizer: str, room_mb: float, weights: str, family: Fam
     network = load_network(find_weights(weights), device=choose_device("cpu"), precision="float32")
     height, width, rule = size * 3 // 4, size, OPTIMIZERS[optimizer]
     content, style = (np.random.default_rng(seed).random((height, width, 3), np.float32) for seed in (0, 1))
-    strip_plan = choose_strip_plan(height * width, room_mb, "float32", rule, family)
+    plan = MemoryPlan("float32", rule, family)
+    strip_plan = plan.strip_plan(height * width, room_mb)
     spec = TransferSpec(
         height, width, {"block4_conv2": 1.0, "block5_conv2": 30.0}, LAYERS[family], 0.07, 1.0, 0.04,
         optimizer=rule, epochs=2, steps_per_epoch=2, family=family, framed=True,
@@ -57,14 +58,14 @@ def measure(size: int, optimizer: str, room_mb: float, weights: str, family: Fam
         [(style, 1.0)],
         spec,
         network,
-        strip_plan=lambda pixels: choose_strip_plan(pixels, room_mb, "float32", rule, family),
+        strip_plan=lambda pixels: plan.strip_plan(pixels, room_mb),
     )
     moments = []
     for _step in model.steps():
         moments.append(time.perf_counter())
     seconds = moments[-1] - moments[0]
     how = f"{strip_plan.blocks} blocks in strips" if strip_plan else "in one piece"
-    expected = peak_mb(height * width, strip_plan, "float32", rule, family)
+    expected = plan.peak_mb(height * width, strip_plan)
     print(f"| {size} | {optimizer} | {how} | {resident_peak_mb():.0f} | {expected:.0f} | {seconds:.1f} |")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.gpu.lines import complaint, emit
 from benchmarks.memory import OPTIMIZERS, STYLE_LAYERS, resident_peak_mb
 from nst_batch.transfer.device import Device, choose_device, prepare_tensorflow
-from nst_batch.transfer.memory_plan import PROCESS_MB, VIEW, peak_mb
+from nst_batch.transfer.memory_plan import PROCESS_MB, VIEW, MemoryPlan
 from nst_batch.transfer.spec import TransferSpec
 from nst_batch.transfer.strips import StripPlan
 
@@ -47,7 +47,8 @@ def measure(asked: argparse.Namespace) -> None:
     height, width = asked.size * 3 // 4, asked.size
     cut = StripPlan(asked.strips, VIEW * asked.view) if asked.strips else None
     planned = StripPlan(asked.strips, VIEW) if asked.strips else None
-    expected = peak_mb(height * width, planned, asked.precision, rule) - (0.0 if device.kind == "cpu" else PROCESS_MB)
+    expected = MemoryPlan(asked.precision, rule).peak_mb(height * width, planned)
+    expected -= 0.0 if device.kind == "cpu" else PROCESS_MB
     what: dict[str, Any] = {
         "size": asked.size, "megapixels": height * width / 1e6, "precision": asked.precision,
         "optimizer": asked.optimizer, "strips": asked.strips, "view": asked.view, "expected_mb": expected,

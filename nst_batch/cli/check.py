@@ -18,9 +18,8 @@ from nst_batch.sidecar.filetree import DiskTree
 from nst_batch.sidecar.resolver import FileResolver, Role
 from nst_batch.sidecar.settings import Settings, priority_note
 from nst_batch.sizing import result_size
-from nst_batch.transfer.memory_plan import choose_strip_plan, peak_mb
 from nst_batch.transfer.spec import Precision
-from nst_batch.worker.capacity import RESERVE, expected_room, largest_side
+from nst_batch.worker.capacity import RESERVE, expected_room
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -203,16 +202,15 @@ def _job_line(job: JobRequest, root: Path, config: Config, seen: _Seen) -> tuple
 
 def _memory(settings: Settings, size: tuple[int, int], config: Config) -> str:
     """What the job will hold at its peak, and what would fit where that is more than there is."""
-    from nst_batch.worker.session import transfer_spec  # noqa: PLC0415 - loads NumPy, which the daemon does without
+    from nst_batch.worker.session import memory_plan, transfer_spec  # noqa: PLC0415 - loads NumPy
 
-    spec, room, pixels = transfer_spec(settings, *size), expected_room(config.device), size[0] * size[1]
-    precision, optimizer, family = _precision(settings), spec.optimizer, spec.family
-    cut = choose_strip_plan(pixels, room.planned_mb, precision, optimizer, family)
-    need = peak_mb(pixels, cut, precision, optimizer, family)
+    memory = memory_plan(transfer_spec(settings, *size), _precision(settings))
+    room, pixels = expected_room(config.device), size[0] * size[1]
+    need = memory.peak_mb(pixels, memory.strip_plan(pixels, room.planned_mb))
     told = f"about {need / 1024:.1f} GiB of memory"
     if not room.total_mb or need <= room.total_mb:
         return told
-    fits = largest_side(*size, RESERVE * room.total_mb, precision, optimizer, family)
+    fits = memory.largest_side(*size, RESERVE * room.total_mb)
     return f"{told}, more than the {room.total_mb / 1024:.1f} GiB here: size {fits} should fit"
 
 

@@ -13,8 +13,8 @@ from nst_batch.doctor.check import Answer, Check, Machine, State
 from nst_batch.errors import SetupError
 from nst_batch.transfer.device import gpu_advice
 from nst_batch.transfer.gpu_words import find_trouble
-from nst_batch.transfer.spec import AdamSpec
-from nst_batch.worker.capacity import RESERVE, largest_side
+from nst_batch.transfer.memory_plan import MemoryPlan
+from nst_batch.worker.capacity import RESERVE
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # 0: TensorFlow tells why it does not use a GPU
 TRIAL_SECONDS = 180.0  # a driver without persistence takes seconds to wake a GPU, and code may have to be compiled
@@ -89,7 +89,7 @@ def _tried(device: WorkerDevice, machine: Machine, more: str) -> Check:
 
 def how_large(total_mb: float) -> str:
     """What fits into so much memory, told for the usual shape and the precision that needs more."""
-    side, whole = (largest_side(3, 4, RESERVE * total_mb, "float32", AdamSpec(), whole=one) for one in (False, True))
+    side, whole = (MemoryPlan("float32").largest_side(3, 4, RESERVE * total_mb, whole=one) for one in (False, True))
     return f"4:3 pictures up to {side} px long ({whole} px in one piece)"
 
 

@@ -7,7 +7,7 @@ A GPU's own libraries take workspace besides, which is not known beforehand.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nst_batch.transfer.objectives.families import FamilyName
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision
@@ -16,6 +16,7 @@ from nst_batch.transfer.strips import StripPlan
 MB = 1 << 20
 PROCESS_MB = 830.0  # TensorFlow, the network's kernels and OpenCV, before there is a picture
 MOST = 1e12  # pixels: where the room is not known
+GRID = 16  # pixels: sides are told in steps of this
 VIEW = 16 << 20  # numbers of a layer at a time: larger ones are no faster
 _ADAM_BYTES = 150.0  # a pixel: picture, gradient and moments in float32, and what resizing them needs
 _PICTURE_BYTES = 12.0  # a pixel of a float32 RGB picture
@@ -43,59 +44,47 @@ _LADDER = (
 _LADDERS: Mapping[FamilyName, tuple[_Rung, ...]] = {"neighbours": (_Rung(None, 450.0, 2400.0, 1700.0),)}
 
 
-def peak_mb(
-    pixels: int,
-    strip_plan: StripPlan | None,
-    precision: Precision,
-    optimizer: AdamSpec | LbfgsSpec,
-    family: FamilyName = "moments",
-) -> float:
-    """The most memory, in MB of 2²⁰ bytes, that a process holds while it paints a picture of so many pixels."""
-    rung = next(rung for rung in _rungs(family) if rung.strip_plan == strip_plan)
-    return _peak(rung, pixels, precision, optimizer)
+@dataclass(frozen=True)
+class MemoryPlan:
+    """What a generation of this kind takes, and how large its pictures can be."""
 
+    precision: Precision
+    optimizer: AdamSpec | LbfgsSpec = field(default_factory=AdamSpec)
+    family: FamilyName = "moments"
 
-def choose_strip_plan(
-    pixels: int,
-    room_mb: float,
-    precision: Precision,
-    optimizer: AdamSpec | LbfgsSpec,
-    family: FamilyName = "moments",
-) -> StripPlan | None:
-    """How a picture of so many pixels is looked at by a process that may hold ``room_mb``.
+    def peak_mb(self, pixels: int, strip_plan: StripPlan | None) -> float:
+        """The most memory, in MB of 2²⁰ bytes, that a process holds while it paints a picture of so many pixels."""
+        return self._peak(next(rung for rung in self._rungs if rung.strip_plan == strip_plan), pixels)
 
-    In one piece where that fits, else with as few blocks in strips as do; where nothing fits, by what takes least.
-    """
-    ladder = _rungs(family)
-    rungs = (rung for rung in ladder if _peak(rung, pixels, precision, optimizer) <= room_mb)
-    return next(rungs, ladder[-1]).strip_plan
+    def strip_plan(self, pixels: int, room_mb: float) -> StripPlan | None:
+        """How a picture of so many pixels is looked at by a process that may hold ``room_mb``.
 
+        In one piece where that fits, else with as few blocks in strips as do; where nothing fits, by what takes least.
+        """
+        fitting = (rung for rung in self._rungs if self._peak(rung, pixels) <= room_mb)
+        return next(fitting, self._rungs[-1]).strip_plan
 
-def most_pixels(
-    room_mb: float,
-    precision: Precision,
-    optimizer: AdamSpec | LbfgsSpec,
-    family: FamilyName = "moments",
-    *,
-    whole: bool = False,
-) -> int:
-    """How many pixels a process can paint that may hold ``room_mb``, in strips or ``whole``; 0 where none."""
-    rung = _rungs(family)[0 if whole else -1]
-    room = (room_mb - PROCESS_MB - rung.fixed_mb) * MB
-    return max(0, int(min(room / _bytes_per_pixel(rung, precision, optimizer), MOST)))
+    def most_pixels(self, room_mb: float, *, whole: bool = False) -> int:
+        """How many pixels a process can paint that may hold ``room_mb``, in strips or ``whole``; 0 where none."""
+        rung = self._rungs[0 if whole else -1]
+        room = (room_mb - PROCESS_MB - rung.fixed_mb) * MB
+        return max(0, int(min(room / self._bytes_per_pixel(rung), MOST)))
 
+    def largest_side(self, height: int, width: int, room_mb: float, *, whole: bool = False) -> int:
+        """The long side up to which a picture of that shape fits into ``room_mb``, in strips or ``whole``."""
+        long, short = max(height, width), min(height, width)
+        return int((self.most_pixels(room_mb, whole=whole) * long / short) ** 0.5) // GRID * GRID
 
-def _rungs(family: FamilyName) -> tuple[_Rung, ...]:
-    return _LADDERS.get(family, _LADDER)
+    @property
+    def _rungs(self) -> tuple[_Rung, ...]:
+        return _LADDERS.get(self.family, _LADDER)
 
+    def _peak(self, rung: _Rung, pixels: int) -> float:
+        return PROCESS_MB + rung.fixed_mb + pixels * self._bytes_per_pixel(rung) / MB
 
-def _peak(rung: _Rung, pixels: int, precision: Precision, optimizer: AdamSpec | LbfgsSpec) -> float:
-    return PROCESS_MB + rung.fixed_mb + pixels * _bytes_per_pixel(rung, precision, optimizer) / MB
-
-
-def _bytes_per_pixel(rung: _Rung, precision: Precision, optimizer: AdamSpec | LbfgsSpec) -> float:
-    features = rung.feature_bytes / (2.0 if precision == "bfloat16" else 1.0) + rung.row_bytes
-    if isinstance(optimizer, AdamSpec):
-        return features + _ADAM_BYTES
-    # Of each remembered iterate a step and a change of gradient; all of them twice while the next state is made.
-    return features + _ADAM_BYTES + 2 * 2 * optimizer.history * _PICTURE_BYTES
+    def _bytes_per_pixel(self, rung: _Rung) -> float:
+        features = rung.feature_bytes / (2.0 if self.precision == "bfloat16" else 1.0) + rung.row_bytes
+        if isinstance(self.optimizer, AdamSpec):
+            return features + _ADAM_BYTES
+        # Of each remembered iterate a step and a change of gradient; all of them twice while the next state is made.
+        return features + _ADAM_BYTES + 2 * 2 * self.optimizer.history * _PICTURE_BYTES

@@ -7,11 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nst_batch import machine_memory
-from nst_batch.transfer.memory_plan import most_pixels
-from nst_batch.transfer.objectives.families import FamilyName
-from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision
 
-GRID = 16  # a size that is told is a multiple of this
 CPU_ROOM_MB = 4096.0  # strips cost no time, so more than this is not asked for where they do with less
 CPU_SHARE = 0.6  # of the memory of a machine that has less than that to spare
 GPU_SHARE = 0.8  # of a GPU's memory; its libraries' workspace and the desktop want some too
@@ -69,22 +65,6 @@ def _smi(query: list[str], name: int | str | None, run: Run | None) -> list[str]
         return (run or _output)(["nvidia-smi", *query, "--format=csv,noheader,nounits", *chosen]).splitlines()
     except (OSError, subprocess.SubprocessError):
         return []
-
-
-def largest_side(
-    height: int,
-    width: int,
-    room_mb: float,
-    precision: Precision,
-    optimizer: AdamSpec | LbfgsSpec,
-    family: FamilyName = "moments",
-    *,
-    whole: bool = False,
-) -> int:
-    """The long side up to which a picture of that shape fits into ``room_mb``, in strips or ``whole``."""
-    pixels = most_pixels(room_mb, precision, optimizer, family, whole=whole)
-    long, short = max(height, width), min(height, width)
-    return int((pixels * long / short) ** 0.5) // GRID * GRID
 
 
 def free_now_mb() -> float:

@@ -16,7 +16,7 @@ from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.transfer.device import Device, choose_device, prepare_tensorflow
 from nst_batch.transfer.gpu_memory import card_memory_mb
 from nst_batch.transfer.locate import locate_weights
-from nst_batch.transfer.memory_plan import choose_strip_plan
+from nst_batch.transfer.memory_plan import MemoryPlan
 from nst_batch.transfer.precision import choose_precision
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, TransferSpec
 from nst_batch.worker.capacity import (
@@ -26,7 +26,6 @@ from nst_batch.worker.capacity import (
     gpu_memory_mb,
     gpu_room,
     held_by_others_mb,
-    largest_side,
 )
 from nst_batch.worker.job_images import JobImages
 
@@ -138,7 +137,7 @@ class DeviceSession:
         from nst_batch.transfer.neural_style import NeuralStyleModel  # noqa: PLC0415 - loads TensorFlow
 
         spec = transfer_spec(settings, *job_images.size)
-        room = self.room.planned_mb if room_mb is None else room_mb
+        room, memory = self.room.planned_mb if room_mb is None else room_mb, memory_plan(spec, precision)
         return NeuralStyleModel(
             job_images.content,
             job_images.styles,
@@ -147,14 +146,13 @@ class DeviceSession:
             init_image=job_images.init,
             mask=job_images.mask,
             style_keys=[_content_key(picture) for picture, _ in job_images.styles],
-            strip_plan=lambda pixels: choose_strip_plan(pixels, room, precision, spec.optimizer, spec.family),
+            strip_plan=lambda pixels: memory.strip_plan(pixels, room),
         )
 
     def largest_side(self, settings: Settings, size: tuple[int, int], precision: Precision) -> int:
         """The long side at which a picture of that shape should fit into what is free now."""
         room = free_now_mb() if self.is_cpu else self.room.planned_mb
-        spec = transfer_spec(settings, *size)
-        return largest_side(*size, room, precision, spec.optimizer, spec.family)
+        return memory_plan(transfer_spec(settings, *size), precision).largest_side(*size, room)
 
     def _network(self, precision: Precision) -> Network:
         if precision not in self._networks:
@@ -197,6 +195,11 @@ def transfer_spec(settings: Settings, height: int, width: int) -> TransferSpec:
         family=preset.family,
         framed=preset.framed,
     )
+
+
+def memory_plan(spec: TransferSpec, precision: Precision) -> MemoryPlan:
+    """What such a generation takes."""
+    return MemoryPlan(precision, spec.optimizer, spec.family)
 
 
 def _content_key(picture: NDArray[np.float32]) -> Hashable:

@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_batch import machine_memory
-from nst_batch.transfer.memory_plan import choose_strip_plan, peak_mb
-from nst_batch.transfer.spec import AdamSpec
-from nst_batch.worker.capacity import CPU_ROOM_MB, cpu_room, gpu_memory_mb, gpu_room, largest_side
+from nst_batch.transfer.memory_plan import MemoryPlan
+from nst_batch.worker.capacity import CPU_ROOM_MB, cpu_room, gpu_memory_mb, gpu_room
 
-SPAREST = choose_strip_plan(1, 0.0, "float32", AdamSpec())
+MEMORY = MemoryPlan("float32")
 
 
 def machine(root: Path, cgroup: str, limits: dict[str, str]) -> tuple[Path, Path]:
@@ -112,16 +111,14 @@ def test_a_gpu_tells_its_memory_or_not() -> None:
 @given(st.integers(32, 4096), st.integers(32, 4096), st.floats(1500, 60_000), st.booleans())
 def test_the_largest_side_fits_and_a_larger_one_does_not(height: int, width: int, room: float, whole: bool) -> None:
     """By the estimate that the plan goes by, for any shape."""
-    side = largest_side(height, width, room, "float32", AdamSpec(), whole=whole)
-    strip_plan = None if whole else SPAREST
+    side = MEMORY.largest_side(height, width, room, whole=whole)
+    strip_plan = None if whole else MEMORY.strip_plan(1, 0.0)
     short = side * min(height, width) / max(height, width)
     assert side % 16 == 0
     if side:
-        assert peak_mb(int(side * short), strip_plan, "float32", AdamSpec()) <= room + 0.01
+        assert MEMORY.peak_mb(int(side * short), strip_plan) <= room + 0.01
     grown = (side + 16) / max(side, 1)
-    assert (
-        peak_mb(int(max(side * grown * short * grown, 257)) + 1, strip_plan, "float32", AdamSpec()) > room or side == 0
-    )
+    assert MEMORY.peak_mb(int(max(side * grown * short * grown, 257)) + 1, strip_plan) > room or side == 0
 
 
 def test_the_advice_names_the_size() -> None:
