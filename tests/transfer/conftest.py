@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nst_batch.transfer.device import Device, prepare_tensorflow
-from nst_batch.transfer.spec import VGG19_LAYERS
+from nst_batch.transfer.spec import VGG19_LAYERS, AdamSpec, TransferSpec
 
 prepare_tensorflow()
 
@@ -19,6 +19,20 @@ from nst_batch.transfer.network import Network  # noqa: E402 - TensorFlow is tol
 from nst_batch.transfer.weights import Kernels, Weights, kernels_digest, layer_shape  # noqa: E402
 
 CPU = Device("cpu", "CPU", has_bfloat16=False, steps_per_call=1)
+
+TWO_SCALES = TransferSpec(
+    height=128,
+    width=160,
+    content_layers={"block3_conv1": 1.0},
+    style_layers={"block1_conv1": 1.0, "block2_conv1": 1.0},
+    content_weight=0.1,
+    style_weight=1.0,
+    tv_weight=0.01,
+    optimizer=AdamSpec(0.02, 0.9, 0.99, 1e-8),
+    scales=2,
+    epochs=4,
+    steps_per_epoch=2,
+)
 
 
 @pytest.fixture(scope="session")

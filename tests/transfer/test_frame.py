@@ -8,28 +8,21 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import through_bytes, waves
+from conftest import TWO_SCALES, through_bytes, waves
 
 from nst_batch.transfer.frame import BARE, FRAMES, LEAST, MARGIN, SHIFTS, frame_number, framed
 from nst_batch.transfer.losses import content_loss
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.neural_style import NeuralStyleModel
-from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
 from nst_batch.transfer.strips import StripPlan
 from nst_batch.transfer.vgg19 import StyleContentModel
 
 ADAM = AdamSpec(0.02, 0.9, 0.99, 1e-8)
-SPEC = TransferSpec(
-    height=128,
-    width=160,
+SPEC = replace(
+    TWO_SCALES,
     content_layers={"block2_conv2": 1.0},
     style_layers={"block1_conv1": 1.0, "block2_conv1": 2.0},
-    content_weight=0.1,
-    style_weight=1.0,
-    tv_weight=0.01,
-    optimizer=ADAM,
-    scales=2,
-    epochs=4,
     steps_per_epoch=3,
     family="moments",
     framed=True,

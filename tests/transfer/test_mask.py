@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import through_bytes, waves
+from conftest import TWO_SCALES, through_bytes, waves
 
 from nst_batch.transfer.box import painted_box
 from nst_batch.transfer.mask import position_weights
@@ -15,25 +15,13 @@ from nst_batch.transfer.network import Network
 from nst_batch.transfer.neural_style import NeuralStyleModel
 from nst_batch.transfer.objectives.gram import Gram
 from nst_batch.transfer.objectives.moments import Moments
-from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec
+from nst_batch.transfer.spec import LbfgsSpec
 from nst_batch.transfer.strip_network import StripNetwork
 from nst_batch.transfer.strips import StripPlan
 
 LAYERS = (("block2_conv2",), ("block1_conv1", "block3_conv2", "block4_conv1"))
-ADAM, LBFGS = AdamSpec(0.02, 0.9, 0.99, 1e-8), LbfgsSpec(history=3)
-SPEC = TransferSpec(
-    height=128,
-    width=160,
-    content_layers={"block3_conv1": 1.0},
-    style_layers={"block1_conv1": 1.0, "block2_conv1": 1.0},
-    content_weight=0.1,
-    style_weight=1.0,
-    tv_weight=0.01,
-    optimizer=ADAM,
-    scales=2,
-    epochs=4,
-    steps_per_epoch=2,
-)
+ADAM, LBFGS = TWO_SCALES.optimizer, LbfgsSpec(history=3)
+SPEC = TWO_SCALES
 
 
 @pytest.fixture(scope="module")
