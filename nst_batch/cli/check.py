@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from nst_batch import images
 from nst_batch.cli.terminal import plural, say
 from nst_batch.config.load import Config, load_config
+from nst_batch.config.schedule import DAYS, closed_until, open_until
+from nst_batch.daemon.open_hours import clock
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, ProblemsError, UsageError
 from nst_batch.names import is_sidecar, is_temporary, natural_key, passed_over
 from nst_batch.sidecar.expand import Expansion, JobRequest, expand, parse_sidecar
@@ -52,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
             what = "is not a file" if path.exists() else "there is no such file"
             raise UsageError("sidecar_missing", f"{path}: {what}", "give the path of a sidecar")
     say(f"config    {config.source or 'none: built-in defaults'}: ok")
+    for line in _hours(config, time.time()):
+        say(f"hours     {line}")
     paths = arguments.sidecar
     if not paths:
         below = sorted(_files_below(config.inbox), key=lambda path: natural_key(str(path)))
@@ -66,6 +71,18 @@ def run(arguments: argparse.Namespace) -> int:
     if wrong:
         say(f"nst-batch: {plural(wrong, 'sidecar')} of {len(paths)} not right", error=True)
     return EXIT_JOB_FAILED if wrong else EXIT_OK
+
+
+def _hours(config: Config, now: float) -> Iterator[str]:
+    """The windows of the schedule, and what it says of this moment."""
+    for hours in config.schedule:
+        days = "every day" if hours.days == DAYS else ", ".join(hours.days)
+        yield f"{hours.window}, {days}, {hours.timezone or 'the time zone of this system'}"
+    if config.schedule:
+        closed, opened = closed_until(config.schedule, now), open_until(config.schedule, now)
+        until = "" if opened is None else f", until {clock(opened, now)}"
+        wait = "" if closed is None else clock(closed, now)
+        yield f"no job before {wait}, but with now: true" if wait else f"jobs may run now{until}"
 
 
 class _Image(NamedTuple):

@@ -14,7 +14,8 @@ from nst_batch.cli.listeners import Bars, Lines
 from nst_batch.cli.terminal import muted_libraries, say
 from nst_batch.config.load import Config, load_config
 from nst_batch.daemon.devices import WorkerDevice, choose_devices
-from nst_batch.daemon.loop import Daemon, Once
+from nst_batch.daemon.loop import Daemon
+from nst_batch.daemon.once import Once
 from nst_batch.errors import EXIT_OK, SetupError
 from nst_batch.gpus import find_gpus
 from nst_batch.spool.claims.live_job import Ended

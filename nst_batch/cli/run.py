@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from nst_batch.cli.listeners import Bars, Lines
 from nst_batch.config.load import load_config
 from nst_batch.daemon.listener import Listener
-from nst_batch.daemon.loop import Daemon, Once
+from nst_batch.daemon.loop import Daemon
+from nst_batch.daemon.once import Once
 from nst_batch.daemon.service import Notifier
 from nst_batch.errors import UsageError
 from nst_batch.transfer.keras_settings import left_aside

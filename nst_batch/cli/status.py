@@ -13,6 +13,7 @@ from nst_batch.characters import visible_lines
 from nst_batch.cli.terminal import duration, plural, say, say_lines
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config, load_config
+from nst_batch.config.schedule import closed_until
 from nst_batch.daemon.queue_state import STATE_NAME, Pace, state
 from nst_batch.errors import EXIT_OK
 from nst_batch.reasons import WITH_RESULT
@@ -55,7 +56,7 @@ def gather(config: Config) -> dict[str, Any]:
     held_by, facts = told_by_daemon(config, STATE_NAME)
     if not facts:  # it has only just started, or none runs
         view, jobs = look_from_outside(config, Moment.now())
-        facts = state(view, jobs, (), Pace(), None, 0)
+        facts = state(view, jobs, (), Pace(), None, 0, (), closed_until(config.schedule, time.time()))
     finished = collect(config.outbox).entries
     facts["blocked"] = facts["blocked"] or obstacle(config)
     return {
@@ -88,6 +89,9 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
         yield "paused   no new job starts; nst-batch resume"
     if facts["blocked"]:
         yield f"waits    {facts['blocked']}"
+    if facts.get("closed_until"):
+        when = _clock(facts["closed_until"])
+        yield f"hours    waits for {when}, outside the schedule; now: true in a sidecar runs at any hour"
     for note in facts.get("notes", ()):  # a daemon of an older version tells none
         yield f"note     {note}"
     for job in facts["running"]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from nst_batch.config.schedule import Schedule
 from nst_batch.sidecar.keys import InboxPatch, Output
 from nst_batch.strict_yaml.models import Expected, Fault, StrictModel, faults_error, one_of
 from nst_batch.strict_yaml.reader import shown
@@ -184,6 +185,13 @@ class Hooks(StrictModel):
     trouble: Annotated[Command, Field(description="when something keeps the queue from going on")] = ()
 
 
+def _check_metrics(value: str) -> str:
+    if value and (not value.endswith(".prom") or value.rpartition("/")[2] == ".prom" or "\0" in value):
+        what = f"must be the path of a file that ends in .prom, not {shown(value)}: node_exporter reads no other"
+        raise faults_error(Fault(what))
+    return value
+
+
 class Defaults(InboxPatch):
     """What sidecars that do not say otherwise ask for: any of their keys but content, style and title."""
 
@@ -242,3 +250,12 @@ class ConfigFile(StrictModel):
     jobs: Annotated[Jobs, Field(description="how often a job is tried")] = Field(default_factory=Jobs)
     limits: Annotated[Limits, Field(description="what is refused")] = Field(default_factory=Limits)
     hooks: Annotated[Hooks, Field(description="programs that are told what happens")] = Field(default_factory=Hooks)
+    metrics: Annotated[
+        str,
+        AfterValidator(_check_metrics),
+        Field(description="a Prometheus textfile NAME.prom that is kept up to date; empty: none"),
+        Expected("the path of a file NAME.prom, as text"),
+    ] = ""
+    schedule: Annotated[
+        Schedule, Field(description="the hours at which jobs may run, a window or a list of such; empty: always")
+    ] = ()

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from nst_batch.config.keys import ConfigFile, Defaults, Hooks, Jobs, Limits, Watch
+from nst_batch.config.schedule import Hours
 from nst_batch.errors import Problem, SetupError
 from nst_batch.sidecar.expand import SidecarRules, sidecar_schema
 from nst_batch.sidecar.settings import Patch, conflicts, resolve
@@ -53,6 +54,8 @@ class Config(StrictModel):
     jobs: Jobs = Field(default_factory=Jobs)
     limits: Limits = Field(default_factory=Limits)
     hooks: Hooks = Field(default_factory=Hooks)  # a program that lies beside config.yaml has its whole path
+    schedule: tuple[Hours, ...] = ()
+    metrics: Path | None = None
     source: Path | None = None  # the file, None where there is none
 
     def sidecar_rules(self) -> SidecarRules:
@@ -139,18 +142,23 @@ def parse_config(text: bytes | str, path: Path) -> Config:
     file, problems = check(ConfigFile, marked)
     defaults = marked.data.get("defaults")
     problems = [replace(item, what=_ONE_PAIR, fix="") if item.key in _OF_ONE_PAIR else item for item in problems]
+    if isinstance(marked.data.get("schedule"), dict):
+        problems = [_of_one_window(item, marked) for item in problems]
     if isinstance(defaults, dict) and "output" in defaults and "path_output" in defaults:
         problems.append(problem_at(marked, ("defaults", "path_output"), "says the same as output"))
     if file is None or problems:
         raise problems_error("config_invalid", str(path), problems)
     folder = working_folder() / path.parent
     config = Config(
-        **{name: getattr(file, name) for name in ("device", "defaults", "after", "watch", "jobs", "limits")},
+        **{
+            name: getattr(file, name) for name in ("device", "defaults", "after", "watch", "jobs", "limits", "schedule")
+        },
         inbox=_absolute(folder, file.inbox),
         outbox=_absolute(folder, file.outbox),
         library=tuple(_absolute(folder, name) for name in file.library),
         weights=file.weights if file.weights in ("auto", "untrained") else str(_absolute(folder, file.weights)),
         hooks=_hooks_from(folder, file.hooks),
+        metrics=_absolute(folder, file.metrics) if file.metrics else None,
         source=path,
     )
     problems = [*_path_problems(marked), *_folder_problems(config, marked), *_default_problems(config, marked)]
@@ -181,6 +189,14 @@ def _output_of(defaults: Defaults) -> str:
     return defaults.output or defaults.path_output or ""
 
 
+def _of_one_window(problem: Problem, marked: Marked) -> Problem:
+    """A problem of the schedule's only window, which was not written as a list, where it was written."""
+    if not problem.key.startswith("schedule.0"):
+        return problem
+    path = ("schedule", *problem.key.split(".")[2:])
+    return replace(problem, key=".".join(path), line=marked.line(path))
+
+
 def _default_problems(config: Config, marked: Marked) -> list[Problem]:
     settings = resolve(config.defaults)
     problems = [problem_at(marked, ("defaults", *fault.path), fault.what, fault.fix) for fault in conflicts(settings)]
@@ -194,7 +210,7 @@ def _default_problems(config: Config, marked: Marked) -> list[Problem]:
 def _path_problems(marked: Marked) -> list[Problem]:
     """Paths that mean something to a shell or to Windows, and would be odd names here."""
     library = marked.data.get("library") or []
-    named = [((key,), marked.data.get(key)) for key in ("inbox", "outbox", "weights")]
+    named = [((key,), marked.data.get(key)) for key in ("inbox", "outbox", "weights", "metrics")]
     places: list[tuple[tuple[str | int, ...], Any]] = [
         *named,
         *((("library", n), name) for n, name in enumerate(library)),
@@ -220,6 +236,9 @@ def _folder_problems(config: Config, marked: Marked) -> list[Problem]:
     elif outbox in inbox.parents:
         what = f"{config.inbox} lies in the outbox"
         problems.append(problem_at(marked, ("inbox",), what, "name a folder outside the outbox"))
+    if config.metrics is not None and inbox in Path(os.path.realpath(config.metrics)).parents:
+        what = f"{config.metrics} lies in the inbox, which would be looked through at every change of it"
+        problems.append(problem_at(marked, ("metrics",), what, "name a file in a folder of node_exporter's"))
     for place, folder in enumerate(config.library):
         real = Path(os.path.realpath(folder))
         if real == inbox or inbox in real.parents:

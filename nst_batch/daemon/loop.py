@@ -11,7 +11,6 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from nst_batch.clock import Moment
@@ -19,6 +18,9 @@ from nst_batch.config.load import Config
 from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Stepped, WorkerFault, Yielded
 from nst_batch.daemon.hooks import LIMIT_SECONDS, HookRunner
 from nst_batch.daemon.listener import Listener
+from nst_batch.daemon.metrics import Metrics
+from nst_batch.daemon.once import Once
+from nst_batch.daemon.open_hours import OpenHours
 from nst_batch.daemon.outcomes import OutcomeHandler
 from nst_batch.daemon.queue_block import QueueBlock
 from nst_batch.daemon.service import Notifier, Signals, Waker, watchdog_interval
@@ -35,8 +37,6 @@ from nst_batch.spool.inbox.watch import Watcher
 from nst_batch.spool.spool import Spool
 from nst_batch.turn import Turn
 
-Incomplete = Literal["wait", "fail", "leave"]
-
 BUSY_TICK_SECONDS = 1.0
 LOOK_SECONDS = 0.4  # of a turn, at most, for understanding sidecars; what is left waits for the next turn
 WORK_SECONDS = 0.4  # of a turn, at most, for each of: what needs no worker, claiming for workers
@@ -47,13 +47,6 @@ MEND_SECONDS = 1.0
 HOOKS_END_SECONDS = 5.0  # a daemon that was told to end waits so long for its hooks
 LAST_SECONDS = {True: 2.0, False: 20.0}  # and so long, told to end or not, for the gallery's last renewal
 YIELD_SECONDS = 25.0  # a worker asked to give back its job has this long; systemd allows more
-
-
-@dataclass(frozen=True)
-class Once:
-    """``run --once``: what to do with pairs that are not complete."""
-
-    incomplete: Incomplete = "wait"
 
 
 class Daemon:
@@ -86,6 +79,8 @@ class Daemon:
         self._view: InboxView | None = None
         self._hooks = HookRunner(config.hooks, listener.note, files)
         self._block = QueueBlock(listener.note, self._hooks.trouble)
+        self._metrics = Metrics(config.metrics, files, listener.note)
+        self._hours = OpenHours(config.schedule, listener.note)
         self._looked_well = self._posted_well = True
         self._held_back: tuple[float, Reason] | None = None  # no job starts before then (monotonic), and why
         self._next_look = 0.0
@@ -152,6 +147,7 @@ class Daemon:
                 watcher.check()
                 self._look(at)
                 self._woken.clear()
+            self._look_at(self._hours.attend(self._pool.busy, at))
             self._post(at)
             self._hooks.attend(at.mono)
             self._notifier.watchdog()
@@ -227,8 +223,10 @@ class Daemon:
 
     def _hand_out(self, view: InboxView, at: Moment, turn: Turn) -> None:
         jobs = (job for job in self._spool.jobs() if not job.is_held(at.mono))
-        runnable = [job for job in jobs if self._pool.at_work_on(job.id) is None]
-        if view.paused or not (view.ready or runnable):
+        waits = any(self._hours.let(job) for job in jobs if self._pool.at_work_on(job.id) is None)
+        if view.paused or not (waits or any(map(self._hours.let, view.ready))):
+            if self._hours.closed_until:
+                self._pool.rest()  # the device is somebody else's now
             return
         if self._held_back is not None and at.mono < self._held_back[0]:
             raise SpoolBlocked.of(self._held_back[1])
@@ -238,7 +236,7 @@ class Daemon:
         if self._pool.start_due > at.mono:
             self._look_at(self._pool.start_due)
         for worker in self._pool.ready_for_work(at.mono):
-            job = self._spool.hand_out_next(at, turn)
+            job = self._spool.hand_out_next(at, turn, now_only=self._hours.closed_until is not None)
             if job is None:
                 return
             self._pool.give(worker, job, at.mono)
@@ -257,6 +255,7 @@ class Daemon:
     # -- what the workers tell ----------------------------------------------------------------------
 
     def _take_in(self, event: Event, at: Moment) -> None:
+        self._metrics.take_in(event)
         match event:
             case Stepped():
                 self._listener.stepped(event)
@@ -289,13 +288,27 @@ class Daemon:
         self._told -= {(ended.id, "stop"), (ended.id, "cancel")}
         self._listener.ended(ended)
         self._hooks.job_ended(ended)
+        self._metrics.job_ended(ended)
 
     def _post(self, at: Moment, *, last: float | None = None) -> None:
         self._posted_well = False
+        blocked, closed = self._block.reason or self._pool.trouble, self._hours.closed_until
         with self._block.instead():
-            self._status_writer.post(self._view, self._pool, self._block.reason or self._pool.trouble, at, last=last)
+            self._metrics.post(self._config, self._view, self._spool.jobs, self._pool, at, blocked, closed)
+            self._status_writer.post(self._view, self._pool, blocked, closed, at, last=last)
             self._posted_well = True
             self._unblock()
+
+    def _end_of_once(self) -> int | None:
+        """With ``--once``: the exit code when there is nothing left to wait for, else None."""
+        if self._once is None or self._view is None or self._pool.busy:
+            return None
+        blocked = self._block.reason or (self._pool.trouble if self._pool.gives_up else None)
+        why, over = self._once.end(self._view, self._spool, blocked)
+        if why:
+            self._listener.note(f"ended before the inbox was empty: {why}")
+            return EXIT_NOT_NOW
+        return (EXIT_JOB_FAILED if self._outcomes.failed else EXIT_OK) if over else None
 
     # -- pausing, ending ----------------------------------------------------------------------------
 
@@ -303,26 +316,6 @@ class Daemon:
         """The queue goes on once a look, and the writing of the state after it, met with no trouble."""
         if self._looked_well and self._posted_well:
             self._block.gone()
-
-    def _end_of_once(self) -> int | None:
-        """With ``--once``: the exit code when there is nothing left to wait for, else None."""
-        view = self._view
-        if self._once is None or view is None or self._pool.busy:
-            return None
-        why = self._block.reason or ("paused" if view.paused else None)
-        if self._pool.gives_up:
-            why = why or self._pool.trouble
-        if not (view.ready or view.broken):
-            why = why or self._spool.only_held()
-        if why:
-            self._listener.note(f"ended before the inbox was empty: {why}")
-            return EXIT_NOT_NOW
-        # What still settles is always waited for; what may not be read or taken never gets better by itself.
-        kinds = {"wait": {"settling", "missing", "unreadable"}, "fail": {"settling", "missing"}, "leave": {"settling"}}
-        waits = [pair for pair in view.waiting if pair.kind in kinds[self._once.incomplete]]
-        if view.ready or view.broken or waits or self._spool.jobs():
-            return None
-        return EXIT_JOB_FAILED if self._outcomes.failed else EXIT_OK
 
     def _put_back_all(self, signals: Signals) -> None:
         """Ask the workers for their jobs back; whoever does not answer in time is ended."""
@@ -347,7 +340,8 @@ class Daemon:
             config = self._reread()
             self._spool.reload(config)
             self._view_holds = 0.0
-            self._hooks.hooks = config.hooks
+            self._hooks.hooks, self._hours.schedule = config.hooks, config.schedule
+            self._metrics.path = config.metrics
         except NstError as error:
             self._listener.note(f"config not read again, the old one stays: {error.message}")
         else:

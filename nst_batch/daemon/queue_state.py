@@ -76,9 +76,16 @@ class _Turn(NamedTuple):
 
 
 def waiting_entries(
-    view: InboxView | None, jobs: Iterable[Job], running: Collection[str], rota: Rota | None = None
+    view: InboxView | None,
+    jobs: Iterable[Job],
+    running: Collection[str],
+    rota: Rota | None = None,
+    closed_until: float | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Every job that is not at work, in the order in which they will run, each with why it waits."""
+    """Every job that is not at work, in the order in which they will run, each with why it waits.
+
+    ``closed_until``: when the schedule lets jobs begin; None: now.
+    """
     jobs = tuple(jobs)
     turns = [
         _Turn(job.priority, job.lane, job.name, job)
@@ -91,9 +98,9 @@ def waiting_entries(
         turns += (_Turn(pair.priority, pair.lane, name, pair) for name in pair.names if name not in claimed)
     for priority, _lane, name, source in (rota or Rota()).in_order(turns):
         if isinstance(source, Job):
-            yield _entry(name, *_why(source), priority, source.arrival)
+            yield _entry(name, *_why(source, closed_until), priority, source.arrival)
         else:
-            yield _entry(name, "ready", None, priority, now_iso(source.arrival / 1e9))
+            yield _entry(name, *_when_ready(source, closed_until), priority, now_iso(source.arrival / 1e9))
     if view is None:
         return
     for broken in view.broken:
@@ -103,7 +110,12 @@ def waiting_entries(
         yield from (_entry(name, item.why, item.until, 0, "") for name in item.names or (item.sidecar,))
 
 
-def _why(job: Job) -> tuple[str, float | None]:
+def _when_ready(asked: Job | Ready, closed_until: float | None) -> tuple[str, float | None]:
+    """Why what is ready has not begun, and until when."""
+    return ("ready", None) if asked.now or closed_until is None else ("outside the hours", closed_until)
+
+
+def _why(job: Job, closed_until: float | None) -> tuple[str, float | None]:
     """Why a claimed job waits, and until when."""
     if job.held is not None:
         return job.held.why, None
@@ -111,7 +123,7 @@ def _why(job: Job) -> tuple[str, float | None]:
         return "an image looks cut short; it is looked at once more", job.attempts.not_before
     if job.attempts.not_before:
         return "will be tried again", job.attempts.not_before
-    return ("its earlier worker still ends" if job.orphaned else "ready"), None
+    return ("its earlier worker still ends", None) if job.orphaned else _when_ready(job, closed_until)
 
 
 def _entry(name: str, why: str, until: float | None, priority: int, arrival: str) -> dict[str, Any]:
@@ -128,11 +140,16 @@ def state(
     blocked: str | None,
     pid: int,
     notes: tuple[str, ...] = (),
+    closed_until: float | None = None,
 ) -> dict[str, Any]:
-    """The whole state. ``until`` and ``empty_at`` are in seconds since the epoch; ``notes`` are on the devices."""
+    """The whole state; ``notes`` are on the devices.
+
+    ``until``, ``closed_until`` (when the schedule lets jobs begin, None: now) and ``empty_at`` are in seconds since the
+    epoch.
+    """
     running = running_entries(workers)
-    waiting = list(waiting_entries(view, jobs, {entry["id"] for entry in running}))
-    facts = summary(view, running, len(waiting), pace, blocked, pid, notes)
+    waiting = list(waiting_entries(view, jobs, {entry["id"] for entry in running}, None, closed_until))
+    facts = summary(view, running, len(waiting), pace, blocked, pid, notes, closed_until)
     return {**facts, "waiting": waiting}
 
 
@@ -144,15 +161,17 @@ def summary(
     blocked: str | None,
     pid: int,
     notes: tuple[str, ...] = (),
+    closed_until: float | None = None,
 ) -> dict[str, Any]:
     """The state but for the list of the jobs that wait, of which there may be tens of thousands."""
     return {
         "pid": pid,
         "paused": bool(view and view.paused),
         "blocked": blocked,
+        "closed_until": None if closed_until is None else round(closed_until),
         "notes": list(notes),
         "running": running,
-        "empty_at": _empty_at(running, waiting, pace),
+        "empty_at": _empty_at(running, waiting, pace, closed_until),
     }
 
 
@@ -169,8 +188,11 @@ def encoded(entries: Iterable[dict[str, Any]]) -> tuple[list[bytes], int]:
     return pieces, count
 
 
-def _empty_at(running: list[dict[str, Any]], waiting: int, pace: Pace) -> float | None:
-    """When everything will be done, as far as can be told: what runs, then the rest at the pace of late."""
+def _empty_at(running: list[dict[str, Any]], waiting: int, pace: Pace, closed_until: float | None) -> float | None:
+    """When everything will be done, as far as can be told: what runs, then the rest at the pace of late.
+
+    What waits for the schedule begins with its hours.
+    """
     left = [entry["seconds_left"] for entry in running]
     if any(seconds is None for seconds in left):
         return None
@@ -178,4 +200,5 @@ def _empty_at(running: list[dict[str, Any]], waiting: int, pace: Pace) -> float 
     if waiting and mean is None:
         return None
     lanes = max(1, len(running))
-    return time.time() + max(left, default=0.0) + waiting * (mean or 0.0) / lanes
+    begin = max(time.time(), (waiting and closed_until) or 0.0)
+    return begin + max(left, default=0.0) + waiting * (mean or 0.0) / lanes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from nst_batch.clock import Moment
 from nst_batch.daemon.gallery_keeper import GalleryKeeper
 from nst_batch.daemon.listener import Listener
+from nst_batch.daemon.open_hours import clock
 from nst_batch.daemon.queue_state import STATE_NAME, Pace, encoded, running_entries, summary, waiting_entries
 from nst_batch.daemon.service import Notifier
 from nst_batch.daemon.worker_pool import WorkerPool
@@ -66,40 +68,50 @@ class StatusWriter:
         self._gallery_keeper.job_ended(at)
 
     def post(
-        self, view: InboxView | None, pool: WorkerPool, blocked: str | None, at: Moment, *, last: float | None = None
+        self,
+        view: InboxView | None,
+        pool: WorkerPool,
+        blocked: str | None,
+        closed_until: float | None,
+        at: Moment,
+        *,
+        last: float | None = None,
     ) -> None:
         """Write what is due, or everything, for which a daemon that ends has ``last`` seconds.
 
+        ``blocked``: why the queue waits; ``closed_until``: when the schedule lets it go on, in seconds since the epoch.
         Raises SpoolBlocked or InboxLost.
         """
         if last is None and at.mono < self._state_due:
             return
         self._state_due = at.mono + STATE_SECONDS
         if last is not None or at.mono >= self._state_rests:
-            size = self._renew(view, pool, blocked)
+            size = self._renew(view, pool, blocked, closed_until)
             self._state_rests = at.mono + size / STATE_BYTES_A_SECOND
         self._gallery_keeper.post(self._facts, at, last=last)
 
-    def _renew(self, view: InboxView | None, pool: WorkerPool, blocked: str | None) -> int:
+    def _renew(self, view: InboxView | None, pool: WorkerPool, blocked: str | None, closed_until: float | None) -> int:
         """Put the state down where it has changed; how many bytes that took."""
         jobs = self._spool.jobs()
         steps = [(worker.device, worker.progress) for worker in pool.workers if worker.job is not None]
-        counts = (self._done, self._failed, blocked, pool.notes, view is not None and view.paused)
+        counts = (self._done, self._failed, blocked, closed_until, pool.notes, view is not None and view.paused)
         lists = () if view is None else (view.ready, view.waiting, view.broken)
         shown = (*lists, jobs, steps, counts)
         # The lists stay the very same while nothing in the inbox changes: no need to look into thousands of jobs.
         if len(shown) == len(self._shown) and all(a is b or a == b for a, b in zip(shown, self._shown, strict=True)):
             return 0
         at_work = running_entries(pool.workers)
-        listed, waiting = encoded(waiting_entries(view, jobs, {entry["id"] for entry in at_work}, self._spool.rota))
-        facts = summary(view, at_work, waiting, self.pace, blocked, os.getpid(), pool.notes)
+        waits = waiting_entries(view, jobs, {entry["id"] for entry in at_work}, self._spool.rota, closed_until)
+        listed, waiting = encoded(waits)
+        facts = summary(view, at_work, waiting, self.pace, blocked, os.getpid(), pool.notes, closed_until)
         self._listener.queue(len(at_work), waiting, self._done, self._failed)
         pieces = [json.dumps(facts, ensure_ascii=False)[:-1].encode(), b', "waiting": [', *listed, b"]}"]
         sum_of = hashlib.sha256()
         for piece in pieces:
             sum_of.update(piece)
         if sum_of.digest() != self._written:
-            self._notifier.status(blocked or f"{len(at_work)} running, {waiting} waiting, {self._done} done")
+            hours = "" if closed_until is None else f", waits for {clock(closed_until, time.time())}"
+            self._notifier.status(blocked or f"{len(at_work)} running, {waiting} waiting, {self._done} done{hours}")
             self._spool.note_state(STATE_NAME, pieces)
         self._shown, self._written, self._facts = shown, sum_of.digest(), {**facts, "waiting": waiting}
         return sum(map(len, pieces))

@@ -60,6 +60,8 @@ class WorkerPool:
         self._exits = 0  # in a row, of workers that ended by themselves before they were ready
         self._start_due = 0.0  # no worker is started before then (monotonic)
         self._trouble = ""  # why the last one could not be started
+        self.restarts = 0  # workers started on a device that had one before
+        self._started: set[str] = set()
         self._told_to_end: dict[str, float] = {}  # since when (monotonic)
         self._last_news: float | None = None
         self._to_tell: list[Event] = []
@@ -191,6 +193,8 @@ class WorkerPool:
             self._workers[device.name] = WorkerProcess(device, options, log, now, self._command)
         except OSError as error:
             raise pause_for(error) from error
+        self.restarts += device.name in self._started
+        self._started.add(device.name)
         self._first_memory.pop(device.name, None)
         self._told_to_end.pop(device.name, None)
         self._to_tell.append(Phased(None, f"starting a worker on {device.name}: TensorFlow takes a while to load"))

@@ -67,6 +67,7 @@ class Settings(BaseModel):
     priority: int
     # none, or the name of an image. A job that was claimed before there were masks has none.
     mask: str = "none"
+    now: bool = False  # nor has one that was claimed before there were hours this
 
     @property
     def total_epochs(self) -> int:
@@ -103,6 +104,7 @@ PLAIN_DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "format": "png",
         "quality": 95,
         "priority": 0,
+        "now": False,
     }
 )
 
@@ -174,6 +176,11 @@ class Patch(StrictModel):
         int | None,
         Field(ge=-1_000_000, le=1_000_000, description="higher first; equal ones in order of arrival"),
         whole(-1_000_000, 1_000_000),
+    ] = None
+    now: Annotated[
+        bool | None,
+        Field(description="run at any hour, whatever the config's schedule says"),
+        Expected("true or false"),
     ] = None
 
     def written(self) -> dict[str, Any]:

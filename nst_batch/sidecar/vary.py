@@ -17,7 +17,7 @@ from nst_batch.sidecar.settings import Patch, Settings, conflicts, resolve
 from nst_batch.strict_yaml.models import ENOUGH, Expected, Fault, check, faults_error, meant, plain_schema, problem_at
 from nst_batch.strict_yaml.reader import Marked, shown
 
-NOT_VARIED = frozenset(("priority",))  # of the sidecar as a whole
+NOT_VARIED = frozenset(("priority", "now"))  # of the sidecar as a whole
 KEYS = tuple(key for key in Patch.model_fields if key not in NOT_VARIED)
 _LONGEST = 32  # characters of a value within a title; a longer one goes by its place in the list
 

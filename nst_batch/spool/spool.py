@@ -189,7 +189,7 @@ class Spool:
 
     # --- claiming and handing out -----------------------------------------------------------------------
 
-    def take(self, at: Moment, turn: Turn | None = None) -> Job | None:
+    def take(self, at: Moment, turn: Turn | None = None, *, now_only: bool = False) -> Job | None:
         """The job that is to run next: by priority, folders in turn, arrival and number; a pair is claimed for it.
 
         None as well where this ``turn`` is over before a claim stands.
@@ -197,8 +197,9 @@ class Spool:
         turn = turn or Turn()
         with self._held():
             while True:
-                job = self._queue.next_job(at, self._config.jobs.backoff_seconds)
-                pair = min(self._inbox.ready, key=self._order_of_pair, default=None)
+                job = self._queue.next_job(at, self._config.jobs.backoff_seconds, now_only=now_only)
+                pairs = (pair for pair in self._inbox.ready if pair.now or not now_only)
+                pair = min(pairs, key=self._order_of_pair, default=None)
                 if pair is None or (job is not None and self._queue.order(job)[:4] <= self._order_of_pair(pair)):
                     return job
                 if turn.over:
@@ -222,9 +223,9 @@ class Spool:
         with self._held():
             return self._holds.attempt(job.id, job.name, lambda: self._runs.hand_out(job.id))
 
-    def hand_out_next(self, at: Moment, turn: Turn | None = None) -> Job | None:
+    def hand_out_next(self, at: Moment, turn: Turn | None = None, *, now_only: bool = False) -> Job | None:
         """As :meth:`take` and :meth:`hand_out`: the next job whose own folders let it run."""
-        while (job := self.take(at, turn)) is not None:
+        while (job := self.take(at, turn, now_only=now_only)) is not None:
             handout = self.hand_out(job)
             if handout is not None:
                 return handout

@@ -195,9 +195,14 @@ def _takes(field: FieldInfo, value: object) -> bool:
 
 
 def _field_at(model: type[BaseModel], place: Path) -> tuple[type[BaseModel], int, FieldInfo | None]:
-    """The innermost model on the way of ``place``, how many of its parts are keys, and the field there."""
+    """The innermost model on the way of ``place``, how many of its parts are keys, and the field there.
+
+    In a list of models the number of one is a part of the way too.
+    """
     owner, field = model, None
     for count, part in enumerate(place):
+        if isinstance(part, int) and field is not None and _is_list_of_models(field):
+            continue
         field = _by_name(owner).get(str(part))
         if field is None:
             return owner, count, None
@@ -221,6 +226,10 @@ def _model_of(field: FieldInfo) -> type[BaseModel] | None:
     """The model that a field holds, None where it holds plain values."""
     kinds = [field.annotation, *get_args(field.annotation)] if get_origin(field.annotation) else [field.annotation]
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def _is_list_of_models(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is tuple and _model_of(field) is not None
 
 
 def plain_schema(model: type[BaseModel], title: str) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def worker(name: str, **progress: Any) -> Any:
 
 
 def ready(*names: str) -> Any:
-    return SimpleNamespace(names=names, priority=0, lane="", arrival=1, sidecar="a.yaml")
+    return SimpleNamespace(names=names, priority=0, lane="", now=False, arrival=1, sidecar="a.yaml")
 
 
 def view(**facts: Any) -> InboxView:

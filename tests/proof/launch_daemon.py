@@ -9,8 +9,8 @@ short becomes whole, any other one longer. ``--stranger`` has another inbox's jo
 first comes to a step. ``--unreadable`` is an image that the disk cannot read. ``--retry`` runs the
 retry command in place of the daemon.
 
-In the environment: ``DISK_SAYS``, see full_disk.py, and ``BLOCKED_RETRY_SECONDS``, how soon a disk that has refused is
-tried again.
+In the environment: ``CLOCK_AHEAD``, a file with the seconds that the clock on the wall is ahead; ``DISK_SAYS``, see
+full_disk.py; ``BLOCKED_RETRY_SECONDS``, how soon a disk that has refused is tried again.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from pathlib import Path
 from full_disk import MoodyDisk
 
 from nst_batch.cli.listeners import Lines
+from nst_batch.clock import Moment
 from nst_batch.config.load import Config, load_config
 from nst_batch.daemon import loop as daemon_module
-from nst_batch.daemon.loop import Daemon, Once
+from nst_batch.daemon.loop import Daemon
+from nst_batch.daemon.once import Once
 from nst_batch.daemon.worker_process import WORKER_COMMAND
 from nst_batch.errors import NstError
 from nst_batch.spool.commands import retry_job
@@ -64,6 +66,17 @@ class Steps:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
+def set_clock(ahead: Path) -> None:
+    """Put the daemon's clock on the wall ahead, by as much as stands in the file at that moment."""
+    real = Moment.now
+
+    def now() -> Moment:
+        at = real()
+        return Moment(at.mono, at.wall + float(ahead.read_text() or 0))
+
+    Moment.now = now  # type: ignore[method-assign]
+
+
 class Files(MoodyDisk):
     """The daemon's file system, with a bad sector under one file."""
 
@@ -86,6 +99,8 @@ def main() -> int:
         parser.add_argument(name, default="")
     asked = parser.parse_args()
     daemon_module.BLOCKED_RETRY_SECONDS = float(os.environ.get("BLOCKED_RETRY_SECONDS", "10"))
+    if ahead := os.environ.get("CLOCK_AHEAD"):
+        set_clock(Path(ahead))
     config = load_config(asked.config)
     files = Files(Steps(config, asked.kill_at, asked.meddle, asked.stranger), asked.unreadable)
     if asked.retry:

@@ -35,6 +35,11 @@ class Job:
     given: bool = False  # this daemon has handed it out
     held: Hold | None = None  # a place of its own refuses; every other job goes on
 
+    @property
+    def now(self) -> bool:
+        """Whether it is asked for at any hour; one that can only fail may do so at any."""
+        return self.spec is None or self.spec.settings.now
+
     def is_held(self, mono: float) -> bool:
         """Whether it has to wait still."""
         return self.held is not None and mono < self.held.due

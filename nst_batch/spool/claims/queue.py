@@ -69,8 +69,8 @@ class JobQueue:
             return self.find(job_id) is not None
         return False
 
-    def next_job(self, at: Moment, pauses: tuple[float, ...]) -> Job | None:
-        """The claimed job that is to run next."""
+    def next_job(self, at: Moment, pauses: tuple[float, ...], *, now_only: bool = False) -> Job | None:
+        """The claimed job that is to run next; with ``now_only`` one that is asked for at any hour."""
         runnable = (
             job
             for claim in self.claims.values()
@@ -78,6 +78,7 @@ class JobQueue:
             for job in (self.view(claim, record) for record in claim.live() if not claim.lacks(record))
             if not (job.given or job.orphaned or job.trouble or job.outcome or self._holds.waits(job.id))
             and job.attempts.cut is None
+            and (job.now or not now_only)
             and counts.is_due(job.attempts, at.wall, pauses)
         )
         return min(runnable, key=self.order, default=None)

@@ -27,6 +27,7 @@ class Wanted:
     lacking: JobRequest | None = None
     sidecar: dict[str, Any] = field(default_factory=dict)
     priority: int = 0
+    now: bool = False  # at any hour
 
     def files(self) -> set[FileRef]:
         """The distinct images that are to be copied."""
@@ -68,6 +69,11 @@ class Ready:
     def lane(self) -> str:
         """The inbox's first-level folder that it lies in."""
         return lane_of(self.sidecar)
+
+    @property
+    def now(self) -> bool:
+        """Whether it is asked for at any hour."""
+        return self.wanted.now
 
     @property
     def arrival(self) -> int:

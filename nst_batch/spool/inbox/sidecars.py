@@ -55,6 +55,7 @@ class SidecarReading:
             lacking=lacking,
             sidecar=_slim(request.parsed),
             priority=request.settings.priority,
+            now=request.settings.now,
         )
         library = any(shelf.paths or shelf.folders for shelf in shelves)
         return wanted, Used(tuple(inbox.paths), tuple(inbox.folders), library)

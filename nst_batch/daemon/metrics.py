@@ -1,0 +1,193 @@
+"""What Prometheus may want to know, as a textfile for node_exporter's collector of such.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/ has the format. The counters begin at nought with each
+daemon, which ``rate()`` and ``increase()`` expect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from nst_batch.clock import Moment
+from nst_batch.config.load import Config
+from nst_batch.daemon.events import Died, Event, Stepped
+from nst_batch.daemon.worker_pool import WorkerPool
+from nst_batch.spool.claims.live_job import Ended, Job
+from nst_batch.spool.disk.fs import FileSystem, free_bytes
+from nst_batch.spool.inbox.inbox import InboxView
+
+WRITE_SECONDS = 15.0
+GIGA = 1_000_000_000
+
+Labels = tuple[tuple[str, str], ...]
+Samples = Mapping[Labels, float]
+
+
+class Metrics:
+    """Counts what happens, and writes it down no more often than every 15 s. ``path`` may be set anew."""
+
+    def __init__(self, path: Path | None, files: FileSystem, note: Callable[[str], None]) -> None:
+        self.path = path
+        self._files = files
+        self._note = note
+        self._due = 0.0  # monotonic
+        self._told = False  # that it cannot be written
+        self._ends: Counter[tuple[str, str]] = Counter()
+        self._steps = 0
+        self._deaths = 0
+        self._at_step: dict[str, int] = {}  # by job
+        self._before: tuple[float, int] | None = None  # when it was written last (monotonic), and the steps then
+
+    def take_in(self, event: Event) -> None:
+        """Something has happened."""
+        if isinstance(event, Stepped):
+            job, step = event.job.id, int(event.progress["step"])
+            # What an earlier sitting has done is known by its first step here; a fast GPU does not tell of each.
+            self._steps += max(0, step - self._at_step.get(job, step - 1))
+            self._at_step[job] = step
+        elif isinstance(event, Died):
+            self._deaths += 1
+
+    def job_ended(self, ended: Ended) -> None:
+        """A job has its end."""
+        self._ends[ended.state, "" if ended.state == "cancelled" else ended.code] += 1
+        self._at_step.pop(ended.id, None)
+
+    def post(
+        self,
+        config: Config,
+        view: InboxView | None,
+        jobs: Callable[[], Iterable[Job]],
+        pool: WorkerPool,
+        at: Moment,
+        blocked: str | None,
+        closed_until: float | None,
+    ) -> None:
+        """Write the file where it is due.
+
+        ``blocked``: what keeps the queue from going on; ``closed_until``: when the hours of the schedule begin.
+        """
+        if self.path is None or at.mono < self._due:
+            return
+        self._due = at.mono + WRITE_SECONDS
+        text = "".join(
+            lines(name, kind, told, samples)
+            for name, kind, told, samples in self._families(config, view, jobs(), pool, at, blocked, closed_until)
+        )
+        try:
+            self._files.replace(self.path, text.encode())
+        except OSError as error:
+            if not self._told:
+                self._note(
+                    f"metrics: {self.path} cannot be written: {error.strerror}; see to its folder and its rights"
+                )
+            self._told = True
+        else:
+            self._told = False
+
+    def _families(
+        self,
+        config: Config,
+        view: InboxView | None,
+        jobs: Iterable[Job],
+        pool: WorkerPool,
+        at: Moment,
+        blocked: str | None,
+        closed_until: float | None,
+    ) -> Iterator[tuple[str, Literal["gauge", "counter"], str, Samples]]:
+        ages = list(_waiting_ages(view, jobs, pool, at.wall))
+        running = sum(worker.job is not None for worker in pool.workers)
+        yield (
+            "nst_batch_queue_jobs",
+            "gauge",
+            "Jobs in the queue.",
+            {
+                (("state", "running"),): running,
+                (("state", "waiting"),): len(ages),
+                (("state", "incomplete"),): len(view.waiting) if view is not None else 0,
+            },
+        )
+        yield (
+            "nst_batch_oldest_waiting_seconds",
+            "gauge",
+            "Age of the oldest job that waits.",
+            {(): max(ages, default=0.0)},
+        )
+        ends: dict[Labels, float] = {
+            (("reason", ""), ("state", state)): 0 for state in ("done", "stopped", "cancelled")
+        }
+        ends |= {(("reason", reason), ("state", state)): count for (state, reason), count in self._ends.items()}
+        yield "nst_batch_jobs_ended_total", "counter", "Jobs that have their end, by end and reason.", ends
+        yield "nst_batch_steps_total", "counter", "Optimisation steps made.", {(): self._steps}
+        yield "nst_batch_steps_per_second", "gauge", "Optimisation steps a second of late.", {(): self._rate(at)}
+        yield "nst_batch_worker_deaths_total", "counter", "Workers that died at a job.", {(): self._deaths}
+        yield (
+            "nst_batch_worker_restarts_total",
+            "counter",
+            "Workers started on a device that had one.",
+            {(): pool.restarts},
+        )
+        yield (
+            "nst_batch_queue_blocked",
+            "gauge",
+            "1 while something keeps the queue from going on.",
+            {(): int(blocked is not None)},
+        )
+        paused = view is not None and view.paused
+        yield "nst_batch_paused", "gauge", "1 while inbox/PAUSE stands.", {(): int(paused)}
+        yield (
+            "nst_batch_schedule_closed",
+            "gauge",
+            "1 outside the hours of the schedule.",
+            {(): int(closed_until is not None)},
+        )
+        yield "nst_batch_disk_free_bytes", "gauge", "Free space of the inbox's and the outbox's disk.", _room(config)
+        needed = config.limits.min_free_gb * GIGA
+        yield "nst_batch_disk_needed_bytes", "gauge", "Free space without which no job starts.", {(): needed}
+        yield "nst_batch_written_timestamp_seconds", "gauge", "When this was written.", {(): at.wall}
+
+    def _rate(self, at: Moment) -> float:
+        """Steps a second since this was written last."""
+        before, self._before = self._before, (at.mono, self._steps)
+        if before is None or at.mono <= before[0]:
+            return 0.0
+        return (self._steps - before[1]) / (at.mono - before[0])
+
+
+def _room(config: Config) -> Samples:
+    """Free space by folder."""
+    room: dict[Labels, float] = {}
+    for name, folder in (("inbox", config.inbox), ("outbox", config.outbox)):
+        with contextlib.suppress(OSError):  # not mounted: there is nothing to tell
+            room[("folder", name),] = free_bytes(folder)
+    return room
+
+
+def _waiting_ages(view: InboxView | None, jobs: Iterable[Job], pool: WorkerPool, wall: float) -> Iterator[float]:
+    """How long each job has been there that could run, were its turn."""
+    claimed = set()
+    for job in jobs:
+        claimed.add(job.name)
+        if job.outcome is None and job.trouble is None and pool.at_work_on(job.id) is None:
+            yield max(0.0, wall - datetime.fromisoformat(job.arrival).timestamp())
+    for pair in view.ready if view is not None else ():
+        # The look may be older than a claim.
+        yield from (max(0.0, wall - pair.arrival / 1e9) for name in pair.names if name not in claimed)
+
+
+def lines(name: str, kind: str, told: str, samples: Samples) -> str:
+    """One family of metrics in the text format."""
+    text = f"# HELP {name} {told}\n# TYPE {name} {kind}\n"
+    for labels, value in samples.items():
+        within = ",".join(f'{key}="{_escaped(word)}"' for key, word in labels)
+        text += f"{name}{{{within}}} {value:.15g}\n" if within else f"{name} {value:.15g}\n"
+    return text
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

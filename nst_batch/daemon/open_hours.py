@@ -1,0 +1,60 @@
+"""The schedule at work: outside its hours running jobs are asked back, and only those asked for ``now`` are begun."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from nst_batch.clock import Moment
+from nst_batch.config.schedule import Hours, closed_until, open_until
+from nst_batch.daemon.worker_process import WorkerProcess
+from nst_batch.spool.claims.live_job import Job
+
+
+class Asked(Protocol):
+    """A job, or a pair that will become some."""
+
+    @property
+    def now(self) -> bool:
+        """Whether it is asked for at any hour."""
+
+
+class OpenHours:
+    """What the schedule says of this moment. ``schedule`` may be set anew."""
+
+    def __init__(self, schedule: Sequence[Hours], note: Callable[[str], None]) -> None:
+        self.schedule = schedule
+        self.closed_until: float | None = None  # seconds since the epoch; None: open
+        self._note = note
+        self._asked_back: dict[str, Job] = {}  # by device
+
+    def attend(self, busy: Iterable[WorkerProcess], at: Moment) -> float:
+        """Ask back what may not run now, and say so; when to attend again at the latest (monotonic)."""
+        was_closed = self.closed_until is not None
+        self.closed_until = closed_until(self.schedule, at.wall)
+        if self.closed_until is None:
+            if was_closed:
+                self._note("the hours of the schedule have begun")
+            until = open_until(self.schedule, at.wall)
+            return math.inf if until is None else at.mono + until - at.wall
+        if not was_closed:
+            self._note(f"outside the hours of the schedule: jobs wait for {clock(self.closed_until, at.wall)}")
+        for worker in busy:
+            job = worker.job
+            if job is not None and not job.now and self._asked_back.get(worker.device.name) is not job:
+                self._asked_back[worker.device.name] = job
+                worker.tell({"do": "yield"})
+                self._note(f"{job.name}: ends its step and waits for {clock(self.closed_until, at.wall)}")
+        return at.mono + self.closed_until - at.wall
+
+    def let(self, asked: Asked) -> bool:
+        """Whether it may begin now."""
+        return self.closed_until is None or asked.now
+
+
+def clock(moment: float, now: float) -> str:
+    """``22:00``, or with its day where that is another: ``Mon 22:00``."""
+    then, today = datetime.fromtimestamp(moment), datetime.fromtimestamp(now)
+    return f"{then:%H:%M}" if then.date() == today.date() else f"{then:%a %d %b, %H:%M}"
