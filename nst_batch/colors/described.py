@@ -30,7 +30,7 @@ _PRIMARIES: dict[int, Chromaticities] = {
 }
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _GRID = np.linspace(0.0, 1.0, 4096)
-_PQ, _HLG = 16, 18
+_PQ, _HLG = HIGH_RANGE = 16, 18
 _GAMMA_OF_SRGB, _SAME = 0.45455, 5e-4
 
 

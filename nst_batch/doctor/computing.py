@@ -37,7 +37,7 @@ names = [str(item.get("device_name", "GPU")) for item in details]
 versions = {"version": tf.__version__, "keras": keras.__version__}
 print("\\n" + json.dumps({**versions, "cuda": tf.test.is_built_with_cuda(), "gpus": names}))
 """
-_OPENCV_SCRIPT = "import cv2, imagecodecs, tifffile, pillow_heif, pillow_jxl; print(cv2.__version__)"
+_OPENCV_SCRIPT = "import cv2, imagecodecs, tifffile, pi_heif; print(cv2.__version__)"
 _INSTALL = "install nst_batch with all it needs into a virtual environment: pip install . in its folder"
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst_batch.errors import JobError
-from nst_batch.images.boxes import content, jxl_facts
+from nst_batch.images.boxes import content
 from nst_batch.images.files import MEGA, Header, ImageLimits, Sparing, read_regular
+from nst_batch.images.jpegxl import jxl_facts
 from nst_batch.images.kinds import HEAD, kind_of, not_read, picture_start
 from nst_batch.images.pillow import damaged, open_image, reading
 from nst_batch.images.wholeness import png_chunks
@@ -46,9 +47,8 @@ def header_of(data: bytes, kind: str, name: str, limits: ImageLimits) -> Header:
 
         return _checked(tiff_facts(open_tiff(Sparing(data), name), name), name, limits)
     if kind == "JXL":
-        # Its decoder turns pictures upright by itself; alpha is known once it is decoded.
-        width, height, bits, moves = jxl_facts(data)
-        return _checked(Header("JXL", width, height, False, bits, more=moves), name, limits)
+        facts = jxl_facts(data)  # its decoder turns pictures upright by itself; alpha is known once it is decoded
+        return _checked(Header("JXL", facts.width, facts.height, False, facts.bits, more=facts.moves), name, limits)
     what, advice = ("", "") if kind else not_read(data[:HEAD])
     if what:  # before any decoder that might take it for one of its own
         raise JobError("image_unreadable", f"{name}: is {what}, which is not read here", advice)

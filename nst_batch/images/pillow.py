@@ -31,18 +31,16 @@ _one_at_a_time = threading.RLock()
 
 
 def open_image(file: BinaryIO, kind: str = "") -> ImageFile:
-    """The picture behind ``file``: its header only, pixels are read by ``load`` (but for a JPEG XL, which is decoded).
+    """The picture behind ``file``: its header only, pixels are read by ``load``.
 
-    ``kind``: as :func:`kinds.kind_of` has it. To be called within :func:`reading`. Pillow's own pixel limit is off:
-    ours is checked on the header.
+    ``kind``: as :func:`kinds.kind_of` has it, but no JPEG XL, which Pillow does not read. To be called within
+    :func:`reading`. Pillow's own pixel limit is off: ours is checked on the header.
     """
     from PIL import Image  # noqa: PLC0415 - loaded when first needed
 
     Image.MAX_IMAGE_PIXELS = None
     if kind == "HEIF":
-        import_module("pillow_heif").register_heif_opener(thumbnails=False)
-    elif kind == "JXL":
-        import_module("pillow_jxl")
+        import_module("pi_heif").register_heif_opener(thumbnails=False)
     elif kind in ("AVIF", "TIFF"):
         import_module(f"PIL.{kind.title()}ImagePlugin")
     else:

@@ -12,6 +12,8 @@ from PIL import Image
 from nst_batch.colors.curves import CurveProfile, Floats, Samples, to_unit
 from nst_batch.colors.icc import convert_by_tables
 
+_HALF_A_STEP = 1e-6
+
 Profile = bytes | CurveProfile | None
 """An ICC profile, a description in numbers, or None for sRGB."""
 
@@ -36,6 +38,12 @@ def split(array: npt.NDArray[Any], full: int = 0) -> Pixels:
     if samples.shape[2] in (2, 4):
         return Pixels(np.ascontiguousarray(samples[..., :-1]), to_unit(samples[..., -1]))
     return Pixels(samples)
+
+
+def unassociated(pixels: Pixels) -> Floats:
+    """The colours that its alpha has been multiplied into, without it."""
+    assert pixels.alpha is not None
+    return np.clip(to_unit(pixels.color) / np.maximum(pixels.alpha, _HALF_A_STEP)[..., None], 0, 1).astype(np.float32)
 
 
 def ink_to_rgb(ink: npt.NDArray[np.uint8], profile: bytes | None) -> tuple[Samples, tuple[str, ...]]:

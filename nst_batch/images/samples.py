@@ -1,7 +1,7 @@
 """The samples of every kind but TIFF, at the depth that the file has.
 
 Pillow reads 8 bits of all kinds and is strict about it: what it loads is whole. PNG, and what has more than 8 bits
-elsewhere, is decoded by imagecodecs; HEIC by pillow-heif. Pillow's plugin for JPEG XL gives the profile alone.
+elsewhere, and JPEG XL are decoded by imagecodecs; HEIC by pi-heif.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
+from nst_batch.colors.described import HIGH_RANGE, by_code_points
 from nst_batch.images.boxes import content
 from nst_batch.images.files import Header
 from nst_batch.images.header import ppm_head
+from nst_batch.images.jpegxl import jxl_colors, jxl_facts
 from nst_batch.images.pillow import open_image
-from nst_batch.images.pixels import Pixels, ink_to_rgb, split
+from nst_batch.images.pixels import Pixels, ink_to_rgb, split, unassociated
 from nst_batch.images.tagged import profile_of
 from nst_batch.images.wholeness import png_bare, png_chunks
 
@@ -31,14 +33,15 @@ _MAY_BE_NO_ALPHA = frozenset(["BMP", "TGA"])
 
 def read_pixels(data: bytes, kind: str, header: Header) -> Pixels:
     """The samples as they are stored: profile and orientation are told, not applied."""
-    pixels = _jpeg_xl(data, header) if kind == "JXL" else None  # first: Pillow's plugin does not tell a cut file
+    if kind == "JXL":
+        return _jpeg_xl(data, header)
     with open_image(BytesIO(data), kind) as image:
         profile, notes = profile_of(image, header.format, data)
         if image.mode == "CMYK":
             image.load()
             ink, more = ink_to_rgb(np.asarray(image), profile if isinstance(profile, bytes) else None)
             return Pixels(ink, None, notes + more)
-        pixels = pixels or _deep(image, header, data) or _plain(image, header, data)
+        pixels = _deep(image, header, data) or _plain(image, header, data)
     return Pixels(pixels.color, pixels.alpha, notes + pixels.notes, profile)
 
 
@@ -51,7 +54,7 @@ def _deep(image: Image, header: Header, data: bytes) -> Pixels | None:
         case "AVIF" if header.bits > 8:
             return split(imagecodecs.avif_decode(data, index=0), full)
         case "HEIF" if header.bits > 8:
-            from pillow_heif import open_heif  # noqa: PLC0415 - loaded for these alone
+            from pi_heif import open_heif  # noqa: PLC0415 - loaded for these alone
 
             heif = open_heif(BytesIO(data), convert_hdr_to_8bit=False)
             return split(np.asarray(heif), full << (16 - header.bits))
@@ -68,7 +71,11 @@ def _deep(image: Image, header: Header, data: bytes) -> Pixels | None:
 
 def _jpeg_xl(data: bytes, header: Header) -> Pixels:
     array = imagecodecs.jpegxl_decode(data, index=0)
-    return split(array, (1 << header.bits) - 1 if array.dtype.kind == "u" else 0)
+    pixels = split(array, (1 << header.bits) - 1 if array.dtype.kind == "u" else 0)
+    icc, primaries, transfer = jxl_colors(data)
+    profile = by_code_points(primaries, transfer) if transfer in HIGH_RANGE else icc
+    color = unassociated(pixels) if jxl_facts(data).premultiplied else pixels.color
+    return Pixels(color, pixels.alpha, (), profile)
 
 
 def _interlaced(data: bytes) -> npt.NDArray[Any]:

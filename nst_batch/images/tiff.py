@@ -15,11 +15,11 @@ from PIL import Image
 from nst_batch.colors.curves import Floats, Samples, to_unit
 from nst_batch.colors.described import lab_to_srgb
 from nst_batch.errors import JobError
-from nst_batch.images.boxes import jxl_facts
 from nst_batch.images.files import Header, Sparing
+from nst_batch.images.jpegxl import jxl_facts
 from nst_batch.images.kinds import HEAD, kind_of
 from nst_batch.images.pillow import damaged, open_image, truncated
-from nst_batch.images.pixels import Pixels, ink_to_rgb
+from nst_batch.images.pixels import Pixels, ink_to_rgb, unassociated
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INK, _YCBCR, _LAB, _ICC_LAB = 0, 1, 2, 3, 5, 6, 8, 9
 _RAW_PHOTOMETRIC = (32803, 34892)  # colour filter array, linear raw
@@ -32,7 +32,6 @@ _MOST_CHANNELS, _MOST_PAGES = 16, 8
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 _REDUCED_OR_MASK = 1 | 4  # bits of NewSubfileType
 _ORIENTATION, _MAKE, _PROFILE, _DNG_VERSION = 274, 271, 34675, 50706
-_HALF_A_STEP = 1e-6
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 logging.getLogger("tifffile").propagate = False  # what is wrong with a file is said by our own errors
@@ -111,7 +110,7 @@ def tiff_pixels(data: bytes, name: str) -> Pixels:
     alpha = None if alpha_at is None else to_unit(_scaled(stored[..., alpha_at], page)[0])
     color, notes, profile = _color(page, stored, profile)
     if alpha is not None and _ASSOCIATED in page.extrasamples[:1]:
-        color = np.clip(to_unit(color) / np.maximum(alpha, _HALF_A_STEP)[..., None], 0, 1).astype(np.float32)
+        color = unassociated(Pixels(color, alpha))
     return Pixels(color, alpha, notes, profile)
 
 

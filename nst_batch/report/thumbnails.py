@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from nst_batch.errors import JobError
-from nst_batch.images.boxes import jxl_facts
+from nst_batch.images import ImageLimits, decode_bytes, quantize
 from nst_batch.images.kinds import HEAD, kind_of
 from nst_batch.images.pillow import open_image, reading
 
@@ -41,9 +41,7 @@ def make(file: BinaryIO, name: str) -> tuple[bytes, int, int, Blur] | None:
         with reading(name, b""):
             kind = kind_of(file.read(HEAD))
             file.seek(0)
-            if kind == "JXL" and math.prod(jxl_facts(file.read())[:2]) > _MOST_PIXELS:  # opening it decodes it
-                return None
-            with open_image(file, kind) as opened:
+            with _jpeg_xl(file.read(), name) if kind == "JXL" else open_image(file, kind) as opened:
                 if opened.width * opened.height > _MOST_PIXELS:
                     return None
                 small = _small(opened)
@@ -62,6 +60,13 @@ def _blur(small: Image.Image) -> Blur:
     ground.paste(small, mask=small.getchannel("A") if small.mode == "RGBA" else None)
     colors = ground.resize((across, down), Image.Resampling.BOX).tobytes()
     return across, "".join(f"{round(value / 17):x}" for value in colors)
+
+
+def _jpeg_xl(data: bytes, name: str) -> Image.Image:
+    """Which Pillow does not read."""
+    limits = ImageLimits(max_megapixels=_MOST_PIXELS / 1e6)
+    picture = decode_bytes(data, name, limits)
+    return Image.fromarray(quantize(picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])))
 
 
 def _small(opened: Image.Image) -> Image.Image:

@@ -15,6 +15,7 @@ from test_colors import P3, SRGB_CURVE, SWAPPED, profile
 
 from nst_batch.colors.curves import srgb_encode
 from nst_batch.images import decode_bytes
+from nst_batch.images.jpegxl import jxl_facts
 
 HEIGHT, WIDTH = 40, 48
 STORED = np.array([200, 40, 90]) / 255
@@ -164,6 +165,19 @@ def test_cameras_say_adobe_rgb_by_exif(tags):
     assert np.abs(color_of(jpeg({0xA001: 65535})) - STORED).max() < 3 / 255
     swapped = color_of(jpeg(tags, icc_profile=profile(SWAPPED, SRGB_CURVE)))
     assert np.abs(swapped - STORED[[1, 0, 2]]).max() < 3 / 255
+
+
+@pytest.mark.parametrize("curve", [SRGB_CURVE, np.linspace(0, 1, 256) ** 1.4])
+def test_a_jpeg_xl_keeps_the_profile_and_the_side_up_of_the_jpeg_in_it(curve):
+    """A JPEG packed without loss: its ICC profile counts, and its header is that of the picture as it is shown."""
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    image = Image.new("RGB", (WIDTH, HEIGHT), tuple(np.rint(STORED * 255).astype(int)))
+    image.save(file, "JPEG", quality=100, subsampling=0, exif=exif.tobytes(), icc_profile=profile(SWAPPED, curve))
+    packed = imagecodecs.jpegxl_encode_jpeg(file.getvalue())
+    header, picture = jxl_facts(packed), decode_bytes(packed, "x")
+    assert (header.width, header.height) == (picture.width, picture.height) == (HEIGHT, WIDTH)
+    assert np.abs(picture.rgb - color_of(file.getvalue())).max() < 2 / 255
 
 
 def with_profile(kind: str, icc: bytes) -> bytes:

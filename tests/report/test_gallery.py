@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import imagecodecs
+import numpy as np
 import pytest
 from PIL import Image
 
 from nst_batch.report import gallery as module
+from nst_batch.report import thumbnails
 from nst_batch.report.entries import Collection, collect
 from nst_batch.report.gallery import CHUNK, FIRST, Gallery
 from nst_batch.report.tiles import settings_summary
@@ -358,6 +361,15 @@ def test_what_is_gone_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "keep/job.json").unlink()
     (tmp_path / "keep/job.json").write_text(json.dumps(job | {"title": "new title"}))
     assert "new title" in page(tmp_path).text
+
+
+def test_a_jpeg_xl_has_a_small_picture_like_any_other():
+    """Pillow does not read it."""
+    data = imagecodecs.jpegxl_encode(np.full((60, 1200, 3), (200, 40, 90), np.uint8), lossless=True)
+    thumbnail = thumbnails.make(io.BytesIO(data), "a.jxl")
+    assert thumbnail is not None
+    assert thumbnail[1:] == (512, 26, "#c8285a")
+    assert thumbnails.make(io.BytesIO(data[: len(data) // 2]), "a.jxl") is None
 
 
 @pytest.mark.parametrize("known", ["", "{", "[]", '{"format": 0}'])
