@@ -48,7 +48,8 @@ IMAGE_SUFFIXES = frozenset(
 )
 _NOT_READ = re.compile(
     r"\.(cr[23w]|nef|nrw|arw|sr[2fw]|dng|raf|orf|rw2|pef|x3f|3fr|iiq|raw|ps[db]|xcf|kra|ora|afphoto|svgz?|pdf|eps|ai|exr|hdr"
-    r"|ico|icns|jxr|wdp|dds|djvu|fits|dcm|bpg|mov|mp4|avi|mkv)"
+    r"|ico|icns|jxr|wdp|hdp|dds|djvu|fits?|dcm|bpg|flif|jls|jb2|jbig2?|pam|pfm|pcd|dpx|cin|psp|psp?image|pdn|clip|procreate|sketch"
+    r"|indd|cdr|wmf|emf|xpm|xbm|ilbm|lbm|ras|mov|mp4|m4v|avi|mkv|webm|mts|wmv)"
 )
 
 SIDECAR_SUFFIXES = frozenset((".yaml", ".yml"))
@@ -66,11 +67,22 @@ _TEMPORARY_NAMES = frozenset(
         *("lost+found", "temporary items"),
     ]
 )
-# What programs that keep folders in step call the other version of a file: Syncthing, Dropbox and Nextcloud, ownCloud,
-# Seafile, Unison.
+# What programs that keep folders in step call the other version of a file: Syncthing, Resilio, ownCloud, Synology,
+# Seafile, Unison, OneDrive; and Dropbox, Nextcloud and others, each in its user's language: "(Anns conflicted copy
+# 2026-01-31)", "(In Konflikt stehende Kopie von Ann)", "(Case Conflict 1)".
+_CLASHES = (
+    "conflict|conflit|conflitt|conflito|conflicto|konflikt|motstrid|modstrid|tegenstrij|ristirii|ütköz|конфли|конфлі"
+    "|競合|冲突|衝突|충돌"
+)
+_COPIES = (
+    "cop[iy]|cópia|k[oó]pi|kopi|copie|exempla|version|versie|clash|case|groß|casse|maiusc|mayús|maiús|caps|encoding"
+    "|whitespace|selective|копи|копі|регистр|コピー|副本|複本|사본"
+)
 _CONFLICT = re.compile(
-    r"\.sync-conflict-\d{8}-\d{6}|\([^()]*(conflicted copy|case clash from)[^()]*\)"
-    r"|_conflict-\d{8}-\d{6}|\(sfconflict [^()]*\)|\(copy: conflict\b",
+    r"\.sync-conflict-\d{8}-\d{6}|\.conflict\.[^.]+$|_conflict-\d{8}-\d{6}|-\d{6}-\d{4}_conflict\b"
+    r"|\(sfconflict [^()]*\)|\(copy: conflict\b|[\[(]conflict(ed)?( \d+)?[\])]"
+    r"|(?-i:-(DESKTOP|LAPTOP|WIN)-[A-Z0-9]{7,11}\b)|\(case clash from [^()]*\)"
+    rf"|\((?=[^()]*({_CLASHES}))[^()]*({_COPIES})[^()]*\)",
     re.IGNORECASE,
 )
 
@@ -229,9 +241,13 @@ def is_image(name: str) -> bool:
     return suffix(name) in IMAGE_SUFFIXES and not is_temporary(name)
 
 
+def _is_conflict(name: str) -> bool:
+    return bool(_CONFLICT.search(normal(name)))
+
+
 def is_sidecar(name: str) -> bool:
     """Whether a file of this name is a sidecar."""
-    return suffix(name) in SIDECAR_SUFFIXES and not is_temporary(name) and not _CONFLICT.search(name) and is_text(name)
+    return suffix(name) in SIDECAR_SUFFIXES and not is_temporary(name) and is_text(name) and not _is_conflict(name)
 
 
 def passed_over(name: str) -> str:

@@ -49,7 +49,7 @@ def header_of(data: bytes, kind: str, name: str, limits: ImageLimits) -> Header:
     if kind == "JXL":
         facts = jxl_facts(data)  # its decoder turns pictures upright by itself; alpha is known once it is decoded
         return _checked(Header("JXL", facts.width, facts.height, False, facts.bits, more=facts.moves), name, limits)
-    what, advice = ("", "") if kind else not_read(data[:HEAD])
+    what, advice = ("", "") if kind else not_read(data)
     if what:  # before any decoder that might take it for one of its own
         raise JobError("image_unreadable", f"{name}: is {what}, which is not read here", advice)
     image = open_image(Sparing(data), kind)

@@ -17,6 +17,14 @@ _BOX_BRANDS = (b"ftyp", b"jP  ", b"JXL ")
 _PIXEL_BOXES = (b"mdat", b"idat", b"jp2c", b"jxlc", b"jxlp")
 # Markers without a length: TEM, RST0-7, SOI, EOI.
 _JPEG_BARE = frozenset([0x01, *range(0xD0, 0xDA)])
+_SCAN, _JPEG_BITS = 0xDA, 8
+# What begins a frame, as ITU-T T.81, table B.1, and T.87 have it; a name where no decoder here knows it.
+_FRAMES = {
+    **dict.fromkeys([0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA], ""),
+    **dict.fromkeys([0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF], "a hierarchical JPEG"),
+    0xCB: "a lossless JPEG with arithmetic coding",
+    0xF7: "a JPEG-LS picture",
+}
 _MOST_TAGS, _TIFF_SIZES = 4096, {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _MAX_CHUNKS = 100_000  # of 8 KB, as most programs write them, these make 800 MB
 # Formats whose decoders may take a cut file silently, so that it is looked for even after they succeed.
@@ -66,22 +74,39 @@ def is_truncated(data: bytes) -> bool:
     return data[4:8] in _BOX_BRANDS and _boxes_are_cut(data)
 
 
-def jpeg_is_cut(data: bytes) -> bool:
-    """No end-of-image marker after the first scan begins (a thumbnail has one of its own, before it)."""
+def jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
+    """A JPEG's markers and where they stand, up to the first scan; 0 for what is none where one belongs."""
     position = 2
-    while position + 4 <= len(data):
-        if data[position] != 0xFF:
-            return False  # not a marker where one belongs: damaged rather than cut
-        marker = data[position + 1]
-        if marker == 0xDA:
-            return data.rfind(b"\xff\xd9") < position
+    for _ in range(_MAX_CHUNKS):
+        if position + 4 > len(data):
+            return
+        marker = data[position + 1] if data[position] == 0xFF else 0
+        yield marker, position
+        if marker in (0, _SCAN):
+            return
         if marker == 0xFF:
             position += 1
         elif marker in _JPEG_BARE:
             position += 2
         else:
             position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return True
+
+
+def jpeg_is_cut(data: bytes) -> bool:
+    """No end-of-image marker after the first scan begins (a thumbnail has one of its own, before it)."""
+    marker, position = max(jpeg_markers(data), key=lambda found: found[1], default=(-1, 0))
+    if marker == 0:
+        return False  # damaged rather than cut
+    return marker != _SCAN or data.rfind(b"\xff\xd9") < position
+
+
+def unusual_jpeg(data: bytes) -> str:
+    """What a JPEG is that nothing here decodes, with its article; else empty."""
+    for marker, position in jpeg_markers(data):
+        if marker in _FRAMES:
+            bits = data[position + 4]
+            return _FRAMES[marker] or (f"a {bits}-bit JPEG" if bits != _JPEG_BITS else "")
+    return ""
 
 
 def _boxes_are_cut(data: bytes) -> bool:

@@ -122,6 +122,38 @@ NOT_READ = {
     b"\0\0\1\0\1\0\x20\x20": "icon",
     b"PK\x03\x04" + b"\0" * 30: "archive",
     b"gimp xcf v011\0": "GIMP",
+    b"PK\x03\x04" + b"\0" * 26 + b"mimetypeapplication/x-krita": "Krita",
+    b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml": "office",
+    b"Paint Shop Pro Image File\n\x1a": "PaintShop",
+    b"PDN3\0\0": "Paint.NET",
+    b"\x06\x06\xed\xf5\xd8\x1d\x46\xe5\xbd\x31": "InDesign",
+    b"RIFF\x10\0\0\0CDR9vrsn": "CorelDRAW",
+    b"%!PS-Adobe-3.0 EPSF-3.0\n": "PostScript",
+    b'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE plist>\n<plist version="1.0">': "beside a file",
+    b"PF\n80 64\n-1.0\n": "PFM",
+    b"P7\nWIDTH 4\n": "PAM",
+    b"SDPX\0\0\x08\0": "DPX",
+    b"II\xbc\x01\x20\0\0\0": "JPEG XR",
+    b"\x97JB2\r\n\x1a\n": "JBIG2",
+    b"BPG\xfb\0\0": "BPG",
+    b"FLIF41": "FLIF",
+    b"DDS |\0\0\0": "DDS",
+    b"SIMPLE  =                    T": "FITS",
+    b"\0" * 128 + b"DICM": "DICOM",
+    b"/* XPM */\nstatic char": "XPM",
+    b"\xd7\xcd\xc6\x9a\0\0": "WMF",
+    b"AT&TFORM\0\0": "DjVu",
+    b"RIFF\x10\0\0\0WAVEfmt ": "sound",
+    b"\0\0\0\x20ftypM4A \0\0\2\0": "sound",
+    b"L\0\0\0\1\x14\2\0\0\0\0\0": "shortcut",
+    b"version https://git-lfs.github.com/spec/v1\n": "Git LFS",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "office",
+    b"MZ\x90\0": "program",
+    # A JPEG's frame: 12 bits, JPEG-LS, hierarchical; also behind other segments.
+    b"\xff\xd8\xff\xe0\0\x04ab\xff\xc1\0\x0b\x0c\0\x40\0\x40\1\1\x11\0": "12-bit JPEG",
+    b"\xff\xd8\xff\xc3\0\x0b\x10\0\x40\0\x40\1\1\x11\0": "16-bit JPEG",
+    b"\xff\xd8\xff\xf7\0\x0b\x08\0\x40\0\x40\1\1\x11\0": "JPEG-LS",
+    b"\xff\xd8\xff\xc5\0\x0b\x08\0\x40\0\x40\1\1\x11\0": "hierarchical",
 }
 
 
@@ -136,6 +168,21 @@ def test_what_is_not_read_is_named_by_its_content(tmp_path, head):
         assert caught.value.code == "image_unreadable"
         assert NOT_READ[head] in caught.value.message
         assert caught.value.advice
+
+
+def test_a_text_is_called_a_text_and_a_picture_of_digits_is_not():
+    """Whatever its suffix; PGM and PPM may be all text, too."""
+    assert "is a text" in refusal(b"to paint: the church, the meadow, and the sky\n").message
+    digits = b"P2\n8 8\n255\n" + b"7 " * 64
+    assert decode_bytes(digits, "x").format == "PPM"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_lossless_jpeg_of_eight_bits_is_read(channels):
+    """As medical devices write them."""
+    array = np.ascontiguousarray(noise()[..., :channels].squeeze())
+    picture = decode_bytes(imagecodecs.jpeg8_encode(array, lossless=True), "x")
+    assert np.array_equal(np.rint(picture.rgb[..., :channels].squeeze() * 255), array)
 
 
 def test_names_that_globs_leave_out_are_known():

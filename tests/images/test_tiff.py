@@ -47,6 +47,17 @@ def test_every_arrangement_gives_the_same_picture(order, big, planar, tile, kind
     assert read.notes == ()
 
 
+@pytest.mark.parametrize("mode", ["RGB", "YCbCr"])
+@pytest.mark.parametrize("subsampling", [(1, 1), (2, 2)])
+def test_jpeg_in_a_tiff_has_the_colours_that_libtiff_sees(mode, subsampling):
+    """Luminance and colour differences, at full and at half the resolution; what is RGB stays so."""
+    image = Image.fromarray(whole(picture(), "u1")).convert(mode)
+    options = {"subsampling": subsampling} if mode == "YCbCr" else {}
+    data = tiff(np.asarray(image), photometric=mode.lower(), compression="jpeg", **options)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) / 255
+    assert np.abs(decode_bytes(data, "x").rgb - expected).max() < 3 / 255
+
+
 @pytest.mark.parametrize("compression", ["lzw", "deflate", "packbits", "zstd", "lzma", "png", "jpegxl"])
 def test_compressions_that_lose_nothing_are_read(compression):
     """The compressions that photo and science programs use."""
