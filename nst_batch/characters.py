@@ -17,6 +17,12 @@ _UNFIT = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{TURNING}]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 ODD_SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _SPACES = re.compile(f"[{ODD_SPACES}]")
+# Letters of Cyrillic and Greek that look like plain ones, as another keyboard puts them into a word.
+_LOOKALIKES = str.maketrans(
+    "АВЕКМНОРСТУХІЈЅаеорсухіјѕһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧονϲ",
+    "ABEKMHOPCTYXIJSaeopcyxijshdqwABEZHIKMNOPTYXovc",
+)
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 def unfit(text: str) -> str:
@@ -70,8 +76,30 @@ def loose(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", _SPACES.sub(" ", name))
 
 
-def told(name: str) -> str:
-    """``name`` for a message, what nobody could see in it named: ``a b.png (with U+202F narrow no-break space)``."""
-    hidden = [char for char in dict.fromkeys(name) if _SPACES.match(char) or unicodedata.category(char) == "Cf"]
+def latin(text: str) -> str:
+    """``text`` with plain letters for those of other scripts that look the same."""
+    return text if text.isascii() else text.translate(_LOOKALIKES)
+
+
+def lookalikes(text: str) -> str:
+    """The letters that :func:`latin` changes, called by their names; "" for none."""
+    return ", ".join(called(char) for char in dict.fromkeys(text) if ord(char) in _LOOKALIKES)
+
+
+def told(name: str, typed: str = "") -> str:
+    """``name`` for a message, what nobody could see in it named: ``a b.png (with U+202F narrow no-break space)``.
+
+    Also of letters that only look plain, where they stand in a word with plain ones or differ from what was ``typed``.
+    A name that begins or ends with a space stands in quotes.
+    """
+    mixed = {char for word in _WORD.findall(name) if re.search("[A-Za-z]", word) for char in word}
+    hidden = [
+        char
+        for char in dict.fromkeys(name)
+        if _SPACES.match(char)
+        or unicodedata.category(char) == "Cf"
+        or (ord(char) in _LOOKALIKES and (char in mixed or (typed and char not in typed)))
+    ]
     with_what = f" (with {', '.join(map(called, hidden[:3]))})" if hidden else ""
-    return visible(name) + with_what
+    shown = visible(name)
+    return (shown if shown == shown.strip() else f'"{shown}"') + with_what

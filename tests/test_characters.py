@@ -53,4 +53,6 @@ def test_names_that_look_the_same_are_told_apart() -> None:
     assert loose("e\u0301") == "\u00e9"
     assert told(narrow) == narrow + " (with U+202F narrow no-break space)"
     assert told("a b.png") == "a b.png"
+    assert told("c\u043ecoa.png") == "c\u043ecoa.png (with U+043E cyrillic small letter o)"
+    assert told("\u0440\u043e\u0441\u0430 2.png") == "\u0440\u043e\u0441\u0430 2.png"  # a word of its own script
     assert called("\x1b") == "U+001B"

@@ -266,7 +266,9 @@ def _hint(request: SidecarRequest, resolver: FileResolver, reference: str, role:
     if reference in request.commented:
         cut = "what stands after # is a comment: a name with # in it goes in quotes"
         return f"{cut}; did you mean {near}?" if near else cut
-    return f"did you mean {near}?" if near else ""
+    if near:
+        return f"did you mean {near}?"
+    return "several images are a list: [a.png, b.png]" if "," in reference else ""
 
 
 def _bound(source: str, line: int, most: int, contents: int, styles: int, variants: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nst_batch.beneath import Beneath, Kind
-from nst_batch.characters import is_text, loose
+from nst_batch.characters import is_text, latin, loose
 
 
 class Tree(Protocol):
@@ -25,7 +25,10 @@ class Tree(Protocol):
         """Each name in ``folder`` ("" for the root) with its kind; empty where it is no folder."""
 
     def alike(self, folder: str, name: str) -> tuple[str, ...]:
-        """The names in ``folder`` that differ from ``name`` by case, the kind of a space or composition at most."""
+        """The names in ``folder`` that differ from ``name`` by what is hard to see at most.
+
+        That is case, composition, the kind of a space, spaces around it, letters of another script that look the same.
+        """
 
 
 class _Alike:
@@ -42,10 +45,14 @@ class _Alike:
         if folder not in self._alike:
             index: dict[str, tuple[str, ...]] = {}
             for each in self.names(folder):
-                key = loose(each).casefold()
+                key = _looks(each)
                 index[key] = (*index.get(key, ()), each)
             self._alike[folder] = index
-        return self._alike[folder].get(loose(name).casefold(), ())
+        return self._alike[folder].get(_looks(name), ())
+
+
+def _looks(name: str) -> str:
+    return latin(loose(name)).casefold().strip()
 
 
 class DiskTree(_Alike):

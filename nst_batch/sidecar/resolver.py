@@ -102,9 +102,9 @@ class FileResolver:
         places = [*self._places(reference, role), *self._places(reference.rpartition("/")[2], role)]
         for tree, path in dict.fromkeys(places):
             folder, _, last = path.rpartition("/")
-            alike = [name for name in tree.alike(folder, last) if is_image(name)]
+            alike = [name for name in tree.alike(folder, last) if is_image(name.rstrip())]
             if alike:
-                return " or ".join(map(told, alike[:3]))
+                return " or ".join(told(name, last) for name in alike[:3])
             names = tree.names(folder)
             if len(names) <= _MOST_COMPARED:
                 # By their stems: two names of three letters are not close for having .png in common.

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from nst_batch.characters import latin, lookalikes
 from nst_batch.errors import Problem
 from nst_batch.strict_yaml.reader import MAX_PROBLEMS, Marked, Path, key_text, scalar, shown
 
@@ -77,6 +78,8 @@ def meant(word: object, choices: Iterable[str]) -> str:
     """``did you mean 'epochs'?`` where one of ``choices`` is close to ``word`` or alone holds it as a word, else ""."""
     by_case = {choice.lower(): choice for choice in choices}
     asked = str(word).lower()[:100]
+    if latin(asked) != asked and latin(asked) in by_case:
+        return f"write {by_case[latin(asked)]!r} in plain letters: it holds {lookalikes(asked)}"
     close = [choice for choice in by_case if asked in choice.split("_")]
     if len(close) != 1:
         close = difflib.get_close_matches(asked, by_case, n=1, cutoff=0.6)

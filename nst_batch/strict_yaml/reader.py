@@ -32,6 +32,11 @@ _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _CURLY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb\u300c\u300d\u300e\u300f"
 _COMMENT = re.compile(r"[ \t]+#")
 _NO_KEY = re.compile(rf"[ \t]*(?P<key>[A-Za-z_]+)(?P<colon>:(?=[^ \t])|\uff1a)(?P<after>[{ODD_SPACES}]?)")
+# A value that YAML would read as something else than text, for how it begins; of a list, where more follows it.
+_INDICATOR = re.compile(
+    r"[ \t]*(?:- +)?(?:[A-Za-z_]+: +|- +)"
+    r"(?P<text>[&*!|>@`%,\]}][^#]*?|(?:\[[^\]]*\]|\{[^}]*\})[ \t]*[^ \t#][^#]*?)[ \t]*(?:#.*)?"
+)
 _RICH_TEXT = "{\\rtf"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,29})")
@@ -156,6 +161,8 @@ def scalar(text: str) -> Any:
 def _decode(text: bytes | str) -> str:
     """Text without a byte order mark, every character of it one that YAML allows."""
     if isinstance(text, bytes):
+        if text[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff") or b"\0\0\0" in (text[:3], text[1:4]):
+            raise _ReadingError(Problem(1, "", "the file is UTF-32", "save it as UTF-8"))
         if text[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0\0" in (text[:3:2], text[1:4:2]):
             raise _ReadingError(Problem(1, "", "the file is UTF-16", "save it as UTF-8"))
         try:
@@ -315,6 +322,11 @@ def _syntax_problem(error: yaml.MarkedYAMLError, rows: Sequence[str]) -> Problem
     row = rows[line - 1] if 0 < line <= len(rows) else ""
     if "\t" in row[: len(row) - len(row.lstrip())]:
         return Problem(line, "", "a tab where only spaces may indent", "use spaces")
+    unquoted = _INDICATOR.fullmatch(row)
+    if unquoted:
+        text = unquoted["text"]
+        what = f"a text that begins with {text[0]} means something else to YAML"
+        return Problem(line, "", what, f'put it in quotes: "{visible(text)}"')
     fix = next((advice for known, advice in _ADVICE if known in words), "")
     return Problem(line, "", f"not YAML: {words}", fix)
 

@@ -112,7 +112,7 @@ def test_an_interruption_ends_with_the_picture_as_it_stands(place: House) -> Non
         (["c.png", "s.png", "out", "--title", "a/b"], 2, "a/b"),
         (["c.png", "s.png", "c.png"], 2, "c.png: File exists"),
         (["c.png", "s.png", "c.png/out"], 2, "c.png/out: Not a directory"),
-        (["c.png", "config.yaml", "out"], 1, "config.yaml: is not a picture"),
+        (["c.png", "config.yaml", "out"], 1, "config.yaml: is a text"),
         (["c.png", "ribbon.png", "out"], 1, "ribbon.png: 640 × 40 becomes 48 × 3"),
     ],
 )

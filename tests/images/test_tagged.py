@@ -167,7 +167,7 @@ def test_cameras_say_adobe_rgb_by_exif(tags):
     assert np.abs(swapped - STORED[[1, 0, 2]]).max() < 3 / 255
 
 
-@pytest.mark.parametrize("curve", [SRGB_CURVE, np.linspace(0, 1, 256) ** 1.4])
+@pytest.mark.parametrize("curve", [SRGB_CURVE, (0, (1.8,))])
 def test_a_jpeg_xl_keeps_the_profile_and_the_side_up_of_the_jpeg_in_it(curve):
     """A JPEG packed without loss: its ICC profile counts, and its header is that of the picture as it is shown."""
     exif, file = Image.Exif(), io.BytesIO()

@@ -194,6 +194,24 @@ def test_hostile_glob_is_quick(house):
     assert time.process_time() - before < 2
 
 
+@pytest.mark.parametrize(
+    ("there", "typed", "hint"),
+    [
+        ("\u0441ocoa.png", "cocoa.png", "\u0441ocoa.png (with U+0441 cyrillic small letter es)"),
+        ("\u0430\u0440\u0435.png", "ape.png", "\u0430\u0440\u0435.png (with U+0430 cyrillic small letter a, "),
+        ("cocoa.png", "\u0441ocoa.png", "cocoa.png"),
+        (" lead.png", "lead.png", '" lead.png"'),
+        ("trail.png ", "trail.png", '"trail.png "'),
+        ("Wide.png", "wide.png", "Wide.png"),
+    ],
+)
+def test_what_differs_by_what_nobody_sees_is_named(house, there, typed, hint):
+    """Letters of another script that look the same; spaces at the ends, in quotes; neither is taken for the other."""
+    (house / "inbox" / there).write_bytes(b"x")
+    assert not resolver(house).find(typed, "content")
+    assert resolver(house).suggest(typed, "content").startswith(hint)
+
+
 def test_suggest(house):
     """A missing name comes with the one that is probably meant."""
     assert resolver(house).suggest("IMG1.JPG", "content") == "img1.jpg"

@@ -118,6 +118,8 @@ def test_meant():
     """A near word is named whatever its case; a far one is not guessed."""
     assert meant("EPOCS", ("epochs", "size")) == "did you mean 'epochs'?"
     assert meant("zzz", ("epochs", "size")) == ""
+    letters = "U+0441 cyrillic small letter es, U+043E cyrillic small letter o"
+    assert meant("\u0441\u043entent", ("content",)) == f"write 'content' in plain letters: it holds {letters}"
     assert one_of("a", "b", "c").phrase == "a, b or c"
 
 

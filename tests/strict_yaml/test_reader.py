@@ -144,6 +144,7 @@ def test_byte_order_mark_and_line_ends():
         ("a: 1".encode("utf-16"), 1, "UTF-16"),
         ("a: 1".encode("utf-16-le"), 1, "UTF-16"),
         ("a: 1".encode("utf-16-be"), 1, "UTF-16"),
+        *(("a: 1".encode(f"utf-32{order}"), 1, "UTF-32") for order in ("", "-le", "-be")),
         (b"{\\rtf1\\ansi a: 1}", 1, "rich text"),
         ("a: 1\nb:\u00a0c\n", 2, "U+00A0 no-break space"),
         ("size:\u202f5\n", 1, "U+202F narrow no-break space"),
@@ -162,6 +163,18 @@ def test_refused(text, line, words):
     found = problems(text)
     assert any(words in problem.what for problem in found), found
     assert found[0].line == line
+
+
+@pytest.mark.parametrize(
+    "text", ["&.png", "*.jpg", "@a.png", "%a b.png", "`a`.png", "|a.png", ">a.png", "[a] b.png", "{a}.png", ", a.png"]
+)
+@pytest.mark.parametrize("before", ["b: ", "- ", "b:\n  - ", "  - b:   "])
+def test_a_text_that_yaml_takes_for_something_else_is_shown_in_quotes(text, before):
+    """A file's name as it is, where a sign of YAML's own begins it; a comment behind it is left out."""
+    (problem,) = problems(f"{before}{text}  # the church\n")
+    assert f'put it in quotes: "{text}"' in problem.fix
+    assert f"begins with {text[0]}" in problem.what
+    assert problem.line == 1 + before.count("\n")
 
 
 def test_spaces_that_nobody_sees_around_a_text_do_not_count():
