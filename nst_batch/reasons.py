@@ -195,6 +195,14 @@ OF_COMMANDS: Mapping[str, Known] = {
     "folders_unusable": Known(
         "the inbox or the outbox cannot be made or held", "let the daemon's user write there, or name other folders"
     ),
+    "no_locks": Known(
+        "the inbox lies on a file system without locks, where nothing would keep two daemons apart",
+        "put it on a local disk (ext4, xfs, btrfs), or mount the share with locks (NFS 4, or 3 without nolock)",
+    ),
+    "system_unfit": Known(
+        "the system lacks what the program rests on: glibc, /proc, enough open files, a processor or a Python it is for",
+        "nst-batch doctor says what, and docs/operations.md where it runs",
+    ),
     "folders_nested": Known("one of inbox and outbox lies in the other", "name another folder in config.yaml"),
     INBOX_TAKEN: Known("another daemon has this inbox", "end that one first, or give this one an inbox of its own"),
     "not_the_daemons_user": Known(

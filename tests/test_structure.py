@@ -27,6 +27,7 @@ ORDER = (
     "turn",
     "machine_memory",
     "gpus",
+    "footing",
     "names",
     "protocol",
     "strict_yaml",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from nst_batch.cli.terminal import say
 from nst_batch.config.load import load_config
-from nst_batch.doctor import examine, worst
-from nst_batch.errors import EXIT_CONFIG, EXIT_OK
+from nst_batch.doctor import examine, examine_service, worst
+from nst_batch.errors import EXIT_CONFIG, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -25,13 +25,21 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         description="Looks at everything a night's work needs and says what to do about what is missing. "
         "Ends with 78 where something would keep the daemon from working.",
     )
+    command.add_argument(
+        "--service",
+        action="store_true",
+        help="look at the systemd unit nst-batch: who may use its folders, and what it would find; best as root",
+    )
     command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each check as it is made."""
+    if arguments.service and arguments.config:
+        raise UsageError("usage", "--service looks at the config that the unit names", "leave --config out")
     checks = []
-    for check in examine(load_config(arguments.config)):
+    found = examine_service() if arguments.service else examine(load_config(arguments.config))
+    for check in found:
         checks.append(check)
         say(f"{MARKS[check.state]}  {check.name}: {check.what}")
         if check.advice:

@@ -14,6 +14,7 @@ from nst_batch.daemon.loop import Daemon
 from nst_batch.daemon.once import Once
 from nst_batch.daemon.service import Notifier
 from nst_batch.errors import UsageError
+from nst_batch.footing import stand
 from nst_batch.transfer.keras_settings import left_aside
 from nst_batch.transfer.locate import locate_weights
 
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the daemon; returns its exit code."""
     if arguments.incomplete and not arguments.once:
         raise UsageError("usage", "--incomplete goes with --once", "nst-batch run --once --incomplete leave")
+    stand()
     config = load_config(arguments.config)
     notifier = Notifier.from_environment()
     # It may be fetched, which takes a slow connection longer than systemd waits.

@@ -6,5 +6,6 @@ the answer is that of a fresh worker and this process stays small.
 
 from nst_batch.doctor.check import Check, State, worst
 from nst_batch.doctor.examine import examine
+from nst_batch.doctor.service import examine_service
 
-__all__ = ["Check", "State", "examine", "worst"]
+__all__ = ["Check", "State", "examine", "examine_service", "worst"]

@@ -46,6 +46,7 @@ class Machine:
     """The machine as the checks see it; tests put another in its place."""
 
     environ: Mapping[str, str] = os.environ
+    has_network: bool = True  # for what is fetched at need
 
     def read(self, path: str) -> str:
         """The text of a file below /proc or /sys, empty where there is none."""

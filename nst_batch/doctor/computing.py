@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from nst_batch.config.load import Config
 from nst_batch.doctor.check import Answer, Check, Machine
 from nst_batch.doctor.gpu import LOG_LEVEL, devices, how_large, last_json
 from nst_batch.errors import SetupError
+from nst_batch.footing import Footing, faults
 from nst_batch.transfer.keras_settings import left_aside
 from nst_batch.transfer.locate import ENVIRONMENT, KERAS_NAME, KERAS_URL, keras_cache, locate_weights
 
@@ -39,6 +41,14 @@ print("\\n" + json.dumps({**versions, "cuda": tf.test.is_built_with_cuda(), "gpu
 """
 _OPENCV_SCRIPT = "import cv2, imagecodecs, tifffile, pi_heif; print(cv2.__version__)"
 _INSTALL = "install nst_batch with all it needs into a virtual environment: pip install . in its folder"
+
+
+def system(footing: Footing) -> Iterator[Check]:
+    """What the program rests on that only the system can give."""
+    missing = faults(footing)
+    yield from (Check("system", "bad", what, advice) for what, advice in missing)
+    if not missing:
+        yield Check("system", "ok", str(footing))
 
 
 def python_version() -> Check:
@@ -123,7 +133,7 @@ def weights(config: Config, machine: Machine) -> Check:
         return Check("weights", "warn", what, "weights: auto in config.yaml is for real pictures")
     cached = keras_cache(machine.environ) / KERAS_NAME
     if config.weights == "auto" and not machine.environ.get(ENVIRONMENT) and not cached.exists():
-        return _weights_to_fetch(cached)
+        return _weights_to_fetch(cached, machine)
     try:
         found = locate_weights(config.weights, environ=machine.environ)
     except SetupError as error:
@@ -131,9 +141,11 @@ def weights(config: Config, machine: Machine) -> Check:
     return Check("weights", "ok", f"{found.path} ({found.source}, sha256 {found.sha256[:12]}…)")
 
 
-def _weights_to_fetch(cached: Path) -> Check:
+def _weights_to_fetch(cached: Path, machine: Machine) -> Check:
     there = next(folder for folder in cached.parents if folder.exists())
     put = f"put {KERAS_NAME} (from {KERAS_URL}) at {cached}, or set {ENVIRONMENT} to a copy of it"
+    if not machine.has_network:
+        return Check("weights", "bad", "none, and the service has no network by which they could be fetched", put)
     if not os.access(there, os.W_OK | os.X_OK):
         return Check("weights", "bad", f"none, and {there} cannot be written, so none can be fetched", put)
     what = "not here yet: the first run fetches 80 MB into the Keras cache"

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from nst_batch.config.load import Config
 from nst_batch.doctor import computing, folders
 from nst_batch.doctor.check import Check, Machine
+from nst_batch.footing import Footing
 
 
-def examine(config: Config, machine: Machine | None = None) -> Iterator[Check]:
+def examine(config: Config, machine: Machine | None = None, footing: Footing | None = None) -> Iterator[Check]:
     """Each check as it is made. Nothing is changed, fetched or written for any of them."""
     machine = machine or Machine()
     yield _source(config)
+    yield from computing.system(footing or Footing.here())
     yield computing.python_version()
     yield computing.processor(machine)
     yield computing.memory(machine)

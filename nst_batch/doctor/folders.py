@@ -13,6 +13,7 @@ from nst_batch.spool.inbox.polling import is_network
 
 GB = 1e9
 REFLINK_TYPES = frozenset({"bcachefs", "btrfs", "ocfs2", "xfs"})
+WITHOUT_RIGHTS = frozenset({"9p", "drvfs", "exfat", "fuseblk", "hfsplus", "msdos", "ntfs", "ntfs3", "vfat"})
 FEW_WATCHES = 8192  # the default of old kernels, used up by a desktop's other programs
 _MANY_FOLDERS = 100_000
 
@@ -64,6 +65,10 @@ def file_systems(config: Config, machine: Machine) -> tuple[Check, ...]:
     checks = [Check("file systems", "ok", f"{named}: {how}")]
     if is_network(kinds["inbox"]):
         checks.append(_network(config, kinds["inbox"]))
+    if kinds["inbox"] in WITHOUT_RIGHTS:
+        what = f"{kinds['inbox']} keeps no rights of its own: whoever may write the inbox may change the daemon's state"
+        advice = "put the inbox on ext4, xfs or btrfs; or mount it for the daemon's user alone (uid=, umask=0077)"
+        checks.append(Check("rights", "warn", what, advice))
     return tuple(checks)
 
 

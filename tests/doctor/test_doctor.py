@@ -14,9 +14,10 @@ import pytest
 from nst_batch.config.load import Config, load_config
 from nst_batch.doctor import Check, examine, worst
 from nst_batch.doctor.check import Answer, Machine
-from nst_batch.doctor.computing import memory, opencv, processor, tensorflow, weights
+from nst_batch.doctor.computing import memory, opencv, processor, system, tensorflow, weights
 from nst_batch.doctor.folders import count_folders, file_system, file_systems, folder, free_space, watches
 from nst_batch.doctor.gpu import _TRIAL_SCRIPT, TRIAL_SECONDS
+from nst_batch.footing import Footing
 from nst_batch.gpus import Gpu, Gpus
 
 GIB = 1 << 30
@@ -373,6 +374,15 @@ def test_file_system_of_the_longest_and_latest_mount() -> None:
     assert file_system(Path("/srv"), "garbage\n\n 1 2 - x\n") == ""
 
 
+def test_the_system_itself_is_named_or_what_it_lacks() -> None:
+    """One line where all is well, else one for each thing."""
+    good = Footing("Linux", "6.1", "glibc 2.36", "x86_64", (3, 11), True, 4096)
+    assert list(system(good)) == [Check("system", "ok", "Linux 6.1, glibc 2.36, x86_64")]
+    bad = list(system(good._replace(libc="", files=10)))
+    assert [check.state for check in bad] == ["bad", "bad"]
+    assert all(check.advice for check in bad)
+
+
 def test_file_system_of_this_machine() -> None:
     """The kernel's own table is understood."""
     assert file_system(Path("/proc/self"), Machine().read("/proc/self/mountinfo")) == "proc"
@@ -385,6 +395,8 @@ def test_file_system_of_this_machine() -> None:
         ("nfs4", "auto", ["ok", "ok"]),
         ("fuse.sshfs", "false", ["ok", "warn"]),
         ("cifs", "true", ["ok", "ok"]),
+        ("vfat", "auto", ["ok", "warn"]),  # no rights of its own
+        ("9p", "auto", ["ok", "ok", "warn"]),
     ],
 )
 def test_network_file_systems_are_polled(tmp_path: Path, kind: str, polling: str, states: list[str]) -> None:

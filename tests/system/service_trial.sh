@@ -43,6 +43,23 @@ member 'cp /srv/nst_batch/outbox/pair/pair.png /tmp/mine.png' && report member_m
 member 'mv /srv/nst_batch/outbox/pair /srv/nst_batch/outbox/taken && rm -r /srv/nst_batch/outbox/taken' &&
   report member_may_write yes
 
+# What doctor says of it: all is well; what it misses without the default ACL; the weights that the service cannot fetch.
+nst-batch doctor --service >"$share/doctor.log" 2>&1
+report doctor $?
+grep -c '^ok ' "$share/doctor.log" | { read -r count; report doctor_ok "$count"; }
+grep -E '^(note|BAD )' "$share/doctor.log" | sed 's/:.*//; s/^[^ ]* *//' | sort -u | paste -sd, | { read -r names; report doctor_notes "$names"; }
+setfacl -k /srv/nst_batch/inbox 2>/dev/null || python3 -c 'import os; os.removexattr("/srv/nst_batch/inbox", "system.posix_acl_default")'
+cp /etc/nst_batch/config.yaml /tmp/config.kept
+sed -i 's/^weights: .*/weights: auto/' /etc/nst_batch/config.yaml
+nst-batch doctor --service >"$share/doctor2.log" 2>&1
+report doctor_spoilt $?
+grep -q 'inbox has no default ACL for the group' "$share/doctor2.log" && report doctor_acl yes
+grep -q 'the service has no network by which they could be fetched' "$share/doctor2.log" && report doctor_weights yes
+cp /tmp/config.kept /etc/nst_batch/config.yaml
+systemd-tmpfiles --create /etc/tmpfiles.d/nst-batch.conf
+member 'nst-batch doctor --service' >"$share/doctor3.log" 2>&1
+grep -q 'sudo nst-batch doctor --service' "$share/doctor3.log" && report doctor_as_member asks_for_root
+
 # A loop that hangs.
 kill -STOP "$(state MainPID)"
 restarted() { [[ $(state NRestarts) -ge 1 && $(state ActiveState) == active ]]; }

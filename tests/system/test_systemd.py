@@ -199,6 +199,13 @@ def test_the_service_on_a_real_systemd(tmp_path: Path) -> None:
     assert (report["status"], report.get("status_names_it")) == ("0", "yes"), "a member cannot ask for the status"
     assert report.get("member_may_read") == "yes", "a member of the group cannot read the result"
     assert report.get("member_may_write") == "yes", "a member of the group cannot take the result away"
+    # The demo's untrained weights are worth a note, and nothing else is but what this machine is.
+    assert report["doctor"] == "0", journal
+    assert int(report["doctor_ok"]) >= 12, journal
+    assert "inbox" not in report["doctor_notes"].replace("as nst-batch", ""), journal
+    assert report["doctor_spoilt"] == "78"
+    assert (report.get("doctor_acl"), report.get("doctor_weights")) == ("yes", "yes"), journal
+    assert report.get("doctor_as_member") == "asks_for_root"
     assert report["after_hang"] == "active", journal
     assert int(report["restarts"]) == 1, journal
     assert report["stop_result"] == "success", journal

@@ -19,12 +19,13 @@ from datetime import datetime
 from pathlib import Path
 
 from nst_batch.beneath import Beneath
-from nst_batch.errors import NotNowError
+from nst_batch.errors import NotNowError, SetupError
 from nst_batch.reasons import INBOX_TAKEN
 from nst_batch.spool.disk.layout import OWN_FOLDER
 
 LOCK_NAME = "lock"
 MAX_TEXT = 500
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 LOCK_TRIES, LOCK_PAUSE_SECONDS = 4, 0.05  # who only asks whether it is held holds it for a moment
 
 
@@ -133,11 +134,16 @@ def holder(inbox: Path) -> str | None:
 
 
 def lock_inbox(fs: Beneath, inbox: Path, wall: float) -> Lock:
-    """The one daemon's lock on an inbox; NotNowError says who has it already."""
+    """The one daemon's lock on an inbox; NotNowError says who has it already, SetupError that none can be had."""
     since = datetime.fromtimestamp(wall).astimezone().isoformat(timespec="seconds")
     text = f"process {os.getpid()} on {socket.gethostname()} since {since}\n"
     for _ in range(LOCK_TRIES):
-        lock = try_lock(fs, inbox / OWN_FOLDER / LOCK_NAME, text)
+        try:
+            lock = try_lock(fs, inbox / OWN_FOLDER / LOCK_NAME, text)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                raise _without_locks(inbox, error) from error
+            raise
         if lock is not None:
             return lock
         time.sleep(LOCK_PAUSE_SECONDS)
@@ -145,3 +151,8 @@ def lock_inbox(fs: Beneath, inbox: Path, wall: float) -> Lock:
         INBOX_TAKEN,
         f"{inbox} is worked on already, by {holder(inbox) or 'another process'}",
     )
+
+
+def _without_locks(inbox: Path, error: OSError) -> SetupError:
+    what = f"{inbox} lies on a file system without locks ({error.strerror}): nothing would keep two daemons apart"
+    return SetupError("no_locks", what)
