@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import takewhile
 
 from PIL import Image
 
@@ -25,7 +26,7 @@ def profile_of(image: Image.Image, file_format: str, data: bytes) -> tuple[Profi
     reader = _READERS.get(file_format)
     try:
         if file_format == "PNG":
-            return _png(data, icc), ()
+            return _png(image, data, icc), ()
         if icc is None and reader is not None:
             icc = reader(data)
     except (ValueError, struct.error, ArithmeticError) as error:
@@ -33,23 +34,18 @@ def profile_of(image: Image.Image, file_format: str, data: bytes) -> tuple[Profi
     return icc or (adobe_rgb() if _is_adobe(image) else None), ()
 
 
-def _png(data: bytes, icc: bytes | None) -> Profile:
+def _png(image: Image.Image, data: bytes, icc: bytes | None) -> Profile:
     """PNG, third edition, 4.3: cICP before iCCP before sRGB before gAMA and cHRM."""
-    found: dict[bytes, bytes] = {}
-    for kind, start, length in png_chunks(data):
-        if kind == b"IDAT":
-            break
-        found.setdefault(kind, data[start : start + min(length, 64)])
-    if b"cICP" in found:
-        primaries, transfer, _, full = struct.unpack(">4B", found[b"cICP"])
-        return by_code_points(primaries, transfer, full_range=bool(full))
-    if icc is not None or b"sRGB" in found:
+    for kind, start, _length in takewhile(lambda chunk: chunk[0] != b"IDAT", png_chunks(data)):
+        if kind == b"cICP":
+            primaries, transfer, _, full = struct.unpack_from(">4B", data, start)
+            return by_code_points(primaries, transfer, full_range=bool(full))
+    gamma = image.info.get("gamma")
+    if icc is not None or "srgb" in image.info:
         return icc
-    gamma = struct.unpack(">I", found[b"gAMA"])[0] / 1e5 if b"gAMA" in found else None
-    places = tuple(value / 1e5 for value in struct.unpack(">8I", found[b"cHRM"])) if b"cHRM" in found else None
     if gamma is not None and not 0.1 <= gamma <= 10:
         raise ValueError(f"a gamma of {gamma:g}")
-    return by_numbers(gamma, places)
+    return by_numbers(gamma, image.info.get("chromaticity"))
 
 
 def _media(data: bytes) -> Profile:
