@@ -41,7 +41,11 @@ def make(file: BinaryIO, name: str) -> tuple[bytes, int, int, Blur] | None:
         with reading(name, b""):
             kind = kind_of(file.read(HEAD))
             file.seek(0)
-            with _jpeg_xl(file.read(), name) if kind == "JXL" else open_image(file, kind) as opened:
+            data = file.read() if kind == "JXL" else b""
+        if data:
+            small = _small(_jpeg_xl(data, name))
+        else:
+            with reading(name, b""), open_image(file, kind) as opened:
                 if opened.width * opened.height > _MOST_PIXELS:
                     return None
                 small = _small(opened)
@@ -63,7 +67,7 @@ def _blur(small: Image.Image) -> Blur:
 
 
 def _jpeg_xl(data: bytes, name: str) -> Image.Image:
-    """Which Pillow does not read."""
+    """Which Pillow does not read. Not to be called within :func:`reading`, which lets in one at a time."""
     limits = ImageLimits(max_megapixels=_MOST_PIXELS / 1e6)
     picture = decode_bytes(data, name, limits)
     return Image.fromarray(quantize(picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])))
