@@ -200,7 +200,7 @@ OF_COMMANDS: Mapping[str, Known] = {
         "put it on a local disk (ext4, xfs, btrfs), or mount the share with locks (NFS 4, or 3 without nolock)",
     ),
     "system_unfit": Known(
-        "the system lacks what the program rests on: glibc, /proc, enough open files, a processor or a Python it is for",
+        "the system lacks what the program rests on: glibc, /proc, open files enough, a processor or Python it is for",
         "nst-batch doctor says what, and docs/operations.md where it runs",
     ),
     "folders_nested": Known("one of inbox and outbox lies in the other", "name another folder in config.yaml"),

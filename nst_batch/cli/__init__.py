@@ -65,7 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     streams.make_log_lenient()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has not our letters
-    arguments = parser().parse_args(argv)
+    try:
+        arguments = parser().parse_args(argv)
+    except BrokenPipeError:  # the reader of --help
+        return _reader_has_enough()
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(VisibleFormatter("%(message)s"))
     logging.basicConfig(level=logging.DEBUG if arguments.debug else logging.INFO, handlers=[log])
@@ -73,9 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # `nst-batch status | head`: the reader has enough. Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
+        return _reader_has_enough()
     except KeyboardInterrupt:
         say("nst-batch: interrupted", error=True)
         return EXIT_INTERRUPTED
@@ -88,6 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 say(f"nst-batch: {line}", error=True)
         return told.exit_code
     return code
+
+
+def _reader_has_enough() -> int:
+    """As that of ``nst-batch status | head``; Python would complain once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_OK
 
 
 def unforeseen(error: Exception) -> NstError:

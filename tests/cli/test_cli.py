@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,17 @@ from PIL import Image
 
 from nst_batch.cli import main, parser
 from nst_batch.cli.terminal import duration, plural
+
+
+@pytest.mark.parametrize("words", [["--help"], ["stylize", "--help"], ["reasons"], ["schema", "sidecar"]])
+def test_a_reader_that_has_enough_is_no_trouble(words: list[str]) -> None:
+    """``nst-batch --help | head -1``: no traceback, and 0."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "nst_batch", *words]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
