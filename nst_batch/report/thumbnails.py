@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
