@@ -21,7 +21,7 @@ from nst_batch.images import ImageLimits
 from nst_batch.job import LOSS_NAME, SPEC_NAME, JobInput, JobSpec, now_iso
 from nst_batch.sample import draw_landscape, draw_painting
 from nst_batch.sidecar.settings import Patch, resolve
-from nst_batch.worker.job_run import Instruction, Progress, run_job
+from nst_batch.worker.job_run import Instruction, JobRun, Progress
 from nst_batch.worker.session import DeviceSession
 
 
@@ -78,7 +78,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="epoch-ends-") as name:
         folder = Path(name)
         prepare(folder, asked.size, asked.epochs, asked.steps)
-        end = run_job(session, folder, folder, folder / "running", watch, watch)
+        end = JobRun(session, folder, folder, folder / "running", watch, watch).run()
         log = json.loads((folder / "running" / LOSS_NAME).read_bytes())["log"]
     whole = watch.told[-1] - watch.told[0]
     inside = log[-1]["seconds"] - log[0]["seconds"]

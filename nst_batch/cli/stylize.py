@@ -170,7 +170,7 @@ def _generate(
     for note in left_aside(os.environ):
         say(note, error=True)
     with muted_libraries(unless=logging.getLogger().isEnabledFor(logging.DEBUG)):
-        from nst_batch.worker.job_run import run_job  # noqa: PLC0415 - loads TensorFlow
+        from nst_batch.worker.job_run import JobRun  # noqa: PLC0415 - loads TensorFlow
 
         try:
             session = _open_session(config, limits, device)
@@ -184,7 +184,7 @@ def _generate(
         say(note, error=True)
     steps = spec.settings.total_epochs * spec.settings.steps_per_epoch
     with Display(steps=steps, show=show) as display, Interrupts() as interrupts:
-        end = run_job(session, work_folder, work_folder, work_folder / "running", interrupts, display)
+        end = JobRun(session, work_folder, work_folder, work_folder / "running", interrupts, display).run()
     if end == "yielded":
         return None
     return Outcome.model_validate_json((work_folder / OUTCOME_NAME).read_bytes())

@@ -70,59 +70,13 @@ class RunListener(Protocol):
     wants_pictures: bool
 
 
-def run_job(
-    session: DeviceSession,
-    claim: Path,
-    folder: Path,
-    running: Path,
-    instructions: Instructions,
-    listener: RunListener,
-    *,
-    last_for_memory: bool = False,
-) -> RunEnd:
-    """Work on the job in ``folder`` until it is finished or wanted back; leaves ``outcome.json`` where finished.
+class JobRun:
+    """One run of the job in ``folder``, until it is finished or wanted back.
 
     ``claim`` is what the inputs' paths are relative to; ``running`` is where pictures and loss.json go. With
     ``last_for_memory``, for a job on which memory has run out, all is done with as little as can be, and it is told
     how large a picture should fit.
     """
-    job_run = JobRun(session, claim, folder, running, instructions, listener, sparing=last_for_memory)
-    started_at, clock = now_iso(), time.monotonic()
-    try:
-        outcome = job_run.work()
-    except (OutOfMemoryError, MemoryError) as error:
-        session.spent = True
-        outcome = job_run.out_of_memory(error)
-    except JobError as error:
-        session.spent = session.spent or error.code == IMAGE_TOO_SLOW  # its decoder still runs, and cannot be ended
-        cut = job_run.facts.first_unknown if error.code == IMAGE_TRUNCATED else None
-        outcome = Outcome(state="failed", reason=error.reason, retry=error.retry, cut=cut)
-    finally:
-        job_run.close()
-    if outcome is None:
-        return "yielded"
-    outcome = outcome.model_copy(
-        update={
-            "inputs": job_run.facts.all(),
-            "notes": tuple(job_run.notes),
-            "weights": {"source": session.weights_source, "sha256": session.weights_sha256},
-            "device": session.device,
-            "precision": job_run.precision,
-            "versions": versions(),
-            "started_at": job_run.started_before or started_at,
-            "finished_at": now_iso(),
-            "seconds": job_run.seconds_before + time.monotonic() - clock,
-            "steps_done": job_run.steps_done,
-        }
-    )
-    if outcome.reason is None:
-        outcome = show(session.files, running, job_run.spec, outcome)
-    session.files.write_durable(folder / OUTCOME_NAME, outcome.model_dump_json(indent=2).encode())
-    return outcome.state
-
-
-class JobRun:
-    """The state of one run; :meth:`work` is the way through it."""
 
     def __init__(
         self,
@@ -133,7 +87,7 @@ class JobRun:
         instructions: Instructions,
         listener: RunListener,
         *,
-        sparing: bool = False,
+        last_for_memory: bool = False,
     ) -> None:
         self._session = session
         self._claim = claim
@@ -142,23 +96,59 @@ class JobRun:
         self._instructions = instructions
         self._listener = listener
         self._saver = Saver()
-        self.spec: JobSpec = load_spec(folder)
-        self._sparing = sparing
+        self._spec: JobSpec = load_spec(folder)
+        self._sparing = last_for_memory
         self._size: tuple[int, int] | None = None  # of the result, once the content is read
-        self.facts = KnownInputs(self.spec)
-        self.precision: str | None = None
-        self.notes: list[str] = list(session.notes)
-        self.steps_done = 0
-        self.seconds_before = 0.0
-        self.started_before: str | None = None
+        self._facts = KnownInputs(self._spec)
+        self._precision: str | None = None
+        self._notes: list[str] = list(session.notes)
+        self._steps_done = 0
+        self._seconds_before = 0.0
+        self._started_before: str | None = None
 
-    def work(self) -> Outcome | None:
+    def run(self) -> RunEnd:
+        """Work on it; leaves ``outcome.json`` where it is finished."""
+        started_at, clock = now_iso(), time.monotonic()
+        try:
+            outcome = self._work()
+        except (OutOfMemoryError, MemoryError) as error:
+            self._session.spent = True
+            outcome = self._out_of_memory(error)
+        except JobError as error:
+            # The decoder of one that is too slow still runs, and cannot be ended.
+            self._session.spent = self._session.spent or error.code == IMAGE_TOO_SLOW
+            cut = self._facts.first_unknown if error.code == IMAGE_TRUNCATED else None
+            outcome = Outcome(state="failed", reason=error.reason, retry=error.retry, cut=cut)
+        finally:
+            self._saver.close()
+        if outcome is None:
+            return "yielded"
+        outcome = outcome.model_copy(
+            update={
+                "inputs": self._facts.all(),
+                "notes": tuple(self._notes),
+                "weights": {"source": self._session.weights_source, "sha256": self._session.weights_sha256},
+                "device": self._session.device,
+                "precision": self._precision,
+                "versions": versions(),
+                "started_at": self._started_before or started_at,
+                "finished_at": now_iso(),
+                "seconds": self._seconds_before + time.monotonic() - clock,
+                "steps_done": self._steps_done,
+            }
+        )
+        if outcome.reason is None:
+            outcome = show(self._session.files, self._running, self._spec, outcome)
+        self._session.files.write_durable(self._folder / OUTCOME_NAME, outcome.model_dump_json(indent=2).encode())
+        return outcome.state
+
+    def _work(self) -> Outcome | None:
         """Decode, optimise, save; None where the job was wanted back before its end."""
         self._listener.say("phase", phase="reading the images")
-        job_images = load_job_images(self.spec, self._claim, self._session.limits, self.facts)
-        self.notes += job_images.notes
+        job_images = load_job_images(self._spec, self._claim, self._session.limits, self._facts)
+        self._notes += job_images.notes
         self._size = job_images.size
-        precision = self._session.precision(self.spec.settings.precision)
+        precision = self._session.precision(self._spec.settings.precision)
         if self._sparing:
             # Told beforehand: a process that the kernel ends for want of memory says nothing any more.
             self._listener.say("fits", size=self._what_fits(job_images.size, precision))
@@ -167,7 +157,7 @@ class JobRun:
         except LossNotFiniteError as error:
             if precision == "float32":
                 raise self._not_finite(error) from error
-            self.notes.append(f"the loss was not finite at step {error.step} in {precision}; begun anew in float32")
+            self._notes.append(f"the loss was not finite at step {error.step} in {precision}; begun anew in float32")
             self._listener.say("phase", phase="once more in float32")
             self._saver.wait()
             Checkpoints(self._session.files, self._folder).clear()
@@ -178,37 +168,33 @@ class JobRun:
 
     def _what_fits(self, size: tuple[int, int], precision: Precision) -> int:
         """A long side that should fit; less than this job's, which does not."""
-        found = self._session.largest_side(self.spec.settings, size, precision)
+        found = self._session.largest_side(self._spec.settings, size, precision)
         return max(SMALLEST_SIZE, min(found, int(0.9 * max(size))))
 
-    def out_of_memory(self, error: BaseException) -> Outcome:
+    def _out_of_memory(self, error: BaseException) -> Outcome:
         """The outcome of a job that did not fit."""
-        settings = self.spec.settings
+        settings = self._spec.settings
         fits = None
         if self._size is not None:
             fits = self._what_fits(self._size, self._session.precision(settings.precision))
         what = f"size {settings.size} does not fit into the memory of {self._session.device}: {_first_line(error)}"
         return Outcome(state="failed", reason=Reason.of(OUT_OF_MEMORY, what, machine_memory.advice(fits)), retry=True)
 
-    def close(self) -> None:
-        """End the saving thread."""
-        self._saver.close()
-
     # -- the optimisation ---------------------------------------------------------------------------
 
     def _optimise(self, job_images: JobImages, precision: Literal["float32", "bfloat16"]) -> Outcome | None:
-        self.precision = precision
+        self._precision = precision
         self._listener.say("phase", phase="building the model")
         files = self._session.files
-        results = Results(files, self._running, self.spec, job_images)
-        log = LossLog(self._folder / STEPS_NAME, self.spec, preset_of(self.spec.settings.preset).family)
+        results = Results(files, self._running, self._spec, job_images)
+        log = LossLog(self._folder / STEPS_NAME, self._spec, preset_of(self._spec.settings.preset).family)
         checkpoints = Checkpoints(files, self._folder)
         checkpoint = self._last_checkpoint(checkpoints, log, precision)
         # A picture goes on as it was begun, so that it is bit-equal; unless memory has run out on it since.
         room = self._room_mb()
         if checkpoint is not None and not self._sparing:
             room = float(checkpoint.facts.get("room_mb", room))
-        model = self._session.model(self.spec.settings, job_images, precision, room)
+        model = self._session.model(self._spec.settings, job_images, precision, room)
         self._note_plan(model)
         self._resume(model, checkpoint, results)
         del checkpoint  # its arrays are as large as the model's own
@@ -229,16 +215,16 @@ class JobRun:
 
     def _note_plan(self, model: NeuralStyleModel) -> None:
         """Say where fewer scales are painted than were asked for, and where memory is saved."""
-        asked, found = self.spec.settings.scales, len(model.scales)
+        asked, found = self._spec.settings.scales, len(model.scales)
         # A preset's own number means as many as fit, and most pictures have no place for all.
-        if found < asked != preset_of(self.spec.settings.preset).scales:
+        if found < asked != preset_of(self._spec.settings.preset).scales:
             self._note(f"painted in {found} of {asked} scales: coarser ones would be too small, or have no epoch")
         if model.in_strips:
             self._note("painted in strips, to save memory; the picture is the same within rounding")
 
     def _note(self, text: str) -> None:
-        if text not in self.notes:
-            self.notes.append(text)
+        if text not in self._notes:
+            self._notes.append(text)
 
     def _last_checkpoint(self, checkpoints: Checkpoints, log: LossLog, precision: str) -> Checkpoint | None:
         """The newest one that gives the undisturbed picture: of this precision, and with all of its log."""
@@ -252,7 +238,7 @@ class JobRun:
         )
         if found is None:
             log.clear()
-        self.notes += checkpoints.notes
+        self._notes += checkpoints.notes
         return found
 
     def _resume(self, model: NeuralStyleModel, checkpoint: Checkpoint | None, results: Results) -> None:
@@ -261,24 +247,24 @@ class JobRun:
         if checkpoint is None:
             return
         model.restore(checkpoint.state)
-        self.steps_done = checkpoint.step
-        self.seconds_before = float(checkpoint.facts["seconds"])
-        self.started_before = str(checkpoint.facts["started_at"])
+        self._steps_done = checkpoint.step
+        self._seconds_before = float(checkpoint.facts["seconds"])
+        self._started_before = str(checkpoint.facts["started_at"])
         self._listener.say("phase", phase=f"going on from step {checkpoint.step}")
 
     def _steps(
         self, model: NeuralStyleModel, log: LossLog, results: Results, checkpoints: Checkpoints, room_mb: float
     ) -> Literal["done", "stopped", "cancelled", "yielded"]:
-        started_at, clock = self.started_before or now_iso(), time.monotonic()
+        started_at, clock = self._started_before or now_iso(), time.monotonic()
         last_checkpoint = clock
 
         def keep(step: Step) -> None:
             nonlocal last_checkpoint
             last_checkpoint = time.monotonic()
             facts = {
-                "precision": self.precision,
+                "precision": self._precision,
                 "room_mb": room_mb,
-                "seconds": self.seconds_before + last_checkpoint - clock,
+                "seconds": self._seconds_before + last_checkpoint - clock,
                 "started_at": started_at,
             }
             state = model.state()
@@ -294,7 +280,7 @@ class JobRun:
 
         for step in model.steps():
             log.add(step)
-            self.steps_done = step.step
+            self._steps_done = step.step
             self._listener.step(self._progress(step, model), epoch_end=step.epoch_end)
             if self._listener.wants_pictures:
                 self._listener.picture(model.image())
@@ -314,12 +300,12 @@ class JobRun:
 
     def _save(self, step: Step, picture: NDArray[np.float32], log: LossLog, results: Results) -> None:
         """What an epoch leaves: its picture where asked, the preview, the losses so far."""
-        if self.spec.settings.save_epoch:
+        if self._spec.settings.save_epoch:
             self._saver.submit(lambda: results.epoch(step.epoch, picture), picture.nbytes)
         self._saver.glance(lambda: results.glance(picture, log.text(step.step)))
 
     def _progress(self, step: Step, model: NeuralStyleModel) -> Progress:
-        settings = self.spec.settings
+        settings = self._spec.settings
         return Progress(
             step=step.step,
             steps=model.total_steps,

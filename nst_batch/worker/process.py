@@ -140,7 +140,7 @@ def serve(options: WorkerOptions, pipe: BinaryIO) -> int:
     threading.Thread(target=listen, args=(instructions,), daemon=True).start()
     try:
         # Imported here: TensorFlow takes seconds, and the parent-death signal must stand before that.
-        from nst_batch.worker.job_run import run_job  # noqa: PLC0415
+        from nst_batch.worker.job_run import JobRun  # noqa: PLC0415
         from nst_batch.worker.session import DeviceSession  # noqa: PLC0415
 
         limits = ImageLimits(max_megapixels=options.max_megapixels, max_file_mb=options.max_file_mb)
@@ -153,7 +153,7 @@ def serve(options: WorkerOptions, pipe: BinaryIO) -> int:
     def run(claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> RunEnd:
         # The outbox is others' to write to as well: what they turn into a link leads nowhere.
         session.files.keep_beneath(claim.parent, running.parents[1])
-        return run_job(session, claim, folder, running, instructions, reporter, last_for_memory=last_for_memory)
+        return JobRun(session, claim, folder, running, instructions, reporter, last_for_memory=last_for_memory).run()
 
     while not session.spent and (message := instructions.next_job()) is not None:
         do_job(run, message, reporter)
@@ -164,7 +164,7 @@ class Run(Protocol):
     """One run of a job."""
 
     def __call__(self, claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> RunEnd:
-        """See :func:`nst_batch.worker.job_run.run_job`."""
+        """See :class:`nst_batch.worker.job_run.JobRun`."""
 
 
 def do_job(run: Run, message: Message, reporter: Reporter) -> None:

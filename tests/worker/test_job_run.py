@@ -19,7 +19,7 @@ from nst_batch import images
 from nst_batch.job import OUTCOME_NAME, SPEC_NAME, JobInput, JobSpec, Outcome, now_iso
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.worker.capacity import Room
-from nst_batch.worker.job_run import Progress, run_job
+from nst_batch.worker.job_run import JobRun, Progress
 from nst_batch.worker.session import DeviceSession
 
 
@@ -71,7 +71,7 @@ class Bench:
         raise AssertionError("no pictures were asked for")
 
     def run(self, session: DeviceSession) -> str:
-        return run_job(session, self.claim, self.claim, self.running, self, self)
+        return JobRun(session, self.claim, self.claim, self.running, self, self).run()
 
     def outcome(self) -> Outcome:
         return Outcome.model_validate_json((self.claim / OUTCOME_NAME).read_bytes())
@@ -258,7 +258,7 @@ def test_a_picture_that_does_not_fit_is_painted_in_strips(
     outcome = job.outcome()
     assert (outcome.reason.code, outcome.retry, session.spent) == ("out_of_memory", True, True)
     assert "144" in outcome.reason.message
-    assert run_job(session, job.claim, job.claim, job.running, job, job, last_for_memory=True) == "done"
+    assert JobRun(session, job.claim, job.claim, job.running, job, job, last_for_memory=True).run() == "done"
     assert any("in strips" in note for note in job.outcome().notes)
     pictures = [images.decode(each.running / "picture.png").rgb for each in (whole, job)]
     assert np.abs(pictures[0] - pictures[1]).max() <= 2 / 255
@@ -275,7 +275,7 @@ def test_a_picture_that_fits_by_no_means_says_what_would(
     monkeypatch.setattr(session, "spent", False)
     monkeypatch.setattr("nst_batch.transfer.neural_style.NeuralStyleModel.steps", refuse)
     job = bench(size=600)
-    assert run_job(session, job.claim, job.claim, job.running, job, job, last_for_memory=True) == "failed"
+    assert JobRun(session, job.claim, job.claim, job.running, job, job, last_for_memory=True).run() == "failed"
     said = dict(job.said)
     assert 32 <= said["fits"]["size"] < 600
     assert f"size {said['fits']['size']} should fit" in job.outcome().reason.advice
