@@ -42,7 +42,8 @@ class SourceImages:
         self._network = network
         self._strip_plan = strip_plan
         self._content = _tensor(content)
-        self._content_seen = _tensor(self._family.content_seen(content, styles))
+        seen = self._family.content_seen(content, styles)
+        self._content_seen = self._content if seen is content else _tensor(seen)
         keys = style_keys or [None] * len(styles)
         self._styles = [
             StyleSource(_tensor(picture), weight, key) for (picture, weight), key in zip(styles, keys, strict=True)
