@@ -12,7 +12,7 @@ KINDS_READ = "JPEG, PNG, WebP, TIFF, HEIC, AVIF, JPEG XL, JPEG 2000, BMP, GIF, P
 HEAD = 4096  # bytes that tell
 
 _EXPORT = "export it as TIFF, JPEG or PNG"
-_TIFF = re.compile(rb"II(\*\0(?!.{4}CR)|\+\0)|MM(\0\*|\0\+)", re.DOTALL)
+_TIFF = re.compile(rb"II(\*\0(?!.{4}(CR|IIII.waR))|\+\0)|MM(\0\*(?!.{4}MMMMRaw)|\0\+)", re.DOTALL)
 _STARTS = rb"(.PNG|PNG|\x89P|\xff\xd8\xff|GIF8|RIFF.{4}WEBP|qoif|\xff\x4f\xff\x51|.{4}jP  )"
 _READ = re.compile(rb"[\s\0]{0,64}" + _STARTS, re.DOTALL)
 _HEIF_BRANDS = frozenset([b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"])

@@ -106,6 +106,8 @@ def test_cut_ones_of_these_are_truncated(make, share):
 NOT_READ = {
     b"II*\0\x10\0\0\0CR\2\0": "Canon raw",
     b"\0\0\0\x18ftypcrx \0\0\0\1crx isom": "Canon raw",
+    b"II*\0\x0c\0\0\0IIIITwaR": "Phase One raw",
+    b"MM\0*\0\0\0\x0cMMMMRawT": "Phase One raw",
     b"FUJIFILMCCD-RAW 0201": "Fujifilm raw",
     b"IIRO\x08\0\0\0": "Olympus raw",
     b"IIU\0\x18\0\0\0": "Panasonic raw",
