@@ -1,14 +1,14 @@
-"""What the daemon and a worker say to each other: one JSON object a line over a pair of pipes.
+"""What the daemon and a worker say to each other: one JSON object a line, over a pair of pipes or of files.
 
-To a worker (its standard input), each with ``do``: ``job`` {claim, folder, running, last_for_memory}, ``stop``,
-``cancel``, ``yield`` (put the job back with a checkpoint), ``end`` (no more work). End of file means that the daemon
-is gone.
+To a worker (its standard input), each with ``do``: ``job`` {job, claim, folder, running, last_for_memory}, ``stop``,
+``cancel``, ``yield`` (put the job back with a checkpoint), ``end`` (no more work), and to one on another machine
+``revoked`` (its job is another worker's now). The end of a pipe means that the daemon is gone; that of a file nothing.
 
-From a worker (its standard output), each with ``say``: ``ready`` {device, weights}, ``phase`` {phase}, ``step``
-{step, steps, epoch, epochs, total, left, scale}, ``epoch`` (as ``step``), ``checkpoint`` {step}, ``fits`` {size} (what
-would fit, should the memory run out), ``finished`` {state, memory_mb}, ``yielded`` {step}, ``refused`` {reason} (as
-``yielded``, because the disk lets nothing be written), ``fault`` {reason} (the worker cannot work at all: weights,
-device). A ``reason`` is {code, message, advice}.
+From a worker (its standard output), each with ``say``: ``ready`` {device, weights}, ``taken`` {job}, ``phase`` {phase},
+``step`` {step, steps, epoch, epochs, total, left, scale}, ``epoch`` (as ``step``), ``checkpoint`` {step}, ``fits``
+{size} (what would fit, should the memory run out), ``finished`` {state, memory_mb}, ``yielded`` {step}, ``refused``
+{reason} (as ``yielded``, because the disk lets nothing be written), ``fault`` {reason} (the worker cannot work at all:
+weights, device), and from one on another machine ``ended``. A ``reason`` is {code, message, advice}.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pydantic import BaseModel
 class WorkerOptions(BaseModel):
     """What a worker is started with, as one JSON argument."""
 
-    parent: int
+    parent: int  # the daemon's process; 0 for a worker that outlives it
     weights: str
     device: str  # cpu, gpu, or the number of a GPU
     max_megapixels: float
@@ -35,6 +35,12 @@ class WorkerOptions(BaseModel):
 Message = dict[str, Any]
 
 READ_BYTES = 1 << 16
+
+# In the folder of a worker on another machine:
+OPTIONS_NAME = "options.json"
+TAKEN_NAME = "taken"  # the one that works there
+TO_WORKER_NAME = "to-worker"
+FROM_WORKER_NAME = "from-worker"
 
 
 def to_line(message: Message) -> bytes:

@@ -192,6 +192,14 @@ OF_COMMANDS: Mapping[str, Known] = {
         "a worker ends before it can take a job, time after time",
         "run nst-batch doctor; the worker's own messages are in inbox/.nst_batch/worker-*.log",
     ),
+    "slurm_missing": Known(
+        "the config asks for Slurm, and its commands are not on the PATH",
+        "run the daemon on a machine with Slurm's commands, or write executor: local",
+    ),
+    "slurm_at_work": Known(
+        "the config asks for this machine's own workers while a cluster has jobs of the inbox",
+        "run the daemon with executor: slurm until they are done",
+    ),
     "folders_unusable": Known(
         "the inbox or the outbox cannot be made or held", "let the daemon's user write there, or name other folders"
     ),

@@ -30,6 +30,7 @@ ORDER = (
     "footing",
     "names",
     "protocol",
+    "mailbox",
     "strict_yaml",
     "sample",
     "transfer",

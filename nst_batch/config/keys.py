@@ -2,60 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from nst_batch.config.schedule import Schedule
+from nst_batch.config.slurm import Slurm
+from nst_batch.config.values import DURATION_SCHEMA, Command, Duration, PositiveDuration, read_duration
 from nst_batch.sidecar.keys import InboxPatch, Output
 from nst_batch.strict_yaml.models import Expected, Fault, StrictModel, faults_error, one_of
 from nst_batch.strict_yaml.reader import shown
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])")
-_IN_WORDS = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?|rs?)?|d(?:ays?)?)\.?")
-_LONGEST = 366 * 86400.0
-
-
-def _read_duration(value: object) -> float:
-    """Seconds of a number or of ``10m``, ``1h``, ``2d``."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match:
-        seconds = float(match[1]) * _UNITS[match[2]]
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value)
-    else:
-        words = _IN_WORDS.fullmatch(value.lower()) if isinstance(value, str) else None
-        fix = f"write {words[1]}{words[2][0]}" if words else ""
-        raise faults_error(Fault(f"must be seconds or a duration such as 10m, 1h or 2d, not {shown(value)}", fix))
-    if not 0 <= seconds <= _LONGEST:
-        raise faults_error(Fault(f"must be from 0 seconds to a year, not {shown(value)}"))
-    return seconds
-
-
-def _read_positive_duration(value: object) -> float:
-    seconds = _read_duration(value)
-    if seconds == 0:
-        raise faults_error(Fault("must be longer than 0"))
-    return seconds
-
-
-_DURATION_SCHEMA = {
-    "anyOf": [
-        {"type": "number", "minimum": 0},
-        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*[smhd]$"},
-    ]
-}
-Duration = Annotated[float, BeforeValidator(_read_duration), WithJsonSchema(_DURATION_SCHEMA)]
-PositiveDuration = Annotated[float, BeforeValidator(_read_positive_duration), WithJsonSchema(_DURATION_SCHEMA)]
 
 
 def _read_backoff(value: object) -> tuple[float, ...]:
     items = value if isinstance(value, list) else [value]
     if not items:
         raise faults_error(Fault("must hold at least one duration"))
-    return tuple(_read_duration(item) for item in items)
+    return tuple(read_duration(item) for item in items)
 
 
 def _names_gpu(value: object) -> bool:
@@ -120,7 +83,7 @@ class Jobs(StrictModel):
     backoff_seconds: Annotated[
         tuple[float, ...],
         BeforeValidator(_read_backoff),
-        WithJsonSchema({"type": "array", "items": _DURATION_SCHEMA, "minItems": 1}),
+        WithJsonSchema({"type": "array", "items": DURATION_SCHEMA, "minItems": 1}),
         Field(description="pause before the second run, the third, …; the last one repeats"),
     ] = (60.0, 300.0)
     stall_timeout: Annotated[PositiveDuration, Field(description="a job without a step for so long is ended")] = 600.0
@@ -156,24 +119,6 @@ class Limits(StrictModel):
         Field(ge=0, le=1_000_000, description="free disk space without which no job starts"),
         Expected("a number of at least 0"),
     ] = 2.0
-
-
-def _read_command(value: object) -> tuple[str, ...]:
-    items = tuple(value) if isinstance(value, (list, tuple)) else None
-    if items is None or not all(isinstance(item, str) for item in items) or (items and not items[0]):
-        fix = f"write it as [{value}]" if isinstance(value, str) and value else ""
-        what = f"must be a list, the program and its arguments, each as text, not {shown(value)}"
-        raise faults_error(Fault(what, fix))
-    if any("\0" in item for item in items):
-        raise faults_error(Fault("must not hold a zero byte"))
-    return items
-
-
-Command = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_read_command),
-    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
-]
 
 
 class Hooks(StrictModel):
@@ -259,3 +204,9 @@ class ConfigFile(StrictModel):
     schedule: Annotated[
         Schedule, Field(description="the hours at which jobs may run, a window or a list of such; empty: always")
     ] = ()
+    executor: Annotated[
+        Literal["local", "slurm"],
+        Field(description="where jobs are painted: by workers of this machine, or by a Slurm cluster's"),
+        one_of("local", "slurm"),
+    ] = "local"
+    slurm: Annotated[Slurm, Field(description="what is asked of the cluster")] = Field(default_factory=Slurm)

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from nst_batch.config.keys import ConfigFile, Defaults, Hooks, Jobs, Limits, Watch
 from nst_batch.config.schedule import Hours
+from nst_batch.config.slurm import Slurm
 from nst_batch.errors import Problem, SetupError
 from nst_batch.sidecar.expand import SidecarRules, sidecar_schema
 from nst_batch.sidecar.settings import Patch, conflicts, resolve
@@ -53,6 +54,8 @@ class Config(StrictModel):
     watch: Watch = Field(default_factory=Watch)
     jobs: Jobs = Field(default_factory=Jobs)
     limits: Limits = Field(default_factory=Limits)
+    executor: Literal["local", "slurm"] = "local"
+    slurm: Slurm = Field(default_factory=Slurm)
     hooks: Hooks = Field(default_factory=Hooks)  # a program that lies beside config.yaml has its whole path
     schedule: tuple[Hours, ...] = ()
     metrics: Path | None = None
@@ -157,6 +160,8 @@ def parse_config(text: bytes | str, path: Path) -> Config:
         outbox=_absolute(folder, file.outbox),
         library=tuple(_absolute(folder, name) for name in file.library),
         weights=file.weights if file.weights in ("auto", "untrained") else str(_absolute(folder, file.weights)),
+        executor=file.executor,
+        slurm=file.slurm,
         hooks=_hooks_from(folder, file.hooks),
         metrics=_absolute(folder, file.metrics) if file.metrics else None,
         source=path,

@@ -36,9 +36,10 @@ class Finished:
 
 @dataclass(frozen=True)
 class Yielded:
-    """A worker gave a job back unfinished because it was asked to."""
+    """A worker gave a job back unfinished because it was asked to, or, if not ``counted``, had not begun with it."""
 
     job: Job
+    counted: bool = True
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ loop only carries things between them, and can end at any line without loss. It 
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -16,6 +15,7 @@ from typing import Literal
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
 from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Stepped, WorkerFault, Yielded
+from nst_batch.daemon.executor import choose_executor
 from nst_batch.daemon.hooks import LIMIT_SECONDS, HookRunner
 from nst_batch.daemon.listener import Listener
 from nst_batch.daemon.metrics import Metrics
@@ -25,8 +25,6 @@ from nst_batch.daemon.outcomes import OutcomeHandler
 from nst_batch.daemon.queue_block import QueueBlock
 from nst_batch.daemon.service import Notifier, Signals, Waker, watchdog_interval
 from nst_batch.daemon.status_writer import StatusWriter
-from nst_batch.daemon.worker_pool import WorkerPool
-from nst_batch.daemon.worker_process import WORKER_COMMAND
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, NstError, SetupError
 from nst_batch.reasons import INBOX_LOST, Reason
 from nst_batch.spool.claims.live_job import Ended
@@ -62,7 +60,7 @@ class Daemon:
         reread: Callable[[], Config] | None = None,
         hangup: Literal["reload", "stop"] = "reload",
         files: FileSystem | None = None,
-        worker: Sequence[str] = WORKER_COMMAND,
+        worker: Sequence[str] | None = None,
     ) -> None:
         self._config = config
         self._listener = listener
@@ -72,8 +70,8 @@ class Daemon:
         self._hangup = hangup
         files = files or FileSystem()
         files.on_progress = self._notifier.watchdog  # a claim on a slow disk may take longer than a watchdog waits
-        self._spool = Spool(config, files)
-        self._pool = WorkerPool(config, None, os.getpid(), worker)
+        self._pool = choose_executor(config, files, worker)
+        self._spool = Spool(config, files, self._pool.jobs_in_hand)
         self._status_writer = StatusWriter(self._spool, config.outbox, listener, self._notifier)
         self._woken = threading.Event()
         self._view: InboxView | None = None
@@ -154,7 +152,7 @@ class Daemon:
             code = self._end_of_once()
             if code is not None:
                 return code
-            signals.wait(self._wait_seconds(), *self._pool.workers, *self._hooks.to_watch)
+            signals.wait(self._wait_seconds(), *self._pool.to_watch, *self._hooks.to_watch)
             if self._woken.is_set():
                 self._look_at(Moment.now().mono + LOOK_PAUSE_SECONDS)
             if signals.take_reload():
@@ -188,6 +186,7 @@ class Daemon:
             for ended in self._spool.sweep(at, turn):
                 self._outcomes.tell_end(ended)
             self._notifier.watchdog()
+            self._pool.adopt(self._spool.in_hand)
             self._outcomes.settle_leftovers(self._pool.at_work_on, at, turn)
             self._hand_out(view, at, claiming := Turn(WORK_SECONDS))
             if turn.was_cut or claiming.was_cut:
@@ -235,11 +234,11 @@ class Daemon:
             raise SpoolBlocked("disk_full", reason, "")
         if self._pool.start_due > at.mono:
             self._look_at(self._pool.start_due)
-        for worker in self._pool.ready_for_work(at.mono):
+        for give in self._pool.openings(at.mono):
             job = self._spool.hand_out_next(at, turn, now_only=self._hours.closed_until is not None)
             if job is None:
                 return
-            self._pool.give(worker, job, at.mono)
+            give(job)
             self._listener.started(job)
 
     def _obey(self, view: InboxView) -> None:
@@ -249,8 +248,8 @@ class Daemon:
                 continue
             worker = self._pool.at_work_on(control.job.id)
             if worker is not None:
-                self._told.add((control.job.id, control.action))
                 worker.tell({"do": control.action})
+                self._told.add((control.job.id, control.action))
 
     # -- what the workers tell ----------------------------------------------------------------------
 
@@ -270,9 +269,12 @@ class Daemon:
             case Finished(job):
                 with self._block.instead():
                     self._outcomes.handle(self._spool.job(job.id), at)
-            case Yielded(job):
+            case Yielded(job, counted):
                 with self._block.instead():
-                    self._outcomes.put_back(job)
+                    if counted:
+                        self._outcomes.put_back(job)
+                    else:
+                        self._spool.take_back(job)
             case Refused(job, reason):
                 # Or the same job would be handed out, and given back, at every look.
                 self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, reason)
@@ -318,12 +320,12 @@ class Daemon:
             self._block.gone()
 
     def _put_back_all(self, signals: Signals) -> None:
-        """Ask the workers for their jobs back; whoever does not answer in time is ended."""
+        """Ask the workers that end with the daemon for their jobs; whoever does not answer in time is ended."""
         self._pool.end()
         deadline = Moment.now().mono + YIELD_SECONDS
-        while self._pool.busy and Moment.now().mono < deadline and not signals.at_once:
+        while self._pool.giving_back and Moment.now().mono < deadline and not signals.at_once:
             self._notifier.watchdog()
-            signals.wait(BUSY_TICK_SECONDS, *self._pool.workers)
+            signals.wait(BUSY_TICK_SECONDS, *self._pool.to_watch)
             at = Moment.now()
             for event in self._pool.news(at.mono):
                 # Whatever a worker has become, this daemon is going: only its job's place matters now.

@@ -16,7 +16,7 @@ from typing import Literal
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
 from nst_batch.daemon.events import Died, Event, Stepped
-from nst_batch.daemon.worker_pool import WorkerPool
+from nst_batch.daemon.executor import Executor
 from nst_batch.spool.claims.live_job import Ended, Job
 from nst_batch.spool.disk.fs import FileSystem, free_bytes
 from nst_batch.spool.inbox.inbox import InboxView
@@ -63,7 +63,7 @@ class Metrics:
         config: Config,
         view: InboxView | None,
         jobs: Callable[[], Iterable[Job]],
-        pool: WorkerPool,
+        pool: Executor,
         at: Moment,
         blocked: str | None,
         closed_until: float | None,
@@ -95,7 +95,7 @@ class Metrics:
         config: Config,
         view: InboxView | None,
         jobs: Iterable[Job],
-        pool: WorkerPool,
+        pool: Executor,
         at: Moment,
         blocked: str | None,
         closed_until: float | None,
@@ -168,7 +168,7 @@ def _room(config: Config) -> Samples:
     return room
 
 
-def _waiting_ages(view: InboxView | None, jobs: Iterable[Job], pool: WorkerPool, wall: float) -> Iterator[float]:
+def _waiting_ages(view: InboxView | None, jobs: Iterable[Job], pool: Executor, wall: float) -> Iterator[float]:
     """How long each job has been there that could run, were its turn."""
     claimed = set()
     for job in jobs:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from nst_batch.clock import Moment
 from nst_batch.config.schedule import Hours, closed_until, open_until
-from nst_batch.daemon.worker_process import WorkerProcess
+from nst_batch.daemon.executor import Worker
 from nst_batch.spool.claims.live_job import Job
 
 
@@ -30,7 +30,7 @@ class OpenHours:
         self._note = note
         self._asked_back: dict[str, Job] = {}  # by device
 
-    def attend(self, busy: Iterable[WorkerProcess], at: Moment) -> float:
+    def attend(self, busy: Iterable[Worker], at: Moment) -> float:
         """Ask back what may not run now, and say so; when to attend again at the latest (monotonic)."""
         was_closed = self.closed_until is not None
         self.closed_until = closed_until(self.schedule, at.wall)

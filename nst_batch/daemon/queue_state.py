@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from nst_batch.daemon.worker_process import WorkerProcess
+from nst_batch.daemon.executor import Worker
 from nst_batch.job import now_iso
 from nst_batch.report.markup import shorten
 from nst_batch.spool.claims.live_job import Job
@@ -42,12 +42,12 @@ class Pace:
         return statistics.fmean(self._seconds) if self._seconds else None
 
 
-def running_entries(workers: Iterable[WorkerProcess]) -> list[dict[str, Any]]:
+def running_entries(workers: Iterable[Worker]) -> list[dict[str, Any]]:
     """Every job at work."""
     return [_running_entry(worker) for worker in workers if worker.job is not None]
 
 
-def _running_entry(worker: WorkerProcess) -> dict[str, Any]:
+def _running_entry(worker: Worker) -> dict[str, Any]:
     """A job at work: where it stands, its loss, the seconds left (None before the first step)."""
     assert worker.job is not None
     progress = worker.progress
@@ -135,7 +135,7 @@ def _entry(name: str, why: str, until: float | None, priority: int, arrival: str
 def state(
     view: InboxView | None,
     jobs: tuple[Job, ...],
-    workers: Iterable[WorkerProcess],
+    workers: Iterable[Worker],
     pace: Pace,
     blocked: str | None,
     pid: int,

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from nst_batch.clock import Moment
+from nst_batch.daemon.executor import Executor
 from nst_batch.daemon.gallery_keeper import GalleryKeeper
 from nst_batch.daemon.listener import Listener
 from nst_batch.daemon.open_hours import clock
 from nst_batch.daemon.queue_state import STATE_NAME, Pace, encoded, running_entries, summary, waiting_entries
 from nst_batch.daemon.service import Notifier
-from nst_batch.daemon.worker_pool import WorkerPool
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.inbox.inbox import InboxView
 from nst_batch.spool.inbox.readiness import Waiting
@@ -70,7 +70,7 @@ class StatusWriter:
     def post(
         self,
         view: InboxView | None,
-        pool: WorkerPool,
+        pool: Executor,
         blocked: str | None,
         closed_until: float | None,
         at: Moment,
@@ -90,7 +90,7 @@ class StatusWriter:
             self._state_rests = at.mono + size / STATE_BYTES_A_SECOND
         self._gallery_keeper.post(self._facts, at, last=last)
 
-    def _renew(self, view: InboxView | None, pool: WorkerPool, blocked: str | None, closed_until: float | None) -> int:
+    def _renew(self, view: InboxView | None, pool: Executor, blocked: str | None, closed_until: float | None) -> int:
         """Put the state down where it has changed; how many bytes that took."""
         jobs = self._spool.jobs()
         steps = [(worker.device, worker.progress) for worker in pool.workers if worker.job is not None]

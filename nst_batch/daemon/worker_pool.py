@@ -11,7 +11,8 @@ installation that a person must mend.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +83,16 @@ class WorkerPool:
         return tuple(worker for worker in self._workers.values() if worker.job is not None and not worker.lost)
 
     @property
+    def giving_back(self) -> tuple[WorkerProcess, ...]:
+        """The workers whose jobs have to come back before the daemon ends: all of them."""
+        return self.busy
+
+    @property
+    def to_watch(self) -> tuple[WorkerProcess, ...]:
+        """What wakes the loop."""
+        return self.workers
+
+    @property
     def trouble(self) -> str | None:
         """Why there is no worker to hand a job to, where starting one fails; None where all is well."""
         return self._trouble or None
@@ -95,6 +106,13 @@ class WorkerPool:
     def start_due(self) -> float:
         """When the next worker may be started (monotonic)."""
         return self._start_due
+
+    def jobs_in_hand(self) -> frozenset[str]:
+        """Ids of the jobs that workers had before this daemon began: none, since they end with theirs."""
+        return frozenset()
+
+    def adopt(self, find: Callable[[str], Job | None]) -> None:
+        """Nothing is taken over from an earlier daemon."""
 
     def at_work_on(self, job_id: str) -> WorkerProcess | None:
         """The worker that has this job."""
@@ -113,10 +131,16 @@ class WorkerPool:
             elif worker.idle:
                 yield worker
 
+    def openings(self, now: float) -> Iterator[Callable[[Job], None]]:
+        """What takes a job, one call for each worker that is ready for one. SpoolBlocked."""
+        for worker in self.ready_for_work(now):
+            yield functools.partial(self.give, worker, now=now)
+
     def give(self, worker: WorkerProcess, job: Job, now: float) -> None:
         """Hand a job to an idle worker."""
         message = {
             "do": "job",
+            "job": job.id,
             "claim": str(job.claim_folder),
             "folder": str(job.folder),
             "running": str(job.running),

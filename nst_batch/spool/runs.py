@@ -47,6 +47,11 @@ class Runs:
         self._fs.step("handout.counted")
         return self._queue.view(claim, record)
 
+    def in_hand(self, job_id: str) -> Job | None:
+        """A job that was handed out before, as the folders tell of it; None where it is in nobody's hands."""
+        claim, record = self._queue.find(job_id)
+        return self._queue.view(claim, record) if record.index in claim.given else None
+
     def put_back(self, job_id: str) -> Verdict:
         """The run is taken back: the daemon is stopping, the worker has ended."""
         claim, record = self._queue.find(job_id)

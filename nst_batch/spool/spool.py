@@ -7,7 +7,7 @@ claims are read again from their folders, which are the state; what is kept in m
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Self
 
 from nst_batch.clock import Moment
@@ -43,8 +43,12 @@ from nst_batch.turn import Turn
 class Spool:
     """One inbox and its outbox, held by one daemon."""
 
-    def __init__(self, config: Config, fs: FileSystem | None = None) -> None:
+    def __init__(
+        self, config: Config, fs: FileSystem | None = None, in_hand: Callable[[], frozenset[str]] = frozenset
+    ) -> None:
+        """``in_hand``: ids of the jobs that workers have which outlived the daemon before."""
         self._config = config
+        self._in_hand_before = in_hand
         self._fs = fs or FileSystem()
         self._places = Places(config.inbox, config.outbox)
         self._fs.keep_beneath(config.inbox, config.outbox, *config.library)
@@ -120,6 +124,7 @@ class Spool:
         self._holds.now = at.mono
         with self._held():
             finish_retries(self._fs, self._places)
+            self._queue.expect(self._in_hand_before())
             recovery = self._queue.read()
             self._inbox.restore_waits(at)
             self._begun = True
@@ -230,6 +235,11 @@ class Spool:
             if handout is not None:
                 return handout
         return None
+
+    def in_hand(self, job_id: str) -> Job | None:
+        """A job as :meth:`hand_out` gave it; None where it is in no worker's hands any more."""
+        with self._held():
+            return self._runs.in_hand(job_id) if self._queue.has(job_id) else None
 
     def put_back(self, job: Job) -> Verdict:
         """The daemon is stopping and the worker has ended: the run is taken back."""

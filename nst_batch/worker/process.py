@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -61,7 +62,14 @@ class InstructionQueue:
         self._jobs: list[Message] = []
         self._instruction: Instruction = "go"
         self._ended = False
+        self._at_work = False
         self._changed = threading.Condition()
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is a job, at work or still to begin."""
+        with self._changed:
+            return self._at_work or bool(self._jobs)
 
     def tell(self, message: Message) -> None:
         """Take in one message of the daemon."""
@@ -84,7 +92,9 @@ class InstructionQueue:
     def next_job(self) -> Message | None:
         """Wait for a job; None when there is no more work."""
         with self._changed:
+            self._at_work = False
             self._changed.wait_for(lambda: bool(self._jobs) or self._ended)
+            self._at_work = not self._ended
             return None if self._ended else self._jobs.pop(0)
 
 
@@ -98,13 +108,22 @@ def listen(instructions: InstructionQueue) -> None:
     os._exit(ORPHANED_EXIT)
 
 
+class Pipe(Protocol):
+    """What takes a message to the daemon."""
+
+    def write(self, line: bytes, /) -> int | None:
+        """Send one whole line."""
+
+
 class Reporter:
     """Sends what a person or the daemon wants to know of a job at work."""
 
     wants_pictures = False
 
-    def __init__(self, pipe: BinaryIO) -> None:
+    def __init__(self, pipe: Pipe, step_seconds: float = STEP_MESSAGE_SECONDS) -> None:
+        """``step_seconds``: no two steps are told within that time."""
         self._pipe = pipe
+        self._step_seconds = step_seconds
         self._lock = threading.Lock()
         self._last_step = 0.0
 
@@ -116,7 +135,7 @@ class Reporter:
     def step(self, progress: Progress, *, epoch_end: bool) -> None:
         """Tell of a step, not more often than a person reads; an epoch's end is always told."""
         now = time.monotonic()
-        if epoch_end or now - self._last_step >= STEP_MESSAGE_SECONDS:
+        if epoch_end or now - self._last_step >= self._step_seconds:
             self._last_step = now
             self.say("epoch" if epoch_end else "step", **progress._asdict())
 
@@ -130,9 +149,12 @@ def memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def serve(options: WorkerOptions, pipe: BinaryIO) -> int:
-    """Work until told to end; the exit code is 0 unless the worker cannot work at all."""
-    reporter = Reporter(pipe)
+def serve(options: WorkerOptions, reporter: Reporter, listen: Callable[[InstructionQueue], None] = listen) -> int:
+    """Work until told to end; the exit code is 0 unless the worker cannot work at all.
+
+    ``listen``, on a thread of its own, carries the daemon's messages over. A worker that outlives its daemon takes no
+    lock: whoever gave it the machine says whether it lives, and a lock is not seen on every file system.
+    """
     instructions = InstructionQueue()
     # systemd and a terminal's Ctrl-C signal the whole group: the daemon decides what becomes of the job.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -156,7 +178,7 @@ def serve(options: WorkerOptions, pipe: BinaryIO) -> int:
         return JobRun(session, claim, folder, running, instructions, reporter, last_for_memory=last_for_memory).run()
 
     while not session.spent and (message := instructions.next_job()) is not None:
-        do_job(run, message, reporter)
+        do_job(run, message, reporter, locked=bool(options.parent))
     return 0
 
 
@@ -167,14 +189,15 @@ class Run(Protocol):
         """See :class:`nst_batch.worker.job_run.JobRun`."""
 
 
-def do_job(run: Run, message: Message, reporter: Reporter) -> None:
+def do_job(run: Run, message: Message, reporter: Reporter, *, locked: bool = True) -> None:
     """Do one job while its lock is held, and say how it ended."""
     from nst_batch.spool.disk.layout import JOB_LOCK_NAME  # noqa: PLC0415
     from nst_batch.spool.disk.lock import hold  # noqa: PLC0415
 
     claim, folder, running = (Path(message[name]) for name in ("claim", "folder", "running"))
+    reporter.say("taken", job=message["job"])
     try:
-        with hold(folder / JOB_LOCK_NAME):
+        with hold(folder / JOB_LOCK_NAME) if locked else contextlib.nullcontext():
             state = run(claim, folder, running, last_for_memory=message["last_for_memory"])
     except OSError as error:
         refusal = _refusal(error, folder, running)
@@ -203,7 +226,7 @@ def main() -> int:
     options = WorkerOptions.model_validate_json(sys.argv[1])
     die_with_parent(options.parent)
     offer_to_the_oom_killer()
-    return serve(options, claim_stdout())
+    return serve(options, Reporter(claim_stdout()))
 
 
 if __name__ == "__main__":

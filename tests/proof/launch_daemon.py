@@ -30,7 +30,6 @@ from nst_batch.config.load import Config, load_config
 from nst_batch.daemon import loop as daemon_module
 from nst_batch.daemon.loop import Daemon
 from nst_batch.daemon.once import Once
-from nst_batch.daemon.worker_process import WORKER_COMMAND
 from nst_batch.errors import NstError
 from nst_batch.spool.commands import retry_job
 from nst_batch.spool.disk.copying import UnreadableError
@@ -106,14 +105,14 @@ def main() -> int:
     if asked.retry:
         retry_job(config, asked.retry, files)
         return 0
-    daemon = Daemon(
-        config,
-        Lines(),
-        once=Once() if asked.once else None,
-        files=files,
-        worker=QUICK if asked.quick else WORKER_COMMAND,
-    )
     try:
+        daemon = Daemon(
+            config,
+            Lines(),
+            once=Once() if asked.once else None,
+            files=files,
+            worker=QUICK if asked.quick else None,
+        )
         return daemon.run()
     except NstError as error:
         print(error.message, error.advice, sep="\n", file=sys.stderr)

@@ -5,6 +5,8 @@ bytes whether it is the undisturbed one's. A job whose title begins with ``segfa
 ``memory`` comes to that end at its third step, one that begins with ``mute`` dies when it is done, before it says so.
 An image that holds ``half`` looks cut short. ``QUICK_STEP_SECONDS`` is the time of a step, ``QUICK_DONE`` a file that
 gets a line for each job that was done.
+
+Started with a folder in place of its options it is the worker of a node, as :mod:`nst_batch.worker.node`.
 """
 
 from __future__ import annotations
@@ -18,14 +20,17 @@ import sys
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from full_disk import MoodyDisk
 
 from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, load_spec, now_iso
-from nst_batch.protocol import WorkerOptions
+from nst_batch.mailbox import MailWriter
+from nst_batch.protocol import FROM_WORKER_NAME, WorkerOptions
 from nst_batch.reasons import EndState, Reason
+from nst_batch.worker import node
 from nst_batch.worker.process import InstructionQueue, Reporter, claim_stdout, die_with_parent, do_job, listen
 
 if TYPE_CHECKING:
@@ -154,9 +159,21 @@ class JobRun:
 
 
 def main() -> int:
+    if not sys.argv[1].startswith("{"):
+        folder = Path(sys.argv[1])
+        if not node.take(folder, os.environ["SLURM_JOB_ID"]):
+            return 0
+        reporter = Reporter(MailWriter(folder / FROM_WORKER_NAME), node.STEP_SECONDS)
+        serve(reporter, node.Post(folder).listen, locked=False)
+        reporter.say("ended")
+        return 0
     options = WorkerOptions.model_validate_json(sys.argv[1])
     die_with_parent(options.parent)
-    reporter, instructions = Reporter(claim_stdout()), InstructionQueue()
+    return serve(Reporter(claim_stdout()), listen, locked=True)
+
+
+def serve(reporter: Reporter, listen: Callable[[InstructionQueue], None], *, locked: bool) -> int:
+    instructions = InstructionQueue()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: instructions.tell({"do": "end"}))
     threading.Thread(target=listen, args=(instructions,), daemon=True).start()
@@ -173,7 +190,7 @@ def main() -> int:
         return state
 
     while not spent and (message := instructions.next_job()) is not None:
-        do_job(run, message, reporter)
+        do_job(run, message, reporter, locked=locked)
     return 0
 
 

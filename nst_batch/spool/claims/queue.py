@@ -46,6 +46,10 @@ class JobQueue:
         self.stale = False
         return recovery
 
+    def expect(self, in_hand: frozenset[str]) -> None:
+        """Jobs that are in a worker's hands already, before the folders are read."""
+        self._out |= in_hand
+
     def jobs(self) -> tuple[Job, ...]:
         """Every live job."""
         return tuple(self.view(claim, job) for claim in self.claims.values() for job in claim.live())

@@ -1,0 +1,63 @@
+"""The key ``slurm`` of config.yaml: what is asked of the cluster for each worker."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from nst_batch.config.values import Command, Duration, PositiveDuration
+from nst_batch.strict_yaml.models import Expected, Fault, StrictModel, faults_error
+from nst_batch.strict_yaml.reader import shown
+
+_OWN_OPTIONS = ("--job-name", "-J", "--output", "-o", "--chdir", "-D", "--requeue", "--signal", "--array", "-a")
+_TEXT = Expected("text")
+
+
+def _not_ours(value: object) -> object:
+    """Options of sbatch that decide what this program has to decide would break it quietly."""
+    items = value if isinstance(value, list) else []
+    for place, item in enumerate(items):
+        if isinstance(item, str) and item.split("=")[0] in _OWN_OPTIONS:
+            raise faults_error(Fault(f"must not hold {shown(item)}: that one is nst_batch's own", "", (place,)))
+    return value
+
+
+class Slurm(StrictModel):
+    """One allocation, which holds one worker."""
+
+    partition: Annotated[str, Field(description="where workers run; empty: the cluster's default"), _TEXT] = ""
+    account: Annotated[str, Field(description="who is charged; empty: the user's default"), _TEXT] = ""
+    gpus: Annotated[
+        int,
+        Field(ge=0, le=1, description="1: each worker has a GPU; 0: it paints on the CPU"),
+        Expected("0 or 1: a worker uses one GPU"),
+    ] = 1
+    cpus: Annotated[
+        int,
+        Field(ge=0, le=4096, description="processors a worker; 0: the cluster's default"),
+        Expected("a whole number from 0 to 4096"),
+    ] = 0
+    memory: Annotated[
+        str,
+        Field(pattern=r"^([0-9]+[KMGT]?)?$", description="a worker's main memory, as 16G; empty: the cluster's"),
+        Expected("an amount as sbatch has it, such as 16G"),
+    ] = ""
+    time_limit: Annotated[Duration, Field(description="of one allocation; 0: the partition's own")] = 0.0
+    warn_seconds: Annotated[
+        PositiveDuration, Field(description="so long before the limit a worker saves its state and gives its job back")
+    ] = 120.0
+    max_queued: Annotated[
+        int,
+        Field(ge=1, le=100_000, description="allocations in Slurm's queue at a time, running ones included"),
+        Expected("a whole number of at least 1"),
+    ] = 10
+    arguments: Annotated[
+        Command,
+        BeforeValidator(_not_ours),
+        WithJsonSchema({"type": "array", "items": {"type": "string"}}),
+        Field(description="more options for sbatch, each as text"),
+    ] = ()
+    setup: Annotated[
+        str, Field(description="shell lines that a node runs before the worker, such as module load cuda"), _TEXT
+    ] = ""

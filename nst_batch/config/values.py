@@ -1,0 +1,67 @@
+"""Readers of single values in config.yaml: durations, and programs with their arguments."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from nst_batch.strict_yaml.models import Fault, faults_error
+from nst_batch.strict_yaml.reader import shown
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])")
+_IN_WORDS = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?|rs?)?|d(?:ays?)?)\.?")
+_LONGEST = 366 * 86400.0
+
+
+def read_duration(value: object) -> float:
+    """Seconds of a number or of ``10m``, ``1h``, ``2d``."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match:
+        seconds = float(match[1]) * _UNITS[match[2]]
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = float(value)
+    else:
+        words = _IN_WORDS.fullmatch(value.lower()) if isinstance(value, str) else None
+        fix = f"write {words[1]}{words[2][0]}" if words else ""
+        raise faults_error(Fault(f"must be seconds or a duration such as 10m, 1h or 2d, not {shown(value)}", fix))
+    if not 0 <= seconds <= _LONGEST:
+        raise faults_error(Fault(f"must be from 0 seconds to a year, not {shown(value)}"))
+    return seconds
+
+
+def _read_positive_duration(value: object) -> float:
+    seconds = read_duration(value)
+    if seconds == 0:
+        raise faults_error(Fault("must be longer than 0"))
+    return seconds
+
+
+DURATION_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "minimum": 0},
+        {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*[smhd]$"},
+    ]
+}
+Duration = Annotated[float, BeforeValidator(read_duration), WithJsonSchema(DURATION_SCHEMA)]
+PositiveDuration = Annotated[float, BeforeValidator(_read_positive_duration), WithJsonSchema(DURATION_SCHEMA)]
+
+
+def _read_command(value: object) -> tuple[str, ...]:
+    items = tuple(value) if isinstance(value, (list, tuple)) else None
+    if items is None or not all(isinstance(item, str) for item in items) or (items and not items[0]):
+        fix = f"write it as [{value}]" if isinstance(value, str) and value else ""
+        what = f"must be a list, the program and its arguments, each as text, not {shown(value)}"
+        raise faults_error(Fault(what, fix))
+    if any("\0" in item for item in items):
+        raise faults_error(Fault("must not hold a zero byte"))
+    return items
+
+
+Command = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_read_command),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
+]

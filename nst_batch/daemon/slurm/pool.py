@@ -1,0 +1,351 @@
+"""The pool of a cluster: each worker in an allocation of Slurm, found again after a restart, and asked for only once.
+
+It is to the loop what :class:`nst_batch.daemon.worker_pool.WorkerPool` is. Its workers outlive the daemon; whether one
+lives is Slurm's to say, never a lock's or a clock's on another machine. What a worker tells comes by its mailbox, and
+that is looked at, since no event crosses machines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from nst_batch.config.load import Config
+from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Stepped, Yielded
+from nst_batch.daemon.slurm.allocation import Allocation, AllocationRecord, allocation_records
+from nst_batch.daemon.slurm.commands import QueueEntry
+from nst_batch.daemon.slurm.scheduler import Scheduler
+from nst_batch.errors import SetupError
+from nst_batch.protocol import WorkerOptions
+from nst_batch.reasons import OUT_OF_MEMORY, Reason
+from nst_batch.report.markup import duration
+from nst_batch.spool.claims.attempts import RunFailure
+from nst_batch.spool.claims.live_job import Job
+from nst_batch.spool.disk.blocked import SpoolBlocked, pause_for
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.layout import OWN_FOLDER
+
+FOLDER_NAME = "slurm"
+NODE_COMMAND = (sys.executable, "-m", "nst_batch.worker.node")
+MAIL_SECONDS = 2.0  # between two looks at one allocation's mailbox
+REVOKED_SECONDS = 15.0  # a worker that its machine has lost, but that lives, reads its mail well within that time
+START_SECONDS = 600.0  # for a worker to load TensorFlow from a shared file system
+PAUSES = (5.0, 15.0, 60.0, 300.0)  # before Slurm is asked again for what it has refused, or what ended at once
+MISSED_LOOKS = 2  # of the queue without it, before an allocation is taken to be gone
+BYGONE = frozenset(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED", "DEADLINE"))
+
+
+class SlurmPool:
+    """Every allocation of one inbox."""
+
+    def __init__(self, config: Config, fs: FileSystem, command: Sequence[str] = NODE_COMMAND) -> None:
+        """``command`` is what starts a worker on a node, but for its folder. SetupError without Slurm's commands."""
+        if shutil.which("sbatch") is None:
+            raise SetupError(
+                "slurm_missing",
+                "executor: slurm, but there is no sbatch on the PATH",
+                "run the daemon on a machine with Slurm's commands, or write executor: local",
+            )
+        self._config = config
+        self._command = command
+        self._settings = config.slurm
+        self._fs = fs
+        self._folder = Path(config.inbox) / OWN_FOLDER / FOLDER_NAME
+        self._allocations: dict[str, Allocation] = {}  # by the name that Slurm knows
+        self._read = False  # the folders have been looked at
+        self._scheduler = Scheduler(config.slurm)
+        self._mail_due: dict[str, float] = {}
+        self._missed: dict[str, int] = {}
+        self._failures = 0  # in a row: refused, or ended before a worker was ready
+        self._start_due = 0.0
+        self._troubles: dict[str, str] = {}  # of submitting, of starting
+        self._to_tell: list[Event] = []
+
+    # -- what the loop asks -------------------------------------------------------------------------
+
+    @property
+    def workers(self) -> tuple[Allocation, ...]:
+        """Every allocation, waiting and running."""
+        return tuple(self._allocations.values())
+
+    @property
+    def to_watch(self) -> tuple[int, ...]:
+        """Nothing wakes the loop: a mailbox is looked at."""
+        return ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing is to be said of devices: they are the cluster's."""
+        return ()
+
+    @property
+    def busy(self) -> tuple[Allocation, ...]:
+        """The allocations that have a job."""
+        return tuple(one for one in self._allocations.values() if one.record.job)
+
+    @property
+    def giving_back(self) -> tuple[Allocation, ...]:
+        """The workers whose jobs have to come back before the daemon ends: none, they go on."""
+        return ()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no job gets to the cluster; None where all is well."""
+        unheard = f"Slurm's controller does not answer: {self._scheduler.trouble}" if self._scheduler.trouble else ""
+        return "; ".join(filter(None, (*self._troubles.values(), unheard))) or None
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether somebody who waits for the end should wait no longer."""
+        return self._failures >= self._config.jobs.attempts
+
+    @property
+    def start_due(self) -> float:
+        """When Slurm may next be asked for an allocation (monotonic)."""
+        return self._start_due
+
+    def jobs_in_hand(self) -> frozenset[str]:
+        """Ids of the jobs that allocations have, those of an earlier daemon included."""
+        if not self._read:
+            self._find_allocations()
+        return frozenset(one.record.job for one in self._allocations.values() if one.record.job)
+
+    def adopt(self, find: Callable[[str], Job | None]) -> None:
+        """Take over what an earlier daemon gave; ``find`` gives a job that is in hand, None for one that has ended."""
+        for one in self._allocations.values():
+            if one.record.job and one.job is None:
+                one.job = find(one.record.job)
+                if one.job is None:
+                    one.let_go()
+
+    def at_work_on(self, job_id: str) -> Allocation | None:
+        """The allocation that has this job."""
+        return next((one for one in self._allocations.values() if one.record.job == job_id), None)
+
+    def ready_for_work(self, now: float) -> Iterator[Allocation]:
+        """Warm workers, then allocations that are still to be asked for."""
+        yield from [one for one in self._allocations.values() if one.idle]
+        while len(self._allocations) < self._settings.max_queued and now >= self._start_due:
+            token = secrets.token_hex(8)
+            yield Allocation(self._fs, self._folder / token, AllocationRecord(token=token), now)
+
+    def openings(self, now: float) -> Iterator[Callable[[Job], None]]:
+        """What takes a job, one call for each worker that is ready for one. SpoolBlocked."""
+        for worker in self.ready_for_work(now):
+            yield functools.partial(self.give, worker, now=now)
+
+    def give(self, worker: Allocation, job: Job, now: float) -> None:
+        """Hand a job to a warm worker, or ask for an allocation for it. SpoolBlocked."""
+        message = {
+            "do": "job",
+            "job": job.id,
+            "claim": str(job.claim_folder),
+            "folder": str(job.folder),
+            "running": str(job.running),
+            "last_for_memory": job.attempts.is_last_for_memory,
+        }
+        try:
+            if worker.name not in self._allocations:
+                worker.make(self._options(), self._settings.setup, self._command)
+            worker.give(job, message, now)
+        except OSError as error:
+            raise pause_for(error) from error
+        self._allocations[worker.name] = worker
+
+    def news(self, now: float) -> Iterator[Event]:
+        """What has happened since the last call."""
+        told, self._to_tell = self._to_tell, []
+        yield from told
+        try:
+            self._submit(now)
+            entries = self._scheduler.queue(now)
+            if entries is not None:
+                self._take_in(entries, now)
+            for one in list(self._allocations.values()):
+                if now >= self._mail_due.get(one.name, 0.0):
+                    self._mail_due[one.name] = now + MAIL_SECONDS
+                    yield from self._heard(one, now)
+                    self._watch_over(one, now)
+                if one.is_over:
+                    yield from self._buried(one, now)
+        except OSError as error:
+            raise pause_for(error) from error
+
+    def end(self) -> None:
+        """The daemon ends: workers go on with their jobs, those without one end."""
+        for one in self._allocations.values():
+            if one.idle:
+                with contextlib.suppress(SpoolBlocked):
+                    one.end()
+
+    def rest(self) -> None:
+        """End the workers that have nothing to do."""
+        self.end()
+
+    def kill(self) -> tuple[Job, ...]:
+        """Nothing is taken back: the jobs are the cluster's, and the next daemon finds them there."""
+        return ()
+
+    # -- allocations --------------------------------------------------------------------------------
+
+    def _find_allocations(self) -> None:
+        """Those that the folders know."""
+        self._read = True
+        for token, record in allocation_records(self._fs, self._folder):
+            if record.token != token:
+                self._fs.rmtree(self._folder / token)
+                continue
+            one = Allocation(self._fs, self._folder / token, record, 0.0)
+            self._allocations[one.name] = one
+
+    def _options(self) -> WorkerOptions:
+        limits = self._config.limits
+        return WorkerOptions(
+            parent=0,
+            weights=str(self._config.weights),
+            device="gpu" if self._settings.gpus else "cpu",
+            max_megapixels=limits.max_megapixels,
+            max_file_mb=limits.max_file_mb,
+            checkpoint_seconds=self._config.jobs.checkpoint_seconds,
+        )
+
+    def _submit(self, now: float) -> None:
+        """Ask for what has not been asked for. What an earlier daemon may have asked for is looked for first."""
+        for answer in self._scheduler.answers(now):
+            if answer.slurm_id:
+                self._troubles.pop("submit", None)
+                self._allocations[answer.name].submitted(answer.slurm_id)
+            else:
+                self._failed(now, "submit", f"Slurm takes no job: {answer.why}")
+        if now < self._start_due:
+            return
+        for one in self._allocations.values():
+            if not self._scheduler.may_submit:
+                return
+            if not one.record.slurm_id and not self._scheduler.is_being_asked_for(one.name):
+                self._scheduler.submit(one.name, one.folder, now)
+
+    def _take_in(self, entries: list[QueueEntry], now: float) -> None:
+        known: dict[str, list[QueueEntry]] = {}
+        for entry in entries:
+            known.setdefault(entry.name, []).append(entry)
+        for one in self._allocations.values():
+            if self._scheduler.is_being_asked_for(one.name):
+                continue
+            found = known.get(one.name, [])
+            own = next((entry for entry in found if entry.slurm_id == one.record.slurm_id), None)
+            if own is None and not one.record.slurm_id and found:
+                own = found[0]
+                one.submitted(own.slurm_id)
+            for twin in (entry for entry in found if entry is not own and entry.lives):
+                self._scheduler.cancel(twin.slurm_id, now)
+            if own is not None:
+                self._missed.pop(one.name, None)
+                if one.state != own.state and own.state == "RUNNING":
+                    one.last_beat = now
+                one.state, one.node = own.state, own.node
+            elif one.record.slurm_id:
+                # Just submitted, perhaps, or ended so long ago that Slurm has forgotten.
+                self._missed[one.name] = self._missed.get(one.name, 0) + 1
+                if self._missed[one.name] >= MISSED_LOOKS:
+                    one.state = "GONE"
+
+    def _watch_over(self, one: Allocation, now: float) -> None:
+        """End a worker that gets no further, and in Slurm's queue what was cancelled before it had a node."""
+        if one.cancel_asked and not (one.cancelled or one.runs) and one.record.slurm_id:
+            self._cancel(one, now)
+        if one.state != "RUNNING" or one.cancelled or one.fault:
+            return
+        silence = now - one.last_beat
+        if one.ready and one.job is not None and silence > self._config.jobs.stall_timeout:
+            one.stalled = True
+            self._cancel(one, now)
+        elif not one.ready and silence > START_SECONDS:
+            self._failed(now, "start", f"the worker of {one.device.name} took too long to start")
+            self._cancel(one, now)
+
+    def _cancel(self, one: Allocation, now: float) -> None:
+        one.cancelled = True
+        self._scheduler.cancel(one.record.slurm_id, now)
+
+    def _failed(self, now: float, what: str, text: str) -> None:
+        pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
+        self._failures += 1
+        self._start_due = now + pause
+        if self._troubles.get(what) != text:
+            self._to_tell.append(Phased(None, f"{text}; tried again in {duration(pause)}"))
+        self._troubles[what] = text
+
+    # -- what workers tell --------------------------------------------------------------------------
+
+    def _heard(self, one: Allocation, now: float) -> Iterator[Event]:
+        for message in one.read(now):
+            job = one.job
+            match message["say"]:
+                case "ready":
+                    self._failures = 0
+                    self._troubles.pop("start", None)
+                    yield Phased(None, f"worker ready in {one.device.name}: {message['device']}")
+                case "fault":
+                    self._failed(now, "start", f"{one.device.name}: {Reason(**message['reason']).in_one_line}")
+                case "phase" if job is not None:
+                    yield Phased(job, message["phase"])
+                case "step" | "epoch" if job is not None:
+                    yield Stepped(job, message, message["say"] == "epoch")
+                case "finished" if job is not None:
+                    one.let_go()
+                    yield Finished(job)
+                case "yielded" if job is not None:
+                    one.let_go()
+                    yield Yielded(job)
+                case "refused" if job is not None:
+                    one.let_go()
+                    yield Refused(job, Reason(**message["reason"]))
+
+    def _buried(self, one: Allocation, now: float) -> Iterator[Event]:
+        """Slurm says that nothing of it runs any more."""
+        yield from self._heard(one, now)  # its last words
+        if one.job is not None and one.taken and one.state in BYGONE:
+            # The machine was lost, not the worker perhaps: it must not touch the job once another has it.
+            if one.revoked_at is None:
+                one.revoked_at = now
+                one.tell({"do": "revoked"})
+            if now - one.revoked_at < REVOKED_SECONDS:
+                return
+        job, taken = one.job, one.taken
+        del self._allocations[one.name]
+        self._mail_due.pop(one.name, None)
+        self._missed.pop(one.name, None)
+        if not one.ready and not one.fault and one.state not in BYGONE and not one.cancelled:
+            last = one.log_tail().splitlines()
+            text = f"the worker of {one.device.name} ended before it was ready" + (f": {last[-1]}" if last else "")
+            self._failed(now, "start", text)
+        if job is not None:
+            yield self._end_of_run(one, job, taken=taken)
+        self._fs.rmtree(one.folder)
+
+    def _end_of_run(self, one: Allocation, job: Job, *, taken: bool) -> Event:
+        """What the end of an allocation means for the job that it had."""
+        if not taken:
+            return Yielded(job, counted=False)
+        where, state = one.device.name, one.state
+        if one.stalled:
+            text = f"no step for {duration(self._config.jobs.stall_timeout)} in {where}; the worker was ended"
+            return Died(job, _failure("worker_stalled", text, by_signal=False))
+        if state == "OUT_OF_MEMORY":
+            return Died(job, _failure(OUT_OF_MEMORY, f"the worker in {where} ran out of memory", by_signal=True))
+        if state == "FAILED":
+            last = one.log_tail().splitlines()
+            text = f"the worker in {where} died" + (f": {last[-1]}" if last else "")
+            return Died(job, _failure("worker_died", text, by_signal=True))
+        return Yielded(job)
+
+
+def _failure(code: str, text: str, *, by_signal: bool) -> RunFailure:
+    advice = "ask for more with slurm: memory in config.yaml" if code == OUT_OF_MEMORY else ""
+    return RunFailure(Reason.of(code, text, advice) if advice else Reason.of(code, text), by_signal=by_signal)
