@@ -39,6 +39,7 @@ AccountingStorageType=accounting_storage/none
 MpiDefault=none
 SwitchType=switch/none
 ReturnToService=2
+SlurmdParameters=config_overrides
 SlurmdTimeout={dead_after}
 MessageTimeout=10
 KillWait=5

@@ -61,6 +61,7 @@ class SlurmPool:
         self._scheduler = Scheduler(config.slurm)
         self._mail_due: dict[str, float] = {}
         self._missed: dict[str, int] = {}
+        self.restarts = 0  # allocations that ended with a job, which another one has to go on with
         self._failures = 0  # in a row: refused, or ended before a worker was ready
         self._start_due = 0.0
         self._troubles: dict[str, str] = {}  # of submitting, of starting
@@ -326,6 +327,7 @@ class SlurmPool:
             text = f"the worker of {one.device.name} ended before it was ready" + (f": {last[-1]}" if last else "")
             self._failed(now, "start", text)
         if job is not None:
+            self.restarts += 1
             yield self._end_of_run(one, job, taken=taken)
         self._fs.rmtree(one.folder)
 
