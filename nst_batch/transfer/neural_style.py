@@ -209,26 +209,10 @@ class NeuralStyleModel:
         self, scale: Scale, objective: ScaleObjective[Any]
     ) -> Iterator[tuple[Image, State, NDArray[Any], bool]]:
         """Pictures of the scale as the optimiser asks for them; each: state before it, losses, accepted."""
-        calls = self._calls(scale, objective)
-        following = next(calls, None)
-        # Where a call makes several steps, the device has the next one to do while this one's are told.
-        ahead = self._optimizer.always_accepts and not objective.renewed_every
-        ahead = ahead and self._network.device.steps_per_call > 1
-        while following is not None:
-            (image, state, found), following = following, next(calls, None) if ahead else None
-            with self._timed(scale):  # waits for the device, so that its time is counted
-                reports = np.asarray(found.reports)
-                accepted = repeat(True) if found.accepted is None else np.asarray(found.accepted)
-            for report, is_iterate, *later in zip(reports, accepted, found.images, found.states, strict=False):
-                yield image, state, report, bool(is_iterate)
-                image, state = later
-            following = following or next(calls, None)
-
-    def _calls(self, scale: Scale, objective: ScaleObjective[Any]) -> Iterator[tuple[Image, State, Evaluations]]:
-        """Evaluations of the scale, launched one call after another, each with the picture and state it begins with."""
-        image, state, first, last = self._image, self._state, True, self._steps_of(scale)
-        number = self._at.done  # of the picture that comes next, counted from the scale's start
-        while number <= last and (first or self._at.done < last):
+        image, state = self._image, self._state
+        first, last = True, self._steps_of(scale)
+        while self._at.done < last:
+            number = self._at.done + (not first)  # of the picture that comes next, counted from the scale's start
             with self._timed(scale):
                 every = objective.renewed_every
                 if every and number % every == 0 and number not in (self._at.renewed, last):
@@ -239,9 +223,11 @@ class NeuralStyleModel:
                 else:
                     numbers = range(number, number + self._count(number, first, objective))
                     found = objective.advance(image, state, numbers, self._optimizer)
-            yield image, state, found
-            image, state, first = found.images[-1], found.states[-1], False
-            number = number + len(found.images) if self._optimizer.always_accepts else self._at.done + 1
+                reports = np.asarray(found.reports)  # waits for the device, so that its time is counted
+            accepted = repeat(True) if found.accepted is None else np.asarray(found.accepted)
+            for report, is_iterate, *later in zip(reports, accepted, found.images, found.states, strict=False):
+                yield image, state, report, bool(is_iterate)
+                (image, state), first = later, False
 
     def _count(self, number: int, first: bool, objective: ScaleObjective[Any]) -> int:
         """Evaluations in one call: several where the device gains by it, never across an epoch's end."""
