@@ -11,8 +11,14 @@ import tensorflow as tf
 from nst_batch.transfer.box import Box, painted_box
 from nst_batch.transfer.frame import BARE, FRAMES
 from nst_batch.transfer.network import Network
-from nst_batch.transfer.objectives.family import Picture, ScaleObjective, ScaleSources, StyleSource, make_family
-from nst_batch.transfer.objectives.statistics import StatisticsView
+from nst_batch.transfer.objectives.family import (
+    Picture,
+    ScaleObjective,
+    ScaleSources,
+    StatisticsView,
+    StyleSource,
+    make_family,
+)
 from nst_batch.transfer.pyramid import Scale, resize
 from nst_batch.transfer.spec import TransferSpec
 from nst_batch.transfer.strip_network import StripNetwork

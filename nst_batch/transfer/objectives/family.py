@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,7 @@ from nst_batch.transfer.objectives.report import Balance
 from nst_batch.transfer.optimizers.optimizer import Optimizer, Proposal, State
 from nst_batch.transfer.pyramid import Scale
 from nst_batch.transfer.spec import Precision, TransferSpec
-from nst_batch.transfer.tensors import Features, Image, Nest, Plane, Report, Vector
-
-if TYPE_CHECKING:
-    from nst_batch.transfer.network import Network
-    from nst_batch.transfer.objectives.statistics import StatisticsView
+from nst_batch.transfer.tensors import Feature, Features, Image, Nest, Plane, Program, Report, Statistic, Vector
 
 Picture = NDArray[np.float32]  # (H, W, 3) in [0, 1]
 
@@ -61,7 +57,7 @@ class ScaleSources:
     styles: Sequence[StyleSource]
     mask: Plane | None
     frames: tuple[Frame, ...]
-    network: Network
+    network: WholeView
     view: Callable[[int], StatisticsView]
 
 
@@ -147,6 +143,33 @@ class View(Protocol[Seen_contra]):
         optimizer: Optimizer,
     ) -> Evaluations:
         """An evaluation against each of ``targets``, which share their style, from ``image`` on."""
+
+
+class WholeView(View[Any], Protocol):
+    """The network in one piece, and what a family needs for programs of its own."""
+
+    precision: Precision
+
+    def program(self, key: Hashable, trace: Callable[..., Program], *args: Any) -> Program:
+        """The traced program of that key, ``trace(*args)`` where it is not held."""
+
+    def extractor(self, layers: Sequence[str]) -> Callable[[Image], Features]:
+        """The features of these layers."""
+
+
+class StatisticsView(View[Any], Protocol):
+    """What families of statistics (statistics.py) ask of a view besides."""
+
+    def content_features(self, image: Image, family: Any) -> dict[str, Feature]:
+        """What the content layers say of ``image``."""
+
+    def style_statistics(
+        self, image: Image, family: Any, key: Hashable | None = ..., frames: Sequence[Frame] = ...
+    ) -> dict[str, Statistic]:
+        """The statistics of a style image, the mean over ``frames``; remembered where a key is given."""
+
+    def weighted_sums(self, image: Image, family: Any, plane: Plane) -> dict[str, Statistic]:
+        """The style sums of ``image``, each position counted by its share of ``plane`` (1, H, W, 1)."""
 
 
 @dataclass(frozen=True)

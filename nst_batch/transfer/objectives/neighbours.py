@@ -24,8 +24,8 @@ import tensorflow as tf
 
 from nst_batch.transfer.color import match_color
 from nst_batch.transfer.frame import FRAMES, framed
-from nst_batch.transfer.network import FRAME, IMAGE, Network
-from nst_batch.transfer.objectives.family import Family, Picture, ScaleObjective, ScaleSources, Targets
+from nst_batch.transfer.network import FRAME, IMAGE
+from nst_batch.transfer.objectives.family import Family, Picture, ScaleObjective, ScaleSources, Targets, WholeView
 from nst_batch.transfer.objectives.report import Balance, normalised
 from nst_batch.transfer.spec import Precision, TransferSpec, block_of
 from nst_batch.transfer.tensors import Features, Image, Nest, Program, Rows, Scalar, Vector
@@ -113,7 +113,9 @@ class Neighbours(Family):
 class _Matching:
     """What is matched at one scale: places of the picture, on a grid drawn by seed and number, with those of styles."""
 
-    def __init__(self, family: Neighbours, network: Network, seed: tuple[int, int], anchor: Image, number: int) -> None:
+    def __init__(
+        self, family: Neighbours, network: WholeView, seed: tuple[int, int], anchor: Image, number: int
+    ) -> None:
         self._family = family
         self._network = network
         self._seed = seed

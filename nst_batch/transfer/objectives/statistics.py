@@ -15,17 +15,17 @@ Each term, and so the gradient at one pixel, is then the same at every size.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import tensorflow as tf
 
-from nst_batch.transfer.frame import Frame, frame_number, framed
+from nst_batch.transfer.frame import frame_number, framed
 from nst_batch.transfer.losses import content_loss, positions
 from nst_batch.transfer.mask import position_weights
-from nst_batch.transfer.objectives.family import Family, ScaleObjective, ScaleSources, Targets, View
+from nst_batch.transfer.objectives.family import Family, ScaleObjective, ScaleSources, StatisticsView, Targets
 from nst_batch.transfer.objectives.report import Balance, normalised
 from nst_batch.transfer.spec import Precision, TransferSpec, block_of
 from nst_batch.transfer.tensors import Feature, Features, Image, Nest, Plane, Scalar, Statistic, Statistics, Vector
@@ -174,21 +174,6 @@ class StatisticsFamily(Family):
             styles.append(self.beside(each.style, sums, position_weights(plane, self.style)))
         style = blend(styles, [1.0] * len(styles))
         return tuple(replace(each, style=style) for each in targets)
-
-
-class StatisticsView(View[StatisticsFamily], Protocol):
-    """What statistics ask of a view besides."""
-
-    def content_features(self, image: Image, family: StatisticsFamily) -> dict[str, Feature]:
-        """What the content layers say of ``image``."""
-
-    def style_statistics(
-        self, image: Image, family: StatisticsFamily, key: Hashable | None = ..., frames: Sequence[Frame] = ...
-    ) -> dict[str, Statistic]:
-        """The statistics of a style image, the mean over ``frames``; remembered where a key is given."""
-
-    def weighted_sums(self, image: Image, family: StatisticsFamily, plane: Plane) -> dict[str, Statistic]:
-        """The style sums of ``image``, each position counted by its share of ``plane`` (1, H, W, 1)."""
 
 
 def blend(statistics: Sequence[Statistics], weights: Sequence[float]) -> dict[str, Statistic]:
