@@ -15,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from nst_batch.transfer.box import Box
-from nst_batch.transfer.errors import LossNotFiniteError
+from nst_batch.transfer.errors import DamagedCheckpointError, LossNotFiniteError
 from nst_batch.transfer.gpu_memory import memory_named
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.objectives.families import FAMILIES
@@ -171,8 +171,12 @@ class NeuralStyleModel:
         return {**vars(self._at), "image": np.asarray(self._image), **anchor, **tensors}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from :meth:`state` of a model made of the same pictures, spec and network."""
-        self._at = _Progress(**{name: state[name] for name in vars(self._at)})
+        """Go on from :meth:`state` of a model made of the same pictures, spec and network.
+
+        Raises :class:`DamagedCheckpointError`, and changes nothing, where it is none; one of another version may be.
+        """
+        self._refuse_foreign(state)
+        self._at = _Progress(**{name: state[name] for name in vars(self._at) if name in state})
         with self._memory_named(self.scales[self._at.scale]):
             self._image = tf.constant(state["image"])
             self._anchor = tf.constant(state.get("anchor", state["image"]))
@@ -182,6 +186,20 @@ class NeuralStyleModel:
                 for name, value in state.items()
                 if name.startswith(prefix)
             }
+
+    def _refuse_foreign(self, state: Mapping[str, Any]) -> None:
+        wanted = set(self.state())
+        # Versions before did not know when an objective was renewed, and had none that is.
+        known_later = set() if FAMILIES[self.spec.family].follows else {"renewed"}
+        odd = sorted(wanted - set(state) - known_later) or sorted(set(state) - wanted)
+        if odd:
+            raise DamagedCheckpointError(f"it is of another version, by its {', '.join(odd)}")
+        shape, number = np.shape(state["image"]), int(state["scale"])
+        sizes = [(1, scale.height, scale.width, 3) for scale in self.scales]
+        if not 0 <= number < len(sizes) or shape != sizes[number]:
+            raise DamagedCheckpointError(
+                "it is of another version: its picture has no place among the scales of this one"
+            )
 
     def _steps_of(self, scale: Scale) -> int:
         return scale.epochs * self.spec.steps_per_epoch

@@ -17,7 +17,7 @@ from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, load_spec, now_iso, ve
 from nst_batch.reasons import CANCELLED, IMAGE_TOO_SLOW, IMAGE_TRUNCATED, OUT_OF_MEMORY, EndState, Reason
 from nst_batch.sidecar.presets import preset_of
 from nst_batch.sidecar.setting_values import SMALLEST_SIZE
-from nst_batch.transfer.errors import LossNotFiniteError, OutOfMemoryError
+from nst_batch.transfer.errors import DamagedCheckpointError, LossNotFiniteError, OutOfMemoryError
 from nst_batch.worker.checkpoints import Checkpoint, Checkpoints
 from nst_batch.worker.job_images import JobImages, KnownInputs, load_job_images
 from nst_batch.worker.loss_log import STEPS_NAME, LossLog
@@ -196,7 +196,7 @@ class JobRun:
             room = float(checkpoint.facts.get("room_mb", room))
         model = self._session.model(self._spec.settings, job_images, precision, room)
         self._note_plan(model)
-        self._resume(model, checkpoint, results)
+        self._resume(model, checkpoint, results, log)
         del checkpoint  # its arrays are as large as the model's own
         end = self._steps(model, log, results, checkpoints, room)
         self._saver.wait()
@@ -241,12 +241,19 @@ class JobRun:
         self._notes += checkpoints.notes
         return found
 
-    def _resume(self, model: NeuralStyleModel, checkpoint: Checkpoint | None, results: Results) -> None:
+    def _resume(self, model: NeuralStyleModel, checkpoint: Checkpoint | None, results: Results, log: LossLog) -> None:
         """Go on from the checkpoint, or begin anew; pictures of later epochs are painted again."""
+        if checkpoint is not None:
+            try:
+                model.restore(checkpoint.state)
+            except DamagedCheckpointError as error:
+                self._note(f"{error}; begun anew")
+                self._listener.say("phase", phase=f"{error}; begun anew")
+                log.clear()
+                checkpoint = None
         results.forget_epochs_after(checkpoint.epoch if checkpoint else 0)
         if checkpoint is None:
             return
-        model.restore(checkpoint.state)
         self._steps_done = checkpoint.step
         self._seconds_before = float(checkpoint.facts["seconds"])
         self._started_before = str(checkpoint.facts["started_at"])

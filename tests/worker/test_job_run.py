@@ -18,6 +18,7 @@ from PIL import Image
 from nst_batch import images
 from nst_batch.job import OUTCOME_NAME, SPEC_NAME, JobInput, JobSpec, Outcome, now_iso
 from nst_batch.sidecar.settings import Patch, resolve
+from nst_batch.transfer.checkpoint import pack, unpack
 from nst_batch.worker.capacity import Room
 from nst_batch.worker.job_run import JobRun, Progress
 from nst_batch.worker.session import DeviceSession
@@ -219,6 +220,51 @@ def test_a_damaged_checkpoint_is_set_aside(
     assert any("checkpoint is not usable" in note for note in disturbed.outcome().notes)
     picture = "picture.png"
     assert (undisturbed.running / picture).read_bytes() == (disturbed.running / picture).read_bytes()
+
+
+def rewrite(checkpoint: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    with checkpoint.open("rb") as file:
+        state, facts = unpack(file)
+    change(state)
+    checkpoint.write_bytes(b"".join(pack(state, facts)))
+
+
+def test_a_checkpoint_of_the_version_before_is_gone_on_with(
+    session: DeviceSession, bench: Callable[..., Bench]
+) -> None:
+    """It does not know yet of objectives that are renewed; the picture is that of an undisturbed run."""
+    undisturbed, disturbed = bench(), bench()
+    undisturbed.run(session)
+    disturbed.instructions = {9: "yield"}
+    disturbed.run(session)
+    rewrite(disturbed.claim / "checkpoint", lambda state: state.pop("renewed"))
+    assert disturbed.run(session) == "done"
+    assert ("phase", {"phase": "going on from step 9"}) in disturbed.said
+    assert (undisturbed.running / "picture.png").read_bytes() == (disturbed.running / "picture.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state.pop("epoch_start"),
+        lambda state: state.update({"optimizer/third": np.zeros(3, np.float32)}),
+        lambda state: state.update(image=np.zeros((1, 8, 8, 3), np.float32)),
+        lambda state: state.update(scale=5),
+    ],
+)
+def test_a_checkpoint_that_this_version_cannot_use_is_left_aside(
+    session: DeviceSession, bench: Callable[..., Bench], change: Callable[[dict[str, Any]], object]
+) -> None:
+    """Whatever differs: the job begins anew, with its whole log, and job.json's notes say why."""
+    undisturbed, disturbed = bench(save_epoch=True), bench(save_epoch=True)
+    undisturbed.run(session)
+    disturbed.instructions = {9: "yield"}
+    disturbed.run(session)
+    rewrite(disturbed.claim / "checkpoint", change)
+    assert disturbed.run(session) == "done"
+    assert [note for note in disturbed.outcome().notes if "of another version" in note and "begun anew" in note]
+    assert [entry["step"] for entry in disturbed.loss()["log"]] == [e["step"] for e in undisturbed.loss()["log"]]
+    assert (undisturbed.running / "picture.png").read_bytes() == (disturbed.running / "picture.png").read_bytes()
 
 
 class SmallDevice:
