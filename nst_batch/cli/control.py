@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nst_batch.cli.terminal import say
 from nst_batch.clock import Moment
-from nst_batch.config.load import load_config
+from nst_batch.config.load import Config, load_config
 from nst_batch.daemon.queue_state import STATE_NAME
-from nst_batch.errors import EXIT_OK, UsageError
+from nst_batch.errors import EXIT_OK, NotNowError, UsageError
 from nst_batch.names import fold
 from nst_batch.spool.commands import look_from_outside, pause, resume, retry_job, told_by_daemon, write_control
+from nst_batch.spool.sweep import nothing_to_stop
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
-    from nst_batch.spool.inbox.control import Action
+    from nst_batch.spool.claims.live_job import Job
 
 JOB_HELP = "the job's name as `nst-batch status` shows it, or its id"
 
@@ -26,8 +28,8 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         (
             "stop",
             run_stop,
-            "end a running job with the picture as it stands",
-            "The result is published as `stopped`.",
+            "end a job that has begun with the picture as it stands",
+            "The result is published as `stopped`; so is that of a job that waits for its next attempt.",
         ),
         (
             "cancel",
@@ -51,31 +53,70 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def run_stop(arguments: argparse.Namespace) -> int:
     """Write ``inbox/JOB.stop``."""
-    return _control(arguments, "stop", "will end with the picture as it stands")
+    config = load_config(arguments.config)
+    known, held_by = _Known.of(config)
+    for name in arguments.job:
+        known.require(name)
+        if fold(name) not in known.running | known.begun:
+            raise NotNowError("nothing_to_stop", nothing_to_stop(name, known.job(name)), "")
+    for name in arguments.job:
+        write_control(config, name, "stop")
+        begun = "will be published as it stands, once a worker is free"
+        say(f"{name} {'will end with the picture as it stands' if fold(name) in known.running else begun}")
+    return _done(held_by)
 
 
 def run_cancel(arguments: argparse.Namespace) -> int:
     """Write ``inbox/JOB.cancel``."""
-    return _control(arguments, "cancel", "will be dropped; its inputs go to the outbox's failed folder")
-
-
-def _control(arguments: argparse.Namespace, action: Action, what: str) -> int:
     config = load_config(arguments.config)
-    view, jobs = look_from_outside(config, Moment.now())
-    known = {fold(name) for job in jobs for name in (job.name, job.id)}
-    known |= {fold(name) for pair in view.ready + view.waiting for name in pair.names}
-    known |= {fold(pair.name) for pair in view.broken}
-    held_by, told = told_by_daemon(config, STATE_NAME)
-    for entry in (*told.get("running", ()), *told.get("waiting", ())):  # another user sees no claims
-        known |= {fold(str(entry.get("name"))), fold(str(entry.get("id")))}
+    known, held_by = _Known.of(config)
     for name in arguments.job:
-        if fold(name) not in known:
-            raise UsageError("job_unknown", f"{name}: there is no such job", "nst-batch status lists those there are")
-        write_control(config, name, action)
-        say(f"{name} {what}")
+        known.require(name)
+    for name in arguments.job:
+        write_control(config, name, "cancel")
+        say(f"{name} will be dropped; its inputs go to the outbox's failed folder")
+    return _done(held_by)
+
+
+def _done(held_by: str | None) -> int:
     if held_by is None:
         say("no daemon is running: it is done when the next one starts")
     return EXIT_OK
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The names and ids of jobs, folded."""
+
+    jobs: tuple[Job, ...]
+    everything: frozenset[str]
+    running: frozenset[str]
+    begun: frozenset[str]  # waiting, with a picture to go on from
+
+    @classmethod
+    def of(cls, config: Config) -> tuple[_Known, str | None]:
+        """The jobs of an inbox, and who holds it."""
+        view, jobs = look_from_outside(config, Moment.now())
+        held_by, told = told_by_daemon(config, STATE_NAME)
+        running, waiting = told.get("running", ()), told.get("waiting", ())  # another user sees no claims
+        words = {name for pair in view.ready + view.waiting for name in pair.names}
+        words |= {pair.name for pair in view.broken}
+        words |= {word for job in jobs for word in (job.name, job.id)}
+        words |= {str(entry.get(key)) for entry in (*running, *waiting) for key in ("name", "id")}
+        at_work = {word for job in jobs if job.given for word in (job.name, job.id)}
+        at_work |= {str(entry.get(key)) for entry in running for key in ("name", "id")}
+        begun = {word for job in jobs if job.checkpoint and not job.outcome for word in (job.name, job.id)}
+        begun |= {str(entry.get(key)) for entry in waiting if entry.get("begun") for key in ("name", "id")}
+        return cls(jobs, *(frozenset(map(fold, some)) for some in (words, at_work, begun))), held_by
+
+    def job(self, name: str) -> Job | None:
+        """A claimed job."""
+        return next((job for job in self.jobs if fold(name) in (fold(job.name), fold(job.id))), None)
+
+    def require(self, name: str) -> None:
+        """UsageError where there is no such job."""
+        if fold(name) not in self.everything:
+            raise UsageError("job_unknown", f"{name}: there is no such job", "nst-batch status lists those there are")
 
 
 def run_retry(arguments: argparse.Namespace) -> int:

@@ -98,7 +98,7 @@ def waiting_entries(
         turns += (_Turn(pair.priority, pair.lane, name, pair) for name in pair.names if name not in claimed)
     for priority, _lane, name, source in (rota or Rota()).in_order(turns):
         if isinstance(source, Job):
-            yield _entry(name, *_why(source, closed_until), priority, source.arrival)
+            yield _entry(name, *_why(source, closed_until), priority, source.arrival, begun=source.checkpoint)
         else:
             yield _entry(name, *_when_ready(source, closed_until), priority, now_iso(source.arrival / 1e9))
     if view is None:
@@ -126,10 +126,12 @@ def _why(job: Job, closed_until: float | None) -> tuple[str, float | None]:
     return ("its earlier worker still ends", None) if job.orphaned else _when_ready(job, closed_until)
 
 
-def _entry(name: str, why: str, until: float | None, priority: int, arrival: str) -> dict[str, Any]:
+def _entry(
+    name: str, why: str, until: float | None, priority: int, arrival: str, *, begun: bool = False
+) -> dict[str, Any]:
     # Whole seconds, or the state would differ at every look by what two clocks differ.
     due = None if until is None else round(until)
-    return {"name": name, "why": why, "until": due, "priority": priority, "arrival": arrival}
+    return {"name": name, "why": why, "until": due, "priority": priority, "arrival": arrival, "begun": begun}
 
 
 def state(

@@ -144,6 +144,7 @@ class WorkerPool:
             "claim": str(job.claim_folder),
             "folder": str(job.folder),
             "running": str(job.running),
+            "stop": job.to_stop,
             "last_for_memory": job.attempts.is_last_for_memory,
         }
         worker.give(job, message, now)

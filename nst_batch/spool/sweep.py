@@ -125,7 +125,10 @@ class Sweep:
         if job is not None and (job.given or job.orphaned or not self._queue.has(job.id)):
             return  # a claim may have been undone since the look: the control file stays for the next one
         if control.action == "stop":
-            text = f"{control.path.name}: {control.name} has not started, so there is nothing to stop"
+            if job is not None and job.checkpoint and job.outcome is None:
+                self._queue.to_stop.add(job.id)
+                return  # a worker has to paint nothing, but to save it; the control file tells it so
+            text = f"{control.path.name}: {nothing_to_stop(control.name, job)}"
             if drop(self._fs, control.path):
                 self._inbox.say(text)
             else:
@@ -164,6 +167,13 @@ class Sweep:
                 self._close(claim)
             if turn.over:
                 return
+
+
+def nothing_to_stop(name: str, job: Job | None) -> str:
+    """Why a job that waits cannot be stopped, and what can be done."""
+    if job is not None and job.outcome is not None:
+        return f"{name} is painted, so there is nothing to stop; nst-batch status says what it waits for"
+    return f"{name} waits and has no picture yet, so there is nothing to stop; nst-batch cancel {name} drops it"
 
 
 def job_limits(config: Config) -> JobLimits:

@@ -285,6 +285,8 @@ class JobRun:
             # the one that comes next, which the plan for the memory does not reckon with.
             self._saver.submit(write, sum(value.nbytes for value in state.values() if hasattr(value, "nbytes")))
 
+        if self._steps_done and self._instructions.instruction() == "stop":
+            return "stopped"  # it was begun again only to be published as it stands
         for step in model.steps():
             log.add(step)
             self._steps_done = step.step

@@ -77,7 +77,7 @@ class InstructionQueue:
             match message["do"]:
                 case "job":
                     self._jobs.append(message)
-                    self._instruction = "go"
+                    self._instruction = "stop" if message.get("stop") else "go"
                 case "stop" | "cancel" | "yield" as instruction:
                     self._instruction = instruction
                 case "end":

@@ -91,6 +91,8 @@ class JobRun:
         settings = self.spec.settings
         per_epoch, steps = settings.steps_per_epoch, settings.epochs * settings.steps_per_epoch
         self._resume()
+        if self.log and self.instructions.instruction() == "stop":
+            return self._finish("stopped")
         for step in range(len(self.log) + 1, steps + 1):
             time.sleep(STEP_SECONDS)
             self.state = next_hash(self.state)

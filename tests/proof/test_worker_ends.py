@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kill_house import KillHouse
+from kill_house import KillHouse, wait_until
 
 Make = Callable[..., KillHouse]
+SECONDS = 60.0
 
 
 @pytest.fixture
@@ -34,3 +35,28 @@ def test_a_worker_that_dies_when_all_is_done_has_not_died_in_vain(make: Make) ->
     assert house.check_books() == {"done": 1}
     assert house.job(title)["attempts"] == 1
     assert house.logs().count(f"{title}: started") == 1
+
+
+def test_stop_publishes_a_job_that_waits_for_its_next_attempt(make: Make) -> None:
+    """As it stands, at once, though its pause is an hour; of one that has no picture yet it says that it waits."""
+    engine = {"epochs": 3, "steps_per_epoch": 2, "size": 48, "precision": "float32"}
+    house = make(jobs={"attempts": 3, "backoff_seconds": [3600], "stall_timeout": 5}, defaults=engine)
+    title = house.drop("exit")
+    daemon = house.launch()
+    assert wait_until(lambda: "tried again" in house.command("status").stdout, SECONDS), house.logs()
+    (house.inbox / "PAUSE").touch()
+    waiting = house.drop()
+    assert wait_until(lambda: f"{waiting}: ready" in house.command("status").stdout, SECONDS), house.logs()
+    refused = house.command("stop", waiting)
+    assert refused.returncode == 75
+    assert f"nst-batch cancel {waiting} drops it" in refused.stderr
+    assert not (house.inbox / f"{waiting}.stop").exists()
+    (house.inbox / "PAUSE").unlink()
+    told = house.command("stop", title)
+    assert told.returncode == 0, told.stderr
+    assert "published as it stands" in told.stdout
+    assert wait_until((house.outbox / title / "job.json").exists, SECONDS), house.logs()
+    daemon.terminate()
+    assert daemon.wait(timeout=SECONDS) == 0
+    assert house.job(title)["state"] == "stopped"
+    assert not (house.inbox / f"{title}.stop").exists()

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from spool_world import World
 
+from nst_batch.reasons import Reason
+from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.disk.fs import FileSystem
 
 
@@ -342,8 +344,41 @@ def test_stop_of_a_waiting_job_says_so_and_goes(world: World) -> None:
     world.look()
     assert world.sweep() == []
     world.look()
-    assert "nothing to stop" in world.notes[-1]
+    assert "nothing to stop; nst-batch cancel a drops it" in world.notes[-1]
     assert world.inbox_files() == {"a.yaml", "a-content.jpg", "a-style.jpg"}
+
+
+def test_stop_of_a_job_that_waits_for_its_next_attempt(world: World) -> None:
+    """With a checkpoint it is handed out before every other, to be published as it stands; without one it waits."""
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    failure = RunFailure(Reason("worker_error", "it raised ValueError"))
+    world.spool.died(handout, failure, world.at)
+    world.put("a.stop", "")
+    world.look()
+    world.sweep()
+    assert "nothing to stop" in world.look().notes[-1]
+    assert not (world.inbox / "a.stop").exists()
+    (handout.folder / "checkpoint").mkdir()
+    (handout.folder / "checkpoint/state").write_text("half")
+    world.pair("b", "priority: 5\n")
+    world.settle()
+    world.put("a.stop", "")
+    view = world.look()
+    world.sweep()
+    assert (world.inbox / "a.stop").exists(), "the worker has to be told"
+    again = world.hand_out_next()
+    assert again is not None
+    assert (again.name, again.checkpoint, again.to_stop) == ("a", True, True)
+    assert [control.job and control.job.id for control in view.controls] == [again.id]
+    world.work(again)
+    world.spool.finish(again, world.at, "stopped", {"job.json": b"{}"})
+    assert not (world.inbox / "a.stop").exists()
+    other = world.hand_out_next()
+    assert other is not None
+    assert other.name == "b"
 
 
 def test_a_running_job_keeps_its_control_until_its_end(world: World) -> None:

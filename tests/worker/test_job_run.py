@@ -358,6 +358,19 @@ def test_stop_and_cancel(session: DeviceSession, bench: Callable[..., Bench]) ->
     assert len(dropped.loss()["log"]) == dropped.outcome().steps_done == 5
 
 
+def test_a_job_that_is_begun_again_only_to_be_stopped_paints_nothing_more(
+    session: DeviceSession, bench: Callable[..., Bench]
+) -> None:
+    """What its checkpoint holds is what is published."""
+    job = bench()
+    job.instructions = {5: "yield"}
+    assert job.run(session) == "yielded"
+    job.instructions = {5: "stop"}
+    assert job.run(session) == "stopped"
+    assert len(job.loss()["log"]) == job.outcome().steps_done == 5
+    assert (job.running / "picture.png").exists()
+
+
 def test_a_decoder_that_does_not_end_is_left_behind_with_its_worker(
     session: DeviceSession, bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,7 +154,15 @@ def claim_folders(fs: FileSystem, places: Places) -> list[Path]:
     return [places.claims / name for name in _names(fs, places.claims)]
 
 
-def job_view(fs: FileSystem, claim: Claim, job: JobRecord, places: Places, held: Hold | None = None) -> Job:
+def job_view(
+    fs: FileSystem,
+    claim: Claim,
+    job: JobRecord,
+    places: Places,
+    held: Hold | None = None,
+    *,
+    to_stop: bool = False,
+) -> Job:
     """One live job as the rest of the program sees it."""
     record = claim.record
     folder = claim.job_folder(job)
@@ -181,6 +189,8 @@ def job_view(fs: FileSystem, claim: Claim, job: JobRecord, places: Places, held:
         outcome=outcome if has_outcome else None,
         orphaned=job.index in claim.orphaned,
         given=job.index in claim.given,
+        checkpoint=job.index in claim.attempts and bool(checkpoint_stamp(fs, folder)),
+        to_stop=to_stop,
         held=held,
     )
 

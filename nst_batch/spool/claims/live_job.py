@@ -33,6 +33,8 @@ class Job:
     outcome: Path | None = None
     orphaned: bool = False
     given: bool = False  # this daemon has handed it out
+    checkpoint: bool = False  # it has been worked on, and there is a picture to go on from
+    to_stop: bool = False  # it is to be handed out only to be published as it stands
     held: Hold | None = None  # a place of its own refuses; every other job goes on
 
     @property

@@ -21,6 +21,9 @@ from nst_batch.spool.disk.retry_notes import failed_names
 Recover = Callable[[frozenset[str]], tuple[list[Claim], Recovery]]  # reads the folders, and sees to what was under way
 
 
+STOPS_FIRST = 2_000_000  # above every priority: what is to be stopped takes a worker no time
+
+
 class JobQueue:
     """What is under way. ``stale`` says that the folders may hold something else."""
 
@@ -32,6 +35,7 @@ class JobQueue:
         self.claims: dict[str, Claim] = {}
         self.stale = False
         self.rota = Rota()
+        self.to_stop: set[str] = set()  # ids of jobs that are to be handed out only to be published as they stand
         self._running, self._failed = FolderNames(fs, places.running), FolderNames(fs, places.failed)
         self._out: set[str] = set()  # ids of jobs that this daemon has handed out
         self._untold: list[Ended] = []  # a disk that refuses may come between an end and its telling
@@ -56,8 +60,9 @@ class JobQueue:
 
     def view(self, claim: Claim, record: JobRecord) -> Job:
         """One job as the rest of the program sees it."""
-        held = self._holds.of(claim.record.job_id(record), claim.record.id)
-        return job_view(self._fs, claim, record, self._places, held)
+        job_id = claim.record.job_id(record)
+        held = self._holds.of(job_id, claim.record.id)
+        return job_view(self._fs, claim, record, self._places, held, to_stop=job_id in self.to_stop)
 
     def find(self, job_id: str) -> tuple[Claim, JobRecord]:
         """A live job; InboxLost where it is not there any more."""
@@ -83,14 +88,15 @@ class JobQueue:
             if not (job.given or job.orphaned or job.trouble or job.outcome or self._holds.waits(job.id))
             and job.attempts.cut is None
             and (job.now or not now_only)
-            and counts.is_due(job.attempts, at.wall, pauses)
+            and (job.id in self.to_stop or counts.is_due(job.attempts, at.wall, pauses))
         )
         return min(runnable, key=self.order, default=None)
 
     def order(self, job: Job) -> tuple[int, int, int, str, int]:
-        """Sorts by priority, whose turn it is, arrival and number."""
+        """Sorts by whether it is to be stopped, priority, whose turn it is, arrival and number."""
         record = self.claims[job.claim].record
-        return (-job.priority, self.rota.last_turn(job.lane), record.arrival_ns, record.origin, job.index)
+        priority = STOPS_FIRST if job.id in self.to_stop else job.priority
+        return (-priority, self.rota.last_turn(job.lane), record.arrival_ns, record.origin, job.index)
 
     def taken(self, *, retrying: bool = True) -> frozenset[str]:
         """The JOB names, folded, that are not free: of live claimed, running and failed jobs.
