@@ -1,8 +1,9 @@
 """What the daemon and a worker say to each other: one JSON object a line, over a pair of pipes or of files.
 
 To a worker (its standard input), each with ``do``: ``job`` {job, claim, folder, running, stop, last_for_memory},
-``stop``, ``cancel``, ``yield`` (put the job back with a checkpoint), ``end`` (no more work), and to one on another machine
-``revoked`` (its job is another worker's now). The end of a pipe means that the daemon is gone; that of a file nothing.
+``stop``, ``cancel``, ``yield`` (put the job back with a checkpoint), ``end`` (no more work), and to one on another
+machine ``revoked`` (its job is another worker's now). The end of a pipe means that the daemon is gone; that of a file
+nothing.
 
 From a worker (its standard output), each with ``say``: ``ready`` {device, weights}, ``taken`` {job}, ``phase`` {phase},
 ``step`` {step, steps, epoch, epochs, total, left, scale}, ``epoch`` (as ``step``), ``checkpoint`` {step}, ``fits``

@@ -12,7 +12,15 @@ from nst_batch.config.load import Config, load_config
 from nst_batch.daemon.queue_state import STATE_NAME
 from nst_batch.errors import EXIT_OK, NotNowError, UsageError
 from nst_batch.names import fold
-from nst_batch.spool.commands import look_from_outside, pause, resume, retry_job, told_by_daemon, write_control
+from nst_batch.spool.commands import (
+    failed_for,
+    look_from_outside,
+    pause,
+    resume,
+    retry_jobs,
+    told_by_daemon,
+    write_control,
+)
 from nst_batch.spool.sweep import nothing_to_stop
 
 if TYPE_CHECKING:
@@ -37,12 +45,19 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
             "drop a running or waiting job",
             "Its inputs go to outbox/failed/JOB; retry puts them back.",
         ),
-        ("retry", run_retry, "put a failed or cancelled job back", "Its inputs move to inbox/retry-JOB/."),
     )
     for name, function, text, more in of_a_job:
         command = commands.add_parser(name, parents=[common], help=text, description=f"{text.capitalize()}. {more}")
         command.add_argument("job", nargs="+", metavar="JOB", help=JOB_HELP)
         command.set_defaults(run=function)
+    text = "put failed or cancelled jobs back"
+    more = "The inputs of each move to inbox/retry-JOB/."
+    command = commands.add_parser("retry", parents=[common], help=text, description=f"{text.capitalize()}. {more}")
+    command.add_argument("job", nargs="*", metavar="JOB", help=JOB_HELP)
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="every job that failed; those that were cancelled stay")
+    which.add_argument("--reason", metavar="CODE", help="every job that ended for this reason, such as image_truncated")
+    command.set_defaults(run=run_retry)
     for name, function, text, more in (
         ("pause", run_pause, "start no new jobs", "Running ones go on. Like `touch inbox/PAUSE`."),
         ("resume", run_resume, "start jobs again", "Removes inbox/PAUSE."),
@@ -61,7 +76,7 @@ def run_stop(arguments: argparse.Namespace) -> int:
             raise NotNowError("nothing_to_stop", nothing_to_stop(name, known.job(name)), "")
     for name in arguments.job:
         write_control(config, name, "stop")
-        begun = "will be published as it stands, once a worker is free"
+        begun = "will be published as it stands, before the next job starts"
         say(f"{name} {'will end with the picture as it stands' if fold(name) in known.running else begun}")
     return _done(held_by)
 
@@ -122,9 +137,16 @@ class _Known:
 def run_retry(arguments: argparse.Namespace) -> int:
     """Put failed jobs back into the inbox."""
     config = load_config(arguments.config)
-    for name in arguments.job:
-        folder = retry_job(config, name)
+    by_rule = arguments.all or arguments.reason is not None
+    if by_rule == bool(arguments.job):
+        raise UsageError(
+            "usage", "retry takes names of jobs, or --all, or --reason CODE", "nst-batch status names them"
+        )
+    wanted = failed_for(config, arguments.reason) if by_rule else arguments.job
+    for name, folder in retry_jobs(config, wanted):
         say(f"{name} is back in {folder}")
+    if not wanted:
+        say("no job has failed" if arguments.all else f"no job has ended for the reason {arguments.reason}")
     return EXIT_OK
 
 

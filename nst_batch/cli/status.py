@@ -17,7 +17,7 @@ from nst_batch.config.schedule import closed_until
 from nst_batch.daemon.queue_state import STATE_NAME, Pace, state
 from nst_batch.errors import EXIT_OK
 from nst_batch.reasons import WITH_RESULT
-from nst_batch.report.entries import collect
+from nst_batch.report.entries import NEWEST, collect
 from nst_batch.spool.commands import look_from_outside, obstacle, told_by_daemon
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the status."""
-    facts = gather(load_config(arguments.config))
+    facts = gather(load_config(arguments.config), newest=NEWEST if arguments.json else RECENT)
     if arguments.json:
         text = json.dumps(facts, indent=2, ensure_ascii=False)
         # What would have to be escaped is escaped as JSON has it.
@@ -51,21 +51,25 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def gather(config: Config) -> dict[str, Any]:
-    """Everything ``status`` shows. With a daemon at work its own view, else a look at the folders."""
+def gather(config: Config, *, newest: int = NEWEST) -> dict[str, Any]:
+    """Everything ``status`` shows: with a daemon at work its own view, else a look at the folders.
+
+    Of what has its end the ``newest`` of each kind are listed, and all are counted.
+    """
     held_by, facts = told_by_daemon(config, STATE_NAME)
     if not facts:  # it has only just started, or none runs
         view, jobs = look_from_outside(config, Moment.now())
         facts = state(view, jobs, (), Pace(), None, 0, (), closed_until(config.schedule, time.time()))
-    finished = collect(config.outbox).entries
+    ended = collect(config.outbox, newest=newest)
     facts["blocked"] = facts["blocked"] or obstacle(config)
     return {
         "daemon": held_by,
         "inbox": str(config.inbox),
         "outbox": str(config.outbox),
         **{key: value for key, value in facts.items() if key != "pid"},
-        "done": [_entry(e) for e in finished if e.state in WITH_RESULT],
-        "failed": [_entry(e) for e in finished if e.state not in WITH_RESULT],
+        "done": [_entry(e) for e in ended.entries if e.state in WITH_RESULT],
+        "failed": [_entry(e) for e in ended.entries if e.state not in WITH_RESULT],
+        "counts": {"done": ended.done, "failed": ended.failed},
     }
 
 
@@ -99,11 +103,11 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
     for job in facts["waiting"]:
         until = f", until {_clock(job['until'])}" if job["until"] else ""
         yield f"waiting  {job['name']}: {job['why']}{until}"
-    done, failed = facts["done"], facts["failed"]
-    yield f"done     {plural(len(done), 'job')} in {facts['outbox']}"
+    done, failed, counts = facts["done"], facts["failed"], facts["counts"]
+    yield f"done     {plural(counts['done'], 'job')} in {facts['outbox']}"
     yield from (f"         {job['folder']} ({job['state']})" for job in done[:RECENT])
-    if failed:
-        yield f"failed   {plural(len(failed), 'job')}; nst-batch retry JOB puts one back"
+    if counts["failed"]:
+        yield f"failed   {plural(counts['failed'], 'job')}; nst-batch retry JOB puts one back"
         for job in failed[:RECENT]:
             yield f"         {job['name']}: {_why(job)}"
     if facts["running"] or facts["waiting"]:

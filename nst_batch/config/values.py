@@ -32,6 +32,14 @@ def read_duration(value: object) -> float:
     return seconds
 
 
+def duration_seconds(text: str) -> float | None:
+    """Seconds of a duration on a command line, written as in config.yaml; None where ``text`` is none."""
+    match = _DURATION.fullmatch(text)
+    if match:
+        return float(match[1]) * _UNITS[match[2]]
+    return float(text) if text.isdecimal() else None
+
+
 def _read_positive_duration(value: object) -> float:
     seconds = read_duration(value)
     if seconds == 0:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from nst_batch.reasons import END_STATES
 
-NEWEST = 500  # jobs that ``collect`` gives; older ones are counted only
+NEWEST = 500  # jobs of each kind that ``collect`` gives; older ones are counted only
 SHOWN_BY_BROWSERS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"})
 _PICTURES = SHOWN_BY_BROWSERS | {".tif", ".tiff"}
 _LINKED = frozenset({"index.html", "loss.svg", "loss.json", "job.json", "error.txt", "epochs"})
@@ -76,10 +76,11 @@ class GalleryEntry:
 
 @dataclass(frozen=True)
 class Collection:
-    """The newest jobs, newest first, and how many older ones there are."""
+    """The newest jobs, newest first, and how many there are, ``failed`` being those in the folder of that name."""
 
     entries: tuple[GalleryEntry, ...]
-    omitted: int = 0
+    done: int = 0
+    failed: int = 0
 
 
 Stamp = tuple[int, int]  # mtime (ns) of a job's folder and of its job.json
@@ -88,13 +89,20 @@ Stamp = tuple[int, int]  # mtime (ns) of a job's folder and of its job.json
 def collect(outbox: Path, *, newest: int = NEWEST) -> Collection:
     """The finished and failed jobs below ``outbox``; not what is at work, hidden, linked or broken.
 
-    Never raises on what it finds there.
+    Of those that are done and of those that failed the ``newest`` are given, and all are counted. Never raises on what
+    it finds there.
     """
-    stamps = dict(walk(str(outbox), {}))
-    recent = heapq.nlargest(newest, stamps.items(), key=lambda item: (item[1][1], item[0]))
-    found = [entry for folder, stamp in recent if (entry := read(str(outbox), folder, stamp[1])) is not None]
+    kinds: dict[bool, dict[str, Stamp]] = {False: {}, True: {}}
+    for folder, stamp in walk(str(outbox), {}):
+        kinds[folder.startswith("failed/")][folder] = stamp
+    found, counts = [], []
+    for stamps in kinds.values():
+        recent = heapq.nlargest(newest, stamps.items(), key=lambda item: (item[1][1], item[0]))
+        read_ones = [read(str(outbox), folder, stamp[1]) for folder, stamp in recent]
+        found += [entry for entry in read_ones if entry is not None]
+        counts.append(len(stamps) - read_ones.count(None))
     found.sort(key=lambda entry: (entry.finished_at, entry.id, entry.folder), reverse=True)
-    return Collection(tuple(found), omitted=len(stamps) - len(recent))
+    return Collection(tuple(found), done=counts[0], failed=counts[1])
 
 
 def walk(outbox: str, known: Mapping[str, Stamp]) -> Iterator[tuple[str, Stamp]]:

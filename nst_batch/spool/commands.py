@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import secrets
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from nst_batch.spool.disk.retry_notes import failed_names
 from nst_batch.spool.inbox.control import PAUSE_NAME, Action, refuse_folder
 from nst_batch.spool.inbox.control import write_control as put_control
 from nst_batch.spool.inbox.inbox import Inbox, InboxView
-from nst_batch.spool.outbox.retry import retry_job as put_back_failed
+from nst_batch.spool.outbox.prune import remove_ended
+from nst_batch.spool.outbox.retry import failed_for as names_of_failed
+from nst_batch.spool.outbox.retry import retry_jobs as put_back_failed
 
 PROBE_BYTES = 4096
 
@@ -138,6 +141,12 @@ def _try_to_write(fs: FileSystem, folder: Path) -> None:
 
 def retry_job(config: Config, name: str, fs: FileSystem | None = None) -> Path:
     """Put a failed job back; the folder in the inbox. UsageError where there is none of that name."""
+    ((_, folder),) = retry_jobs(config, (name,), fs)
+    return folder
+
+
+def retry_jobs(config: Config, wanted: Iterable[str], fs: FileSystem | None = None) -> Iterator[tuple[str, Path]]:
+    """Put failed jobs back one after another, each with its folder in the inbox; UsageError at one that is none."""
     places, fs = places_of(config), files_of(config, fs)
     with guard():
         is_daemons = fs.pinned(places.own) is not None
@@ -145,15 +154,30 @@ def retry_job(config: Config, name: str, fs: FileSystem | None = None) -> Path:
             raise NotNowError(
                 "not_the_daemons_user",
                 f"{places.own} is user {fs.owner}'s alone, who puts failed jobs back",
-                f"sudo -u '#{fs.owner}' nst-batch retry {name}",
+                f"sudo -u '#{fs.owner}' nst-batch retry",
             )
         try:
             if not is_daemons:
                 take_own(fs, places)
-            return put_back_failed(fs, places, name)
+            yield from put_back_failed(fs, places, wanted)
         finally:
             if not is_daemons:
                 let_go(fs, places)
+
+
+def failed_for(config: Config, reason: str | None) -> list[str]:
+    """The failed jobs that ended for a ``reason``, by name; for None all, but for those that were cancelled."""
+    with guard():
+        return names_of_failed(files_of(config), places_of(config), reason)
+
+
+def prune(config: Config, folders: Iterable[str]) -> Iterator[str]:
+    """Remove ended jobs, by their folders below the outbox, one after another; each that was there."""
+    fs = files_of(config)
+    with guard():
+        for folder in folders:
+            if remove_ended(fs, config.outbox, folder):
+                yield folder
 
 
 def write_control(config: Config, name: str, action: Action) -> Path:

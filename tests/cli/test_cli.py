@@ -42,7 +42,21 @@ def test_plurals() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "check", "status", "stop", "cancel", "retry", "pause", "resume", "stylize", "doctor", "schema", "demo"],
+    [
+        "run",
+        "check",
+        "status",
+        "stop",
+        "cancel",
+        "retry",
+        "prune",
+        "pause",
+        "resume",
+        "stylize",
+        "doctor",
+        "schema",
+        "demo",
+    ],
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """--help says what the command does and names every option."""
@@ -299,6 +313,20 @@ def test_control_of_a_job_that_is_not_there_ends_with_2(house: House) -> None:
     assert not list(house.root.rglob("elsewhere*"))
 
 
+@pytest.mark.parametrize("words", [[], ["a", "--all"], ["--all", "--reason", "x"], ["a", "--reason", "x"]])
+def test_retry_takes_names_or_a_rule(house: House, words: list[str]) -> None:
+    """One of them, and exactly one."""
+    assert house.command("retry", *words).returncode == 2
+
+
+def test_retry_by_a_rule_that_fits_nothing_says_so(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no mistake: a script may ask every night."""
+    assert main(["retry", "--all", "--config", str(house.config)]) == 0
+    assert main(["retry", "--reason", "image_truncated", "--config", str(house.config)]) == 0
+    told = capsys.readouterr().out
+    assert told == "no job has failed\nno job has ended for the reason image_truncated\n"
+
+
 def test_schemas_are_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Both schemas are printed as JSON objects."""
     for what in ("sidecar", "config"):
@@ -321,5 +349,16 @@ def test_status_tells_why_it_is_the_cpu() -> None:
     from nst_batch.daemon.queue_state import Pace, state
 
     facts = state(None, (), (), Pace(), None, 1, ("painted on the CPU: a GPU is of no use",))
-    told = list(lines({"daemon": "pid 1", "outbox": "/outbox", "done": [], "failed": [], **facts}))
+    told = list(
+        lines(
+            {
+                "daemon": "pid 1",
+                "outbox": "/outbox",
+                "done": [],
+                "failed": [],
+                "counts": {"done": 0, "failed": 0},
+                **facts,
+            }
+        )
+    )
     assert "note     painted on the CPU: a GPU is of no use" in told

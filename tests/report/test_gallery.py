@@ -134,6 +134,17 @@ def test_newest_first_at_any_depth(tmp_path: Path) -> None:
     assert [entry.title for entry in collect(tmp_path).entries] == ["third", "second", "first"]
 
 
+def test_everything_is_counted_whatever_is_listed(tmp_path: Path) -> None:
+    """The newest of each kind are given; what only looks like a job is none."""
+    for number in range(6):
+        add(tmp_path, f"d{number}", minute=number)
+        add(tmp_path, f"failed/f{number}", minute=number, state="failed")
+    (tmp_path / "d5/job.json").write_text("{}")
+    found = collect(tmp_path, newest=2)
+    assert (found.done, found.failed) == (5, 6)
+    assert [entry.folder for entry in found.entries] == ["failed/f5", "failed/f4", "d4"]
+
+
 def test_times_in_different_zones_are_compared(tmp_path: Path) -> None:
     """The order is that of the moments, not of their text."""
     add(tmp_path, "later", finished_at="2026-03-01T10:00:00+00:00")

@@ -374,7 +374,7 @@ def test_stop_of_a_job_that_waits_for_its_next_attempt(world: World) -> None:
     assert (again.name, again.checkpoint, again.to_stop) == ("a", True, True)
     assert [control.job and control.job.id for control in view.controls] == [again.id]
     world.work(again)
-    world.spool.finish(again, world.at, "stopped", {"job.json": b"{}"})
+    world.spool.finish(again, "stopped", {"job.json": b"{}"})
     assert not (world.inbox / "a.stop").exists()
     other = world.hand_out_next()
     assert other is not None

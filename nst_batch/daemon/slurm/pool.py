@@ -148,6 +148,7 @@ class SlurmPool:
             "claim": str(job.claim_folder),
             "folder": str(job.folder),
             "running": str(job.running),
+            "stop": job.to_stop,
             "last_for_memory": job.attempts.is_last_for_memory,
         }
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,8 @@ RETRY_LOCK_NAME = "retry.lock"
 _ASIDE = re.compile(r"[0-9a-f]{12}")
 
 
-def retry_job(fs: FileSystem, places: Places, name: str) -> Path:
-    """Put the failed job ``name`` (JOB or id) back; returns the folder in the inbox.
+def retry_jobs(fs: FileSystem, places: Places, wanted: Iterable[str]) -> Iterator[tuple[str, Path]]:
+    """Put failed jobs (JOB or id) back one after another; each with its folder in the inbox.
 
     UsageError where no failed job has that name, NotNowError while another retry is under way.
     """
@@ -48,19 +49,35 @@ def retry_job(fs: FileSystem, places: Places, name: str) -> Path:
         raise NotNowError("retry_under_way", "another retry is under way", "try again in a moment")
     try:
         _finish_all(fs, places)
-        folder = find_failed(fs, places, name)
-        if folder is None:
-            raise UsageError("no_such_job", f"no failed job is called {name}", "nst-batch status shows the failed jobs")
-        aside = places.retries / secrets.token_hex(6)
-        _put_together(fs, folder, aside)
-        note = RetryNote(failed=folder.name, id=_id(fs, folder))
-        fs.write_durable(aside.with_name(aside.name + RETRY_NOTE_SUFFIX), note.model_dump_json().encode())
-        fs.step("retry.noted")
-        target = _carry_out(fs, places, aside, note)
-        assert target is not None
-        return target
+        for name in wanted:
+            folder = find_failed(fs, places, name)
+            if folder is None:
+                what = f"no failed job is called {name}"
+                raise UsageError("no_such_job", what, "nst-batch status shows the failed jobs")
+            yield name, _put_back(fs, places, folder)
     finally:
         lock.release()
+
+
+def _put_back(fs: FileSystem, places: Places, folder: Path) -> Path:
+    aside = places.retries / secrets.token_hex(6)
+    _put_together(fs, folder, aside)
+    note = RetryNote(failed=folder.name, id=_id(fs, folder))
+    fs.write_durable(aside.with_name(aside.name + RETRY_NOTE_SUFFIX), note.model_dump_json().encode())
+    fs.step("retry.noted")
+    target = _carry_out(fs, places, aside, note)
+    assert target is not None
+    return target
+
+
+def failed_for(fs: FileSystem, places: Places, reason: str | None) -> list[str]:
+    """The failed jobs that ended for a ``reason``, by name; for None all, but for those that were cancelled."""
+    found = []
+    for name in failed_names(fs, places):
+        manifest = _manifest(fs, places.failed / name)
+        if manifest.get("reason") == reason if reason else manifest.get("state") == "failed":
+            found.append(name)
+    return found
 
 
 def finish_retries(fs: FileSystem, places: Places) -> None:
@@ -76,6 +93,9 @@ def finish_retries(fs: FileSystem, places: Places) -> None:
 
 def find_failed(fs: FileSystem, places: Places, name: str) -> Path | None:
     """The folder of a failed job, by its JOB name or its id, case ignored."""
+    exact = places.failed / name
+    if "/" not in name and fs.kind(exact) == "folder" and name in failed_names(fs, places):
+        return exact
     wanted = names.fold(name)
     folders = [places.failed / other for other in failed_names(fs, places)]
     folders = [folder for folder in folders if fs.kind(folder) == "folder"]

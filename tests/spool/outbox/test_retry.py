@@ -13,7 +13,7 @@ from spool_world import World
 from nst_batch.errors import NotNowError, UsageError
 from nst_batch.names import normal, title_fault
 from nst_batch.sidecar.expand import parse_sidecar
-from nst_batch.spool.commands import look_from_outside, read_claims, retry_job
+from nst_batch.spool.commands import failed_for, look_from_outside, read_claims, retry_job, retry_jobs
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.lock import try_lock
 from nst_batch.spool.outbox.retry import rewritten
@@ -138,3 +138,23 @@ def test_the_queue_can_be_seen_from_outside(world: World) -> None:
     assert [pair.names for pair in view.ready] == [("b",)]
     assert [(item.names, item.why) for item in view.waiting] == [(("c",), "missing: missing.jpg")]
     assert read_claims(world.config) == jobs
+
+
+def test_all_that_failed_go_back_or_those_of_one_reason(tmp_path: Path) -> None:
+    """What a person has cancelled stays, unless that is the reason that is asked for."""
+    world = World(tmp_path)
+    world.start()
+    for name in ("a", "b"):
+        world.put(f"{name}.yaml", "contnt: x.jpg\n")
+    world.pair("c")
+    world.put("c.cancel", "")
+    world.settle()
+    world.sweep()
+    assert set(world.failed()) == {"a", "b", "c"}
+    world.stop()
+    assert failed_for(world.config, None) == ["a", "b"]
+    assert failed_for(world.config, "cancelled") == ["c"]
+    assert failed_for(world.config, "image_missing") == []
+    back = dict(retry_jobs(world.config, ["a", "b"]))
+    assert back == {name: world.inbox / f"retry-{name}" for name in ("a", "b")}
+    assert set(world.failed()) == {"c"}

@@ -1,0 +1,32 @@
+"""Removing ended jobs from the outbox: each is seen whole or not at all."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from nst_batch import names
+from nst_batch.spool.disk.fs import FileSystem
+
+LEAVING_PREFIX = ".nst_batch-pruned-"
+
+
+def remove_ended(fs: FileSystem, outbox: Path, folder: str) -> bool:
+    """Remove an ended job, by its folder below the outbox; whether it was there.
+
+    It is renamed to a hidden name beside its own first. What a prune that was killed left under such a name there is
+    removed with it.
+    """
+    parts = folder.split("/")
+    if names.fold(parts[0]) == "running" or fs.kind(outbox / folder) != "folder":
+        return False
+    place = outbox / folder
+    leaving = place.with_name(LEAVING_PREFIX + secrets.token_hex(6))
+    try:
+        fs.rename_noreplace(place, leaving)
+    except FileNotFoundError:
+        return False
+    for name in fs.names(place.parent):
+        if name.startswith(LEAVING_PREFIX):
+            fs.rmtree(place.parent / name)
+    return True

@@ -1,0 +1,102 @@
+"""`prune`: what is old leaves the outbox, when it is really asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from nst_batch.cli import main
+from nst_batch.spool.outbox.prune import LEAVING_PREFIX
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Path:
+    """An outbox of old and new, of results and failures, and of what is none of ours."""
+    (tmp_path / "config.yaml").write_text("{}")
+    folder = tmp_path / "outbox"
+    (tmp_path / "inbox").mkdir()
+    for name, state, days in (
+        ("old", "done", 40),
+        ("anna/older", "stopped", 90),
+        ("new", "done", 2),
+        ("failed/old", "failed", 40),
+        ("failed/new", "cancelled", 1),
+        ("running/busy", "done", 99),
+    ):
+        place = folder / name
+        (place / "input").mkdir(parents=True)
+        (place / "input/a.jpg").write_bytes(bytes(500_000))
+        ended = datetime.now(UTC) - timedelta(days=days)
+        (place / "job.json").write_text(json.dumps({"state": state, "title": "t", "finished_at": ended.isoformat()}))
+    (folder / "mine").mkdir()
+    (folder / "mine/job.json").write_text("{}")
+    (folder / "mine/notes.txt").write_text("keep")
+    os.utime(folder / "mine", (0, 0))
+    return folder
+
+
+def prune(outbox: Path, *words: str) -> int:
+    return main(["prune", "--config", str(outbox.parent / "config.yaml"), *words])
+
+
+def there(outbox: Path) -> set[str]:
+    """The jobs, and what is not one."""
+    return {path.parent.relative_to(outbox).as_posix() for path in outbox.rglob("job.json")}
+
+
+ALL = {"old", "anna/older", "new", "failed/old", "failed/new", "running/busy", "mine"}
+
+
+def test_without_yes_it_only_says_what_would_go(outbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Oldest first, with its size, and the sum."""
+    assert prune(outbox, "--older", "30d") == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines] == ["anna/older", "old", "failed/old"] or [
+        line.split()[-1] for line in lines
+    ] == ["anna/older", "failed/old", "old"]
+    assert "stopped" in lines[0]
+    assert "0.5 MB" in lines[0]
+    assert last == "3 jobs, 1.5 MB; nothing is removed without --yes"
+    assert there(outbox) == ALL
+
+
+def test_with_yes_what_is_old_goes(outbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is new, at work, or nobody's job stays; so does the folder that people made; the gallery knows."""
+    left = outbox / f"{LEAVING_PREFIX}cut-short"
+    left.mkdir()
+    assert prune(outbox, "--older", "30d", "--yes") == 0
+    assert "3 jobs removed" in capsys.readouterr().out
+    assert there(outbox) == {"new", "failed/new", "running/busy", "mine"}
+    assert (outbox / "anna").is_dir()
+    assert not left.exists(), "what a prune that was killed left"
+    assert "./new/" in (outbox / "index.html").read_text()
+    assert prune(outbox, "--older", "30d", "--yes") == 0
+    assert "no job ended more than 30d ago" in capsys.readouterr().out
+
+
+def test_failures_alone(outbox: Path) -> None:
+    """The inputs of what was done well stay beside it."""
+    assert prune(outbox, "--older", "12h", "--failed", "--yes") == 0
+    assert there(outbox) == ALL - {"failed/old", "failed/new"}
+
+
+def test_a_link_is_not_followed(outbox: Path, tmp_path: Path) -> None:
+    """A folder of somebody else's, linked into the outbox, is no job."""
+    elsewhere = tmp_path / "elsewhere"
+    (outbox / "old").rename(elsewhere)
+    (outbox / "linked").symlink_to(elsewhere)
+    assert prune(outbox, "--older", "0", "--yes") == 0
+    assert (elsewhere / "job.json").exists()
+    assert (outbox / "linked").is_symlink()
+
+
+@pytest.mark.parametrize("time", ["soon", "-1d", "30 days ago", "1e3"])
+def test_a_time_that_is_none_removes_nothing(outbox: Path, capsys: pytest.CaptureFixture[str], time: str) -> None:
+    """It says how one is written."""
+    assert prune(outbox, f"--older={time}", "--yes") == 2
+    assert "such as 30d" in capsys.readouterr().err
+    assert there(outbox) == ALL
