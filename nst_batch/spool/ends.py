@@ -52,7 +52,7 @@ class Ends:
             fallback: dict[str, object] = {"title": job.title, "id": job.id, "received_at": job.arrival}
             text = manifest_without_run(job.spec, reason, attempts=job.attempts.runs, fallback=fallback)
             files = {MANIFEST_NAME: text, **files}
-        files = {**files, MANIFEST_NAME: with_inputs(files[MANIFEST_NAME], record)}
+        files = {**files, MANIFEST_NAME: with_inputs(files[MANIFEST_NAME], record, claim.record.origin)}
         return self._publish(claim, record, lambda: self._publisher.fail(claim, record, reason, files))
 
     def _publish(self, claim: Claim, record: JobRecord, act: Callable[[], Ended]) -> Ended | None:

@@ -20,6 +20,7 @@ from nst_batch.spool.inbox.inbox import Inbox
 from nst_batch.spool.inbox.readiness import Broken, Ready
 from nst_batch.spool.intent import record_of
 from nst_batch.spool.outbox.clear import Clearer
+from nst_batch.spool.outbox.superseded import drop_superseded
 from nst_batch.spool.recopy import Recopier
 from nst_batch.spool.recover import Recoverer
 from nst_batch.turn import Turn
@@ -164,6 +165,8 @@ class Sweep:
         for claim in waiting:
             self._clearer.clear(claim, needed)
             if claim.finished and not claim.to_clear:
+                for name in drop_superseded(self._fs, self._places, claim):
+                    self._inbox.say(f"failed/{name} is gone: its sidecar was corrected, and is done")
                 self._close(claim)
             if turn.over:
                 return

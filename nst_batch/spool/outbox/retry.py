@@ -217,8 +217,11 @@ def rewritten(manifest: dict[str, Any], there: set[str]) -> bytes:
     return yaml.dump(asked, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
 
 
-def with_inputs(manifest: bytes, job: JobRecord) -> bytes:
-    """job.json with every input of the job in it, known to the worker or not: ``retry`` goes by them."""
+def with_inputs(manifest: bytes, job: JobRecord, origin: str) -> bytes:
+    """job.json with every input of the job in it, known to the worker or not, and where its sidecar lay.
+
+    ``retry`` goes by the inputs, :mod:`nst_batch.spool.outbox.superseded` by the ``origin``.
+    """
     try:
         body = json.loads(manifest)
     except ValueError:
@@ -228,6 +231,7 @@ def with_inputs(manifest: bytes, job: JobRecord) -> bytes:
     body["inputs"] = [
         known.get((item.role, item.name), {"role": item.role, "name": item.name, **unknown}) for item in job.inputs
     ]
+    body["origin"] = origin
     return json.dumps(body, indent=2, ensure_ascii=False).encode() + b"\n"
 
 

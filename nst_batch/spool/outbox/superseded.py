@@ -1,0 +1,53 @@
+"""A sidecar that could not be understood, and was corrected: once the corrected one is done, its failure is no news.
+
+Only a failure that holds the sidecar alone goes: it took no image. What else has failed holds somebody's images, mostly
+their only copy, and leaves by ``retry`` or ``prune``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nst_batch import names
+from nst_batch.job import MANIFEST_NAME
+from nst_batch.reasons import WITH_RESULT
+from nst_batch.spool.claims.claims import Claim
+from nst_batch.spool.claims.naming import key_of
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.layout import Places
+from nst_batch.spool.disk.own import DamagedError, read_own
+from nst_batch.spool.disk.retry_notes import failed_names
+from nst_batch.spool.outbox.running import INPUT_FOLDER
+
+
+def drop_superseded(fs: FileSystem, places: Places, claim: Claim) -> list[str]:
+    """Remove earlier failures of the sidecar of a claim whose jobs are all done; their JOB names."""
+    if not claim.finished or any(done.state not in WITH_RESULT for done in claim.done.values()):
+        return []
+    base = key_of(names.normal(names.stem(claim.record.origin).strip()))
+    dropped = []
+    for name in failed_names(fs, places):
+        if key_of(name).startswith(base) and _is_an_earlier_one(fs, places, name, claim):
+            fs.discard(places.failed / name, places.out_trash)
+            dropped.append(name)
+    return dropped
+
+
+def _is_an_earlier_one(fs: FileSystem, places: Places, name: str, claim: Claim) -> bool:
+    folder = places.failed / name
+    manifest = _own_manifest(fs, places, name)
+    is_its = manifest.get("origin") == claim.record.origin and str(manifest.get("id")) < claim.record.id
+    if not is_its or manifest.get("state") != "failed" or manifest.get("settings") is not None:
+        return False
+    given = folder / INPUT_FOLDER
+    return fs.kind(given) == "folder" and fs.names(given) == [claim.record.sidecar_name]
+
+
+def _own_manifest(fs: FileSystem, places: Places, name: str) -> dict[str, Any]:
+    """job.json, if the daemon's user has written it: others may write in the outbox."""
+    try:
+        found = json.loads(read_own(fs, places.failed / name / MANIFEST_NAME) or b"{}")
+    except (DamagedError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
