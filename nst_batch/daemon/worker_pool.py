@@ -279,7 +279,7 @@ class WorkerPool:
             return
         pause = START_PAUSES[min(self._start_failures, len(START_PAUSES) - 1)]
         self._start_failures += 1
-        self._exits = self._exits + 1 if not hangs and end.kind == "exit" else 0
+        self._exits = self._exits + 1 if not hangs and (end.kind == "exit" or end.is_unfit) else 0
         self._start_due = now + pause
         last = _last_line(end.stderr)
         text = f"the worker on {name} {hangs or f'{end} before it was ready'}" + (f": {last}" if last else "")

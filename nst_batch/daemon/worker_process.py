@@ -172,6 +172,11 @@ class ProcessEnd:
         """Whether a signal ended it."""
         return "signal" if self.code < 0 else "exit"
 
+    @property
+    def is_unfit(self) -> bool:
+        """Whether this machine can never run it."""
+        return self.code == -signal.SIGILL
+
     def __str__(self) -> str:
         """``was killed by SIGSEGV`` or ``ended with exit code 1``."""
         if self.out_of_memory:
@@ -181,5 +186,6 @@ class ProcessEnd:
                 name = signal.Signals(-self.code).name
             except ValueError:
                 name = f"signal {-self.code}"
-            return f"was killed by {name}"
+            lacks = ", for this processor lacks an instruction: TensorFlow's packages want AVX"
+            return f"was killed by {name}" + (lacks if self.is_unfit else "")
         return f"ended with exit code {self.code}"

@@ -114,6 +114,17 @@ def test_a_worker_that_ends_by_itself_time_after_time_is_a_fault_of_the_installa
     assert "libGL.so.1 is not there" in fault.reason.message
 
 
+def test_a_processor_that_cannot_run_tensorflow_is_told_and_not_tried_all_night(make: Make) -> None:
+    """SIGILL is no passing want of memory: no later start will do better."""
+    pool = make("import os; os.kill(os.getpid(), 4)")
+    now, found = 1000.0, []
+    for _ in range(3):
+        found += die(pool, now)
+        now = pool.start_due
+    (fault,) = (event for event in found if isinstance(event, WorkerFault))
+    assert "TensorFlow's packages want AVX" in fault.reason.message
+
+
 def test_a_worker_that_comes_up_in_the_end_ends_the_trouble(make: Make, tmp_path: Path) -> None:
     """What `status` said of the deaths before it is not true any more."""
     mark = tmp_path / "tried"
