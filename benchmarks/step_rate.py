@@ -29,7 +29,7 @@ import tensorflow as tf  # noqa: E402 - told to be quiet first
 
 from benchmarks.tutorial import CONTENT_LAYERS, STYLE_LAYERS, TutorialProcess  # noqa: E402
 from nst_batch.transfer.network import Network, load_network  # noqa: E402
-from nst_batch.transfer.objectives.family import Targets  # noqa: E402
+from nst_batch.transfer.objectives.family import ScaleObjective, Targets  # noqa: E402
 from nst_batch.transfer.objectives.gram import Gram  # noqa: E402
 from nst_batch.transfer.optimizers.adam import Adam  # noqa: E402
 from nst_batch.transfer.spec import (  # noqa: E402
@@ -76,13 +76,13 @@ def our_step(network: Network, content: NDArray[np.float32], style: NDArray[np.f
     height, width = content.shape[1:3]
     even = dict.fromkeys(STYLE_LAYERS, 1.0)
     spec = TransferSpec(height, width, dict.fromkeys(CONTENT_LAYERS, 1.0), even, 100.0, 1e4, 5.0)
-    weights = family.balance(spec, targets, height * width).tensors()
+    objective = ScaleObjective(network, family, (targets,), family.balance(spec, targets, height * width))
     optimizer = Adam(AdamSpec())
     image = tf.constant(content)
     at = [image, optimizer.init(image)]
 
     def step() -> None:
-        reports, _, (at[0],), (at[1],) = network.advance(*at, family, [targets], weights, optimizer)
+        reports, _, (at[0],), (at[1],) = objective.advance(*at, [0], optimizer)
         reports.numpy()
 
     return step

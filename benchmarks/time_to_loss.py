@@ -37,7 +37,7 @@ from benchmarks.tutorial import (  # noqa: E402
 )
 from nst_batch.transfer import NeuralStyleModel  # noqa: E402
 from nst_batch.transfer.network import Network, load_network  # noqa: E402
-from nst_batch.transfer.objectives.family import Targets  # noqa: E402
+from nst_batch.transfer.objectives.family import ScaleObjective, Targets  # noqa: E402
 from nst_batch.transfer.objectives.gram import Gram  # noqa: E402
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec  # noqa: E402
 from nst_batch.transfer.weights import find_weights  # noqa: E402
@@ -137,8 +137,9 @@ def check_objective(spec: TransferSpec, network: Network, content: Any, style: A
     """Ends the bench where ours is not the tutorial's objective, on a picture that is neither content nor style."""
     probe = np.float32(0.5) * (content + content[:, ::-1])
     targets = _targets(spec, network, content, style)
-    weights = Gram.of(spec).balance(spec, targets, pixels(content)).tensors()
-    ours = float(network.losses(probe, Gram.of(spec), targets, weights)[-1])
+    family = Gram.of(spec)
+    objective = ScaleObjective(network, family, (targets,), family.balance(spec, targets, pixels(content)))
+    ours = float(objective.losses(probe, 0)[-1])
     theirs = tutorial.loss_of(probe)
     if abs(ours / theirs - 1.0) > SAME:
         raise SystemExit(f"the objectives differ: ours is {ours:.6g} where the tutorial's is {theirs:.6g}")

@@ -16,7 +16,7 @@ import tensorflow as tf
 from benchmarks.tutorial import CONTENT_LAYERS, STYLE_LAYERS
 from nst_batch.transfer.frame import BARE
 from nst_batch.transfer.network import Network
-from nst_batch.transfer.objectives.family import Targets
+from nst_batch.transfer.objectives.family import ScaleObjective, Targets
 from nst_batch.transfer.objectives.gram import Gram
 from nst_batch.transfer.optimizers.adam import Adam
 from nst_batch.transfer.spec import AdamSpec, TransferSpec
@@ -55,7 +55,8 @@ class Bench:
         self._targets = Targets(network.content_features(content, FAMILY), network.style_statistics(style, FAMILY))
         even = dict.fromkeys(STYLE_LAYERS, 1.0)
         spec = TransferSpec(height, width, dict.fromkeys(CONTENT_LAYERS, 1.0), even, 100.0, 1e4, 5.0)
-        self._weights = FAMILY.balance(spec, self._targets, height * width).tensors()
+        balance = FAMILY.balance(spec, self._targets, height * width)
+        self._objective = ScaleObjective(network, FAMILY, (self._targets,), balance)
         self._optimizer = Adam(AdamSpec())
         self._image = content
         self._state = self._optimizer.init(content)
@@ -68,7 +69,9 @@ class Bench:
         at = [self._image, self._state]
 
         def launch() -> Any:
-            reports, *at[:] = program(*at, dict(self._targets.content), dict(self._targets.style), self._weights)
+            reports, *at[:] = program(
+                *at, dict(self._targets.content), dict(self._targets.style), self._objective.weights
+            )
             return reports
 
         return launch, way.steps
@@ -77,8 +80,7 @@ class Bench:
         at = [self._image, self._state]
 
         def launch() -> Any:
-            targets = [self._targets] * count
-            found = self._network.advance(*at, FAMILY, targets, self._weights, self._optimizer)
+            found = self._objective.advance(*at, range(count), self._optimizer)
             at[:] = found.images[-1], found.states[-1]
             return found.reports
 

@@ -18,7 +18,7 @@ from nst_batch.transfer.gpu_memory import memory_named
 from nst_batch.transfer.locate import UNTRAINED
 from nst_batch.transfer.losses import total_variation
 from nst_batch.transfer.mask import position_weights
-from nst_batch.transfer.objectives.family import Evaluations, Family, Targets
+from nst_batch.transfer.objectives.family import Evaluations, Family, ScaleObjective, Targets
 from nst_batch.transfer.objectives.report import joined_report
 from nst_batch.transfer.objectives.statistics import StatisticsFamily, blend
 from nst_batch.transfer.optimizers.optimizer import Optimizer, State
@@ -113,26 +113,20 @@ class Network:
         """As :class:`StatisticsView` says."""
         return dict(self.program(("weighted", family), self._trace_weighted, family)(image, plane))
 
-    def losses(self, image: Image, family: Family, targets: Targets, weights: Nest) -> Report:
+    def losses(self, image: Image, objective: ScaleObjective, targets: Targets) -> Report:
         """As :class:`View` says."""
-        program = self.program(("losses", family), self._trace_losses, family)
-        return program(image, targets.content, targets.style, weights, _frame(targets))
+        program = self.program(("losses", objective.family), self._trace_losses, objective.family)
+        return program(image, targets.content, targets.style, objective.weights, _frame(targets))
 
     def advance(
-        self,
-        image: Image,
-        state: State,
-        family: Family,
-        targets: Sequence[Targets],
-        weights: Nest,
-        optimizer: Optimizer,
+        self, image: Image, state: State, objective: ScaleObjective, targets: Sequence[Targets], optimizer: Optimizer
     ) -> Evaluations:
         """As :class:`View` says."""
-        count = len(targets)
+        family, count = objective.family, len(targets)
         key = ("advance", family, optimizer.key, ranks(state), count)
         program = self.program(key, self._trace_advance, family, optimizer, count, state)
         content, frames = [each.content for each in targets], [_frame(each) for each in targets]
-        return Evaluations(*program(image, state, content, targets[0].style, weights, frames))
+        return Evaluations(*program(image, state, content, targets[0].style, objective.weights, frames))
 
     def traces(self) -> int:
         """How many graphs have been traced and are held; a warm worker's must not grow with jobs."""

@@ -224,7 +224,7 @@ class NeuralStyleModel:
                 return
 
     def _evaluations(
-        self, scale: Scale, objective: ScaleObjective[Any]
+        self, scale: Scale, objective: ScaleObjective
     ) -> Iterator[tuple[Image, State, NDArray[Any], bool]]:
         """Pictures of the scale as the optimiser asks for them; each: state before it, losses, accepted."""
         image, state = self._image, self._state
@@ -247,7 +247,7 @@ class NeuralStyleModel:
                 yield image, state, report, bool(is_iterate)
                 (image, state), first = later, False
 
-    def _count(self, number: int, first: bool, objective: ScaleObjective[Any]) -> int:
+    def _count(self, number: int, first: bool, objective: ScaleObjective) -> int:
         """Evaluations in one call: several where the device gains by it, never across an epoch's end."""
         if objective.renewed_every:
             return 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -57,7 +56,7 @@ class SourceImages:
         self._init_image = None if init_image is None else _tensor(init_image)
         self._mask = None if mask is None else _tensor(mask)[..., tf.newaxis]
 
-    def objective(self, scale: Scale, anchor: Image, number: int) -> ScaleObjective[Any]:
+    def objective(self, scale: Scale, anchor: Image, number: int) -> ScaleObjective:
         """The objective of one scale; where it follows the picture, as of ``anchor``, evaluated at ``number``."""
         sources = ScaleSources(
             self._spec,

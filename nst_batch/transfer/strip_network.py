@@ -24,7 +24,7 @@ from nst_batch.transfer.frame import BARE, Frame, framed
 from nst_batch.transfer.losses import content_loss, total_variation
 from nst_batch.transfer.mask import halved
 from nst_batch.transfer.network import Network, ranks
-from nst_batch.transfer.objectives.family import Evaluations, Targets
+from nst_batch.transfer.objectives.family import Evaluations, ScaleObjective, Targets
 from nst_batch.transfer.objectives.report import joined_report
 from nst_batch.transfer.objectives.statistics import StatisticsFamily
 from nst_batch.transfer.optimizers.optimizer import Optimizer, State
@@ -109,28 +109,23 @@ class StripNetwork:
         """As :class:`StatisticsView` says."""
         return self._see(image, family, plane=plane).sums
 
-    def losses(self, image: Image, family: StatisticsFamily, targets: Targets, weights: Nest) -> Report:
+    def losses(self, image: Image, objective: ScaleObjective, targets: Targets) -> Report:
         """As :class:`StatisticsView` says."""
+        family = _of_statistics(objective)
         shown = framed(image, targets.frame)
         seen = self._see(shown, family)
         content = tf.stack([content_loss(seen.content[layer], targets.content[layer]) for layer in family.content])
         style = family.style_losses(family.statistics(seen.sums, _positions(shown, family)), targets.style)
-        return joined_report(content, style, total_variation(image), weights)
+        return joined_report(content, style, total_variation(image), objective.weights)
 
     def advance(
-        self,
-        image: Image,
-        state: State,
-        family: StatisticsFamily,
-        targets: Sequence[Targets],
-        weights: Nest,
-        optimizer: Optimizer,
+        self, image: Image, state: State, objective: ScaleObjective, targets: Sequence[Targets], optimizer: Optimizer
     ) -> Evaluations:
         """As :class:`View` says."""
         step = self._network.program(("step", optimizer.key, ranks(state)), trace_step, optimizer, state)
         reports, proposals = [], []
         for each in targets:
-            report, gradient = self._evaluate(image, family, each, weights)
+            report, gradient = self._evaluate(image, _of_statistics(objective), each, objective.weights)
             proposals.append(step(state, image, report[-1], gradient))
             reports.append(report)
             _, image, state = proposals[-1]
@@ -245,6 +240,12 @@ class StripNetwork:
             below = upstream[:, core.start // 2 : core.stop // 2] if strip_block.last else upstream
             parts.append(program(_rows_of(given, strip), tf.constant(strip.core), content, own, of_content, below))
         return _overlapped(parts, self._strips(strip_block, given))
+
+
+def _of_statistics(objective: ScaleObjective) -> StatisticsFamily:
+    if not isinstance(objective.family, StatisticsFamily):
+        raise TypeError("what is no sum over positions is not looked at in strips")
+    return objective.family
 
 
 def _only(of: Mapping[str, Any], layers: tuple[str, ...]) -> dict[str, Any]:

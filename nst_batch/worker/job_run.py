@@ -127,7 +127,7 @@ class JobRun:
             update={
                 "inputs": self._facts.all(),
                 "notes": tuple(self._notes),
-                "weights": {"source": self._session.weights_source, "sha256": self._session.weights_sha256},
+                "weights": {"source": self._session.weights.source, "sha256": self._session.weights.sha256},
                 "device": self._session.device,
                 "precision": self._precision,
                 "versions": versions(),

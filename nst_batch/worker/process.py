@@ -170,7 +170,7 @@ def serve(options: WorkerOptions, reporter: Reporter, listen: Callable[[Instruct
     except NstError as error:
         reporter.say("fault", reason=asdict(error.reason))
         return error.exit_code
-    reporter.say("ready", device=session.device, weights=session.weights_source)
+    reporter.say("ready", device=session.device, weights=session.weights.source)
 
     def run(claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> RunEnd:
         # The outbox is others' to write to as well: what they turn into a link leads nowhere.

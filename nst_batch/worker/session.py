@@ -55,7 +55,7 @@ class DeviceSession:
 
         ``held_by_others_mb``: what other programs take of the device's memory now.
         """
-        self._weights = weights
+        self.weights = weights
         self._device = device
         self._room = room or cpu_room(total_mb())
         self._held_by_others_mb = held_by_others_mb
@@ -111,21 +111,6 @@ class DeviceSession:
         """Whether it computes on the processor, in the machine's own memory."""
         return self._device.kind == "cpu"
 
-    @property
-    def weights_source(self) -> str:
-        """Where the weights come from, as job.json has it."""
-        return self._weights.source
-
-    @property
-    def weights(self) -> Weights:
-        """The weights themselves."""
-        return self._weights
-
-    @property
-    def weights_sha256(self) -> str:
-        """The hash of the weights."""
-        return self._weights.sha256
-
     def precision(self, asked: str) -> Precision:
         """The precision that ``auto`` stands for here."""
         return choose_precision(asked, has_bfloat16=self._device.has_bfloat16)
@@ -158,7 +143,7 @@ class DeviceSession:
         if precision not in self._networks:
             from nst_batch.transfer.network import Network  # noqa: PLC0415 - loads TensorFlow
 
-            self._networks[precision] = Network(self._weights, self._device, precision)
+            self._networks[precision] = Network(self.weights, self._device, precision)
         return self._networks[precision]
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_batch.transfer.losses import content_loss, positions, total_variation
-from nst_batch.transfer.objectives.gram import gram_matrix, style_layer_loss
+from nst_batch.transfer.objectives.gram import gram_layer_loss, gram_matrix
 from nst_batch.transfer.objectives.moments import moment_sums, moments, moments_layer_loss
 
 
@@ -30,21 +30,21 @@ def test_gram_matrix_by_hand():
     np.testing.assert_array_equal(gram_matrix(features), [[10.0, -1.0], [-1.0, 5.0]])
 
 
-def test_style_layer_loss_is_the_papers_for_equal_sizes():
+def test_gram_layer_loss_is_the_papers_for_equal_sizes():
     """With M = M_A the loss is 1 / (4 N² M²) Σ (G − A)²."""
     gram = tf.constant([[10.0, -1.0], [-1.0, 5.0]])
     target = tf.constant([[8.0, 1.0], [1.0, 4.0]])
     # Σ (G − A)² = 4 + 4 + 4 + 1 = 13; N = 2, M = 2
-    assert float(style_layer_loss(gram, 2.0, target, 2.0)) == pytest.approx(13 / (4 * 4 * 4))
+    assert float(gram_layer_loss(gram / 2.0, target / 2.0)) == pytest.approx(13 / (4 * 4 * 4))
 
 
-def test_style_layer_loss_divides_each_gram_matrix_by_its_own_positions():
+def test_gram_layer_loss_divides_each_gram_matrix_by_its_own_positions():
     """A picture tiled twice has twice the Gram matrix and no style loss against itself."""
     once = tf.constant(random(1, 3, 4, 5))
     twice = tf.concat([once, once], axis=1)
-    loss = style_layer_loss(gram_matrix(twice), positions(twice), gram_matrix(once), positions(once))
+    loss = gram_layer_loss(gram_matrix(twice) / positions(twice), gram_matrix(once) / positions(once))
     assert float(loss) == pytest.approx(0.0, abs=1e-10)
-    unequal = style_layer_loss(gram_matrix(twice), 1.0, gram_matrix(once), 1.0)
+    unequal = gram_layer_loss(gram_matrix(twice), gram_matrix(once))
     assert float(unequal) > 1.0
 
 
@@ -100,7 +100,7 @@ def test_gram_matrix_of_bfloat16_is_summed_in_float32():
 def losses_of(values):
     """One number from all the losses, of a (1, 4, 5, 3) tensor in float64's stead."""
     other = tf.constant(random(1, 3, 3, 3, seed=5))
-    style = style_layer_loss(gram_matrix(values), positions(values), gram_matrix(other), positions(other))
+    style = gram_layer_loss(gram_matrix(values) / positions(values), gram_matrix(other) / positions(other))
     content = content_loss(values, random(1, 4, 5, 3, seed=6))
     return {"style": style, "content": content, "tv": total_variation(values)}
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from conftest import waves
 
 from nst_batch.transfer.neural_style import NeuralStyleModel
-from nst_batch.transfer.objectives.family import Targets, make_family
+from nst_batch.transfer.objectives.family import ScaleObjective, Targets, make_family
 from nst_batch.transfer.optimizers.choose import make_optimizer
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, TransferSpec
 from nst_batch.transfer.strip_network import StripNetwork
@@ -56,9 +56,9 @@ def test_losses_and_gradient_are_those_of_one_piece(network, pictures, blocks, c
     found = []
     for view in (network, StripNetwork(network, StripPlan(blocks, VIEW))):
         targets = Targets(view.content_features(content, family), view.style_statistics(style, family))
-        weights = family.balance(task, targets, HEIGHT * WIDTH).tensors()
-        (report,), _, _, (state,) = view.advance(image, optimizer.init(image), family, [targets], weights, optimizer)
-        assert_close(view.losses(image, family, targets, weights), report, 1e-5)
+        objective = ScaleObjective(view, family, (targets,), family.balance(task, targets, HEIGHT * WIDTH))
+        (report,), _, _, (state,) = objective.advance(image, optimizer.init(image), [0], optimizer)
+        assert_close(objective.losses(image, 0), report, 1e-5)
         found.append((targets, report, state["mean0"]))
     (whole, report, gradient), (strip_plan, cut_report, cut_gradient) = found
     for layer in family.content:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +84,7 @@ class Family(ABC):
         return content
 
     @abstractmethod
-    def at_scale(self, sources: ScaleSources, anchor: Image, number: int) -> ScaleObjective[Any]:
+    def at_scale(self, sources: ScaleSources, anchor: Image, number: int) -> ScaleObjective:
         """The objective of one scale: what it makes of the content and of each style.
 
         Where it follows the picture, as of ``anchor``, the one that is evaluated at ``number``.
@@ -123,29 +123,19 @@ class Evaluations(NamedTuple):
         return cls(tf.stack(reports), None if accepted[0] is None else tf.stack(accepted), list(images), list(states))
 
 
-Seen_contra = TypeVar("Seen_contra", bound=Family, contravariant=True)
-Asked = TypeVar("Asked", bound=Family)
-
-
-class View(Protocol[Seen_contra]):
+class View(Protocol):
     """How the network looks at pictures, for the families that can be looked at so."""
 
-    def losses(self, image: Image, family: Seen_contra, targets: Targets, weights: Nest) -> Report:
-        """The loss report of a picture, without a step. ``weights`` are :meth:`Balance.tensors`."""
+    def losses(self, image: Image, objective: ScaleObjective, targets: Targets) -> Report:
+        """The loss report of a picture, without a step."""
 
     def advance(
-        self,
-        image: Image,
-        state: State,
-        family: Seen_contra,
-        targets: Sequence[Targets],
-        weights: Nest,
-        optimizer: Optimizer,
+        self, image: Image, state: State, objective: ScaleObjective, targets: Sequence[Targets], optimizer: Optimizer
     ) -> Evaluations:
         """An evaluation against each of ``targets``, which share their style, from ``image`` on."""
 
 
-class WholeView(View[Any], Protocol):
+class WholeView(View, Protocol):
     """The network in one piece, and what a family needs for programs of its own."""
 
     precision: Precision
@@ -157,7 +147,7 @@ class WholeView(View[Any], Protocol):
         """The features of these layers."""
 
 
-class StatisticsView(View[Any], Protocol):
+class StatisticsView(View, Protocol):
     """What families of statistics (statistics.py) ask of a view besides."""
 
     def content_features(self, image: Image, family: Any) -> dict[str, Feature]:
@@ -173,15 +163,15 @@ class StatisticsView(View[Any], Protocol):
 
 
 @dataclass(frozen=True)
-class ScaleObjective(Generic[Asked]):
+class ScaleObjective:
     """What the step loop asks, whatever the family; a number counts the scale's evaluated pictures from 0, its start.
 
     ``targets``: one a frame. ``draw``: the number of a picture -> that of its frame. ``renewed_every``: after so many
     pictures it wants to be made anew from the picture then evaluated; 0: never.
     """
 
-    view: View[Asked]
-    family: Asked
+    view: View
+    family: Family
     targets: tuple[Targets, ...]
     balance: Balance
     draw: Callable[[int], int] = lambda _: 0
@@ -189,7 +179,7 @@ class ScaleObjective(Generic[Asked]):
 
     def losses(self, image: Image, number: int) -> Report:
         """The loss report of a picture, without a step."""
-        return self.view.losses(image, self.family, self._target(number), self._weights)
+        return self.view.losses(image, self, self._target(number))
 
     def advance(self, image: Image, state: State, numbers: Sequence[int], optimizer: Optimizer) -> Evaluations:
         """An evaluation for each number, from ``image`` on.
@@ -197,10 +187,11 @@ class ScaleObjective(Generic[Asked]):
         An optimiser that searches along a line compares losses: for it, the frame is the same all through a scale.
         """
         targets = [self._target(number if optimizer.always_accepts else 0) for number in numbers]
-        return self.view.advance(image, state, self.family, targets, self._weights, optimizer)
+        return self.view.advance(image, state, self, targets, optimizer)
 
     @cached_property
-    def _weights(self) -> Nest:
+    def weights(self) -> Nest:
+        """The balance as tensors."""
         return self.balance.tensors()
 
     def _target(self, number: int) -> Targets:

@@ -10,13 +10,16 @@ from nst_batch.transfer.objectives.statistics import StatisticsFamily
 from nst_batch.transfer.tensors import Feature, Plane, Scalar, Statistic
 
 
-def gram_matrix(features: Feature) -> Statistic:
+def gram_matrix(features: Feature, weights: Plane | None = None) -> Statistic:
     """G_ij = Σ_k F_ik F_jk over the positions k, eq. 3 of the paper: (1, h, w, N) -> (N, N) float32.
 
     Products of bfloat16 features are summed in float32, and so is the result; the gradient for such features
-    is computed in their own precision, as the rest of their backward pass is.
+    is computed in their own precision, as the rest of their backward pass is. With weights, 0 or more, each position is
+    counted by its own.
     """
     filters = features.shape[-1]
+    if weights is not None:
+        features = tf.cast(features, tf.float32) * tf.sqrt(weights)
 
     def forward(matrix: Any) -> tuple[Any, Any]:
         wide = tf.cast(matrix, tf.float32)
@@ -29,37 +32,20 @@ def gram_matrix(features: Feature) -> Statistic:
     return tf.custom_gradient(forward)(tf.reshape(features, [-1, filters]))
 
 
-def weighted_gram_matrix(features: Feature, weights: Plane) -> Statistic:
-    """The Gram matrix with each position counted by its weight, 0 or more: (N, N) float32."""
-    return gram_matrix(tf.cast(features, tf.float32) * tf.sqrt(weights))
-
-
-def style_layer_loss(gram: Statistic, gram_positions: Scalar, target: Statistic, target_positions: Scalar) -> Scalar:
+def gram_layer_loss(found: Statistic, target: Statistic) -> Scalar:
     """E = 1 / (4 N²) Σ (G/M − A/M_A)²; a scalar.
 
     Where both have M positions this is the paper's eq. 4, 1 / (4 N² M²) Σ (G − A)². The style image may have
-    another number of them, so each Gram matrix (N, N) is divided by its own.
+    another number of them, so each Gram matrix (N, N) is given divided by its own.
     """
-    filters = tf.cast(tf.shape(gram)[0], tf.float32)
-    difference = gram / gram_positions - target / target_positions
-    return tf.reduce_sum(tf.square(difference)) / (4.0 * tf.square(filters))
+    filters = tf.cast(tf.shape(found)[0], tf.float32)
+    return tf.reduce_sum(tf.square(found - target)) / (4.0 * tf.square(filters))
 
 
 class Gram(StatisticsFamily):
     """The paper's style loss, by Gram matrices of one position."""
 
-    @staticmethod
-    def layer_sums(features: Feature, weights: Plane | None = None) -> Statistic:
-        return gram_matrix(features) if weights is None else weighted_gram_matrix(features, weights)
-
-    @staticmethod
-    def layer_statistic(sums: Statistic, count: Scalar) -> Statistic:
-        return sums / count
-
-    @staticmethod
-    def layer_raw(statistic: Statistic) -> Statistic:
-        return statistic
-
-    @staticmethod
-    def layer_loss(found: Statistic, target: Statistic) -> Scalar:
-        return style_layer_loss(found, 1.0, target, 1.0)
+    layer_sums = staticmethod(gram_matrix)
+    layer_statistic = staticmethod(lambda sums, count: sums / count)
+    layer_raw = staticmethod(lambda statistic: statistic)
+    layer_loss = staticmethod(gram_layer_loss)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from nst_batch.transfer.objectives.gram import gram_matrix, weighted_gram_matrix
+from nst_batch.transfer.objectives.gram import gram_matrix
 from nst_batch.transfer.objectives.statistics import StatisticsFamily
 from nst_batch.transfer.tensors import Feature, Plane, Scalar, Statistic
 
@@ -17,8 +17,7 @@ def moment_sums(features: Feature, weights: Plane | None = None) -> Statistic:
     """
     wide = tf.cast(features, tf.float32)
     total = tf.reduce_sum(wide if weights is None else wide * weights, axis=[0, 1, 2])
-    gram = gram_matrix(features) if weights is None else weighted_gram_matrix(features, weights)
-    return tf.concat([gram, total[tf.newaxis]], axis=0)
+    return tf.concat([gram_matrix(features, weights), total[tf.newaxis]], axis=0)
 
 
 def moments(sums: Statistic, count: Scalar) -> Statistic:

@@ -66,7 +66,7 @@ class Neighbours(Family):
         matched = [match_color(content, picture) * np.float32(weight / total) for picture, weight in styles]
         return np.asarray(np.sum(matched, axis=0), np.float32)
 
-    def at_scale(self, sources: ScaleSources, anchor: Image, number: int) -> ScaleObjective[Any]:
+    def at_scale(self, sources: ScaleSources, anchor: Image, number: int) -> ScaleObjective:
         spec, scale = sources.spec, sources.scale
         family = replace(self, closing=scale.closing)
         matching = _Matching(family, sources.network, (spec.seed, scale.number), anchor, number)

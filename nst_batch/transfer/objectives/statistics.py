@@ -18,7 +18,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import tensorflow as tf
 
@@ -77,7 +77,7 @@ class StatisticsFamily(Family):
     def reported(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return self.content, self.style
 
-    def at_scale(self, sources: ScaleSources, anchor: Image, number: int) -> ScaleObjective[Any]:  # noqa: ARG002 - it does not follow the picture
+    def at_scale(self, sources: ScaleSources, anchor: Image, number: int) -> ScaleObjective:  # noqa: ARG002 - it does not follow the picture
         spec, scale, content = sources.spec, sources.scale, sources.content
         statistics = [
             sources.view(picture.shape[1] * picture.shape[2]).style_statistics(picture, self, key, sources.frames)
