@@ -17,8 +17,9 @@ from pathlib import Path
 
 import cv2
 
+from nst_batch.filenames import LOSS_NAME, SPEC_NAME
 from nst_batch.images import ImageLimits
-from nst_batch.job import LOSS_NAME, SPEC_NAME, JobInput, JobSpec, now_iso
+from nst_batch.job import JobInput, JobSpec, now_iso
 from nst_batch.sample import draw_landscape, draw_painting
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.worker.job_run import Instruction, JobRun, Progress

@@ -16,17 +16,10 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from nst_batch.filenames import SPEC_NAME
 from nst_batch.reasons import WITH_RESULT, EndState, Reason
 from nst_batch.sidecar.resolver import Role
 from nst_batch.sidecar.settings import Settings, priority_note
-
-SPEC_NAME = "spec.json"
-OUTCOME_NAME = "outcome.json"
-MANIFEST_NAME = "job.json"
-LOSS_NAME = "loss.json"
-PLOT_NAME = "loss.svg"
-PREVIEW_NAME = "preview.png"
-ERROR_NAME = "error.txt"
 
 
 class JobInput(BaseModel):

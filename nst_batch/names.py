@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection
 
 from nst_batch.characters import is_text, unfit
 from nst_batch.errors import UsageError
+from nst_batch.filenames import FAILED_FOLDER, PAGE_NAME, RUNNING_FOLDER
 
 MAX_TITLE_BYTES = 200
 FORBIDDEN = '/\\:*?"<>|'
-RESERVED = ("running", "failed", "index.html")  # at the outbox's root
+RESERVED = (RUNNING_FOLDER, FAILED_FOLDER, PAGE_NAME)  # at the outbox's root
 DEFAULT_TEMPLATE = "{content}-{style}"
 IMAGE_SUFFIXES = frozenset(
     [

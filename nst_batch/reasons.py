@@ -156,7 +156,7 @@ OF_THE_QUEUE: Mapping[str, Known] = {
         "a file of the daemon's own is damaged",
         "nothing is to be done: its claim is set aside, and its sidecar is back in the inbox",
     ),
-    "job_gone": Known("a job's claim was taken away from inbox/.nst_batch", "nothing is to be done: the queue goes on"),
+    "job_gone": Known("a job was taken away from inbox/.nst_batch by hand", "nothing is to be done: the queue goes on"),
     "folder_gone": Known(
         "a folder that a worker writes to is gone", "mount it or bring it back; the queue goes on by itself"
     ),

@@ -20,6 +20,7 @@ ROOT = Path(nst_batch.__file__).parent
 ORDER = (
     "__init__",
     "characters",
+    "filenames",
     "reasons",
     "errors",
     "beneath",
@@ -157,6 +158,36 @@ def test_files_move_in_the_spool_alone() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 assert f"{node.value.id}.{node.attr}" not in MOVES, f"{path}:{node.lineno}"
+
+
+def literals(path: Path) -> Iterator[tuple[int, str]]:
+    """The texts in a module that are no docstrings, parts of f-strings too."""
+    tree = ast.parse(path.read_text())
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.lineno, node.value
+
+
+def joined(path: Path) -> Iterator[tuple[int, str]]:
+    """The texts that a module puts behind a path with ``/``."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.right, ast.Constant):
+            yield node.lineno, str(node.right.value)
+
+
+def test_a_file_that_several_go_by_has_one_name() -> None:
+    """It stands in filenames.py, or with the spool's own in layout.py, and nowhere else is it spelt out."""
+    homes = (ROOT / "filenames.py", ROOT / "spool" / "disk" / "layout.py")
+    names = {text for home in homes for _line, text in literals(home)}
+    files = {name for name in names if re.fullmatch(r"[\w.-]+\.[a-z]+|\.[\w-]+", name)}
+    for path in modules():
+        if path in homes:
+            continue
+        for line, text in literals(path):
+            assert text.rpartition("/")[2] not in files, f"{path}:{line}: {text}"
+        for line, text in joined(path):
+            assert text not in names, f"{path}:{line}: {text}"
 
 
 def test_modules_have_one_duty_and_fit_a_few_screens() -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from nst_batch.cli.terminal import say
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config, load_config
-from nst_batch.daemon.queue_state import STATE_NAME
 from nst_batch.errors import EXIT_OK, NotNowError, UsageError
+from nst_batch.filenames import STATE_NAME
 from nst_batch.names import fold
 from nst_batch.spool.commands import (
     failed_for,

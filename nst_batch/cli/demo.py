@@ -17,6 +17,7 @@ from nst_batch.daemon.devices import WorkerDevice, choose_devices
 from nst_batch.daemon.loop import Daemon
 from nst_batch.daemon.once import Once
 from nst_batch.errors import EXIT_OK, SetupError
+from nst_batch.filenames import PAGE_NAME
 from nst_batch.gpus import find_gpus
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.transfer.locate import UNTRAINED, locate_weights
@@ -94,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         seen.listener.close()
     for ended in seen.done:
         say(f"The picture: {ended.folder / f'{ended.title}.png'}")
-        say(f"Beside it: its epochs, loss.json and loss.svg; {folder / 'outbox' / 'index.html'} shows everything.")
+        say(f"Beside it: its epochs, loss.json and loss.svg; {folder / 'outbox' / PAGE_NAME} shows everything.")
     if weights == UNTRAINED and code == EXIT_OK:
         say("It was painted by the untrained network, which hatches rather than paints. For the real thing:")
         say(f"  {missing.advice if missing else 'say weights: auto in the config'}")

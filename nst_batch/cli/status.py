@@ -14,8 +14,9 @@ from nst_batch.cli.terminal import duration, plural, say, say_lines
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config, load_config
 from nst_batch.config.schedule import closed_until
-from nst_batch.daemon.queue_state import STATE_NAME, Pace, state
+from nst_batch.daemon.queue_state import Pace, state
 from nst_batch.errors import EXIT_OK
+from nst_batch.filenames import STATE_NAME
 from nst_batch.reasons import WITH_RESULT
 from nst_batch.report.entries import NEWEST, collect
 from nst_batch.spool.commands import look_from_outside, obstacle, told_by_daemon

@@ -19,14 +19,15 @@ from nst_batch.cli.terminal import muted_libraries, say
 from nst_batch.config.load import Config, load_config
 from nst_batch.daemon.devices import WorkerDevice, choose_devices, cpu
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, SetupError, UsageError
+from nst_batch.filenames import MANIFEST_NAME, OUTCOME_NAME, RUNNING_FOLDER, SPEC_NAME
 from nst_batch.gpus import find_gpus
-from nst_batch.job import MANIFEST_NAME, OUTCOME_NAME, SPEC_NAME, JobInput, JobSpec, Outcome, manifest, now_iso
+from nst_batch.job import JobInput, JobSpec, Outcome, manifest, now_iso
 from nst_batch.names import check_title, unique_name
 from nst_batch.sidecar.expand import patch_from_pairs
 from nst_batch.sidecar.settings import conflicts, resolve
 from nst_batch.sizing import result_size
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.spool.disk.layout import claim_id
+from nst_batch.spool.disk.layout import INPUTS_FOLDER, claim_id
 from nst_batch.transfer.errors import DEVICE_FAULTS
 from nst_batch.transfer.keras_settings import left_aside
 from nst_batch.transfer.locate import locate_weights
@@ -127,10 +128,10 @@ def _work_folder(output: Path) -> tempfile.TemporaryDirectory[str]:
 
 def _prepare(work_folder: Path, files: Files, settings: Settings, title: str, asked: dict[str, Any]) -> JobSpec:
     """A job's folder as the daemon would make it, so that one code does the work for both."""
-    (work_folder / "inputs").mkdir()
-    (work_folder / "running").mkdir()
+    (work_folder / INPUTS_FOLDER).mkdir()
+    (work_folder / RUNNING_FOLDER).mkdir()
     for role, path in files:
-        shutil.copyfile(path, work_folder / "inputs" / role)
+        shutil.copyfile(path, work_folder / INPUTS_FOLDER / role)
     spec = JobSpec(
         id=f"{claim_id(time.time_ns(), secrets.token_hex(2))}.0001",
         name=title,
@@ -138,7 +139,7 @@ def _prepare(work_folder: Path, files: Files, settings: Settings, title: str, as
         output="",
         settings=settings,
         sidecar=asked,
-        inputs=tuple(JobInput(role=role, name=path.name, path=f"inputs/{role}") for role, path in files),
+        inputs=tuple(JobInput(role=role, name=path.name, path=f"{INPUTS_FOLDER}/{role}") for role, path in files),
         received_at=now_iso(),
     )
     (work_folder / SPEC_NAME).write_text(spec.model_dump_json())
@@ -149,7 +150,7 @@ def _paint(
     config: Config, limits: images.ImageLimits, spec: JobSpec, work_folder: Path, arguments: argparse.Namespace
 ) -> int:
     say(f"loading TensorFlow and the weights for {spec.title} ...", error=True)
-    running = work_folder / "running"
+    running = work_folder / RUNNING_FOLDER
     outcome = _generate(config, limits, spec, work_folder, show=arguments.show)
     if outcome is None or outcome.state == "cancelled":
         say("nst-batch: ended without a result", error=True)
@@ -184,7 +185,7 @@ def _generate(
         say(note, error=True)
     steps = spec.settings.total_epochs * spec.settings.steps_per_epoch
     with Display(steps=steps, show=show) as display, Interrupts() as interrupts:
-        end = JobRun(session, work_folder, work_folder, work_folder / "running", interrupts, display).run()
+        end = JobRun(session, work_folder, work_folder, work_folder / RUNNING_FOLDER, interrupts, display).run()
     if end == "yielded":
         return None
     return Outcome.model_validate_json((work_folder / OUTCOME_NAME).read_bytes())

@@ -12,8 +12,8 @@ from nst_batch.daemon.slurm.pool import FOLDER_NAME, NODE_COMMAND, SlurmPool
 from nst_batch.daemon.worker_pool import WorkerPool
 from nst_batch.daemon.worker_process import WORKER_COMMAND, WorkerProcess
 from nst_batch.errors import NotNowError
+from nst_batch.filenames import OWN_FOLDER
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.spool.disk.layout import OWN_FOLDER
 
 Executor: TypeAlias = WorkerPool | SlurmPool
 Worker: TypeAlias = WorkerProcess | Allocation

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_batch.clock import Moment
+from nst_batch.filenames import PREVIEW_NAME, RUNNING_FOLDER
 from nst_batch.report.live import FOLDER, IDLE, LIVE, Curve, live_script
 from nst_batch.report.markup import href
 from nst_batch.spool.spool import Spool
@@ -152,7 +153,7 @@ class GalleryKeeper:
         curve = self._curves.setdefault(entry["id"], Curve())
         if entry["loss"] is not None:
             curve.add(entry["step"], entry["loss"], entry["scale"])
-        preview = f"running/{entry['name']}/preview.png"
+        preview = f"{RUNNING_FOLDER}/{entry['name']}/{PREVIEW_NAME}"
         return {
             **{key: entry[key] for key in ("id", "name", "step", "steps", "epoch", "epochs", "loss", "scale")},
             "left": entry["seconds_left"],

@@ -15,7 +15,7 @@ from typing import Literal
 
 from nst_batch.beneath import Beneath
 from nst_batch.config.keys import Hooks
-from nst_batch.job import MANIFEST_NAME
+from nst_batch.filenames import MANIFEST_NAME
 from nst_batch.spool.claims.live_job import Ended
 
 HookEvent = Literal["done", "failed", "empty", "trouble"]

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from nst_batch.clock import Moment
 from nst_batch.daemon.status_writer import StatusWriter
-from nst_batch.job import MANIFEST_NAME, Outcome, manifest
+from nst_batch.filenames import MANIFEST_NAME
+from nst_batch.job import Outcome, manifest
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Ended, Job

@@ -21,7 +21,6 @@ from nst_batch.spool.claims.rota import Rota
 from nst_batch.spool.inbox.inbox import InboxView
 from nst_batch.spool.inbox.readiness import Ready
 
-STATE_NAME = "state.json"
 REMEMBERED_JOBS = 20
 PIECE_JOBS = 500
 WHY_CHARACTERS = 200  # of a mistake that error.txt will tell in full

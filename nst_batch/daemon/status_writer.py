@@ -15,8 +15,9 @@ from nst_batch.daemon.executor import Executor
 from nst_batch.daemon.gallery_keeper import GalleryKeeper
 from nst_batch.daemon.listener import Listener
 from nst_batch.daemon.open_hours import clock
-from nst_batch.daemon.queue_state import STATE_NAME, Pace, encoded, running_entries, summary, waiting_entries
+from nst_batch.daemon.queue_state import Pace, encoded, running_entries, summary, waiting_entries
 from nst_batch.daemon.service import Notifier
+from nst_batch.filenames import STATE_NAME
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.inbox.inbox import InboxView
 from nst_batch.spool.inbox.readiness import Waiting

@@ -14,13 +14,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from nst_batch.config.load import Config
 from nst_batch.daemon.devices import WorkerDevice
 from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Stepped, WorkerFault, Yielded
 from nst_batch.daemon.roster import Roster, find_roster
 from nst_batch.daemon.worker_process import WORKER_COMMAND, ProcessEnd, WorkerProcess
+from nst_batch.filenames import OWN_FOLDER
 from nst_batch.machine_memory import advice
 from nst_batch.protocol import Message, WorkerOptions
 from nst_batch.reasons import OUT_OF_MEMORY, Reason
@@ -54,7 +54,7 @@ class WorkerPool:
         self._command = command
         self._parent = parent
         self._roster = Roster(devices) if devices is not None else find_roster(config.device)
-        self._logs = Path(config.inbox) / ".nst_batch"
+        self._logs = config.inbox / OWN_FOLDER
         self._workers: dict[str, WorkerProcess] = {}
         self._first_memory: dict[str, float] = {}
         self._start_failures = 0  # in a row, of every kind

@@ -17,12 +17,22 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
+from nst_batch.filenames import (
+    EPOCHS_FOLDER,
+    ERROR_NAME,
+    INPUT_FOLDER,
+    LOSS_NAME,
+    MANIFEST_NAME,
+    PAGE_NAME,
+    PLOT_NAME,
+    RUNNING_FOLDER,
+)
 from nst_batch.reasons import END_STATES
 
 NEWEST = 500  # jobs of each kind that ``collect`` gives; older ones are counted only
 SHOWN_BY_BROWSERS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"})
 _PICTURES = SHOWN_BY_BROWSERS | {".tif", ".tiff"}
-_LINKED = frozenset({"index.html", "loss.svg", "loss.json", "job.json", "error.txt", "epochs"})
+_LINKED = frozenset({PAGE_NAME, PLOT_NAME, LOSS_NAME, MANIFEST_NAME, ERROR_NAME, EPOCHS_FOLDER})
 _MAX_FOLDERS = 100_000
 _SHA256 = re.compile("[0-9a-f]{64}")
 _MAX_DEPTH = 16
@@ -116,12 +126,12 @@ def walk(outbox: str, known: Mapping[str, Stamp]) -> Iterator[tuple[str, Stamp]]
             if budget < 0:
                 return
             folder = f"{parent}/{name}" if parent else name
-            if folder == "running":
+            if folder == RUNNING_FOLDER:
                 continue
             stamp = known.get(folder)
             if stamp and stamp[0] == modified:
                 yield folder, stamp
-            elif written := _modified(f"{outbox}/{folder}/job.json"):
+            elif written := _modified(f"{outbox}/{folder}/{MANIFEST_NAME}"):
                 yield folder, (modified, written)
             elif depth < _MAX_DEPTH:
                 pending.append((folder, depth + 1))
@@ -151,7 +161,7 @@ def read(outbox: str, folder: str, written: int) -> GalleryEntry | None:
     """The job in ``folder``; None where its job.json is no job's. ``written`` (ns) stands for a missing time."""
     path = f"{outbox}/{folder}"
     try:
-        with _open(f"{path}/job.json") as file:
+        with _open(f"{path}/{MANIFEST_NAME}") as file:
             raw = file.read(_MAX_JSON + 1)
         job = json.loads(raw) if len(raw) <= _MAX_JSON else None
     except (OSError, ValueError, RecursionError):
@@ -159,7 +169,7 @@ def read(outbox: str, folder: str, written: int) -> GalleryEntry | None:
     if not isinstance(job, dict) or job.get("state") not in END_STATES:
         return None
     files = _names(path)
-    given = frozenset(f"input/{name}" for name in _names(f"{path}/input"))
+    given = frozenset(f"{INPUT_FOLDER}/{name}" for name in _names(f"{path}/{INPUT_FOLDER}"))
     return GalleryEntry(
         folder=folder,
         title=_text(job.get("title")) or folder.rpartition("/")[2],
@@ -173,9 +183,9 @@ def read(outbox: str, folder: str, written: int) -> GalleryEntry | None:
         steps=int(_number(job.get("steps_done"))),
         untrained=_mapping(job.get("weights")).get("source") == "untrained",
         picture=_picture(job, files),
-        files=(files & _LINKED) | (given and frozenset({"input"})),
-        epochs=_epochs(path) if "epochs" in files else (),
-        loss=_last_loss(f"{path}/loss.json") if "loss.json" in files else None,
+        files=(files & _LINKED) | (given and frozenset({INPUT_FOLDER})),
+        epochs=_epochs(path) if EPOCHS_FOLDER in files else (),
+        loss=_last_loss(f"{path}/{LOSS_NAME}") if LOSS_NAME in files else None,
         inputs=_inputs(job.get("inputs"), given),
         settings=_mapping(job.get("settings")),
         sidecar=_text(_mapping(job.get("of")).get("sidecar")),
@@ -191,7 +201,11 @@ def _open(path: str) -> BinaryIO:
 
 
 def _epochs(path: str) -> tuple[str, ...]:
-    names = (f"epochs/{name}" for name in _names(f"{path}/epochs") if PurePath(name).suffix.lower() in _PICTURES)
+    names = (
+        f"{EPOCHS_FOLDER}/{name}"
+        for name in _names(f"{path}/{EPOCHS_FOLDER}")
+        if PurePath(name).suffix.lower() in _PICTURES
+    )
     return tuple(sorted(names)[:_MAX_EPOCHS])
 
 
@@ -228,7 +242,7 @@ def _inputs(value: object, given: frozenset[str]) -> tuple[Input, ...]:
     for item in value if isinstance(value, list) else []:
         name, role = _text(_mapping(item).get("name")), _text(_mapping(item).get("role"))
         if name and role in ("content", "style"):
-            file = f"input/{name.rpartition('/')[2]}"
+            file = f"{INPUT_FOLDER}/{name.rpartition('/')[2]}"
             hashed = _text(_mapping(item).get("sha256"))
             sha256 = hashed if _SHA256.fullmatch(hashed) else ""
             found.append(Input(role, name, file if file in given else None, sha256))

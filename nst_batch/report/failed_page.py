@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from nst_batch.filenames import PAGE_NAME
 from nst_batch.report.entries import GalleryEntry
 from nst_batch.report.template import asset, inline, render
 from nst_batch.report.tiles import STATE_NAMES, Tile, setting_text
@@ -25,7 +26,7 @@ def failed_page(entry: GalleryEntry, tile: Tile, sidecars: Sequence[tuple[str, s
         "failed.html",
         tile=tile,
         state=STATE_NAMES[entry.state],
-        gallery="../" * (entry.folder.count("/") + 1) + "index.html",
+        gallery="../" * (entry.folder.count("/") + 1) + PAGE_NAME,
         # A sidecar that was not understood went alone: there is nothing to be put back.
         command=f"nst-batch retry {shlex.quote(entry.name)}" if entry.settings else None,
         settings=[(str(key), setting_text(value)) for key, value in entry.settings.items()],

@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nst_batch.filenames import INPUT_FOLDER, PAGE_NAME
 from nst_batch.names import is_sidecar
 from nst_batch.reasons import WITH_RESULT
 from nst_batch.report.entries import GalleryEntry, Stamp, read, walk
@@ -34,7 +35,6 @@ from nst_batch.report.tiles import STATE_NAMES, Tile, tile
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.own import DamagedError, read_own
 
-PAGE = "index.html"
 CHUNK = 250  # jobs in a file of data, and on a plain page
 FIRST = 60  # pictures that stand in the page itself
 _FORMAT = 3  # of what is known; another one is read anew
@@ -84,12 +84,12 @@ class Gallery:
         if entry is None:
             return [*stamp, None]
         found = self._tile(entry)
-        if entry.state in ("failed", "cancelled") and PAGE not in entry.files:
+        if entry.state in ("failed", "cancelled") and PAGE_NAME not in entry.files:
             page = failed_page(entry, found, self._sidecars(folder))
             with contextlib.suppress(OSError):  # gone meanwhile, or not to be written to; the gallery tells too
-                self._files.write_new(self._outbox / folder / PAGE, page.encode("utf-8", "replace"), sync=False)
+                self._files.write_new(self._outbox / folder / PAGE_NAME, page.encode("utf-8", "replace"), sync=False)
                 stamp = (self._files.lstat(self._outbox / folder).st_mtime_ns, stamp[1])
-                found = self._tile(replace(entry, files=entry.files | {PAGE}))
+                found = self._tile(replace(entry, files=entry.files | {PAGE_NAME}))
         return [*stamp, found]
 
     def _tile(self, entry: GalleryEntry) -> Tile:
@@ -97,7 +97,7 @@ class Gallery:
 
     def _sidecars(self, folder: str) -> list[tuple[str, str]]:
         """Name and text of the sidecars that a job was given."""
-        given, found = self._outbox / folder / "input", []
+        given, found = self._outbox / folder / INPUT_FOLDER, []
         with contextlib.suppress(OSError):
             for name in filter(is_sidecar, self._files.names(given)[:_MOST_GIVEN]):
                 with contextlib.suppress(DamagedError):
@@ -171,7 +171,7 @@ class Gallery:
             self._write(self._own / "data" / f"{number:04d}.js", f'nst.chunk("{number:04d}","{version}",{data});\n')
             page = render("older.html", tiles=chunk[::-1], number=number, pages=len(chunks), states=STATE_NAMES)
             self._write(self._own / "older" / f"{number:04d}.html", page)
-        self._write(self._outbox / PAGE, gallery_html(tiles, self._sheets.shown(), pages=len(chunks)))
+        self._write(self._outbox / PAGE_NAME, gallery_html(tiles, self._sheets.shown(), pages=len(chunks)))
         # Last: who reads it finds what it names.
         index = f"nst.index({script_data(names)},{script_data(self._sheets.shown())});\n"
         self._write(self._own / "data" / "index.js", index)

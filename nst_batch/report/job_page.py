@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from nst_batch.filenames import LOSS_NAME, MANIFEST_NAME, PAGE_NAME, PLOT_NAME
 from nst_batch.names import output_parts
 from nst_batch.report.loss_plot import plot
 from nst_batch.report.markup import href, number, script_data
@@ -16,10 +17,9 @@ from nst_batch.report.tiles import STATE_NAMES, is_shown
 from nst_batch.sidecar.presets import preset_of
 from nst_batch.sidecar.settings import PLAIN_DEFAULTS
 
-PAGE_NAME = "index.html"
 _MOST_POINTS = 2000  # steps whose values the page holds; of more, every so many
 _DIGITS = 6  # of a loss
-_FILES = ("job.json", "loss.json", "loss.svg")
+_FILES = (MANIFEST_NAME, LOSS_NAME, PLOT_NAME)
 
 
 def job_page(
@@ -56,7 +56,7 @@ def job_page(
         job=job,
         state=STATE_NAMES[job["state"]],
         when=str(job["finished_at"])[:16].replace("T", " "),
-        gallery=None if depth is None else "../" * depth + "index.html",
+        gallery=None if depth is None else "../" * depth + PAGE_NAME,
         final=href(final),
         shown=shown,
         inputs=[{**item, "href": item["file"] and href(item["file"])} for item in inputs],

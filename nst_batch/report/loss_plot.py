@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from nst_batch.filenames import PLOT_NAME
 from nst_batch.report.markup import duration, number, shorten
 from nst_batch.report.template import asset, render
 
@@ -63,7 +64,7 @@ def loss_svg(loss: Mapping[str, Any]) -> str:
     Values that are not finite leave a gap, those at or below zero lie on the lower edge, a part that is zero
     throughout is only named. The result stays below 100 KB for any number of entries.
     """
-    return render("loss.svg", plot=plot(loss), style=Markup(asset("loss.css")))  # noqa: S704 - our own file
+    return render(PLOT_NAME, plot=plot(loss), style=Markup(asset("loss.css")))  # noqa: S704 - our own file
 
 
 def plot(loss: Mapping[str, Any]) -> dict[str, Any]:

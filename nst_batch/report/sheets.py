@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from nst_batch import names
+from nst_batch.filenames import PAGE_NAME
 from nst_batch.report.markup import href
 from nst_batch.report.sheet import is_made, sheet_of
 from nst_batch.report.sheet_picture import sheet_jpeg
@@ -25,7 +26,6 @@ from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.own import DamagedError, read_own
 
 MARK = "sheet.json"
-PAGE = "index.html"
 NEWEST = 40  # sheets that the gallery shows
 _FORMAT = 1
 
@@ -115,7 +115,7 @@ class Sheets:
         self._files.replace(at / f"{name}.jpg", jpeg)
         root = "../" * (folder.count("/") + 1)
         page = render("sheet.html", sheet=sheet, root=root, picture=href(f"{name}.jpg"), when=_latest(made)["when"])
-        self._files.replace(at / PAGE, page.encode("utf-8", "replace"))
+        self._files.replace(at / PAGE_NAME, page.encode("utf-8", "replace"))
         thumbs = {item["thumb"][0] for tile in (*places, *shown) for item in (tile, *tile["inputs"]) if item["thumb"]}
         small = self._small(claim, jpeg)
         return {

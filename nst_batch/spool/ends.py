@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from nst_batch.job import MANIFEST_NAME, manifest_without_run
+from nst_batch.filenames import MANIFEST_NAME
+from nst_batch.job import manifest_without_run
 from nst_batch.reasons import EndState, Reason
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.live_job import Ended, Job

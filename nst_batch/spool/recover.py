@@ -22,7 +22,7 @@ import os
 from pathlib import Path
 
 from nst_batch import names
-from nst_batch.job import OUTCOME_NAME
+from nst_batch.filenames import OUTCOME_NAME
 from nst_batch.spool.claims import attempts as counts
 from nst_batch.spool.claims.claim import Claimer
 from nst_batch.spool.claims.claims import Claim, checkpoint_stamp, claim_folders, lock_path, read_claim, write_attempts

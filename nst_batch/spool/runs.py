@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nst_batch.clock import Moment
-from nst_batch.job import OUTCOME_NAME, SPEC_NAME
+from nst_batch.filenames import CHECKPOINT_PREFIX, OUTCOME_NAME, SPEC_NAME
 from nst_batch.spool.claims import attempts as counts
 from nst_batch.spool.claims.attempts import Attempts, JobLimits, RunFailure, Verdict
 from nst_batch.spool.claims.claims import Claim, checkpoint_stamp, write_attempts
@@ -12,7 +12,7 @@ from nst_batch.spool.claims.queue import JobQueue
 from nst_batch.spool.claims.records import JobRecord
 from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.spool.disk.layout import CHECKPOINT_PREFIX, Places
+from nst_batch.spool.disk.layout import Places
 from nst_batch.spool.outbox.running import RunningFolders
 
 

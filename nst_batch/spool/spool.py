@@ -13,7 +13,7 @@ from typing import Self
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
 from nst_batch.errors import NstError
-from nst_batch.job import OUTCOME_NAME
+from nst_batch.filenames import OUTCOME_NAME
 from nst_batch.reasons import INBOX_LOST, INBOX_TAKEN, EndState, Reason
 from nst_batch.spool.claims.attempts import RunFailure, Verdict
 from nst_batch.spool.claims.claim import Claimer

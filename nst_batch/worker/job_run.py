@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from nst_batch import machine_memory
 from nst_batch.errors import JobError
-from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, load_spec, now_iso, versions
+from nst_batch.filenames import OUTCOME_NAME
+from nst_batch.job import JobSpec, Outcome, load_spec, now_iso, versions
 from nst_batch.reasons import CANCELLED, IMAGE_TOO_SLOW, IMAGE_TRUNCATED, OUT_OF_MEMORY, EndState, Reason
 from nst_batch.sidecar.presets import preset_of
 from nst_batch.sidecar.setting_values import SMALLEST_SIZE

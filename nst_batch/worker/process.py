@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from nst_batch.errors import NstError
+from nst_batch.filenames import JOB_LOCK_NAME
 from nst_batch.images import ImageLimits
 from nst_batch.protocol import Message, WorkerOptions, to_line
 
@@ -191,7 +192,6 @@ class Run(Protocol):
 
 def do_job(run: Run, message: Message, reporter: Reporter, *, locked: bool = True) -> None:
     """Do one job while its lock is held, and say how it ended."""
-    from nst_batch.spool.disk.layout import JOB_LOCK_NAME  # noqa: PLC0415
     from nst_batch.spool.disk.lock import hold  # noqa: PLC0415
 
     claim, folder, running = (Path(message[name]) for name in ("claim", "folder", "running"))

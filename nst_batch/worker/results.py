@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst_batch import images
-from nst_batch.job import LOSS_NAME, PLOT_NAME, PREVIEW_NAME, JobSpec
+from nst_batch.filenames import EPOCHS_FOLDER, INPUT_FOLDER, LOSS_NAME, PLOT_NAME, PREVIEW_NAME
+from nst_batch.job import JobSpec
 from nst_batch.report.loss_plot import loss_svg
 from nst_batch.sizing import working_size
 from nst_batch.spool.disk.fs import FileSystem
@@ -84,7 +85,7 @@ class Results:
     def epoch(self, number: int, picture: NDArray[np.float32]) -> None:
         """Save the picture of an epoch."""
         name = f"{self._spec.title}_epoch_{number:04d}.{self._extension}"
-        folder = self.running / "epochs"
+        folder = self.running / EPOCHS_FOLDER
         # Not those above it: an outbox that is unmounted by now must not be built anew on the bare disk.
         self._files.make_one_folder(folder)
         self._write(folder / name, self._encode(self._images.shown(picture), {"epoch": str(number)}))
@@ -111,7 +112,7 @@ class Results:
 
     def forget_epochs_after(self, last: int) -> None:
         """Remove the pictures of epochs that an interrupted run made after its last checkpoint."""
-        folder = self.running / "epochs"
+        folder = self.running / EPOCHS_FOLDER
         for name in self._files.names(folder) if self._files.kind(folder) == "folder" else ():
             number = name.rpartition(".")[0].rpartition("_epoch_")[2]
             if number.isdecimal() and int(number) > last:
@@ -119,7 +120,7 @@ class Results:
 
     def outputs(self) -> tuple[str, ...]:
         """Every file made so far, relative to the folder, in order; inputs are not outputs."""
-        return tuple(sorted(_relative(self.running, skip="input")))
+        return tuple(sorted(_relative(self.running, skip=INPUT_FOLDER)))
 
     def _encode(self, picture: NDArray[np.float32], facts: dict[str, str]) -> bytes:
         settings = self._spec.settings

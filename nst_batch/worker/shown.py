@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nst_batch.job import LOSS_NAME, JobSpec, Outcome, manifest
+from nst_batch.filenames import INPUT_FOLDER, LOSS_NAME, PAGE_NAME
+from nst_batch.job import JobSpec, Outcome, manifest
 from nst_batch.report.again import NAME, sidecar_again
-from nst_batch.report.job_page import PAGE_NAME, job_page
+from nst_batch.report.job_page import job_page
 from nst_batch.spool.disk.fs import FileSystem
-
-INPUT_FOLDER = "input"
 
 
 def show(files: FileSystem, running: Path, spec: JobSpec, outcome: Outcome) -> Outcome:

@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 from full_disk import MoodyDisk
 
-from nst_batch.job import OUTCOME_NAME, JobSpec, Outcome, load_spec, now_iso
+from nst_batch.filenames import OUTCOME_NAME
+from nst_batch.job import JobSpec, Outcome, load_spec, now_iso
 from nst_batch.mailbox import MailWriter
 from nst_batch.protocol import FROM_WORKER_NAME, WorkerOptions
 from nst_batch.reasons import EndState, Reason

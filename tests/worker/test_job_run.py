@@ -16,7 +16,8 @@ from house import draw
 from PIL import Image
 
 from nst_batch import images
-from nst_batch.job import OUTCOME_NAME, SPEC_NAME, JobInput, JobSpec, Outcome, now_iso
+from nst_batch.filenames import OUTCOME_NAME, SPEC_NAME
+from nst_batch.job import JobInput, JobSpec, Outcome, now_iso
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.transfer.checkpoint import pack, unpack
 from nst_batch.worker.capacity import Room

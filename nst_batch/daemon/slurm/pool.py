@@ -21,6 +21,7 @@ from nst_batch.daemon.slurm.allocation import Allocation, AllocationRecord, allo
 from nst_batch.daemon.slurm.commands import QueueEntry
 from nst_batch.daemon.slurm.scheduler import Scheduler
 from nst_batch.errors import SetupError
+from nst_batch.filenames import OWN_FOLDER
 from nst_batch.protocol import WorkerOptions
 from nst_batch.reasons import OUT_OF_MEMORY, Reason
 from nst_batch.report.markup import duration
@@ -28,7 +29,6 @@ from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.blocked import SpoolBlocked, pause_for
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.spool.disk.layout import OWN_FOLDER
 
 FOLDER_NAME = "slurm"
 NODE_COMMAND = (sys.executable, "-m", "nst_batch.worker.node")

@@ -15,7 +15,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from nst_batch.job import OUTCOME_NAME, JobSpec
+from nst_batch.filenames import CHECKPOINT_PREFIX, JOB_LOCK_NAME, OUTCOME_NAME
+from nst_batch.job import JobSpec
 from nst_batch.spool.claims.attempts import Attempts
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.claims.records import ClaimRecord, Done, JobRecord
@@ -23,12 +24,10 @@ from nst_batch.spool.claims.rota import lane_of
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import (
     ATTEMPTS_NAME,
-    CHECKPOINT_PREFIX,
     CLAIM_NAME,
     COPIED_NAME,
     DONE_SUFFIX,
     INPUTS_FOLDER,
-    JOB_LOCK_NAME,
     JOBS_FOLDER,
     SIDECAR_FOLDER,
     Hold,

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from nst_batch import names
+from nst_batch.filenames import FAILED_FOLDER, OWN_FOLDER, RUNNING_FOLDER
 
 CLAIM_NAME = "claim.json"
 SIDECAR_FOLDER = "sidecar"
@@ -19,13 +20,10 @@ COPIED_NAME = "copied"
 JOBS_FOLDER = "jobs"
 ATTEMPTS_NAME = "attempts.json"
 PUBLISH_NAME = "publish.json"
-JOB_LOCK_NAME = "lock"
-CHECKPOINT_PREFIX = "checkpoint"
 DONE_SUFFIX = ".done"
 RETRY_PREFIX = "retry-"
-OWN_FOLDER = ".nst_batch"
 MARKER_NAME = "inbox-id"
-RUNNING_MARKER = ".nst_batch"  # in a running folder: it is ours; taken out before the folder is published
+RUNNING_MARKER = OWN_FOLDER  # in a running folder: it is ours; taken out before the folder is published
 NEW_PREFIX = ".new-"
 SHOWN_PREFIX = ".nst_batch_"  # in the outbox: copies of what the daemon tells, for other users than its own
 MAX_NAME_BYTES = 255
@@ -72,12 +70,12 @@ class Places:
     @property
     def running(self) -> Path:
         """One folder a job at work."""
-        return self.outbox / "running"
+        return self.outbox / RUNNING_FOLDER
 
     @property
     def failed(self) -> Path:
         """One folder a job that could not be done or was cancelled."""
-        return self.outbox / "failed"
+        return self.outbox / FAILED_FOLDER
 
     @property
     def out_trash(self) -> Path:

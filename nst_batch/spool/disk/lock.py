@@ -20,8 +20,8 @@ from pathlib import Path
 
 from nst_batch.beneath import Beneath
 from nst_batch.errors import NotNowError, SetupError
+from nst_batch.filenames import OWN_FOLDER
 from nst_batch.reasons import INBOX_TAKEN
-from nst_batch.spool.disk.layout import OWN_FOLDER
 
 LOCK_NAME = "lock"
 MAX_TEXT = 500

@@ -16,8 +16,8 @@ from typing import NamedTuple, Self
 
 from nst_batch.beneath import Beneath, kind_of
 from nst_batch.characters import is_text
+from nst_batch.filenames import OWN_FOLDER
 from nst_batch.spool.disk.blocked import InboxLost, is_one_files
-from nst_batch.spool.disk.layout import OWN_FOLDER
 from nst_batch.spool.disk.primitives import Identity
 
 PROGRESS_FILES = 1000

@@ -30,7 +30,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from nst_batch.spool.disk.layout import OWN_FOLDER
+from nst_batch.filenames import OWN_FOLDER
 from nst_batch.spool.inbox.polling import needs_polling
 
 EVENTS: list[type[FileSystemEvent]] = [

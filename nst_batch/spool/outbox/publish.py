@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nst_batch import names
 from nst_batch.characters import visible_lines
-from nst_batch.job import ERROR_NAME, LOSS_NAME
+from nst_batch.filenames import ERROR_NAME, LOSS_NAME
 from nst_batch.reasons import EndState, Reason
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.live_job import Ended

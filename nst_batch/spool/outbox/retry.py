@@ -18,7 +18,7 @@ import yaml
 
 from nst_batch import names
 from nst_batch.errors import NotNowError, UsageError
-from nst_batch.job import MANIFEST_NAME
+from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
 from nst_batch.sidecar.expand import ALIASES
 from nst_batch.sidecar.setting_values import WORDS
 from nst_batch.spool.claims.records import JobRecord
@@ -30,7 +30,7 @@ from nst_batch.spool.disk.lock import try_lock
 from nst_batch.spool.disk.own import DamagedError, read_note, read_own
 from nst_batch.spool.disk.retry_notes import RETRY_NOTE_SUFFIX, RetryNote, failed_names, retry_notes
 from nst_batch.spool.outbox.publish import TORN
-from nst_batch.spool.outbox.running import INPUT_FOLDER, MAX_MARK_BYTES
+from nst_batch.spool.outbox.running import MAX_MARK_BYTES
 from nst_batch.strict_yaml.reader import scalar
 
 OLD_NOTE_NAME = ".retry"  # of versions that noted it in the failed folder: "ASIDE INBOX-ID"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from nst_batch import names
-from nst_batch.job import MANIFEST_NAME
+from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
 from nst_batch.spool.claims.claim import Claimer
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.records import JobRecord
@@ -16,7 +16,6 @@ from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import NEW_PREFIX, RUNNING_MARKER, Places
 from nst_batch.spool.disk.own import DamagedError, read_note, read_own
 
-INPUT_FOLDER = "input"
 MAX_MARK_BYTES = 1000
 
 

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from nst_batch import names
-from nst_batch.job import MANIFEST_NAME
+from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
 from nst_batch.reasons import WITH_RESULT
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.naming import key_of
@@ -18,7 +18,6 @@ from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import Places
 from nst_batch.spool.disk.own import DamagedError, read_own
 from nst_batch.spool.disk.retry_notes import failed_names
-from nst_batch.spool.outbox.running import INPUT_FOLDER
 
 
 def drop_superseded(fs: FileSystem, places: Places, claim: Claim) -> list[str]:
