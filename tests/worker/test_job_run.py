@@ -60,7 +60,7 @@ class Bench:
         (self.claim / SPEC_NAME).write_text(spec.model_dump_json())
 
     def instruction(self) -> Any:
-        return self.instructions.pop(self.steps[-1].step, "go")
+        return self.instructions.pop(self.steps[-1].step if self.steps else 0, "go")
 
     def say(self, what: str, **fields: object) -> None:
         self.said.append((what, fields))
