@@ -121,8 +121,13 @@ def profile(features: NDArray[np.float32]) -> NDArray[np.float32]:
     filters = features.shape[-1]
     directions = np.random.default_rng(0).standard_normal((filters, DIRECTIONS)).astype(np.float32)
     directions /= np.linalg.norm(directions, axis=0)
-    at = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    return np.asarray(np.quantile(features.reshape(-1, filters) @ directions, at, axis=0), np.float32)
+    along = np.sort(np.ascontiguousarray((features.reshape(-1, filters) @ directions).T), axis=1)
+    # Between the two that are nearest, as np.quantile has it, which takes ten times as long.
+    at = (np.arange(QUANTILES) + 0.5) / QUANTILES * (along.shape[1] - 1)
+    below = at.astype(np.int64)
+    share = (at - below).astype(np.float32)
+    above = np.minimum(below + 1, along.shape[1] - 1)
+    return (along[:, below] + share * (along[:, above] - along[:, below])).T
 
 
 def sliced_wasserstein(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:

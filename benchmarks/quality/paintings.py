@@ -29,7 +29,7 @@ class Painting:
     steps: int
     precision: str  # of the network
     seconds: float  # of optimisation
-    processor_seconds: float  # the same, all cores added up
+    processor_seconds: float | None  # the same, all cores added up; None: painted on a GPU
     measures: Measures
     second: SecondMeasures | None  # None: painted before there was a second judge, and gone since
 

@@ -135,13 +135,13 @@ def best_patches(a: NDArray[np.float32], b: NDArray[np.float32], step: int = 1) 
 
     And the share of b's patches that are the most alike one of some patch of ``a``.
     """
-    mine, theirs = _patches(a, step), _patches(b, step)
+    mine, theirs = _patches(a, step), tf.constant(_patches(b, step))
     best, chosen = [], []
     for begin in range(0, len(mine), PIECE):
-        cosines = mine[begin : begin + PIECE] @ theirs.T
-        best.append(cosines.max(axis=1))
-        chosen.append(cosines.argmax(axis=1))
-    return float(np.mean(np.concatenate(best))), len(np.unique(np.concatenate(chosen))) / len(theirs)
+        cosines = tf.matmul(mine[begin : begin + PIECE], theirs, transpose_b=True)
+        best.append(np.asarray(tf.reduce_max(cosines, axis=1)))
+        chosen.append(np.asarray(tf.argmax(cosines, axis=1)))
+    return float(np.mean(np.concatenate(best))), len(np.unique(np.concatenate(chosen))) / int(theirs.shape[0])
 
 
 def _patches(features: NDArray[np.float32], step: int) -> NDArray[np.float32]:

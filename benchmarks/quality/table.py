@@ -32,12 +32,13 @@ def _head(what: str) -> list[str]:
 
 def _row(size: int, preset: str, what: str, group: Sequence[Painting]) -> str:
     figures = [statistics.fmean(_figure(each, name) for each in group) for name in COLUMNS]
-    processor = statistics.fmean(each.processor_seconds for each in group)
+    times = [each.processor_seconds for each in group if each.processor_seconds is not None]
+    processor = f"{statistics.fmean(times):.0f}" if times else "–"  # painted on a GPU
     cells = [f"{value:.3f}" for value in figures]
     seconds = [each.second for each in group if each.second is not None]
     for name in SECOND:  # a picture that only the first judge has seen says nothing here
         cells.append(f"{statistics.fmean(getattr(each, name) for each in seconds):.3f}" if seconds else "–")
-    return f"| {size} | {preset} | {what} | {' | '.join(cells)} | {group[0].steps} | {processor:.0f} |"
+    return f"| {size} | {preset} | {what} | {' | '.join(cells)} | {group[0].steps} | {processor} |"
 
 
 def _figure(painting: Painting, name: str) -> float:
