@@ -44,6 +44,7 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("sidecar", nargs="*", type=Path, metavar="SIDECAR", help="a sidecar NAME.yaml")
+    command.add_argument("--no-sidecars", action="store_true", help="the config alone")
     command.set_defaults(run=run)
 
 
@@ -57,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     say(f"config    {config.source or 'none: built-in defaults'}: ok")
     for line in _hours(config, time.time()):
         say(f"hours     {line}")
+    if arguments.no_sidecars:
+        return EXIT_OK
     paths = arguments.sidecar
     if not paths:
         below = sorted(_files_below(config.inbox), key=lambda path: natural_key(str(path)))

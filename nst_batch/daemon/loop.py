@@ -23,9 +23,10 @@ from nst_batch.daemon.once import Once
 from nst_batch.daemon.open_hours import OpenHours
 from nst_batch.daemon.outcomes import OutcomeHandler
 from nst_batch.daemon.queue_block import QueueBlock
+from nst_batch.daemon.reloading import Reloader
 from nst_batch.daemon.service import Notifier, Signals, Waker, watchdog_interval
 from nst_batch.daemon.status_writer import StatusWriter
-from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, NstError, SetupError
+from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, SetupError
 from nst_batch.reasons import INBOX_LOST, Reason
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.disk.blocked import InboxLost, SpoolBlocked
@@ -66,7 +67,7 @@ class Daemon:
         self._listener = listener
         self._once = once
         self._notifier = notifier or Notifier(None)
-        self._reread = reread
+        self._reloader = None if reread is None else Reloader(config, reread, self._take_config)
         self._hangup = hangup
         files = files or FileSystem()
         files.on_progress = self._notifier.watchdog  # a claim on a slow disk may take longer than a watchdog waits
@@ -336,16 +337,15 @@ class Daemon:
                 self._spool.put_back(job)
 
     def _reload(self) -> None:
-        if self._reread is None:
+        if self._reloader is None:
             return
-        try:
-            config = self._reread()
-            self._spool.reload(config)
-            self._view_holds = 0.0
-            self._hooks.hooks, self._hours.schedule = config.hooks, config.schedule
-            self._metrics.path = config.metrics
-        except NstError as error:
-            self._listener.note(f"config not read again, the old one stays: {error.message}")
-        else:
-            self._listener.note("config read again; it counts for what is claimed from now on")
-        self._notifier.ready()
+        self._listener.note(self._reloader.reload())
+        self._status_writer.config_fault = self._reloader.fault
+
+    def _take_config(self, config: Config) -> None:
+        self._config = config
+        self._spool.reload(config)
+        self._pool.reload(config)
+        self._hooks.hooks, self._hours.schedule = config.hooks, config.schedule
+        self._metrics.path = config.metrics
+        self._view_holds = self._next_look = 0.0

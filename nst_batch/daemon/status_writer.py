@@ -18,6 +18,7 @@ from nst_batch.daemon.open_hours import clock
 from nst_batch.daemon.queue_state import Pace, encoded, running_entries, summary, waiting_entries
 from nst_batch.daemon.service import Notifier
 from nst_batch.filenames import STATE_NAME
+from nst_batch.report.markup import duration, shorten
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.inbox.inbox import InboxView
 from nst_batch.spool.inbox.readiness import Waiting
@@ -25,6 +26,7 @@ from nst_batch.spool.spool import Spool
 
 STATE_SECONDS = 1.0
 STATE_BYTES_A_SECOND = 200_000  # a state of thousands of jobs is written less often
+FAULT_CHARACTERS = 250  # of a config's mistakes, in a line that tells of the queue as well
 MANY = 20  # sidecars of which it is said at once for what they wait; of more there is one line
 
 
@@ -45,6 +47,8 @@ class StatusWriter:
         self._waits: dict[str, str] = {}
         self._told: tuple[Waiting, ...] = ()
         self.pace = Pace()
+        self.config_fault = ""  # what is wrong with a config that was to be read again
+        self._line = ""  # what the service manager shows
 
     def tell_waits(self, view: InboxView) -> None:
         """Say once of each sidecar for what it waits, and until when."""
@@ -95,7 +99,8 @@ class StatusWriter:
         """Put the state down where it has changed; how many bytes that took."""
         jobs = self._spool.jobs()
         steps = [(worker.device, worker.progress) for worker in pool.workers if worker.job is not None]
-        counts = (self._done, self._failed, blocked, closed_until, pool.notes, view is not None and view.paused)
+        wrong = (blocked, self.config_fault, view is not None and view.paused)
+        counts = (self._done, self._failed, *wrong, closed_until, pool.notes)
         lists = () if view is None else (view.ready, view.waiting, view.broken)
         shown = (*lists, jobs, steps, counts)
         # The lists stay the very same while nothing in the inbox changes: no need to look into thousands of jobs.
@@ -111,8 +116,29 @@ class StatusWriter:
         for piece in pieces:
             sum_of.update(piece)
         if sum_of.digest() != self._written:
-            hours = "" if closed_until is None else f", waits for {clock(closed_until, time.time())}"
-            self._notifier.status(blocked or f"{len(at_work)} running, {waiting} waiting, {self._done} done{hours}")
             self._spool.note_state(STATE_NAME, pieces)
+        line = status_line(facts, waiting, self._done, self._failed, self.config_fault)
+        if line != self._line:
+            self._line = line
+            self._notifier.status(line)
         self._shown, self._written, self._facts = shown, sum_of.digest(), {**facts, "waiting": waiting}
         return sum(map(len, pieces))
+
+
+def status_line(facts: dict[str, Any], waiting: int, done: int, failed: int, config_fault: str = "") -> str:
+    """What ``systemctl status`` shows: what is wrong, the jobs at work, the queue; ``facts`` as the state has them."""
+    wrong = [shorten(config_fault, FAULT_CHARACTERS), facts["blocked"] or "", "paused" if facts["paused"] else ""]
+    jobs = [_at_work(entry) for entry in facts["running"]]
+    queue = [f"{waiting} waiting", f"{done} done", f"{failed} failed"]
+    if facts["closed_until"] is not None:
+        queue.append(f"waits for {clock(facts['closed_until'], time.time())}")
+    elif facts["empty_at"] is not None and (jobs or waiting):
+        queue.append(f"empty about {clock(facts['empty_at'], time.time())}")
+    return "; ".join(filter(None, [*wrong, *jobs, ", ".join(queue)]))
+
+
+def _at_work(entry: dict[str, Any]) -> str:
+    if entry["loss"] is None:
+        return f"{entry['name']} is starting"
+    left = "" if entry["seconds_left"] is None else f", {duration(entry['seconds_left'])} left"
+    return f"{entry['name']} epoch {entry['epoch']}/{entry['epochs']}, loss {entry['loss']:.4g}{left}"

@@ -182,6 +182,12 @@ class WorkerPool:
                 worker.last_beat = now
         self._last_news = now
 
+    def reload(self, config: Config) -> None:
+        """Another config; a worker that was started with other limits is renewed after its job."""
+        self._config = config
+        for worker in self._workers.values():
+            worker.outdated = self._options(worker.device) != worker.options
+
     def end(self) -> None:
         """Ask every worker to give back its job and end."""
         for worker in self._workers.values():
@@ -203,8 +209,20 @@ class WorkerPool:
         return had
 
     def _start(self, device: WorkerDevice, now: float) -> None:
+        log = self._logs / f"worker-{device.name.replace(':', '-')}.log"
+        try:
+            self._workers[device.name] = WorkerProcess(device, self._options(device), log, now, self._command)
+        except OSError as error:
+            raise pause_for(error) from error
+        self.restarts += device.name in self._started
+        self._started.add(device.name)
+        self._first_memory.pop(device.name, None)
+        self._told_to_end.pop(device.name, None)
+        self._to_tell.append(Phased(None, f"starting a worker on {device.name}: TensorFlow takes a while to load"))
+
+    def _options(self, device: WorkerDevice) -> WorkerOptions:
         limits = self._config.limits
-        options = WorkerOptions(
+        return WorkerOptions(
             parent=self._parent,
             weights=str(self._config.weights),
             device=device.name,
@@ -213,16 +231,6 @@ class WorkerPool:
             checkpoint_seconds=self._config.jobs.checkpoint_seconds,
             note=device.note,
         )
-        log = self._logs / f"worker-{device.name.replace(':', '-')}.log"
-        try:
-            self._workers[device.name] = WorkerProcess(device, options, log, now, self._command)
-        except OSError as error:
-            raise pause_for(error) from error
-        self.restarts += device.name in self._started
-        self._started.add(device.name)
-        self._first_memory.pop(device.name, None)
-        self._told_to_end.pop(device.name, None)
-        self._to_tell.append(Phased(None, f"starting a worker on {device.name}: TensorFlow takes a while to load"))
 
     def _event(self, worker: WorkerProcess, message: Message, now: float) -> Iterator[Event]:
         job = worker.job
@@ -333,7 +341,7 @@ class WorkerPool:
 
     def _is_spent(self, name: str, worker: WorkerProcess) -> bool:
         grown = worker.memory_mb - self._first_memory.get(name, worker.memory_mb)
-        return worker.jobs_done >= RENEW_AFTER_JOBS or grown > RENEW_AFTER_GROWTH_MB
+        return worker.outdated or worker.jobs_done >= RENEW_AFTER_JOBS or grown > RENEW_AFTER_GROWTH_MB
 
 
 def _failure(code: str, text: str, stderr: str, *, by_signal: bool) -> RunFailure:

@@ -38,6 +38,8 @@ class WorkerProcess:
         command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         self.device = device
+        self.options = options
+        self.outdated = False  # its options are not those of the config any more
         self.job: Job | None = None
         self.progress: Message = {}
         self.ready = False

@@ -53,11 +53,10 @@ class Spool:
         self._places = Places(config.inbox, config.outbox)
         self._fs.keep_beneath(config.inbox, config.outbox, *config.library)
         self._attachment = Attachment(self._fs, self._places)
-        limit = int(config.limits.max_sidecar_kb * 1024)
         self._inbox = Inbox(config, self._fs, self._places)
         say = self._inbox.say_once
         self._holds = Holds(self._fs, self._places, say)
-        self._claimer = Claimer(self._fs, self._places, limit, self._holds)
+        self._claimer = Claimer(self._fs, self._places, _sidecar_limit(config), self._holds)
         self._running = RunningFolders(
             self._fs,
             self._places,
@@ -113,11 +112,11 @@ class Spool:
         self.close()
 
     def reload(self, config: Config) -> None:
-        """Another config, for what is claimed from now on; the folders stay as they are."""
-        folders = {"inbox": self._places.inbox, "outbox": self._places.outbox}
-        self._config = config.model_copy(update=folders)
+        """Another config of the same inbox and outbox, for what is claimed from now on."""
+        self._config = config
         self._fs.keep_beneath(*config.library)
-        self._inbox.reconfigure(self._config)
+        self._claimer.sidecar_limit = _sidecar_limit(config)
+        self._inbox.reconfigure(config)
 
     def recover(self, at: Moment) -> Recovery:
         """Finish or undo whatever was under way; to be called once after :meth:`open`."""
@@ -351,3 +350,7 @@ class Spool:
                 raise  # it never was ours
             return error.in_one_line
         return None
+
+
+def _sidecar_limit(config: Config) -> int:
+    return int(config.limits.max_sidecar_kb * 1024)

@@ -91,6 +91,17 @@ def test_a_broken_config_ends_with_78_and_names_every_line(house: House) -> None
     assert "Traceback" not in done.stderr
 
 
+def test_check_can_look_at_the_config_alone(house: House) -> None:
+    """As `systemctl reload` does: what lies in the inbox changes neither its answer nor the time it takes."""
+    (house.inbox / "worse.yaml").write_text("content: a.png\nstile: b.png\n")
+    good = house.command("check", "--no-sidecars")
+    assert (good.returncode, "worse" in good.stdout) == (0, False)
+    house.config.write_text("weigths: auto\n")
+    bad = house.command("check", "--no-sidecars")
+    assert bad.returncode == 78
+    assert "did you mean 'weights'?" in bad.stderr
+
+
 def test_check_says_what_would_be_made_and_what_is_wrong(house: House) -> None:
     """A good sidecar is told by its jobs, a bad one by its lines; the exit code tells them apart."""
     house.pair("fine")

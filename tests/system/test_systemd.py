@@ -138,6 +138,7 @@ def test_the_units_keep_to_the_daemon_s_ways(path: Path) -> None:
     assert unit["RestartPreventExitStatus"] == ["2 78"]
     assert unit["OOMPolicy"] == ["continue"]
     assert "HUP" in unit["ExecReload"][0]
+    assert "check --no-sidecars" in unit["ExecReload"][1]  # a reload of a bad config fails for who asked for it
 
 
 TRIAL = Path(__file__).with_name("service_trial.sh")

@@ -178,6 +178,10 @@ class SlurmPool:
         except OSError as error:
             raise pause_for(error) from error
 
+    def reload(self, config: Config) -> None:
+        """Another config, for the workers that are asked for from now on; what is asked of the cluster stays."""
+        self._config = config
+
     def end(self) -> None:
         """The daemon ends: workers go on with their jobs, those without one end."""
         for one in self._allocations.values():

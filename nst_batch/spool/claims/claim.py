@@ -81,7 +81,7 @@ class Claimer:
         self._fs = fs
         self._places = places
         self._holds = holds
-        self._sidecar_limit = sidecar_limit
+        self.sidecar_limit = sidecar_limit
 
     def commit(self, record: ClaimRecord) -> Claim:
         """Write the intent, rename the sidecar in; the images are not copied yet.
@@ -132,7 +132,7 @@ class Claimer:
     def is_as_seen(self, claim: Claim) -> bool:
         """Whether the sidecar that was renamed in is the one that was read."""
         try:
-            return sidecar_digest(self._fs, claim.sidecar, self._sidecar_limit) == claim.record.sidecar_digest
+            return sidecar_digest(self._fs, claim.sidecar, self.sidecar_limit) == claim.record.sidecar_digest
         except (UnreadableError, PermissionError, IsADirectoryError):
             return False
 
