@@ -17,7 +17,7 @@ from nst_batch.mailbox import MailReader, MailWriter
 from nst_batch.protocol import FROM_WORKER_NAME, OPTIONS_NAME, TAKEN_NAME, TO_WORKER_NAME, WorkerOptions
 from nst_batch.worker.process import InstructionQueue, Reporter, serve
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 IDLE_SECONDS = 30.0  # without a job, before the allocation is given back
 STEP_SECONDS = 2.0  # between two messages on steps: every one is a write on the shared file system
 REVOKED_EXIT = 71

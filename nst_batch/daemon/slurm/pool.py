@@ -32,7 +32,8 @@ from nst_batch.spool.disk.fs import FileSystem
 
 FOLDER_NAME = "slurm"
 NODE_COMMAND = (sys.executable, "-m", "nst_batch.worker.node")
-MAIL_SECONDS = 2.0  # between two looks at one allocation's mailbox
+MAIL_SECONDS = 0.5  # between two looks at one allocation's mailbox
+MAILS_A_SECOND = 100  # at most: a look is a few round trips on a network file system
 REVOKED_SECONDS = 15.0  # a worker that its machine has lost, but that lives, reads its mail well within that time
 START_SECONDS = 600.0  # for a worker to load TensorFlow from a shared file system
 PAUSES = (5.0, 15.0, 60.0, 300.0)  # before Slurm is asked again for what it has refused, or what ended at once
@@ -168,9 +169,10 @@ class SlurmPool:
             entries = self._scheduler.queue(now)
             if entries is not None:
                 self._take_in(entries, now)
+            pause = max(MAIL_SECONDS, sum(one.runs for one in self._allocations.values()) / MAILS_A_SECOND)
             for one in list(self._allocations.values()):
                 if now >= self._mail_due.get(one.name, 0.0):
-                    self._mail_due[one.name] = now + MAIL_SECONDS
+                    self._mail_due[one.name] = now + pause
                     yield from self._heard(one, now)
                     self._watch_over(one, now)
                 if one.is_over:
