@@ -20,6 +20,7 @@ ERROR_NAME = "error.txt"
 # In the inbox: the daemon's own folder, and in a job's folder there what daemon and worker hand each other.
 OWN_FOLDER = ".nst_batch"
 STATE_NAME = "state.json"
+PACE_NAME = "pace.json"
 SPEC_NAME = "spec.json"
 OUTCOME_NAME = "outcome.json"
 JOB_LOCK_NAME = "lock"  # held by the worker that has the job

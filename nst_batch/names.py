@@ -18,6 +18,8 @@ MAX_TITLE_BYTES = 200
 FORBIDDEN = '/\\:*?"<>|'
 RESERVED = (RUNNING_FOLDER, FAILED_FOLDER, PAGE_NAME)  # at the outbox's root
 DEFAULT_TEMPLATE = "{content}-{style}"
+HOT_NAMES = frozenset(("folder.yaml", "folder.yml"))
+DEFAULTS_NAMES = frozenset(("defaults.yaml", "defaults.yml"))
 IMAGE_SUFFIXES = frozenset(
     [
         ".png",
@@ -160,6 +162,19 @@ def has_field(template: str, name: str) -> bool:
     return any(match.group(1) == name for match in _FIELD.finditer(template))
 
 
+def with_content(template: str, content: str) -> str:
+    """``template`` with ``{content}`` filled in, and every other field left as it stands."""
+    word = content.replace("{", "{{").replace("}", "}}")
+    return _FIELD.sub(lambda match: word if match.group() == "{content}" else match.group(), template)
+
+
+def fitting_title(name: str) -> str:
+    """``name`` made such that it can be a title: what may not stand in one is ``_``."""
+    fit = "".join("_" if char in FORBIDDEN or unfit(char) else char for char in normal(name)).strip(" .")
+    fit = fit.encode()[: MAX_TITLE_BYTES // 2].decode(errors="ignore").strip(" .") or "photograph"
+    return "photograph" if title_fault(fit) else fit
+
+
 def unique_name(name: str, taken: Collection[str] | Callable[[str], bool]) -> str:
     """``name``, or with ``-2``, ``-3`` … the first that is not taken.
 
@@ -247,8 +262,20 @@ def _is_conflict(name: str) -> bool:
 
 
 def is_sidecar(name: str) -> bool:
-    """Whether a file of this name is a sidecar."""
-    return suffix(name) in SIDECAR_SUFFIXES and not is_temporary(name) and is_text(name) and not _is_conflict(name)
+    """Whether a file of this name is a sidecar; those that speak for a folder are none."""
+    return suffix(name) in SIDECAR_SUFFIXES and not (
+        is_temporary(name) or _is_conflict(name) or is_special(name) or not is_text(name)
+    )
+
+
+def is_hot(path: str) -> bool:
+    """Whether a file of this name speaks for every photograph of its folder."""
+    return fold(path.rpartition("/")[2]) in HOT_NAMES
+
+
+def is_special(path: str) -> bool:
+    """Whether a file of this name speaks for its folder: for the photographs in it, or for the sidecars below it."""
+    return is_hot(path) or fold(path.rpartition("/")[2]) in DEFAULTS_NAMES
 
 
 def passed_over(name: str) -> str:

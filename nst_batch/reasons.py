@@ -219,6 +219,10 @@ OF_COMMANDS: Mapping[str, Known] = {
     "retry_under_way": Known("another retry is under way", "try again in a moment"),
     "no_such_job": Known("no failed job has that name", "nst-batch status shows the failed jobs"),
     "nothing_to_stop": Known("the job waits and has no picture yet", "nst-batch cancel JOB drops it"),
+    "not_again": Known(
+        "a result cannot be made again: its images or its `input/again.yaml` are gone",
+        "give the images and a sidecar of your own to the inbox",
+    ),
     "job_unknown": Known("no job has that name", "nst-batch status lists those there are"),
     "control_is_folder": Known("a folder stands where a control file belongs", "give it another name"),
     "sidecar_missing": Known("there is no such sidecar", "give the path of a sidecar"),

@@ -108,3 +108,46 @@ def result_size(settings: Settings, inputs: Sequence[tuple[Role, str, HasSize]])
         if role == "mask":
             check_mask_shape((image.width, image.height), (content.width, content.height), name)
     return size
+
+
+def size_in_head(head: bytes) -> tuple[int, int] | None:
+    """Width and height as the first bytes of a PNG, JPEG, GIF, BMP or WebP tell them; None for anything else.
+
+    For estimates only: not turned upright, and nothing of it is checked.
+    """
+    if head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) >= 24:
+        return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
+    if head[:3] == b"\xff\xd8\xff":
+        return _size_in_jpeg(head)
+    if head[:4] == b"GIF8" and len(head) >= 10:
+        return int.from_bytes(head[6:8], "little"), int.from_bytes(head[8:10], "little")
+    if head[:2] == b"BM" and len(head) >= 26:
+        return int.from_bytes(head[18:22], "little"), abs(int.from_bytes(head[22:26], "little", signed=True))
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP" and len(head) >= 30:
+        return _size_in_webp(head)
+    return None
+
+
+def _size_in_jpeg(head: bytes) -> tuple[int, int] | None:
+    """From the frame's header, past the segments before it."""
+    at = 2
+    while at + 9 <= len(head) and head[at] == 0xFF:
+        kind = head[at + 1]
+        if kind == 0xFF:  # a filler
+            at += 1
+        elif 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(head[at + 7 : at + 9]), int.from_bytes(head[at + 5 : at + 7])
+        else:
+            at += 2 + max(2, int.from_bytes(head[at + 2 : at + 4]))
+    return None
+
+
+def _size_in_webp(head: bytes) -> tuple[int, int] | None:
+    if head[12:16] == b"VP8X":
+        return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+    if head[12:16] == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if head[12:16] == b"VP8 ":
+        return int.from_bytes(head[26:28], "little") & 0x3FFF, int.from_bytes(head[28:30], "little") & 0x3FFF
+    return None

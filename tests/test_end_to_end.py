@@ -271,6 +271,17 @@ def test_sigterm_puts_the_job_back_and_it_goes_on(night: Night) -> None:
     assert night.house.job("long")["attempts"] == 1
 
 
+def test_what_the_night_took_is_kept_for_the_next_forecast(night: Night) -> None:
+    """The device's rate, the steps and what jobs take beside them; others find a copy in the outbox."""
+    kept = json.loads((night.house.inbox / ".nst_batch/pace.json").read_bytes())
+    assert kept["rates"]["cpu"] > 1e8
+    assert kept["rests"]["cpu"] > 0
+    assert [kind.split()[0] for kind in kept["steps"]] == ["cpu"]
+    assert (night.house.outbox / ".nst_batch_pace.json").exists()
+    told = night.house.command("status")
+    assert "empty" not in told.stdout  # nothing is left to be foretold
+
+
 def test_missing_weights_end_run_with_78(house: House) -> None:
     """`run` says which file is missing, and never goes on with other weights."""
     house.configure(weights="/nowhere/vgg19.h5")

@@ -5,24 +5,32 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nst_batch import images
-from nst_batch.cli.terminal import plural, say
+from nst_batch import images, names
+from nst_batch.cli.terminal import duration, plural, say
 from nst_batch.config.load import Config, load_config
 from nst_batch.config.schedule import DAYS, closed_until, open_until
+from nst_batch.daemon.forecast import Forecast
 from nst_batch.daemon.open_hours import clock
+from nst_batch.daemon.pace import Pace
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, ProblemsError, UsageError
+from nst_batch.filenames import PACE_NAME
 from nst_batch.names import is_sidecar, is_temporary, natural_key, passed_over
 from nst_batch.sidecar.expand import Expansion, JobRequest, expand, parse_sidecar
 from nst_batch.sidecar.filetree import DiskTree
 from nst_batch.sidecar.resolver import FileResolver, Role
 from nst_batch.sidecar.settings import Settings, priority_note
 from nst_batch.sizing import result_size
+from nst_batch.spool.commands import folders_of, kept_by_daemon
+from nst_batch.spool.inbox.folders import Folders
+from nst_batch.spool.inbox.listing import Entry
 from nst_batch.transfer.spec import Precision
-from nst_batch.worker.capacity import RESERVE, expected_room
+from nst_batch.worker.capacity import RESERVE, expected_room, gpu_memory_mb
+from nst_batch.worker.rate import processor_rate
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -70,7 +78,13 @@ def run(arguments: argparse.Namespace) -> int:
     if not paths:
         say(f"sidecars  none in {config.inbox}")
     seen = _Seen(images.ImageLimits(max_megapixels=config.limits.max_megapixels, max_file_mb=config.limits.max_file_mb))
-    wrong = sum(not _check_sidecar(path, config, seen) for path in paths)
+    times, (folders, entries) = _Times(config), folders_of(config)
+    checking = _Checking(config, folders, seen, times)
+    wrong = sum(not _check_sidecar(path, checking) for path in paths)
+    if not arguments.sidecar:
+        wrong += _check_folders(checking, entries)
+    if times.jobs > 1 and times.seconds:
+        say(f"time      {plural(times.jobs, 'job')}, about {duration(times.seconds)} on one worker")
     if wrong:
         say(f"nst-batch: {plural(wrong, 'sidecar')} of {len(paths)} not right", error=True)
     return EXIT_JOB_FAILED if wrong else EXIT_OK
@@ -86,6 +100,40 @@ def _hours(config: Config, now: float) -> Iterator[str]:
         until = "" if opened is None else f", until {clock(opened, now)}"
         wait = "" if closed is None else clock(closed, now)
         yield f"no job before {wait}, but with now: true" if wait else f"jobs may run now{until}"
+
+
+class _Times:
+    """How long the jobs take: as the daemon has learned here, else by what the processor multiplies."""
+
+    def __init__(self, config: Config) -> None:
+        self.jobs, self.seconds = 0, 0.0
+        pace = Pace(kept_by_daemon(config, PACE_NAME))
+        numbers = config.device if isinstance(config.device, tuple) else (None,)
+        on_gpu = config.device != "cpu" and any(gpu_memory_mb(number) for number in numbers)
+        self._device = "gpu" if on_gpu or config.device not in ("auto", "cpu") else "cpu"
+        self._forecast = Forecast(pace)
+
+    def told(self, settings: Settings, content: _Image) -> str:
+        """``, about 3 min 20 s``; empty where nothing is known of the device."""
+        pace = self._forecast.pace
+        if self._device == "cpu" and not pace.knows("cpu"):
+            pace.rate_is("cpu", processor_rate())
+        seconds = self._forecast.job_seconds(settings, (content.width, content.height), self._device)
+        if seconds is None:
+            return ""
+        self.jobs, self.seconds = self.jobs + 1, self.seconds + seconds
+        return f", about {duration(seconds)}"
+
+
+@dataclass
+class _Checking:
+    """What is looked at, and what was found."""
+
+    config: Config
+    folders: Folders
+    seen: _Seen
+    times: _Times
+    named: set[str] = field(default_factory=set)  # images of the inbox that sidecars name
 
 
 class _Image(NamedTuple):
@@ -134,7 +182,33 @@ def _files_below(inbox: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in files)
 
 
-def _check_sidecar(path: Path, config: Config, seen: _Seen) -> bool:
+def _check_folders(checking: _Checking, entries: Mapping[str, Entry]) -> int:
+    """Say what each ``folder.yaml`` and ``defaults.yaml`` does; how many of them are not right."""
+    folders, wrong = checking.folders, 0
+    seen = folders.overlay(entries, 0.0, frozenset(checking.named))
+    for view in folders.views():
+        path = checking.config.inbox / view.path
+        if view.why:
+            wrong += 1
+            _wrong(path, view.why)
+            continue
+        what = plural(view.pending, "photograph") if view.is_hot else "counts for the sidecars below it"
+        say(f"{'folder' if view.is_hot else 'defaults':8}  {path}: ok, {what}")
+        own = [each for each in seen if view.is_hot and folders.virtual(each) and _folder(each) == _folder(view.path)]
+        for each in sorted(own, key=natural_key):
+            virtual = folders.virtual(each)
+            assert virtual is not None
+            wrong += not _check_text(checking.config.inbox / virtual.photograph, each, virtual.text, checking)
+    return wrong
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _check_sidecar(path: Path, checking: _Checking) -> bool:
+    if names.is_special(path.name):
+        return _wrong(path, "it speaks for its folder: nst-batch check without a name says what it does")
     if not is_sidecar(path.name):
         what = "its name is no sidecar's, which are NAME.yaml and NAME.yml, not hidden and no copies under way"
         return _wrong(path, passed_over(path.name) or what)
@@ -144,9 +218,18 @@ def _check_sidecar(path: Path, config: Config, seen: _Seen) -> bool:
         text = path.read_bytes()
     except OSError as error:
         return _wrong(path, f"it cannot be read: {error.strerror}")
-    root, relative = _place(path, config)
+    return _check_text(path, "", text, checking)
+
+
+def _check_text(path: Path, relative: str, text: bytes, checking: _Checking) -> bool:
+    """Look at a sidecar; ``relative`` is where a photograph's own one would lie in the inbox."""
+    config = checking.config
+    root, relative = (config.inbox, relative) if relative else _place(path, config)
+    rules = checking.folders.rules_of(_folder(relative)) if root == config.inbox else config.sidecar_rules()
+    if root == config.inbox and (why := checking.folders.hindrance(_folder(relative))):
+        return _wrong(path, f"it waits: {why}")
     try:
-        request = parse_sidecar(text, relative, config.sidecar_rules())
+        request = parse_sidecar(text, relative, rules)
         resolver = FileResolver(
             DiskTree(root),
             str(Path(relative).parent),
@@ -156,8 +239,11 @@ def _check_sidecar(path: Path, config: Config, seen: _Seen) -> bool:
         expansion = expand(request, resolver)
     except ProblemsError as error:
         return _wrong(path, *map(str, error.problems))
+    if root == config.inbox:
+        files = (each.file for job in expansion.jobs for each in job.inputs)
+        checking.named |= {file.path for file in files if not file.library}
     note = priority_note(request.parsed, request.settings)
-    return _report(path, expansion, root, config, resolver, seen, *filter(None, [note]))
+    return _report(path, expansion, root, checking, resolver, *filter(None, [note]))
 
 
 def _wrong(path: Path, *lines: str) -> bool:
@@ -176,11 +262,11 @@ def _place(path: Path, config: Config) -> tuple[Path, str]:
 
 
 def _report(
-    path: Path, expansion: Expansion, root: Path, config: Config, resolver: FileResolver, seen: _Seen, *notes: str
+    path: Path, expansion: Expansion, root: Path, checking: _Checking, resolver: FileResolver, *notes: str
 ) -> bool:
     lines, fine = [], not expansion.missing
     for job in expansion.jobs:
-        line, job_is_fine = _job_line(job, root, config, seen)
+        line, job_is_fine = _job_line(job, root, checking)
         lines.append(line)
         fine = fine and job_is_fine
     say(f"sidecar   {path}: {'ok' if fine else 'wrong'}, {plural(len(expansion.jobs), 'job')}")
@@ -188,7 +274,7 @@ def _report(
         say(f"          {line}")
     for note in notes:
         say(f"          {note}")
-    for name, note in seen.new_notes():
+    for name, note in checking.seen.new_notes():
         say(f"          {name}: {note}")
     if resolver.unread:
         names = sorted(resolver.unread, key=natural_key)
@@ -200,7 +286,8 @@ def _report(
     return fine
 
 
-def _job_line(job: JobRequest, root: Path, config: Config, seen: _Seen) -> tuple[str, bool]:
+def _job_line(job: JobRequest, root: Path, checking: _Checking) -> tuple[str, bool]:
+    config, seen = checking.config, checking.seen
     settings, refusal = job.settings, job.refusal
     if refusal is not None:
         return f"{job.title}: {refusal.code}: {refusal.message}; {refusal.advice}", False
@@ -215,7 +302,7 @@ def _job_line(job: JobRequest, root: Path, config: Config, seen: _Seen) -> tuple
         f"{job.title}: {name} ({content.width} × {content.height}) with {styles}, "
         f"{width} × {height}, {settings.preset}, "
         f"{plural(settings.total_epochs, 'epoch')} of {plural(settings.steps_per_epoch, 'step')}, "
-        f"{_memory(settings, (height, width), config)}",
+        f"{_memory(settings, (height, width), config)}{checking.times.told(settings, content)}",
         True,
     )
 

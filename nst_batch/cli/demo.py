@@ -120,14 +120,14 @@ def _seconds(size: int, steps: int, rate: float) -> float:
 def _rate(device: WorkerDevice) -> float:
     """Convolutions a second, in float32 operations, on the device that will paint; infinite on a GPU."""
     from nst_batch.transfer.device import TensorFlowDevices  # noqa: PLC0415
-    from nst_batch.transfer.precision import cpu_has_bfloat16  # noqa: PLC0415
+    from nst_batch.worker.rate import processor_rate  # noqa: PLC0415 - loads NumPy
 
     if device.name != "cpu":
         os.environ.update(device.environment)
         with muted_libraries(unless=False):
             if TensorFlowDevices().gpus():
                 return float("inf")
-    return _matrix_rate() * SHARE_OF_MATRIX_RATE * (2 if cpu_has_bfloat16(TensorFlowDevices().cpu_flags()) else 1)
+    return processor_rate() * SHARE_OF_MATRIX_RATE
 
 
 def _weights(config: Config) -> tuple[str, SetupError | None]:
@@ -172,21 +172,6 @@ def _draw_and_measure(inbox: str, device: WorkerDevice) -> float:
         picture = draw(SAMPLE_SIDE, SAMPLE_SIDE * 2 // 3, seed=0).astype(np.float32) / np.float32(255.0)
         Path(inbox, name).write_bytes(images.encode(picture))
     return _rate(device)
-
-
-def _matrix_rate(side: int = 1536, times: int = 5) -> float:
-    """Operations a second of a float32 matrix product, the median of a few."""
-    import time  # noqa: PLC0415
-
-    import numpy as np  # noqa: PLC0415
-
-    matrix = np.full((side, side), 0.5, np.float32)
-    seconds = []
-    for _ in range(times):
-        begun = time.perf_counter()
-        np.matmul(matrix, matrix)
-        seconds.append(time.perf_counter() - begun)
-    return 2.0 * side**3 / sorted(seconds)[times // 2]
 
 
 class _Results:

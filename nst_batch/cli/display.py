@@ -13,7 +13,7 @@ from nst_batch.characters import visible
 from nst_batch.cli.terminal import room_for_bars, say, whereabouts
 
 if TYPE_CHECKING:
-    from nst_batch.worker.job_run import Instruction, Progress
+    from nst_batch.worker.run_listener import Instruction, Progress
 
 SHOW_SECONDS = 0.2  # a window needs no more than five pictures a second
 

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from nst_batch.characters import visible_lines
-from nst_batch.cli.terminal import duration, plural, say, say_lines
+from nst_batch.cli.terminal import begin_screen, duration, plural, say, say_lines
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config, load_config
 from nst_batch.config.schedule import closed_until
-from nst_batch.daemon.queue_state import Pace, state
+from nst_batch.daemon.queue_state import state
 from nst_batch.errors import EXIT_OK
 from nst_batch.filenames import STATE_NAME
 from nst_batch.reasons import WITH_RESULT
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
 
 RECENT = 10
+WATCH_SECONDS = 2.0
 
 
 def add(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -36,20 +37,33 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         description="Shows the queue, from the folders alone where no daemon runs.",
     )
     command.add_argument("--json", action="store_true", help="everything as one JSON object")
+    command.add_argument(
+        "--watch",
+        action="store_true",
+        help="show it again every two seconds, until Ctrl-C; with --json an object a line",
+    )
     command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the status."""
-    facts = gather(load_config(arguments.config), newest=NEWEST if arguments.json else RECENT)
-    if arguments.json:
-        text = json.dumps(facts, indent=2, ensure_ascii=False)
-        # What would have to be escaped is escaped as JSON has it.
-        say_lines(text if text == visible_lines(text) else json.dumps(facts, indent=2))
-    else:
-        for line in lines(facts):
-            say(line)
-    return EXIT_OK
+    """Print the status, once or again and again."""
+    config = load_config(arguments.config)
+    while True:
+        facts = gather(config, newest=NEWEST if arguments.json else RECENT)
+        if arguments.json:
+            indent = None if arguments.watch else 2
+            text = json.dumps(facts, indent=indent, ensure_ascii=False)
+            # What would have to be escaped is escaped as JSON has it.
+            say_lines(text if text == visible_lines(text) else json.dumps(facts, indent=indent))
+        else:
+            shown = list(lines(facts))
+            if arguments.watch:
+                begin_screen(f"{datetime.now().astimezone():%H:%M:%S}")
+            for line in shown:
+                say(line)
+        if not arguments.watch:
+            return EXIT_OK
+        time.sleep(WATCH_SECONDS)
 
 
 def gather(config: Config, *, newest: int = NEWEST) -> dict[str, Any]:
@@ -60,7 +74,7 @@ def gather(config: Config, *, newest: int = NEWEST) -> dict[str, Any]:
     held_by, facts = told_by_daemon(config, STATE_NAME)
     if not facts:  # it has only just started, or none runs
         view, jobs = look_from_outside(config, Moment.now())
-        facts = state(view, jobs, (), Pace(), None, 0, (), closed_until(config.schedule, time.time()))
+        facts = state(view, jobs, (), None, 0, (), closed_until(config.schedule, time.time()))
     ended = collect(config.outbox, newest=newest)
     facts["blocked"] = facts["blocked"] or obstacle(config)
     return {
@@ -99,11 +113,13 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
         yield f"hours    waits for {when}, outside the schedule; now: true in a sidecar runs at any hour"
     for note in facts.get("notes", ()):  # a daemon of an older version tells none
         yield f"note     {note}"
+    for folder in facts.get("folders", ()):
+        yield f"folder   {folder['path']}: {_folder(folder)}"
     for job in facts["running"]:
         yield f"running  {_running_line(job)}"
     for job in facts["waiting"]:
         until = f", until {_clock(job['until'])}" if job["until"] else ""
-        yield f"waiting  {job['name']}: {job['why']}{until}"
+        yield f"waiting  {job['name']}: {job['why']}{until}{_plan(job)}"
     done, failed, counts = facts["done"], facts["failed"], facts["counts"]
     yield f"done     {plural(counts['done'], 'job')} in {facts['outbox']}"
     yield from (f"         {job['folder']} ({job['state']})" for job in done[:RECENT])
@@ -113,8 +129,28 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
             yield f"         {job['name']}: {_why(job)}"
     if facts["running"] or facts["waiting"]:
         empty_at = facts["empty_at"]
-        when = f"about {_clock(empty_at)}" if empty_at else "not known before the first job is done"
+        when = (
+            f"about {_clock(empty_at)}, in {duration(max(0.0, empty_at - time.time()))}"
+            if empty_at
+            else "not known before a worker has been ready once"
+        )
         yield f"empty    {when}"
+
+
+def _folder(folder: dict[str, Any]) -> str:
+    """What a ``folder.yaml`` or ``defaults.yaml`` is at."""
+    waits = f"{plural(folder['pending'], 'photograph')} to be painted, {folder['painted']} painted already"
+    if folder["why"]:
+        held_up = f"; {plural(folder['pending'], 'photograph')} wait" if folder["is_hot"] else ""
+        return f"{folder['why']}{held_up}"
+    return waits if folder["is_hot"] else "counts for the sidecars below it"
+
+
+def _plan(job: dict[str, Any]) -> str:
+    """How long a waiting job will take and when it will be done, where that is known."""
+    if not job.get("done_at"):  # nor does a daemon of an older version tell
+        return ""
+    return f", takes {duration(job['seconds'])}, done about {_clock(job['done_at'])}"
 
 
 def _why(job: dict[str, Any]) -> str:
@@ -125,8 +161,9 @@ def _why(job: dict[str, Any]) -> str:
 
 
 def _running_line(job: dict[str, Any]) -> str:
-    if job["seconds_left"] is None:
-        return f"{job['name']} on {job['device']}: starting"
+    if job["loss"] is None or job["seconds_left"] is None:
+        left = f", {duration(job['seconds_left'])} left" if job["seconds_left"] is not None else ""
+        return f"{job['name']} on {job['device']}: starting{left}"
     return (
         f"{job['name']} on {job['device']}: epoch {job['epoch']}/{job['epochs']}, step {job['step']}/{job['steps']}, "
         f"loss {job['loss']:.5g}, {duration(job['seconds_left'])} left"

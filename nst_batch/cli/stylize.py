@@ -23,7 +23,7 @@ from nst_batch.filenames import MANIFEST_NAME, OUTCOME_NAME, RUNNING_FOLDER, SPE
 from nst_batch.gpus import find_gpus
 from nst_batch.job import JobInput, JobSpec, Outcome, manifest, now_iso
 from nst_batch.names import check_title, unique_name
-from nst_batch.sidecar.expand import patch_from_pairs
+from nst_batch.sidecar.pairs import patch_from_pairs
 from nst_batch.sidecar.settings import conflicts, resolve
 from nst_batch.sizing import result_size
 from nst_batch.spool.disk.fs import FileSystem

@@ -32,6 +32,13 @@ def say_lines(text: str, *, error: bool = False) -> None:
         say(line, error=error)
 
 
+def begin_screen(title: str) -> None:
+    """Begin anew on a terminal; elsewhere a line of its own stands between two screens."""
+    if sys.stdout.isatty():
+        sys.stdout.write("\x1b[H\x1b[2J\x1b[3J")
+    say(title)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose complaints, which hold what was typed, are made visible too."""
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from nst_batch.config.schedule import Schedule
 from nst_batch.config.slurm import Slurm
 from nst_batch.config.values import DURATION_SCHEMA, Command, Duration, PositiveDuration, read_duration
-from nst_batch.sidecar.keys import InboxPatch, Output
+from nst_batch.sidecar.keys import Defaults
 from nst_batch.strict_yaml.models import Expected, Fault, StrictModel, faults_error, one_of
 from nst_batch.strict_yaml.reader import shown
 
@@ -135,13 +135,6 @@ def _check_metrics(value: str) -> str:
         what = f"must be the path of a file that ends in .prom, not {shown(value)}: node_exporter reads no other"
         raise faults_error(Fault(what))
     return value
-
-
-class Defaults(InboxPatch):
-    """What sidecars that do not say otherwise ask for: any of their keys but content, style and title."""
-
-    output: Output = None
-    path_output: Annotated[Output, Field(description="another name of output")] = None
 
 
 _FOLDER = Expected("a folder's name, as text")

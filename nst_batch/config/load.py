@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from nst_batch.config.keys import ConfigFile, Defaults, Hooks, Jobs, Limits, Watch
+from nst_batch.config.keys import ConfigFile, Hooks, Jobs, Limits, Watch
 from nst_batch.config.schedule import Hours
 from nst_batch.config.slurm import Slurm
 from nst_batch.errors import Problem, SetupError
 from nst_batch.sidecar.expand import SidecarRules, sidecar_schema
+from nst_batch.sidecar.keys import Defaults
 from nst_batch.sidecar.settings import Patch, conflicts, resolve
 from nst_batch.strict_yaml.models import Expected, StrictModel, check, plain_schema, problem_at
 from nst_batch.strict_yaml.reader import Marked, load, problems_error, shown

@@ -73,7 +73,7 @@ class Daemon:
         files.on_progress = self._notifier.watchdog  # a claim on a slow disk may take longer than a watchdog waits
         self._pool = choose_executor(config, files, worker)
         self._spool = Spool(config, files, self._pool.jobs_in_hand)
-        self._status_writer = StatusWriter(self._spool, config.outbox, listener, self._notifier)
+        self._status_writer = StatusWriter(self._spool, config, files, listener, self._notifier)
         self._woken = threading.Event()
         self._view: InboxView | None = None
         self._hooks = HookRunner(config.hooks, listener.note, files)
@@ -240,6 +240,7 @@ class Daemon:
             if job is None:
                 return
             give(job)
+            self._status_writer.given(job, self._pool, at)
             self._listener.started(job)
 
     def _obey(self, view: InboxView) -> None:
@@ -256,6 +257,7 @@ class Daemon:
 
     def _take_in(self, event: Event, at: Moment) -> None:
         self._metrics.take_in(event)
+        self._status_writer.heard(event, at)
         match event:
             case Stepped():
                 self._listener.stepped(event)

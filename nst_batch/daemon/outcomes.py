@@ -62,10 +62,7 @@ class OutcomeHandler:
         files = {MANIFEST_NAME: manifest(job.spec, outcome, attempts=job.attempts.runs).encode()}
         if reason is None:
             made = {*outcome.outputs, *filter(None, [outcome.final])}
-            ended = self._spool.finish(job, outcome.state, files, made=made)
-            if ended is not None:
-                self._status_writer.pace.add(outcome.seconds)
-            self._tell(ended)
+            self._tell(self._spool.finish(job, outcome.state, files, made=made))
         else:
             self._tell(self._spool.fail(job, reason, files))
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import itertools
 import json
-import statistics
-import time
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from nst_batch.clock import Moment
 from nst_batch.daemon.executor import Worker
+from nst_batch.daemon.forecast import Forecast, Line
+from nst_batch.daemon.pace import WORKER_START
+from nst_batch.daemon.shapes import Shapes
 from nst_batch.job import now_iso
 from nst_batch.report.markup import shorten
 from nst_batch.spool.claims.live_job import Job
@@ -21,35 +23,51 @@ from nst_batch.spool.claims.rota import Rota
 from nst_batch.spool.inbox.inbox import InboxView
 from nst_batch.spool.inbox.readiness import Ready
 
-REMEMBERED_JOBS = 20
 PIECE_JOBS = 500
 WHY_CHARACTERS = 200  # of a mistake that error.txt will tell in full
 
 
-class Pace:
-    """How long jobs have taken of late, for a guess at when the queue will be empty."""
+@dataclass
+class Foreteller:
+    """How long the jobs of a queue take on ``device``, as far as that can be told."""
 
-    def __init__(self) -> None:
-        self._seconds: deque[float] = deque(maxlen=REMEMBERED_JOBS)
+    forecast: Forecast
+    shapes: Shapes
+    device: str = "cpu"
 
-    def add(self, seconds: float) -> None:
-        """A job took so long."""
-        self._seconds.append(seconds)
+    def of_job(self, job: Job) -> float | None:
+        """A claimed one; None where nobody knows when it can go on."""
+        if job.held is not None:
+            return None
+        if job.spec is None:
+            return 0.0
+        return self.forecast.job_seconds(job.spec.settings, self.shapes.of_job(job), self.device)
 
-    def seconds_a_job(self) -> float | None:
-        """The mean of the last jobs; None before the first."""
-        return statistics.fmean(self._seconds) if self._seconds else None
+    def of_pair(self, pair: Ready) -> list[float | None]:
+        """Those of a sidecar; the one that stands for what is missing fails at once."""
+        wanted = pair.wanted
+        found = [
+            self.forecast.job_seconds(job.settings, self.shapes.of_wanted(job), self.device) for job in wanted.jobs
+        ]
+        return [*found, *([] if wanted.lacking is None else [0.0])]
 
 
-def running_entries(workers: Iterable[Worker]) -> list[dict[str, Any]]:
+def running_entries(
+    workers: Iterable[Worker], foreteller: Foreteller | None = None, mono: float = 0.0
+) -> list[dict[str, Any]]:
     """Every job at work."""
-    return [_running_entry(worker) for worker in workers if worker.job is not None]
+    return [_running_entry(worker, foreteller, mono) for worker in workers if worker.job is not None]
 
 
-def _running_entry(worker: Worker) -> dict[str, Any]:
-    """A job at work: where it stands, its loss, the seconds left (None before the first step)."""
+def _running_entry(worker: Worker, foreteller: Foreteller | None, mono: float) -> dict[str, Any]:
+    """A job at work: where it stands, its loss, the seconds left (None where they cannot be told)."""
     assert worker.job is not None
     progress = worker.progress
+    left = progress.get("left")
+    if foreteller is not None:
+        step = progress.get("step", 0)
+        foretold = foreteller.forecast.seconds_left(worker.job.id, worker.device.name, step, mono)
+        left = left if foretold is None else foretold
     return {
         "name": worker.job.name,
         "id": worker.job.id,
@@ -61,7 +79,7 @@ def _running_entry(worker: Worker) -> dict[str, Any]:
         "epochs": progress.get("epochs"),
         "scale": progress.get("scale", ""),
         "loss": progress.get("total"),
-        "seconds_left": progress.get("left"),
+        "seconds_left": left,
     }
 
 
@@ -72,6 +90,7 @@ class _Turn(NamedTuple):
     lane: str
     name: str
     source: Job | Ready
+    seconds: float | None
 
 
 def waiting_entries(
@@ -80,26 +99,31 @@ def waiting_entries(
     running: Collection[str],
     rota: Rota | None = None,
     closed_until: float | None = None,
+    foreteller: Foreteller | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Every job that is not at work, in the order in which they will run, each with why it waits.
 
-    ``closed_until``: when the schedule lets jobs begin; None: now.
+    ``closed_until``: when the schedule lets jobs begin; None: now. ``seconds`` is how long a job will take; None where
+    that is not known, or it is not known whether it will run.
     """
     jobs = tuple(jobs)
     turns = [
-        _Turn(job.priority, job.lane, job.name, job)
+        _Turn(job.priority, job.lane, job.name, job, None if foreteller is None else foreteller.of_job(job))
         for job in jobs
         if job.id not in running and (job.held is not None or (job.outcome is None and job.trouble is None))
     ]
     # The look may be older than a claim: what is claimed since is not waiting a second time.
     claimed = {job.name for job in jobs}
     for pair in view.ready if view is not None else ():
-        turns += (_Turn(pair.priority, pair.lane, name, pair) for name in pair.names if name not in claimed)
-    for priority, _lane, name, source in (rota or Rota()).in_order(turns):
+        takes = foreteller.of_pair(pair) if foreteller is not None else [None] * len(pair.names)
+        named = zip(pair.names, takes, strict=True)
+        turns += (_Turn(pair.priority, pair.lane, name, pair, time) for name, time in named if name not in claimed)
+    for priority, _lane, name, source, seconds in (rota or Rota()).in_order(turns):
         if isinstance(source, Job):
-            yield _entry(name, *_why(source, closed_until), priority, source.arrival, begun=source.checkpoint)
+            why, until = _why(source, closed_until)
+            yield _entry(name, why, until, priority, source.arrival, seconds, begun=source.checkpoint)
         else:
-            yield _entry(name, *_when_ready(source, closed_until), priority, now_iso(source.arrival / 1e9))
+            yield _entry(name, *_when_ready(source, closed_until), priority, now_iso(source.arrival / 1e9), seconds)
     if view is None:
         return
     for broken in view.broken:
@@ -126,54 +150,82 @@ def _why(job: Job, closed_until: float | None) -> tuple[str, float | None]:
 
 
 def _entry(
-    name: str, why: str, until: float | None, priority: int, arrival: str, *, begun: bool = False
+    name: str,
+    why: str,
+    until: float | None,
+    priority: int,
+    arrival: str,
+    seconds: float | None = None,
+    *,
+    begun: bool = False,
 ) -> dict[str, Any]:
     # Whole seconds, or the state would differ at every look by what two clocks differ.
     due = None if until is None else round(until)
-    return {"name": name, "why": why, "until": due, "priority": priority, "arrival": arrival, "begun": begun}
+    takes = None if seconds is None else round(seconds, 1)
+    facts = {"name": name, "why": why, "until": due, "priority": priority, "arrival": arrival, "begun": begun}
+    return {**facts, "seconds": takes, "done_at": None}
 
 
 def state(
     view: InboxView | None,
     jobs: tuple[Job, ...],
     workers: Iterable[Worker],
-    pace: Pace,
     blocked: str | None,
     pid: int,
     notes: tuple[str, ...] = (),
     closed_until: float | None = None,
+    *,
+    foreteller: Foreteller | None = None,
+    at: Moment | None = None,
 ) -> dict[str, Any]:
     """The whole state; ``notes`` are on the devices.
 
-    ``until``, ``closed_until`` (when the schedule lets jobs begin, None: now) and ``empty_at`` are in seconds since the
-    epoch.
+    ``until``, ``done_at``, ``closed_until`` (when the schedule lets jobs begin, None: now) and ``empty_at`` are in
+    seconds since 1970.
     """
-    running = running_entries(workers)
-    waiting = list(waiting_entries(view, jobs, {entry["id"] for entry in running}, None, closed_until))
-    facts = summary(view, running, len(waiting), pace, blocked, pid, notes, closed_until)
-    return {**facts, "waiting": waiting}
+    at, workers = at or Moment.now(), tuple(workers)
+    running = running_entries(workers, foreteller, at.mono)
+    line = line_of(workers, running, at, closed_until)
+    entries = waiting_entries(view, jobs, {entry["id"] for entry in running}, None, closed_until, foreteller)
+    waiting = list(line.placed(entries))
+    return {**summary(view, running, line, blocked, pid, notes, closed_until), "waiting": waiting}
 
 
 def summary(
     view: InboxView | None,
     running: list[dict[str, Any]],
-    waiting: int,
-    pace: Pace,
+    line: Line,
     blocked: str | None,
     pid: int,
     notes: tuple[str, ...] = (),
     closed_until: float | None = None,
 ) -> dict[str, Any]:
-    """The state but for the list of the jobs that wait, of which there may be tens of thousands."""
+    """The state but for the list of the jobs that wait, of which there may be tens of thousands; ``line`` has them."""
     return {
         "pid": pid,
         "paused": bool(view and view.paused),
         "blocked": blocked,
         "closed_until": None if closed_until is None else round(closed_until),
         "notes": list(notes),
+        "folders": [asdict(folder) for folder in view.folders] if view else [],
         "running": running,
-        "empty_at": _empty_at(running, waiting, pace, closed_until),
+        "empty_at": None if _is_unread(view) else line.empty_at,
     }
+
+
+def _is_unread(view: InboxView | None) -> bool:
+    """Whether sidecars have only just come, of which nobody knows yet what they ask for."""
+    return view is not None and any(pair.kind == "settling" for pair in view.waiting)
+
+
+def line_of(
+    workers: Sequence[Worker], running: list[dict[str, Any]], at: Moment, closed_until: float | None = None
+) -> Line:
+    """The line that waiting jobs stand in: each worker with what it has before it."""
+    left = [entry["seconds_left"] for entry in running]
+    others = [worker for worker in workers if worker.job is None]
+    left += [0.0 if worker.ready else max(0.0, WORKER_START - (at.mono - worker.last_beat)) for worker in others]
+    return Line(left or [WORKER_START], at.wall, None if closed_until is None else round(closed_until))
 
 
 def encoded(entries: Iterable[dict[str, Any]]) -> tuple[list[bytes], int]:
@@ -187,19 +239,3 @@ def encoded(entries: Iterable[dict[str, Any]]) -> tuple[list[bytes], int]:
         pieces.append(((", " if count else "") + text).encode())
         count += len(some)
     return pieces, count
-
-
-def _empty_at(running: list[dict[str, Any]], waiting: int, pace: Pace, closed_until: float | None) -> float | None:
-    """When everything will be done, as far as can be told: what runs, then the rest at the pace of late.
-
-    What waits for the schedule begins with its hours.
-    """
-    left = [entry["seconds_left"] for entry in running]
-    if any(seconds is None for seconds in left):
-        return None
-    mean = pace.seconds_a_job()
-    if waiting and mean is None:
-        return None
-    lanes = max(1, len(running))
-    begin = max(time.time(), (waiting and closed_until) or 0.0)
-    return begin + max(left, default=0.0) + waiting * (mean or 0.0) / lanes

@@ -2,39 +2,61 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import time
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from nst_batch.clock import Moment
+from nst_batch.config.load import Config
+from nst_batch.daemon.events import Event, Finished, Phased, Stepped
 from nst_batch.daemon.executor import Executor
+from nst_batch.daemon.forecast import Forecast
 from nst_batch.daemon.gallery_keeper import GalleryKeeper
 from nst_batch.daemon.listener import Listener
 from nst_batch.daemon.open_hours import clock
-from nst_batch.daemon.queue_state import Pace, encoded, running_entries, summary, waiting_entries
+from nst_batch.daemon.pace import Pace
+from nst_batch.daemon.queue_state import (
+    Foreteller,
+    encoded,
+    line_of,
+    running_entries,
+    summary,
+    waiting_entries,
+)
 from nst_batch.daemon.service import Notifier
-from nst_batch.filenames import STATE_NAME
+from nst_batch.daemon.shapes import Shapes
+from nst_batch.filenames import PACE_NAME, STATE_NAME
 from nst_batch.report.markup import duration, shorten
-from nst_batch.spool.claims.live_job import Ended
+from nst_batch.spool.claims.live_job import Ended, Job
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.layout import Places
+from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.inbox.inbox import InboxView
 from nst_batch.spool.inbox.readiness import Waiting
 from nst_batch.spool.spool import Spool
 
 STATE_SECONDS = 1.0
+PACE_SECONDS = 30.0
 STATE_BYTES_A_SECOND = 200_000  # a state of thousands of jobs is written less often
 FAULT_CHARACTERS = 250  # of a config's mistakes, in a line that tells of the queue as well
+UNTOLD = ("settling", "defaults")  # it passes by itself, or what is to blame is told once for all
 MANY = 20  # sidecars of which it is said at once for what they wait; of more there is one line
 
 
 class StatusWriter:
     """Renewed as the daemon's loop goes round, not more often than anybody reads."""
 
-    def __init__(self, spool: Spool, outbox: Path, listener: Listener, notifier: Notifier) -> None:
+    def __init__(self, spool: Spool, config: Config, files: FileSystem, listener: Listener, notifier: Notifier) -> None:
         self._spool = spool
+        self._files = files
+        self._kept_pace = Places(config.inbox, config.outbox).own / PACE_NAME
+        self._foreteller: Foreteller | None = None  # once the inbox is held, where an earlier daemon's pace lies
+        self._shapes = Shapes(files, config.inbox)
+        self._has_learned, self._pace_due = False, 0.0
         self._listener = listener
         self._notifier = notifier
         self._done = self._failed = 0
@@ -43,19 +65,52 @@ class StatusWriter:
         self._facts: dict[str, Any] = {}  # all that the state says; of the waiting jobs it has the number
         self._state_rests = 0.0  # it is not written again before then
         self._written = b""  # a digest of the state
-        self._gallery_keeper = GalleryKeeper(spool, outbox, listener.note, beat=notifier.watchdog)
+        self._gallery_keeper = GalleryKeeper(spool, config.outbox, listener.note, beat=notifier.watchdog)
         self._waits: dict[str, str] = {}
         self._told: tuple[Waiting, ...] = ()
-        self.pace = Pace()
         self.config_fault = ""  # what is wrong with a config that was to be read again
         self._line = ""  # what the service manager shows
+
+    def given(self, job: Job, pool: Executor, at: Moment) -> None:
+        """A worker has been given a job."""
+        spec, worker = job.spec, pool.at_work_on(job.id)
+        if spec is not None and worker is not None:
+            shape = self._shapes.of_job(job)
+            self._told_of().forecast.begins(job.id, spec.settings, shape, worker.device.name, at.mono)
+
+    def heard(self, event: Event, at: Moment) -> None:
+        """Something that a worker tells: how fast it is hangs on some of it."""
+        job: Job | None = getattr(event, "job", None)
+        if job is None:
+            return
+        forecast = self._told_of().forecast
+        if isinstance(event, Stepped):
+            forecast.stepped(job.id, event.progress, epoch_end=event.epoch_end)
+        elif not isinstance(event, Phased):
+            forecast.ends(job.id, at.mono, whole=isinstance(event, Finished))
+            self._has_learned = True
+
+    def _told_of(self) -> Foreteller:
+        """What foretells, with what an earlier daemon has learned once the inbox is held."""
+        if self._foreteller is None:
+            if self._files.pinned(self._kept_pace.parent) is None:
+                return Foreteller(Forecast(Pace()), self._shapes)
+            with contextlib.suppress(OSError):
+                self._foreteller = Foreteller(Forecast(Pace(read_note(self._files, self._kept_pace))), self._shapes)
+        return self._foreteller or Foreteller(Forecast(Pace()), self._shapes)
+
+    def _keep_pace(self, at: Moment, *, last: bool) -> None:
+        """Put down what has been learned, for the next daemon and for ``check``."""
+        if self._has_learned and self._foreteller is not None and (last or at.mono >= self._pace_due):
+            self._has_learned, self._pace_due = False, at.mono + PACE_SECONDS
+            self._spool.note_state(PACE_NAME, json.dumps(self._foreteller.forecast.pace.facts()).encode())
 
     def tell_waits(self, view: InboxView) -> None:
         """Say once of each sidecar for what it waits, and until when."""
         if view.waiting is self._told:
             return
         self._told = view.waiting
-        waits = {pair.sidecar: pair for pair in view.waiting if pair.kind != "settling"}
+        waits = {pair.sidecar: pair for pair in view.waiting if pair.kind not in UNTOLD}
         new = [pair for sidecar, pair in waits.items() if self._waits.get(sidecar) != pair.why]
         for pair in new[:MANY]:
             until = "" if pair.until is None else f", until {datetime.fromtimestamp(pair.until):%d %b %H:%M}"
@@ -91,25 +146,36 @@ class StatusWriter:
             return
         self._state_due = at.mono + STATE_SECONDS
         if last is not None or at.mono >= self._state_rests:
-            size = self._renew(view, pool, blocked, closed_until)
+            size = self._renew(view, pool, blocked, closed_until, at)
             self._state_rests = at.mono + size / STATE_BYTES_A_SECOND
+        self._keep_pace(at, last=last is not None)
         self._gallery_keeper.post(self._facts, at, last=last)
 
-    def _renew(self, view: InboxView | None, pool: Executor, blocked: str | None, closed_until: float | None) -> int:
+    def _renew(
+        self, view: InboxView | None, pool: Executor, blocked: str | None, closed_until: float | None, at: Moment
+    ) -> int:
         """Put the state down where it has changed; how many bytes that took."""
         jobs = self._spool.jobs()
-        steps = [(worker.device, worker.progress) for worker in pool.workers if worker.job is not None]
+        steps = [(worker.device, worker.ready, worker.progress) for worker in pool.workers]
         wrong = (blocked, self.config_fault, view is not None and view.paused)
         counts = (self._done, self._failed, *wrong, closed_until, pool.notes)
-        lists = () if view is None else (view.ready, view.waiting, view.broken)
+        lists = () if view is None else (view.ready, view.waiting, view.broken, view.folders)
         shown = (*lists, jobs, steps, counts)
         # The lists stay the very same while nothing in the inbox changes: no need to look into thousands of jobs.
         if len(shown) == len(self._shown) and all(a is b or a == b for a, b in zip(shown, self._shown, strict=True)):
             return 0
-        at_work = running_entries(pool.workers)
-        waits = waiting_entries(view, jobs, {entry["id"] for entry in at_work}, self._spool.rota, closed_until)
-        listed, waiting = encoded(waits)
-        facts = summary(view, at_work, waiting, self.pace, blocked, os.getpid(), pool.notes, closed_until)
+        foreteller = self._told_of()
+        for worker in pool.workers:
+            if worker.ready:
+                foreteller.device = worker.device.name
+                foreteller.forecast.pace.rate_is(worker.device.name, worker.details.get("rate", 0.0))
+        self._shapes.begin_round()
+        at_work = running_entries(pool.workers, foreteller, at.mono)
+        queue = line_of(pool.workers, at_work, at, closed_until)
+        running = {entry["id"] for entry in at_work}
+        entries = waiting_entries(view, jobs, running, self._spool.rota, closed_until, foreteller)
+        listed, waiting = encoded(queue.placed(entries))
+        facts = summary(view, at_work, queue, blocked, os.getpid(), pool.notes, closed_until)
         self._listener.queue(len(at_work), waiting, self._done, self._failed)
         pieces = [json.dumps(facts, ensure_ascii=False)[:-1].encode(), b', "waiting": [', *listed, b"]}"]
         sum_of = hashlib.sha256()
@@ -121,6 +187,8 @@ class StatusWriter:
         if line != self._line:
             self._line = line
             self._notifier.status(line)
+        if self._shapes.were_cut:
+            shown = ()  # those that were not looked at are, the next time
         self._shown, self._written, self._facts = shown, sum_of.digest(), {**facts, "waiting": waiting}
         return sum(map(len, pieces))
 

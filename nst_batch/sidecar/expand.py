@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from nst_batch.characters import told
-from nst_batch.errors import Problem, ProblemsError, UsageError
+from nst_batch.errors import Problem, ProblemsError
 from nst_batch.names import DEFAULT_TEMPLATE, fill_template, has_field, normal, stem, title_fault
 from nst_batch.reasons import Reason
 from nst_batch.sidecar.keys import InboxPatch, SidecarModel
@@ -126,11 +126,15 @@ def parse_sidecar(text: bytes | str, source: str, rules: SidecarRules | None = N
     ``too_many_jobs`` or ``sidecar_invalid``.
     """
     rules = rules or SidecarRules()
-    marked = load(text, max_kb=rules.max_sidecar_kb, source=source)
+    return request_of(load(text, max_kb=rules.max_sidecar_kb, source=source), rules)
+
+
+def request_of(marked: Marked, rules: SidecarRules) -> SidecarRequest:
+    """As :func:`parse_sidecar`, of a text that has been read."""
     model, problems = check(SidecarModel, marked)
     problems = [_of_what_is_missing(each, marked) for each in problems] + _alias_problems(marked)
     if model is None or problems:
-        raise problems_error(common_code(problems, "sidecar_invalid"), source, problems)
+        raise problems_error(common_code(problems, "sidecar_invalid"), marked.source, problems)
     return _request(model, marked, rules)
 
 
@@ -320,40 +324,3 @@ def _title(request: SidecarRequest, template: str | None, content: FileRef, styl
         if has_field(template, "vary"):
             return filled
     return f"{filled} {variant.words}" if variant.words else filled
-
-
-# What `stylize` takes as words of its own.
-_WORDS_OF = {
-    "content": "the first word of the command",
-    "style": "the second word of the command",
-    "output": "the third word of the command",
-    "title": "--title",
-}
-
-
-def patch_from_pairs(pairs: Sequence[str], source: str = "--set") -> Patch:
-    """``KEY=VALUE`` words as a patch, each value read as in a sidecar.
-
-    Raises UsageError with every problem at once.
-    """
-    data: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.strip():
-            problems.append(Problem(0, pair, "is not KEY=VALUE", "write for example size=256"))
-            continue
-        try:
-            data |= load(f"{key.strip()}: {value}", max_kb=64, source=source).data
-        except ProblemsError as error:
-            problems += [replace(problem, line=0, key=key) for problem in error.problems]
-    marked = Marked(data, source)
-    patch, more = check(Patch, marked)
-    problems += [
-        replace(each, what=f"is not set so: it is {_WORDS_OF[each.key]}", fix="") if each.key in _WORDS_OF else each
-        for each in more
-    ]
-    if patch is None or problems:
-        words = problems_error("usage", source, problems).message.split("\n")
-        raise UsageError("usage", words, "docs/sidecar.md explains every key")
-    return patch

@@ -115,6 +115,13 @@ class InboxPatch(Patch):
     mask: Annotated[Mask, AfterValidator(_below_the_inbox)] = None
 
 
+class Defaults(InboxPatch):
+    """What sidecars that do not say otherwise ask for: any of their keys but content, style and title."""
+
+    output: Output = None
+    path_output: Annotated[Output, Field(description="another name of output")] = None
+
+
 class SidecarModel(InboxPatch):
     """Every key of a sidecar, as a person writes it."""
 

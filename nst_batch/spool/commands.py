@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,17 @@ from nst_batch.spool.claims.claims import claim_folders, job_view, lock_path, re
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.attach import refuse_unmounted
 from nst_batch.spool.disk.blocked import InboxLost, guard
-from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.disk.layout import SHOWN_PREFIX, Places
 from nst_batch.spool.disk.lock import holder, is_held
 from nst_batch.spool.disk.own import DamagedError, let_go, read_note, take_own
 from nst_batch.spool.disk.retry_notes import failed_names
 from nst_batch.spool.inbox.control import PAUSE_NAME, Action, refuse_folder
 from nst_batch.spool.inbox.control import write_control as put_control
+from nst_batch.spool.inbox.folders import Folders
 from nst_batch.spool.inbox.inbox import Inbox, InboxView
+from nst_batch.spool.inbox.listing import Entry, Lister
+from nst_batch.spool.inbox.painted import Painted
 from nst_batch.spool.outbox.prune import remove_ended
 from nst_batch.spool.outbox.retry import failed_for as names_of_failed
 from nst_batch.spool.outbox.retry import retry_jobs as put_back_failed
@@ -91,6 +94,15 @@ def told_by_daemon(config: Config, name: str) -> tuple[str | None, dict[str, Any
         return (f"process {pid}", facts) if is_alive else (None, {})
 
 
+def kept_by_daemon(config: Config, name: str) -> dict[str, Any]:
+    """What a daemon, whether it runs or not, has put down there under ``name``, or its copy; {} for nothing."""
+    places, fs = places_of(config), files_of(config)
+    try:
+        return read_note(fs, places.own / name) or read_note(fs, places.outbox / (SHOWN_PREFIX + name))
+    except OSError:
+        return read_note(fs, places.outbox / (SHOWN_PREFIX + name))
+
+
 def look_from_outside(config: Config, at: Moment) -> tuple[InboxView, tuple[Job, ...]]:
     """What a daemon would find: one look, for people. Files that are still being written count as still."""
     places, fs = places_of(config), files_of(config)
@@ -103,6 +115,26 @@ def look_from_outside(config: Config, at: Moment) -> tuple[InboxView, tuple[Job,
         return inbox.look(at, jobs, taken), jobs
     except InboxLost as error:
         return inbox.lost(at, error.in_one_line), jobs
+
+
+def folders_of(config: Config) -> tuple[Folders, Mapping[str, Entry]]:
+    """The hot folders and folders' defaults of an inbox, and its listing; what has been painted counts anew."""
+    fs, root = files_of(config), config.inbox
+    limit = int(config.limits.max_sidecar_kb * 1024)
+    folders = Folders(
+        root,
+        config.library,
+        config.sidecar_rules(),
+        read=lambda path: read_sidecar(fs, root / path, limit),
+        settle_seconds=0.0,
+        memory=Painted(fs, places_of(config)),
+    )
+    try:
+        entries = Lister(fs, root, names.is_temporary, lambda: None).look().entries
+    except InboxLost:
+        entries = {}
+    folders.overlay(entries, 0.0)
+    return folders, entries
 
 
 def obstacle(config: Config, fs: FileSystem | None = None) -> str | None:

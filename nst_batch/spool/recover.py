@@ -31,7 +31,15 @@ from nst_batch.spool.claims.records import JobRecord
 from nst_batch.spool.disk.blocked import keeps_one_place, one_place_only
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import Holds
-from nst_batch.spool.disk.layout import CLAIM_NAME, DONE_SUFFIX, JOBS_FOLDER, NEW_PREFIX, SIDECAR_FOLDER, Places
+from nst_batch.spool.disk.layout import (
+    CLAIM_NAME,
+    DONE_SUFFIX,
+    JOBS_FOLDER,
+    NEW_PREFIX,
+    OWN_SIDECAR_NAME,
+    SIDECAR_FOLDER,
+    Places,
+)
 from nst_batch.spool.disk.lock import is_held
 from nst_batch.spool.disk.own import DamagedError, mend_claim, set_aside
 from nst_batch.spool.outbox.publish import Publisher
@@ -126,7 +134,8 @@ class Recoverer:
     def _set_aside(self, folder: Path, why: str) -> list[str]:
         """A claim that cannot be gone on with: its sidecar goes back into the inbox, unless some of it is done."""
         backs = []
-        if not any(name.endswith(DONE_SUFFIX) for name in self._names(folder / JOBS_FOLDER)):
+        is_own = self._fs.kind(folder / OWN_SIDECAR_NAME) is not None
+        if not is_own and not any(name.endswith(DONE_SUFFIX) for name in self._names(folder / JOBS_FOLDER)):
             for name in self._sidecars(folder):
                 with one_place_only():
                     backs.append(self._claimer.put_back(folder / SIDECAR_FOLDER / name, name).name)
@@ -139,7 +148,7 @@ class Recoverer:
 
     def _finish_move(self, claim: Claim) -> bool:
         """A sidecar that was copied in from another file system may still lie where it was; whether it has left."""
-        if claim.copied:
+        if claim.copied or claim.record.hot:
             return True
         origin = self._places.inbox / claim.record.origin
         try:

@@ -99,15 +99,22 @@ class Sweep:
             self._close(claim)
 
     def _close(self, claim: Claim) -> None:
+        self._inbox.remember(claim)
         self._clearer.close(claim)
         del self._queue.claims[claim.record.id]
 
     def claim(self, pair: Ready | Broken, config: Config, at: Moment, turn: Turn) -> Claim | None:
         """Claim a pair; None where it has changed in the last moment, or may not be moved."""
+        own = self._inbox.own_sidecar(pair)
         self._inbox.forget(pair.sidecar)
+        if own is not None and self._inbox.is_being_painted(own):
+            self._inbox.cannot_take(pair.sidecar, f"{own.photograph} is being painted under another name", at)
+            return None
         try:
             record = record_of(self._fs, pair, self._inbox.entries, config.after, config.limits.max_file_mb)
-            claim = self._claimer.commit(record)
+            if own is not None:
+                record = record.model_copy(update={"photograph": own.photograph, "hot": own.keys})
+            claim = self._claimer.commit(record, own.text if own is not None else None)
             self._queue.claims[claim.record.id] = claim
             self._claimer.copy_inputs(claim, turn)
         except ClaimLostError as error:

@@ -77,6 +77,8 @@ class Network:
             self._convolutions = convolutions(weights.kernels, precision, device.convolution)
         self._programs = Bounded(PROGRAMS)
         self._statistics = Bounded(STATISTICS)
+        self.on_progress: Callable[[], object] = lambda: None
+        """Called as a step gets on: a picture of many strips takes minutes for one."""
 
     def content_features(self, image: Image, family: StatisticsFamily) -> dict[str, Feature]:
         """As :class:`StatisticsView` says."""

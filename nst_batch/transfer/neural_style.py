@@ -242,6 +242,7 @@ class NeuralStyleModel:
                     numbers = range(number, number + self._count(number, first, objective))
                     found = objective.advance(image, state, numbers, self._optimizer)
                 reports = np.asarray(found.reports)  # waits for the device, so that its time is counted
+            self._network.on_progress()  # L-BFGS may look at many pictures before it accepts one
             accepted = repeat(True) if found.accepted is None else np.asarray(found.accepted)
             for report, is_iterate, *later in zip(reports, accepted, found.images, found.states, strict=False):
                 yield image, state, report, bool(is_iterate)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import tensorflow as tf
-
 SCALE_STEP = 2.0  # each scale is this much larger than the one before it
 GRID = 16  # VGG19 halves its input four times before its last block: coarse sizes are multiples of 2⁴
 MIN_SIDE = 64  # a coarse scale with a shorter side shows the network nothing; the result's own size may be smaller
@@ -65,6 +63,8 @@ def _on_grid(length: float) -> int:
 
 def resize(picture: Any, height: int, width: int) -> Any:
     """(1, H, W, 3), or (1, H, W, 1), brought to another size, anti-aliased, kept in [0, 1]."""
+    import tensorflow as tf  # noqa: PLC0415 - who only plans scales, as the daemon's forecast does, needs none
+
     if tuple(picture.shape[1:3]) == (height, width):
         return picture
     resized = tf.image.resize(picture, (height, width), method="bicubic", antialias=True)

@@ -163,6 +163,7 @@ class StripNetwork:
             for strip in self._strips(strip_block, given):
                 counted = () if plane is None else (plane[:, strip.core_start : strip.core_stop],)
                 content, sums, handed_on = program(_rows_of(given, strip), tf.constant(strip.core), *counted)
+                self._network.on_progress()
                 rows.append((content, handed_on))
                 seen.sums |= {layer: seen.sums[layer] + s if layer in seen.sums else s for layer, s in sums.items()}
             for layer in strip_block.family.content:
@@ -239,6 +240,7 @@ class StripNetwork:
             content = {layer: targets.content[layer][:, core] for layer in strip_block.family.content}
             below = upstream[:, core.start // 2 : core.stop // 2] if strip_block.last else upstream
             parts.append(program(_rows_of(given, strip), tf.constant(strip.core), content, own, of_content, below))
+            self._network.on_progress()
         return _overlapped(parts, self._strips(strip_block, given))
 
 

@@ -6,6 +6,7 @@ shows only when something runs there.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from nst_batch.transfer.spec import Precision
 from nst_batch.transfer.vgg19 import Convolution, pool
 
 SIDE = 48
+RATE_SIDES = {"cpu": (1536, 5), "gpu": (4096, 5)}  # of the matrices, and how many products: a fraction of a second
 # A product errs by 3e-4 in TF32 and by 3e-3 in bfloat16; where it decides a maximum, the gradient goes another way.
 TOLERANCE: dict[Precision, float] = {"float32": 0.05, "bfloat16": 0.15}
 
@@ -42,6 +44,19 @@ def try_out(device: Device, step: Step | None = None) -> None:
         if not by <= TOLERANCE[precision]:  # a NaN is no number at all
             what = f"a small step in {precision} differs from the processor's by {by:.1g} of its size"
             raise SetupError(DEVICE_FAILED, f"{device.name}: {what}", "look for Xid in dmesg; the GPU may be broken")
+
+
+def matrix_rate(device: Device, precision: Precision) -> float:
+    """Operations a second of a matrix product there, the best of a few: what the steps to come are guessed by."""
+    side, times = RATE_SIDES[device.kind]
+    seconds = []
+    with tf.device("/CPU:0" if device.kind == "cpu" else "/GPU:0"):
+        matrix = tf.ones((side, side), precision)
+        for _ in range(times + 1):  # the first one finds its kernel
+            begun = time.perf_counter()
+            tf.linalg.matmul(matrix, matrix)[0, 0].numpy()
+            seconds.append(time.perf_counter() - begun)
+    return float(2.0 * side**3 / min(seconds[1:]))
 
 
 def failed(device: Device, words: str) -> SetupError:

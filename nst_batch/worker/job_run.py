@@ -1,21 +1,20 @@
 """One run of one job: from the job's folder to an outcome, with a checkpoint wherever it may be cut short.
 
 Files in, arrays through :mod:`nst_batch.transfer`, files out. The same code serves the worker and
-``nst-batch stylize``; who asks is only seen through :class:`Instructions` (go on, stop, cancel, yield) and
-:class:`RunListener` (what to tell).
+``nst-batch stylize``; who asks is only seen through :mod:`nst_batch.worker.run_listener`.
 """
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from nst_batch import machine_memory
 from nst_batch.errors import JobError
 from nst_batch.filenames import OUTCOME_NAME
 from nst_batch.job import JobSpec, Outcome, load_spec, now_iso, versions
-from nst_batch.reasons import CANCELLED, IMAGE_TOO_SLOW, IMAGE_TRUNCATED, OUT_OF_MEMORY, EndState, Reason
+from nst_batch.reasons import CANCELLED, IMAGE_TOO_SLOW, IMAGE_TRUNCATED, OUT_OF_MEMORY, Reason
 from nst_batch.sidecar.presets import preset_of
 from nst_batch.sidecar.setting_values import SMALLEST_SIZE
 from nst_batch.transfer.errors import DamagedCheckpointError, LossNotFiniteError, OutOfMemoryError
@@ -23,6 +22,7 @@ from nst_batch.worker.checkpoints import Checkpoint, Checkpoints
 from nst_batch.worker.job_images import JobImages, KnownInputs, load_job_images
 from nst_batch.worker.loss_log import STEPS_NAME, LossLog
 from nst_batch.worker.results import Results, Saver
+from nst_batch.worker.run_listener import Instructions, Progress, RunEnd, RunListener
 from nst_batch.worker.shown import show
 
 if TYPE_CHECKING:
@@ -33,42 +33,8 @@ if TYPE_CHECKING:
     from nst_batch.transfer.spec import Precision
     from nst_batch.worker.session import DeviceSession
 
-Instruction = Literal["go", "stop", "cancel", "yield"]
-RunEnd = EndState | Literal["yielded"]
-
-
-class Progress(NamedTuple):
-    """Where a job stands, for a person: ``left`` is in seconds, ``scale`` the size of one scale of several."""
-
-    step: int
-    steps: int
-    epoch: int
-    epochs: int
-    total: float
-    left: float
-    scale: str
-
-
-class Instructions(Protocol):
-    """What is wanted of the job at work; asked after every step."""
-
-    def instruction(self) -> Instruction:
-        """What the job should do now."""
-
-
-class RunListener(Protocol):
-    """Who is told how the job gets on."""
-
-    def say(self, what: str, **fields: object) -> None:
-        """Something happened: a phase began, a checkpoint was written."""
-
-    def step(self, progress: Progress, *, epoch_end: bool) -> None:
-        """A step was made."""
-
-    def picture(self, rgb: NDArray[np.float32]) -> None:
-        """The picture of the last step told; called only where ``wants_pictures``."""
-
-    wants_pictures: bool
+PREVIEW_SECONDS = 30.0  # between two looks at a picture whose epoch is long
+BEAT_SECONDS = 2.0  # between two signs of life within a step
 
 
 class JobRun:
@@ -106,6 +72,15 @@ class JobRun:
         self._steps_done = 0
         self._seconds_before = 0.0
         self._started_before: str | None = None
+        self._last_beat = 0.0
+        session.on_progress = self._beat
+
+    def _beat(self) -> None:
+        """Tell, now and then, that a step gets on: only work that is done comes by here, never a clock."""
+        now = time.monotonic()
+        if now - self._last_beat >= BEAT_SECONDS:
+            self._last_beat = now
+            self._listener.say("beat")
 
     def run(self) -> RunEnd:
         """Work on it; leaves ``outcome.json`` where it is finished."""
@@ -121,6 +96,7 @@ class JobRun:
             cut = self._facts.first_unknown if error.code == IMAGE_TRUNCATED else None
             outcome = Outcome(state="failed", reason=error.reason, retry=error.retry, cut=cut)
         finally:
+            self._session.on_progress = lambda: None
             self._saver.close()
         if outcome is None:
             return "yielded"
@@ -264,7 +240,7 @@ class JobRun:
         self, model: NeuralStyleModel, log: LossLog, results: Results, checkpoints: Checkpoints, room_mb: float
     ) -> Literal["done", "stopped", "cancelled", "yielded"]:
         started_at, clock = self._started_before or now_iso(), time.monotonic()
-        last_checkpoint = clock
+        last_checkpoint = last_look = clock
 
         def keep(step: Step) -> None:
             nonlocal last_checkpoint
@@ -296,6 +272,10 @@ class JobRun:
                 self._listener.picture(model.image())
             if step.epoch_end:
                 self._save(step, model.image(), log, results)
+                last_look = time.monotonic()
+            elif time.monotonic() - last_look >= PREVIEW_SECONDS:
+                self._glance(step, model.image(), log, results)
+                last_look = time.monotonic()
             match self._instructions.instruction():
                 case "stop":
                     return "stopped"
@@ -312,6 +292,10 @@ class JobRun:
         """What an epoch leaves: its picture where asked, the preview, the losses so far."""
         if self._spec.settings.save_epoch:
             self._saver.submit(lambda: results.epoch(step.epoch, picture), picture.nbytes)
+        self._glance(step, picture, log, results)
+
+    def _glance(self, step: Step, picture: NDArray[np.float32], log: LossLog, results: Results) -> None:
+        """What people look at meanwhile: the preview, the losses so far."""
         self._saver.glance(lambda: results.glance(picture, log.text(step.step)))
 
     def _progress(self, step: Step, model: NeuralStyleModel) -> Progress:
@@ -324,6 +308,8 @@ class JobRun:
             total=float(step.total),
             left=model.seconds_left(),
             scale=f"{step.width} × {step.height}" if len(model.scales) > 1 else "",
+            pixels=step.width * step.height,
+            seconds=step.seconds,
         )
 
     def _not_finite(self, error: LossNotFiniteError) -> JobError:

@@ -27,7 +27,7 @@ from nst_batch.images import ImageLimits
 from nst_batch.protocol import Message, WorkerOptions, to_line
 
 if TYPE_CHECKING:
-    from nst_batch.worker.job_run import Instruction, Progress, RunEnd
+    from nst_batch.worker.run_listener import Instruction, Progress, RunEnd
 
 PR_SET_PDEATHSIG = 1
 STEP_MESSAGE_SECONDS = 0.25  # a fast GPU makes hundreds of steps a second; a person reads four
@@ -171,7 +171,7 @@ def serve(options: WorkerOptions, reporter: Reporter, listen: Callable[[Instruct
     except NstError as error:
         reporter.say("fault", reason=asdict(error.reason))
         return error.exit_code
-    reporter.say("ready", device=session.device, weights=session.weights.source)
+    reporter.say("ready", device=session.device, weights=session.weights.source, rate=session.rate())
 
     def run(claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> RunEnd:
         # The outbox is others' to write to as well: what they turn into a link leads nowhere.

@@ -63,6 +63,8 @@ class DeviceSession:
         self.limits = limits
         self.checkpoint_seconds = checkpoint_seconds
         self.files = FileSystem()
+        self.on_progress: Callable[[], object] = lambda: None
+        """Called as the engine gets on, within a step too."""
         self.spent = False
         self.notes = (note,) if note else ()
 
@@ -94,6 +96,9 @@ class DeviceSession:
 
         return cls(load_weights(location), claimed, limits, checkpoint_seconds, room, note, others)
 
+    def _got_on(self) -> None:
+        self.on_progress()  # which is another one for each job
+
     @property
     def device(self) -> str:
         """The device's name, for people."""
@@ -105,6 +110,12 @@ class DeviceSession:
         if self.is_cpu or not self._room.total_mb:
             return self._room
         return gpu_room(max(1.0, self._room.total_mb - self._held_by_others_mb()))
+
+    def rate(self) -> float:
+        """What the device multiplies, in operations a second, in the precision that ``auto`` means."""
+        from nst_batch.transfer.trial import matrix_rate  # noqa: PLC0415 - loads TensorFlow
+
+        return matrix_rate(self._device, self.precision("auto"))
 
     @property
     def is_cpu(self) -> bool:
@@ -143,7 +154,8 @@ class DeviceSession:
         if precision not in self._networks:
             from nst_batch.transfer.network import Network  # noqa: PLC0415 - loads TensorFlow
 
-            self._networks[precision] = Network(self.weights, self._device, precision)
+            network = self._networks[precision] = Network(self.weights, self._device, precision)
+            network.on_progress = self._got_on
         return self._networks[precision]
 
 

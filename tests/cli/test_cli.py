@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +53,7 @@ def test_plurals() -> None:
         "cancel",
         "retry",
         "prune",
+        "again",
         "pause",
         "resume",
         "stylize",
@@ -174,6 +178,70 @@ def test_check_says_of_a_file_that_the_daemon_would_not_take_that_it_would_not(
     (house.inbox / "dusk.yaml").rename(house.inbox / name)
     assert main(["check", str(house.inbox / name), "--config", str(house.config)]) == 1
     assert said in capsys.readouterr().out
+
+
+def test_check_foretells_how_long_it_will_take(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """By what the processor multiplies; by what the daemon has learned here, once there is such a thing."""
+    house.pair("one", size=512, epochs=10, steps_per_epoch=100)
+    house.pair("two", size=512, epochs=10, steps_per_epoch=100)
+    assert main(["check", "--config", str(house.config)]) == 0
+    first = capsys.readouterr().out
+    assert re.search(r"of memory, about \d+ (min|s|h)", first)
+    assert re.search(r"^time      2 jobs, about .* on one worker$", first, re.MULTILINE)
+    own = house.inbox / ".nst_batch"
+    own.mkdir()
+    kept = {"rates": {"cpu": 1e12}, "steps": {"cpu moments adam float32": {"34": 6.0}}}
+    (own / "pace.json").write_text(json.dumps(kept))
+    assert main(["check", "--config", str(house.config)]) == 0
+    assert re.search(r"^time      2 jobs, about \d+ h", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_check_and_status_show_what_speaks_for_folders(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A hot folder with what each photograph would become; a folder's defaults; what is wrong with them."""
+    draw(house.inbox / "monet/waves.png")
+    draw(house.inbox / "monet/harbour.png", hue=40)
+    house.sidecar("folder", folder="monet", style="waves.png")
+    house.sidecar("defaults", folder="monet", size=64)
+    assert main(["check", "--config", str(house.config)]) == 0
+    told = capsys.readouterr().out
+    assert f"folder    {house.inbox}/monet/folder.yaml: ok, 1 photograph" in told
+    assert f"defaults  {house.inbox}/monet/defaults.yaml: ok" in told
+    assert re.search(r"harbour: harbour.png \(64 × 48\) with waves.png, 64 × 48", told)
+    assert main(["status", "--config", str(house.config)]) == 0
+    told = capsys.readouterr().out
+    assert "folder   monet/folder.yaml: 1 photograph to be painted, 0 painted already" in told
+    house.sidecar("folder", folder="monet", stile="waves.png")
+    assert main(["check", "--config", str(house.config)]) == 1
+    assert "did you mean 'style'" in capsys.readouterr().out
+
+
+def test_status_watches(house: House) -> None:
+    """It goes on until it is told to end; with --json an object a line."""
+    house.pair("dusk")
+    words = [sys.executable, "-m", "nst_batch", "status", "--watch", "--json", "--config", str(house.config)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        seen = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    assert [facts["waiting"][0]["name"] for facts in seen] == ["dusk", "dusk"]
+
+
+def test_status_tells_when_each_job_will_be_done() -> None:
+    """Of what waits: how long it takes and when it will be done; of what runs: what is left; of all: the end."""
+    from nst_batch.cli.status import lines
+
+    now = time.time()
+    job = {"name": "dusk", "device": "cpu", "epoch": 0, "epochs": 4, "step": 0, "steps": 9, "loss": None}
+    waits = {"name": "dawn", "why": "ready", "until": None, "seconds": 200.4, "done_at": now + 400}
+    facts = {"daemon": "pid 1", "outbox": "/outbox", "done": [], "failed": [], "counts": {"done": 0, "failed": 0}}
+    facts |= {"paused": False, "blocked": None}
+    told = "\n".join(
+        lines({**facts, "running": [{**job, "seconds_left": 90.0}], "waiting": [waits], "empty_at": now + 400.4})
+    )
+    assert "dusk on cpu: starting, 1 min 30 s left" in told
+    assert re.search(r"waiting  dawn: ready, takes 3 min 20 s, done about \S", told)
+    assert re.search(r"empty    about .*, in 6 min 40 s", told)
 
 
 def test_check_keeps_out_of_the_daemons_own_folder(
@@ -357,9 +425,9 @@ def test_errors_show_a_traceback_only_when_asked(tmp_path: Path, capsys: pytest.
 def test_status_tells_why_it_is_the_cpu() -> None:
     """What the daemon said once at its start can be read all night."""
     from nst_batch.cli.status import lines
-    from nst_batch.daemon.queue_state import Pace, state
+    from nst_batch.daemon.queue_state import state
 
-    facts = state(None, (), (), Pace(), None, 1, ("painted on the CPU: a GPU is of no use",))
+    facts = state(None, (), (), None, 1, ("painted on the CPU: a GPU is of no use",))
     told = list(
         lines(
             {

@@ -12,7 +12,7 @@ import pytest
 from nst_batch.clock import Moment
 from nst_batch.config.schedule import Hours
 from nst_batch.daemon.open_hours import OpenHours
-from nst_batch.daemon.queue_state import Pace, state
+from nst_batch.daemon.queue_state import state
 
 BELGRADE = ZoneInfo("Europe/Belgrade")
 NIGHT = Hours(window="22:00-07:00", timezone="Europe/Belgrade")
@@ -98,13 +98,14 @@ def test_what_status_says_of_those_who_wait() -> None:
         SimpleNamespace(names=(name,), now=name == "urgent", priority=0, arrival=0, lane="")
         for name in ("ordinary", "urgent")
     ]
-    view: Any = SimpleNamespace(ready=pairs, broken=(), waiting=(), paused=False)
-    pace = Pace()
-    pace.add(60.0)
-    told = state(view, (), (), pace, None, 1, closed_until=until)
+    view: Any = SimpleNamespace(ready=pairs, broken=(), waiting=(), folders=(), paused=False)
+    foreteller: Any = SimpleNamespace(of_pair=lambda _pair: [60.0])
+    told = state(view, (), (), None, 1, closed_until=until, foreteller=foreteller)
     assert told["closed_until"] == until
     assert [(entry["name"], entry["why"], entry["until"]) for entry in told["waiting"]] == [
         ("ordinary", "outside the hours", until),
         ("urgent", "ready", None),
     ]
-    assert told["empty_at"] == until + 120.0
+    assert told["empty_at"] == pytest.approx(until + 60.0)
+    urgent = told["waiting"][1]["done_at"]
+    assert urgent < until

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from nst_batch.clock import Moment
-from nst_batch.daemon.queue_state import Pace, state
+from nst_batch.daemon.forecast import Forecast
+from nst_batch.daemon.pace import Pace
+from nst_batch.daemon.queue_state import Foreteller, state
+from nst_batch.daemon.shapes import Shapes
 from nst_batch.reasons import Reason
+from nst_batch.sidecar.expand import JobRequest, parse_sidecar
 from nst_batch.spool.claims.attempts import Attempts
 from nst_batch.spool.claims.live_job import Job
+from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.inbox.inbox import InboxView
 
 
@@ -41,8 +45,8 @@ def worker(name: str, **progress: Any) -> Any:
     return SimpleNamespace(job=job(name), progress=progress, device=SimpleNamespace(name="cpu"))
 
 
-def ready(*names: str) -> Any:
-    return SimpleNamespace(names=names, priority=0, lane="", now=False, arrival=1, sidecar="a.yaml")
+def ready(*names: str, wanted: Any = None) -> Any:
+    return SimpleNamespace(names=names, priority=0, lane="", now=False, arrival=1, sidecar="a.yaml", wanted=wanted)
 
 
 def view(**facts: Any) -> InboxView:
@@ -51,15 +55,15 @@ def view(**facts: Any) -> InboxView:
 
 def test_a_claimed_job_does_not_wait_a_second_time() -> None:
     """The look at the inbox may be older than the claim: the job runs, and that is all."""
-    facts = state(view(ready=(ready("dusk"),)), (job("dusk"),), (worker("dusk", left=5.0),), Pace(), None, 1)
+    facts = state(view(ready=(ready("dusk"),)), (job("dusk"),), (worker("dusk", left=5.0),), None, 1)
     assert [entry["name"] for entry in facts["running"]] == ["dusk"]
     assert facts["waiting"] == []
 
 
 def test_waiting_jobs_say_why_in_the_order_of_their_turn() -> None:
     """Claimed ones first, then ready pairs, then what waits for something."""
-    lonely = SimpleNamespace(names=("lonely",), sidecar="l.yaml", why="there is no x.jpg", until=99.0)
-    facts = state(view(ready=(ready("next"),), waiting=(lonely,)), (job("claimed"),), (), Pace(), None, 1)
+    lonely = SimpleNamespace(names=("lonely",), sidecar="l.yaml", kind="missing", why="there is no x.jpg", until=99.0)
+    facts = state(view(ready=(ready("next"),), waiting=(lonely,)), (job("claimed"),), (), None, 1)
     assert [(entry["name"], entry["why"]) for entry in facts["waiting"]] == [
         ("claimed", "ready"),
         ("next", "ready"),
@@ -72,29 +76,63 @@ def test_a_sidecar_that_cannot_be_understood_is_not_passed_over() -> None:
     """Before a daemon has failed it, its first mistake is told."""
     reason = Reason("sidecar_invalid", "a.yaml: line 3, epocs: unknown key\na.yaml: line 4, sise: unknown key")
     broken = SimpleNamespace(name="a", sidecar="a.yaml", reason=reason, entry=SimpleNamespace(ctime_ns=1))
-    (entry,) = state(view(broken=(broken,)), (), (), Pace(), None, 1)["waiting"]
+    (entry,) = state(view(broken=(broken,)), (), (), None, 1)["waiting"]
     assert (entry["name"], entry["why"]) == ("a", "will fail: a.yaml: line 3, epocs: unknown key")
 
 
 def test_every_waiting_job_says_when_it_came_in_the_same_way() -> None:
     """Claimed or not, in ISO 8601 with a zone."""
-    facts = state(view(ready=(ready("next"),)), (job("claimed"),), (), Pace(), None, 1)
+    facts = state(view(ready=(ready("next"),)), (job("claimed"),), (), None, 1)
     arrivals = [datetime.fromisoformat(entry["arrival"]) for entry in facts["waiting"]]
     assert all(arrival.tzinfo for arrival in arrivals)
 
 
-def test_when_the_queue_will_be_empty() -> None:
-    """What runs, then the rest at the pace of late; unknown before anything is known."""
-    pace = Pace()
-    waiting = view(ready=(ready("next"),))
-    assert state(waiting, (), (worker("dusk", left=5.0),), pace, None, 1)["empty_at"] is None
-    pace.add(100.0)
-    empty_at = state(waiting, (), (worker("dusk", left=5.0),), pace, None, 1)["empty_at"]
-    assert 100 < empty_at - time.time() < 106
-    assert state(waiting, (), (worker("dusk"),), pace, None, 1)["empty_at"] is None
+def foretelling(root: Path, step_seconds: float) -> Foreteller:
+    """A machine on which every step takes so long, and nothing else takes any time."""
+    pace = Pace({"rates": {"cpu": 1e12}, "rests": {"cpu": 0.0}, "gaps": {"cpu": 0.0}})
+    pace.step_seconds = lambda _recipe, _pixels: step_seconds  # type: ignore[method-assign]
+    return Foreteller(Forecast(pace), Shapes(FileSystem(), root))
+
+
+def wanted(steps: int = 10) -> Any:
+    text = f"content: a.jpg\nstyle: b.jpg\npreset: classic\nepochs: 1\nsteps_per_epoch: {steps}\n"
+    settings = parse_sidecar(text, "a.yaml").settings
+    return SimpleNamespace(jobs=(JobRequest("a", "", settings, ()),), lacking=None)
+
+
+def test_when_each_job_and_the_queue_will_be_done(tmp_path: Path) -> None:
+    """What runs, then the rest one after the other; unknown before anything is known."""
+    pairs = view(ready=(ready("first", wanted=wanted()), ready("next", wanted=wanted(steps=20))))
+    at_work, at, machine = worker("dusk", left=5.0), Moment(0.0, 1000.0), foretelling(tmp_path, 2.0)
+    assert state(pairs, (), (at_work,), None, 1)["empty_at"] is None
+    facts = state(pairs, (), (at_work,), None, 1, foreteller=machine, at=at)
+    assert [(entry["seconds"], entry["done_at"]) for entry in facts["waiting"]] == [(20.0, 1025), (40.0, 1065)]
+    assert facts["empty_at"] == 1065.0
+
+
+def test_two_workers_share_the_queue(tmp_path: Path) -> None:
+    """The next job goes to whoever is free first."""
+    pairs = view(ready=(ready("a", wanted=wanted()), ready("b", wanted=wanted()), ready("c", wanted=wanted())))
+    workers = (worker("dusk", left=30.0), worker("dawn", left=5.0))
+    facts = state(pairs, (), workers, None, 1, foreteller=foretelling(tmp_path, 2.0), at=Moment(0.0, 1000.0))
+    assert [entry["done_at"] for entry in facts["waiting"]] == [1025, 1045, 1050]
+
+
+def test_what_waits_for_an_image_is_no_part_of_the_forecast(tmp_path: Path) -> None:
+    """Nobody knows whether it will ever run."""
+    lonely = SimpleNamespace(names=("lonely",), sidecar="l.yaml", kind="missing", why="there is no x.jpg", until=99.0)
+    facts = state(view(waiting=(lonely,)), (), (), None, 1, foreteller=foretelling(tmp_path, 2.0))
+    assert facts["waiting"][0]["done_at"] is None
+    assert facts["empty_at"] is not None
+
+
+def test_no_end_is_told_while_sidecars_are_still_to_be_read(tmp_path: Path) -> None:
+    """Twenty that have just been dropped are not nothing."""
+    new = SimpleNamespace(names=("new",), sidecar="n.yaml", kind="settling", why="is still being written", until=5.0)
+    assert state(view(waiting=(new,)), (), (), None, 1, foreteller=foretelling(tmp_path, 2.0))["empty_at"] is None
 
 
 def test_a_blocked_queue_says_so() -> None:
     """The reason stands where a person looks."""
-    facts = state(view(paused=True), (), (), Pace(), "the disk is full", 1)
+    facts = state(view(paused=True), (), (), "the disk is full", 1)
     assert (facts["paused"], facts["blocked"]) == (True, "the disk is full")

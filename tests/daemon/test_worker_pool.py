@@ -147,6 +147,21 @@ def test_a_short_stall_timeout_does_not_hurry_a_worker_that_loads(make: Make) ->
     assert not pool.workers
 
 
+def test_a_slow_job_that_gets_on_is_not_taken_for_dead(make: Make, tmp_path: Path) -> None:
+    """A step of an hour, whose strips say that it gets on, is let be; one that falls silent is ended."""
+    beats = '[(sys.stdin.readline(), print(\'{"say": "beat"}\', flush=True)) for _ in range(4)]; '
+    pool = make(READY + beats + DEAF, "stall_timeout: 600")
+    assert list(pool.ready_for_work(1000.0)) == []
+    until(pool, 1000.0, lambda: pool.workers[0].ready)
+    (worker,) = pool.workers
+    pool.give(worker, handout(tmp_path), 1000.0)
+    for now in (1500.0, 2000.0, 2500.0):
+        assert watch(pool, now - 500.0, now) == []
+        worker.tell({"do": "go on"})
+        until(pool, now, lambda moment=now: worker.last_beat == moment)  # type: ignore[misc]
+    assert [event for event in watch(pool, 2500.0, 3101.0) if isinstance(event, Died)]
+
+
 def test_a_worker_that_does_not_end_when_told_is_ended(make: Make) -> None:
     """One that is to be renewed and hangs would keep its device for ever."""
     pool = make(READY + DEAF)

@@ -93,7 +93,7 @@ class KillHouse(House):
                 stdin=subprocess.DEVNULL,
                 text=True,
                 cwd=self.root,
-                env={**os.environ, "QUICK_DONE": str(self.root / "done.log")},
+                env={**os.environ, "QUICK_DONE": str(self.root / "done.log"), "QUICK_GONE": str(self.root / "gone")},
             )
         self._processes = [old for old in self._processes if old.poll() is None] + [process]
         return process

@@ -4,7 +4,8 @@ The engine's picture is a chain of hashes over the input files, one a step, so t
 bytes whether it is the undisturbed one's. A job whose title begins with ``segfault``, ``exit``, ``hang`` or
 ``memory`` comes to that end at its third step, one that begins with ``mute`` dies when it is done, before it says so.
 An image that holds ``half`` looks cut short. ``QUICK_STEP_SECONDS`` is the time of a step, ``QUICK_DONE`` a file that
-gets a line for each job that was done.
+gets a line for each job that was done, ``QUICK_GONE`` one that names the GPUs that are gone by now: a worker there
+aborts at its next step, and none comes up.
 
 Started with a folder in place of its options it is the worker of a node, as :mod:`nst_batch.worker.node`.
 """
@@ -35,11 +36,12 @@ from nst_batch.worker import node
 from nst_batch.worker.process import InstructionQueue, Reporter, claim_stdout, die_with_parent, do_job, listen
 
 if TYPE_CHECKING:
-    from nst_batch.worker.job_run import RunEnd
+    from nst_batch.worker.run_listener import RunEnd
 
 FATAL_STEP = 3
 STEP_SECONDS = float(os.environ.get("QUICK_STEP_SECONDS", "0.005"))
 DONE_LOG = os.environ.get("QUICK_DONE", "")
+GONE = os.environ.get("QUICK_GONE", "")
 CUT = b"half"
 
 
@@ -63,6 +65,11 @@ def picture(state: bytes) -> bytes:
     )
 
 
+def is_gone(device: str) -> bool:
+    """Whether a GPU has fallen off the bus."""
+    return bool(GONE) and Path(GONE).exists() and device in Path(GONE).read_text().split()
+
+
 def end_badly(title: str) -> None:
     if title.startswith("segfault"):
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -76,8 +83,15 @@ class JobRun:
     """One run of one job."""
 
     def __init__(
-        self, claim: Path, folder: Path, running: Path, instructions: InstructionQueue, reporter: Reporter
+        self,
+        claim: Path,
+        folder: Path,
+        running: Path,
+        instructions: InstructionQueue,
+        reporter: Reporter,
+        device: str = "cpu",
     ) -> None:
+        self.device = device
         self.spec: JobSpec = load_spec(folder)
         self.folder, self.running = folder, running
         self.instructions, self.reporter = instructions, reporter
@@ -96,6 +110,8 @@ class JobRun:
             return self._finish("stopped")
         for step in range(len(self.log) + 1, steps + 1):
             time.sleep(STEP_SECONDS)
+            if is_gone(self.device):
+                os.abort()
             self.state = next_hash(self.state)
             self.log.append({"step": step, "epoch": -(-step // per_epoch), "total": 1.0 / step})
             self.reporter.say("step", step=step, steps=steps, epoch=1, epochs=1, total=1.0 / step, left=0.0)
@@ -172,20 +188,24 @@ def main() -> int:
         return 0
     options = WorkerOptions.model_validate_json(sys.argv[1])
     die_with_parent(options.parent)
-    return serve(Reporter(claim_stdout()), listen, locked=True)
+    return serve(Reporter(claim_stdout()), listen, locked=True, device=options.device)
 
 
-def serve(reporter: Reporter, listen: Callable[[InstructionQueue], None], *, locked: bool) -> int:
+def serve(reporter: Reporter, listen: Callable[[InstructionQueue], None], *, locked: bool, device: str = "") -> int:
     instructions = InstructionQueue()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: instructions.tell({"do": "end"}))
     threading.Thread(target=listen, args=(instructions,), daemon=True).start()
+    if is_gone(device):
+        what = f"{device}: no step runs there"
+        reporter.say("fault", reason={"code": "device_failed", "message": what, "advice": "see dmesg"})
+        return 78
     reporter.say("ready", device="none", weights="none")
     spent = False
 
     def run(claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> RunEnd:
         nonlocal spent
-        job_run = JobRun(claim, folder, running, instructions, reporter)
+        job_run = JobRun(claim, folder, running, instructions, reporter, device)
         state = job_run.run()
         if job_run.spec.title.startswith("mute"):
             os.kill(os.getpid(), signal.SIGKILL)

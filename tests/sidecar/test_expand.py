@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from nst_batch.errors import ProblemsError, UsageError
 from nst_batch.reasons import Reason
-from nst_batch.sidecar.expand import SidecarRules, expand, parse_sidecar, patch_from_pairs, sidecar_schema
+from nst_batch.sidecar.expand import SidecarRules, expand, parse_sidecar, sidecar_schema
 from nst_batch.sidecar.filetree import DiskTree
+from nst_batch.sidecar.pairs import patch_from_pairs
 from nst_batch.sidecar.resolver import FileRef, FileResolver
 from nst_batch.sidecar.settings import Patch, priority_note
 

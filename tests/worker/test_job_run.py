@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import shutil
@@ -19,9 +20,12 @@ from nst_batch import images
 from nst_batch.filenames import OUTCOME_NAME, SPEC_NAME
 from nst_batch.job import JobInput, JobSpec, Outcome, now_iso
 from nst_batch.sidecar.settings import Patch, resolve
+from nst_batch.transfer import memory_plan
 from nst_batch.transfer.checkpoint import pack, unpack
+from nst_batch.worker import job_run
 from nst_batch.worker.capacity import Room
-from nst_batch.worker.job_run import JobRun, Progress
+from nst_batch.worker.job_run import JobRun
+from nst_batch.worker.run_listener import Progress
 from nst_batch.worker.session import DeviceSession
 
 
@@ -113,6 +117,44 @@ def test_a_job_leaves_its_picture_losses_and_outcome(session: DeviceSession, ben
     assert [(each.width, each.height) for each in outcome.inputs] == [(96, 64), (64, 64)]
     with Image.open(job.running / "picture.png") as picture:
         assert picture.text["Title"] == "picture"
+
+
+def test_a_long_epoch_shows_itself(
+    session: DeviceSession, bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The preview is renewed between epochs' ends, and the picture that comes of it is the same."""
+    undisturbed = bench(epochs=1, steps_per_epoch=6)
+    assert undisturbed.run(session) == "done"
+    job, seen = bench(epochs=1, steps_per_epoch=6), []
+    monkeypatch.setattr(job_run, "PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr(job_run.Saver, "glance", lambda _saver, work: work())
+
+    def instruction() -> str:
+        preview = job.running / "preview.png"
+        seen.append(preview.read_bytes() if preview.exists() else b"")
+        return "go"
+
+    monkeypatch.setattr(job, "instruction", instruction)
+    assert job.run(session) == "done"
+    assert len(set(seen[2:])) > 2
+    pictures = [(each.running / "picture.png").read_bytes() for each in (undisturbed, job)]
+    assert np.array_equal(*(np.asarray(Image.open(io.BytesIO(data))) for data in pictures))
+
+
+def test_every_strip_is_a_sign_of_life(
+    session: DeviceSession, bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow machine says that it gets on within a step; nothing is said by the passing of time alone."""
+    monkeypatch.setattr(job_run, "BEAT_SECONDS", 0.0)
+    whole = bench(epochs=1, steps_per_epoch=1, size=96)
+    assert whole.run(session) == "done"
+    monkeypatch.setattr(memory_plan, "VIEW", 96 * 64 * 40)
+    monkeypatch.setattr(memory_plan, "_LADDER", memory_plan._LADDER[1:])
+    cut = bench(epochs=1, steps_per_epoch=1, size=96)
+    assert cut.run(session) == "done"
+    beats = [sum(what == "beat" for what, _ in job.said) for job in (whole, cut)]
+    assert beats[0] >= 1
+    assert beats[1] > beats[0] + 2
 
 
 def test_checkpoints_go_by_time_alone(session: DeviceSession, bench: Callable[..., Bench]) -> None:

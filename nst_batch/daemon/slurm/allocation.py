@@ -61,6 +61,7 @@ class Allocation:
         self.state = ""  # in Slurm's words; "" where it has not been asked yet
         self.node = ""
         self.ready = False
+        self.details: Message = {}
         self.taken = False  # the worker has begun with the job
         self.ending = False  # no other job is given to it
         self.stalled = False
@@ -150,6 +151,7 @@ class Allocation:
             match message.get("say"):
                 case "ready":
                     self.ready = True
+                    self.details = message
                 case "fault":
                     self.fault = message
                 case "ended":

@@ -29,6 +29,7 @@ from nst_batch.spool.disk.layout import (
     COPIED_NAME,
     INPUTS_FOLDER,
     JOBS_FOLDER,
+    OWN_SIDECAR_NAME,
     SIDECAR_FOLDER,
     Places,
     unique_file,
@@ -83,8 +84,8 @@ class Claimer:
         self._holds = holds
         self.sidecar_limit = sidecar_limit
 
-    def commit(self, record: ClaimRecord) -> Claim:
-        """Write the intent, rename the sidecar in; the images are not copied yet.
+    def commit(self, record: ClaimRecord, text: bytes | None = None) -> Claim:
+        """Write the intent, rename the sidecar in; the images are not copied yet. One that lies nowhere has a ``text``.
 
         Raises :class:`ClaimLostError` where the sidecar has gone or is another one by now; it is put back then.
         :class:`UntakenError` where it cannot be moved; nothing is left of the claim then.
@@ -94,7 +95,10 @@ class Claimer:
         try:
             self._write_intent(folder, record)
             self._fs.step("claim.intent")
-            self._take(claim)
+            if text is None:
+                self._take(claim)
+            else:
+                self._fs.write_durable(claim.sidecar, text)
         except OSError as error:
             if self._fs.kind(claim.sidecar) is None:
                 with contextlib.suppress(OSError):
@@ -126,6 +130,8 @@ class Claimer:
         self._fs.mkdir(folder)
         for name in (SIDECAR_FOLDER, JOBS_FOLDER, *((INPUTS_FOLDER,) if record.sources else ())):
             self._fs.mkdir(folder / name)
+        if record.hot:
+            self._fs.write_new(folder / OWN_SIDECAR_NAME, b"")
         self._fs.write_durable(folder / CLAIM_NAME, record.model_dump_json().encode())
         self._fs.fsync_dir(self._places.claims)
 
@@ -219,7 +225,7 @@ class Claimer:
 
         False where that folder refuses: the claim is ``stuck`` then, and this is to be called again.
         """
-        if self._fs.kind(claim.sidecar) is not None:
+        if self._fs.kind(claim.sidecar) is not None and not claim.record.hot:
             origin = claim.record.origin
             if self._holds.attempt(claim.record.id, origin, lambda: self.put_back(claim.sidecar, origin)) is None:
                 claim.stuck = True

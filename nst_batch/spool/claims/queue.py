@@ -124,6 +124,10 @@ class JobQueue:
         claim.given.discard(record.index)
         self._out.discard(claim.record.job_id(record))
 
+    def standing(self) -> tuple[Claim, ...]:
+        """Every claim that has not gone away, its jobs done or not."""
+        return tuple(self.claims.values())
+
     def needed(self) -> set[str]:
         """The images that unfinished jobs use."""
         return set().union(*(claim.needs() for claim in self.claims.values()))

@@ -111,6 +111,10 @@ class ClaimRecord(_Record):
     sidecar_digest: str
     sidecar: dict[str, Any]
     priority: int
+    # Of a hot folder's photograph: its path, and what tells the styles and settings that it is painted with. Its
+    # sidecar came from nowhere and goes nowhere, and of its images it alone leaves the inbox.
+    photograph: Annotated[str, AfterValidator(_inside_or_root)] = ""
+    hot: tuple[str, ...] = ()
     sources: tuple[SourceRecord, ...] = ()
     jobs: tuple[JobRecord, ...]
 

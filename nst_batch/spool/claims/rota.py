@@ -1,7 +1,8 @@
 """Whose turn it is: jobs of equal priority are taken from the inbox's first-level folders one after another.
 
 So one person's grid of five hundred does not hold up the rest. Files that lie directly in the inbox, and what ``retry``
-has put back there, count as one folder. The rota is kept in memory: after a restart everybody has the same turn again.
+or ``again`` has put back there, count as one folder. The rota is kept in memory: after a restart everybody has the same
+turn again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
-from nst_batch.spool.disk.layout import RETRY_PREFIX
+from nst_batch.spool.disk.layout import AGAIN_PREFIX, RETRY_PREFIX
 
 
 class Placed(Protocol):
@@ -30,7 +31,7 @@ Item = TypeVar("Item", bound=Placed)
 def lane_of(path: str) -> str:
     """The first-level folder of a path relative to the inbox; "" for the inbox itself."""
     first, below, _ = path.partition("/")
-    return first if below and not first.startswith(RETRY_PREFIX) else ""
+    return first if below and not first.startswith((RETRY_PREFIX, AGAIN_PREFIX)) else ""
 
 
 class Rota:

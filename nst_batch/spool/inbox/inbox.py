@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nst_batch import names
 from nst_batch.characters import is_text
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
+from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.disk.layout import RETRY_PREFIX, Places
@@ -18,9 +20,11 @@ from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.disk.primitives import Identity, is_private_elsewhere
 from nst_batch.spool.inbox import control
 from nst_batch.spool.inbox.control import PAUSE_NAME, Control
+from nst_batch.spool.inbox.folders import Folders, Virtual
 from nst_batch.spool.inbox.listing import Entry, Lister, Listing
+from nst_batch.spool.inbox.painted import Painted, digest_of_file, marks_of, twins_of, underway
 from nst_batch.spool.inbox.polling import POLLED_RESCAN_SECONDS, needs_polling
-from nst_batch.spool.inbox.readiness import Broken, Ready, Scan, Waiting
+from nst_batch.spool.inbox.readiness import Broken, FolderView, Ready, Scan, Waiting
 from nst_batch.spool.inbox.scan import Scanner
 from nst_batch.spool.inbox.sidecars import SidecarReading
 from nst_batch.turn import Turn
@@ -51,6 +55,9 @@ class Inbox:
         self._waits_due = 0.0
         self._waits_saved = True
         self._gone: set[str] = set()  # sidecars claimed since the last look
+        self._painted = Painted(fs, places)
+        self._theirs: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+        self.claims: Callable[[], Iterable[Claim]] = tuple
         self.reconfigure(config)
 
     def reconfigure(self, config: Config) -> None:
@@ -60,13 +67,28 @@ class Inbox:
         self._rescan = config.watch.rescan_seconds
         if needs_polling(inbox, config.watch.polling):
             self._rescan = min(self._rescan, POLLED_RESCAN_SECONDS)
-        self._scanner = Scanner(
-            SidecarReading(config),
+
+        def read(path: str) -> bytes:
+            own = self._folders.virtual(path)
+            return read_sidecar(self._fs, inbox / path, limit) if own is None else own.text
+
+        self._folders = Folders(
+            inbox,
+            config.library,
+            config.sidecar_rules(),
             read=lambda path: read_sidecar(self._fs, inbox / path, limit),
+            settle_seconds=config.watch.settle_seconds,
+            memory=self._painted,
+            underway=lambda: underway(self.claims()),
+        )
+        self._scanner = Scanner(
+            SidecarReading(config, self._folders),
+            read=read,
             readable=self._is_readable,
             takable=lambda folder: self._fs.may(inbox / folder, os.W_OK | os.X_OK),
             settle_seconds=config.watch.settle_seconds,
             incomplete_after=config.watch.incomplete_after,
+            hindrance=self._folders.hindrance,
         )
 
     def _is_readable(self, path: str) -> bool:
@@ -85,20 +107,21 @@ class Inbox:
         """One look; raises InboxLost where the inbox cannot be listed. ``taken`` are folded names."""
         before, self._listing = self._listing, self._lister.look()
         self._gone.clear()
-        self._scan = self._scanner.look(self._listing, taken, at, turn)
+        self._scan = self._see(taken, at, turn)
         if self._listing != before:
             self._remark()
         self._match_controls(jobs)
         if at.mono >= self._waits_due:
             self.save_waits(at)
         notes, self._notes = tuple(self._notes), []
-        scan = self._scan
+        scan, stuck = self._scan, tuple(self._folders.waiting())
         dues = [job.held.due for job in jobs if job.held is not None and job.held.due > at.mono]
         return InboxView(
             at=at,
-            next_look=max(at.mono, min(at.mono + self._rescan, scan.next_change, *dues)),
+            next_look=max(at.mono, min(at.mono + self._rescan, scan.next_change, self._folders.next_change, *dues)),
             ready=scan.ready,
-            waiting=scan.waiting,
+            waiting=(*scan.waiting, *stuck) if stuck else scan.waiting,
+            folders=self._folders.views(),
             broken=scan.broken,
             controls=self._controls,
             paused=self._is_control(PAUSE_NAME),
@@ -116,8 +139,25 @@ class Inbox:
         """The images that sidecars in the inbox name right now; None while one of them cannot be read yet."""
         self._listing = self._lister.look()
         self._gone.clear()
-        self._scan = self._scanner.look(self._listing, taken, at, turn)
-        return self._scanner.named() if self._scan.complete else None
+        self._scan = self._see(taken, at, turn)
+        if not self._scan.complete or self._folders.is_unread:
+            return None
+        return self._scanner.named() | self._folders.images
+
+    def _see(self, taken: frozenset[str], at: Moment, turn: Turn | None) -> Scan:
+        """What the listing comes to, with a sidecar for each photograph of a hot folder that is nobody else's."""
+        while True:
+            entries = self._folders.overlay(self._listing.entries, at.mono, *self._theirs)
+            scan = self._scanner.look(dataclasses.replace(self._listing, entries=entries), taken, at, turn)
+            photographs = self._folders.photographs
+            if not photographs:
+                return scan
+            named = self._scanner.named(lambda path: self._folders.virtual(path) is None)
+            unread = {path for path in self._scanner.unread() if self._folders.virtual(path) is None}
+            before, self._theirs = self._theirs, (frozenset(named), frozenset(folder_of(path) for path in unread))
+            taken_away = photographs & self._theirs[0] or {folder_of(path) for path in photographs} & self._theirs[1]
+            if self._theirs == before or not taken_away:
+                return scan
 
     def is_still(self, path: str, at: Moment) -> bool:
         """Whether a file, if it is there, has been as it is for long enough."""
@@ -165,6 +205,25 @@ class Inbox:
             return None
         known: tuple[Ready | Broken, ...] = (*self._scan.ready, *self._scan.broken)
         return next((pair for pair in known if pair.sidecar == sidecar), None) or self._scanner.as_it_is(sidecar)
+
+    def own_sidecar(self, pair: Ready | Broken) -> Virtual | None:
+        """The sidecar that is a photograph's own, and lies nowhere yet."""
+        return self._folders.virtual(pair.sidecar)
+
+    def is_being_painted(self, own: Virtual) -> bool:
+        """Whether a claim that stands has the same bytes, under another name, with the same settings."""
+        entry = self._listing.entries.get(own.photograph)
+        twins = [] if entry is None else list(twins_of(self.claims(), own.keys, entry.identity.size))
+        if not twins:
+            return False
+        digest = digest_of_file(self._fs, self._places.inbox / own.photograph)
+        return any(digest == digest_of_file(self._fs, copy) for copy in twins)
+
+    def remember(self, claim: Claim) -> None:
+        """Put down, durably, that a hot folder's photograph has been painted. OSError."""
+        marks = marks_of(self._fs, claim)
+        if marks:
+            self._painted.add(marks, (entry.identity for entry in self._listing.entries.values()))
 
     def forget(self, sidecar: str) -> None:
         """A sidecar is about to be claimed."""
@@ -253,6 +312,7 @@ class Inbox:
     def restore_waits(self, at: Moment) -> None:
         """Take over what an earlier daemon put down; a damaged file only means that they wait anew."""
         self._waits_due = at.mono + WAITS_SECONDS
+        self._painted.read()
         try:
             data = read_note(self._fs, self._places.own / WAITS_NAME)
             waits = {path: (Identity(*entry[:3]), float(entry[3])) for path, entry in data.items()}
@@ -273,6 +333,12 @@ class InboxView:
     broken: tuple[Broken, ...] = ()
     controls: tuple[Control, ...] = ()
     paused: bool = False
+    folders: tuple[FolderView, ...] = ()
     inbox_lost: str | None = None
     notes: tuple[str, ...] = ()  # each is said once
     idle: bool = False  # nothing is there to be done or waited for, and no claim is under way
+
+
+def folder_of(path: str) -> str:
+    """The folder of a path in the inbox; "" for its root."""
+    return path.rpartition("/")[0]

@@ -93,13 +93,28 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A sidecar that cannot be claimed yet. ``kind``: ``settling``, ``missing``, ``unreadable``."""
+    """A sidecar that cannot be claimed yet.
+
+    ``kind``: ``settling``, ``missing``, ``unreadable``, or ``defaults``: a file that speaks for its folder is to blame,
+    which is told once for all.
+    """
 
     sidecar: str
     names: tuple[str, ...]
     kind: str
     why: str
     until: float | None  # wall clock; when this changes by itself
+
+
+@dataclass(frozen=True, slots=True)
+class FolderView:
+    """A ``folder.yaml`` or ``defaults.yaml``, for people. ``why`` it cannot be gone by, "" where it can."""
+
+    path: str
+    is_hot: bool
+    why: str
+    pending: int  # photographs that are to be painted
+    painted: int  # that have been, and lie there still
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,8 @@ class Scanner:
     """Remembers what it has seen, so that a look at an unchanged inbox costs next to nothing.
 
     ``read(path)`` gives a sidecar's bytes (raising OSError), ``readable(path)`` says whether an image may be
-    read, ``takable(folder)`` whether files may be taken out of a folder; paths are relative to the inbox.
+    read, ``takable(folder)`` whether files may be taken out of a folder, ``hindrance(folder)`` why no sidecar there can
+    be gone by; paths are relative to the inbox.
     """
 
     reading: SidecarReading
@@ -62,6 +63,7 @@ class Scanner:
     takable: Callable[[str], bool]
     settle_seconds: float
     incomplete_after: float
+    hindrance: Callable[[str], str] = lambda _folder: ""
     restored: Mapping[str, tuple[Identity, float]] = field(default_factory=dict)
     _moving: dict[str, float] = field(default_factory=dict)  # what was not still yet at the last look: since when it is
     _sidecars: dict[str, Known] = field(default_factory=dict)
@@ -115,7 +117,7 @@ class Scanner:
         entry = self._entries[path]
         before = self._held.get(path)
         tries = before.tries + 1 if before is not None and before.entry == entry else 0
-        pause = min(LOOK_AGAIN_SECONDS * 2.0**tries, LONGEST_HOLD_SECONDS)
+        pause = min(LOOK_AGAIN_SECONDS * 2.0 ** min(tries, 10), LONGEST_HOLD_SECONDS)
         self._held[path] = _Held(entry, why, tries, mono + pause)
 
     def _holds(self, path: str, mono: float) -> _Held | None:
@@ -138,9 +140,13 @@ class Scanner:
         """Whether a file has been as it is for ``settle_seconds``, as far as looks tell; one that is gone is still."""
         return at.mono >= self._still_at(path)
 
-    def named(self) -> set[str]:
-        """The images in the inbox that any sidecar there names, as far as sidecars have been read."""
-        return {image for known in self._sidecars.values() for image in known.images}
+    def named(self, among: Callable[[str], bool] = lambda _path: True) -> set[str]:
+        """The images in the inbox that any sidecar there (``among`` them) names, as far as sidecars have been read."""
+        return {image for path, known in self._sidecars.items() if among(path) for image in known.images}
+
+    def unread(self) -> set[str]:
+        """The sidecars that have not been read as they are now."""
+        return {path for path, known in self._sidecars.items() if not known.fresh}
 
     def waits(self, at: Moment) -> dict[str, tuple[Identity, float]]:
         """Seconds waited for missing images by sidecar, to be kept over a restart."""
@@ -260,6 +266,8 @@ class Scanner:
             if held is not None:
                 changes.append(held.due)
                 waiting.append(Waiting(path, known.names, "unreadable", held.why, None))
+            elif why := self.hindrance(path.rpartition("/")[0]):
+                waiting.append(Waiting(path, known.names, "defaults", why, None))
             elif known.broken is not None:
                 broken.append(known.as_broken(path))
             elif isinstance(verdict := self._verdict(path, known, at, changes), Ready):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nst_batch import names
@@ -18,7 +19,9 @@ from nst_batch.sidecar.expand import (
     parse_sidecar,
 )
 from nst_batch.sidecar.filetree import DiskTree, ListingTree, Tree
+from nst_batch.sidecar.folder import with_defaults_written
 from nst_batch.sidecar.resolver import FileRef, FileResolver, Role
+from nst_batch.spool.inbox.folders import Folders
 from nst_batch.spool.inbox.listing import Entry
 from nst_batch.spool.inbox.readiness import Used, Wanted
 
@@ -26,17 +29,23 @@ from nst_batch.spool.inbox.readiness import Used, Wanted
 class SidecarReading:
     """Parses and expands sidecars as one config has it."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, folders: Folders | None = None) -> None:
         self._inbox = config.inbox
         self._library = config.library
         self._rules = config.sidecar_rules()
+        self._folders = folders
         self._entries: Mapping[str, Entry] | None = None
         self._tree = ListingTree(config.inbox, {})
         self._shelves: tuple[Tree, ...] = ()
 
     def parse(self, path: str, text: bytes) -> SidecarRequest:
         """What a sidecar asks for; raises ProblemsError."""
-        return parse_sidecar(text, path, self._rules)
+        if self._folders is None:
+            return parse_sidecar(text, path, self._rules)
+        folder = path.rpartition("/")[0]
+        request = parse_sidecar(text, path, self._folders.rules_of(folder))
+        defaults = self._folders.defaults_of(folder)
+        return replace(request, parsed=with_defaults_written(request.parsed, defaults)) if defaults else request
 
     def expand(self, path: str, request: SidecarRequest, entries: Mapping[str, Entry]) -> tuple[Wanted, Used]:
         """Its jobs, with the images found; raises ProblemsError."""

@@ -18,7 +18,7 @@ from nst_batch.spool.claims.records import SourceRecord
 from nst_batch.spool.disk.blocked import one_place_only
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import Holds
-from nst_batch.spool.disk.layout import LEAVING_FOLDER, RETRY_PREFIX, Places
+from nst_batch.spool.disk.layout import AGAIN_PREFIX, LEAVING_FOLDER, RETRY_PREFIX, Places
 from nst_batch.spool.disk.primitives import Identity
 
 
@@ -46,6 +46,8 @@ class Clearer:
                     continue
                 if index in claim.unread:
                     continue  # there is no copy of it
+                if claim.record.hot and source.path != claim.record.photograph:
+                    continue  # the folder's own, for the next photograph
                 all_left = self._take_out(claim, index, source) and all_left
                 claim.left.add(index)
                 folders.add((self._places.inbox / source.path).parent)
@@ -58,7 +60,7 @@ class Clearer:
     def close(self, claim: Claim) -> None:
         """Every job has its end and every image has been seen to: the claim goes away."""
         folder = claim.record.origin.rpartition("/")[0]
-        if folder.startswith(RETRY_PREFIX) and "/" not in folder:
+        if folder.startswith((RETRY_PREFIX, AGAIN_PREFIX)) and "/" not in folder:
             with one_place_only():
                 self._fs.rmdir(self._places.inbox / folder)
         self._fs.discard(claim.folder, self._places.trash)

@@ -214,7 +214,7 @@ def rewritten(manifest: dict[str, Any], there: set[str]) -> bytes:
             asked[used] = distinct[0] if len(distinct) == 1 else distinct
     if manifest.get("title") and all(len(set(refs[key])) == 1 for key in ("content", "style")):
         asked["title"] = str(manifest["title"]).replace("{", "{{").replace("}", "}}")
-    return yaml.dump(asked, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
+    return yaml.dump(asked, Dumper=SidecarDumper, sort_keys=False, allow_unicode=True).encode()
 
 
 def with_inputs(manifest: bytes, job: JobRecord, origin: str) -> bytes:
@@ -247,7 +247,7 @@ def _ref(name: str, there: set[str], asked: dict[str, Any]) -> str:
     return name
 
 
-class _Dumper(yaml.SafeDumper):
+class SidecarDumper(yaml.SafeDumper):
     """Plain YAML that our own strict reader understands as it was meant: no aliases, quotes where they count."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
@@ -259,4 +259,4 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
 
 
-_Dumper.add_representer(str, _text)
+SidecarDumper.add_representer(str, _text)

@@ -1,0 +1,112 @@
+"""``nst-batch again``: a finished job once more, with other settings; the old result stays."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nst_batch.cli.terminal import say
+from nst_batch.config.load import load_config
+from nst_batch.errors import EXIT_OK, ProblemsError, UsageError
+from nst_batch.filenames import INPUT_FOLDER
+from nst_batch.names import fold, title_fault, unique_name
+from nst_batch.report.entries import read, walk
+from nst_batch.sidecar.expand import parse_sidecar
+from nst_batch.sidecar.pairs import patch_from_pairs
+from nst_batch.spool.commands import files_of, places_of
+from nst_batch.spool.disk.blocked import guard
+from nst_batch.spool.outbox.again import SIDECAR_NAME, drop_again, sidecar_again, text_of
+
+if TYPE_CHECKING:
+    from nst_batch.cli.terminal import Commands
+
+EPILOG = """\
+Without --set it is the same picture once more. With it, what follows from a changed key follows: --set preset=draft
+takes the draft's steps too, unless the sidecar had others, --set size=1024 looks at the style at 1024 as well.
+
+    nst-batch again dusk --set size=1024 --set style_weight=2
+"""
+
+
+def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+    """Add the command to the command line."""
+    command = commands.add_parser(
+        "again",
+        parents=[common],
+        help="put a finished job back with other settings",
+        description="Puts the images of a finished job, and a sidecar with its settings, into inbox/again-TITLE/. "
+        "The old result stays; the new one has a title of its own.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("job", metavar="JOB", help="the result's name, its folder below the outbox, or the job's id")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key about the painting")
+    command.add_argument("--title", metavar="T", help="the new result's title (default: the old one with a number)")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Put it back."""
+    config = load_config(arguments.config)
+    folder = find_result(config.outbox, arguments.job)
+    changes = patch_from_pairs(arguments.set).written()
+    title = arguments.title if arguments.title is not None else free_title(folder)
+    if fault := title_fault(title):
+        raise UsageError("usage", f"the title {title!r} {fault}", "give another one with --title")
+    with guard():
+        fs = files_of(config)
+        body = sidecar_again(fs, folder, changes, title)
+        text = text_of(body)
+        try:
+            request = parse_sidecar(text, SIDECAR_NAME, config.sidecar_rules())
+        except ProblemsError as error:
+            raise UsageError("usage", error.message, "change what is set") from error
+        images = dict.fromkeys((*request.content, *request.style, *(name for _, name in request.more)))
+        missing = [name for name in images if fs.kind(folder / INPUT_FOLDER / name) != "file"]
+        if missing:
+            what = f"{folder / INPUT_FOLDER / missing[0]} is not there, so this result cannot be made again"
+            raise UsageError("not_again", what, "give the images and a sidecar of your own to the inbox")
+        target = drop_again(fs, places_of(config), folder, text, tuple(images), title)
+    say(f"{title} will be painted from {target}; {folder} stays as it is")
+    return EXIT_OK
+
+
+def find_result(outbox: Path, name: str) -> Path:
+    """The folder of a finished job by its name, its path below the outbox or its id. UsageError."""
+    found: list[str] = []
+    for folder, (_, written) in walk(str(outbox), {}):
+        if folder.partition("/")[0] == "failed":
+            continue
+        if fold(folder) == fold(name.strip("/")):
+            return outbox / folder
+        if fold(folder.rpartition("/")[2]) == fold(name) or (_is_id(name) and _id(outbox, folder, written) == name):
+            found.append(folder)
+    if len(found) > 1:
+        places = ", ".join(sorted(found)[:5])
+        raise UsageError("job_unknown", f"{name}: several results are called so: {places}", "name one by its folder")
+    if not found:
+        raise UsageError(
+            "job_unknown",
+            f"{name}: no finished job is called so",
+            "nst-batch status lists the newest; a failed one is put back by nst-batch retry",
+        )
+    return outbox / found[0]
+
+
+def _is_id(name: str) -> bool:
+    """Whether a name may be a job's id: only then every result is read."""
+    return name.count("-") >= 3 and "." in name
+
+
+def _id(outbox: Path, folder: str, written: int) -> str:
+    entry: Any = read(str(outbox), folder, written)
+    return "" if entry is None else str(entry.id)
+
+
+def free_title(folder: Path) -> str:
+    """The old result's name with a number that no result beside it has."""
+    base = folder.name
+    stem, _, number = base.rpartition("-")
+    taken = [path.name for path in folder.parent.iterdir()]
+    return unique_name(stem if stem and number.isdecimal() else base, [*taken, stem, base])

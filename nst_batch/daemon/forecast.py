@@ -1,0 +1,181 @@
+"""When each job of the queue will be done: what each has to do, at the machine's pace, on so many workers."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from nst_batch.daemon.pace import WINDOW_SECONDS, Pace, Recipe
+from nst_batch.errors import JobError
+from nst_batch.protocol import Message
+from nst_batch.sidecar.presets import family_of
+from nst_batch.sidecar.settings import Settings
+from nst_batch.sizing import working_size
+from nst_batch.transfer.pyramid import plan_scales
+
+USUAL_SHAPE = (3000, 2000)  # of a photograph of which nothing is known, in pixels
+MOST_REMEMBERED = 2000
+SAVING_SHARE = 0.5  # of what a job takes beside its steps, what comes after the last one
+
+
+class Leg(NamedTuple):
+    """So many steps on a picture of so many pixels."""
+
+    pixels: int
+    steps: int
+
+
+def legs(settings: Settings, shape: tuple[int, int] | None) -> tuple[Leg, ...]:
+    """What a job has to do, scale by scale; ``shape`` is its content's width and height, None where not known."""
+    width, height = shape or USUAL_SHAPE
+    try:
+        size = working_size(max(1, width), max(1, height), settings.size)
+    except JobError:
+        return ()  # it will fail at once
+    closing = family_of(settings.preset).closing
+    scales = plan_scales(*size, settings.scales, settings.epochs, closing=closing)
+    return tuple(Leg(scale.height * scale.width, scale.epochs * settings.steps_per_epoch) for scale in scales)
+
+
+@dataclass
+class _Sitting:
+    """A job at work: since when, and from where its steps are measured."""
+
+    begun: float  # monotonic
+    device: str
+    settings: Settings
+    shape: tuple[int, int] | None
+    first_seconds: float | None = None  # of optimisation, when its first step was told
+    seconds: float = 0.0
+    window: tuple[int, int, float] | None = None  # pixels, step and seconds where it begins
+
+
+class Forecast:
+    """Learns from the jobs at work and foretells the rest. ``now`` is monotonic."""
+
+    def __init__(self, pace: Pace) -> None:
+        self.pace = pace
+        self._sittings: dict[str, _Sitting] = {}
+        self._ended: dict[str, float] = {}  # by device, when its last job ended
+        self._known: dict[tuple[int, tuple[int, int] | None], tuple[Settings, tuple[Leg, ...]]] = {}
+
+    # --- learning -----------------------------------------------------------------------------------------
+
+    def begins(self, job_id: str, settings: Settings, shape: tuple[int, int] | None, device: str, now: float) -> None:
+        """A worker has been given the job."""
+        self._sittings[job_id] = _Sitting(now, device, settings, shape)
+        ended = self._ended.pop(device, None)
+        if ended is not None and 0.0 <= now - ended < WINDOW_SECONDS:
+            self.pace.learn_gap(device, now - ended)
+
+    def stepped(self, job_id: str, progress: Message, *, epoch_end: bool) -> None:
+        """A job got on."""
+        sitting = self._sittings.get(job_id)
+        if sitting is None or "pixels" not in progress:
+            return
+        pixels, step, seconds = progress["pixels"], progress["step"], progress["seconds"]
+        if sitting.window is None:  # its first steps, unless it went on from a checkpoint, began at nought
+            begin = (
+                (0, 0.0) if seconds < WINDOW_SECONDS and step <= sitting.settings.steps_per_epoch else (step, seconds)
+            )
+            sitting.window, sitting.first_seconds = (pixels, *begin), begin[1]
+        elif sitting.window[0] != pixels:
+            sitting.window = (pixels, *sitting.window[1:])
+        sitting.seconds = seconds
+        _, first, since = sitting.window
+        if step > first and (epoch_end or seconds - since >= WINDOW_SECONDS):
+            weight = min(1.0, 0.2 + (seconds - since) / WINDOW_SECONDS)
+            recipe = Recipe.of(sitting.settings, sitting.device)
+            self.pace.learn_step(recipe, pixels, (seconds - since) / (step - first), weight)
+            sitting.window = (pixels, step, seconds)
+
+    def ends(self, job_id: str, now: float, *, whole: bool) -> None:
+        """The worker has the job no more; ``whole`` where it came to the job's end."""
+        sitting = self._sittings.pop(job_id, None)
+        if sitting is None or not whole:
+            return
+        self._ended[sitting.device] = now
+        if sitting.first_seconds is not None:
+            beside = now - sitting.begun - (sitting.seconds - sitting.first_seconds)
+            self.pace.learn_rest(sitting.device, beside)
+
+    # --- foretelling --------------------------------------------------------------------------------------
+
+    def job_seconds(self, settings: Settings, shape: tuple[int, int] | None, device: str) -> float | None:
+        """How long a job takes from its beginning to the next one's; None where nothing is known of the device."""
+        if not self.pace.knows(device):
+            return None
+        todo = self._legs(settings, shape)
+        if not todo:
+            return 0.0
+        return self._seconds(settings, todo, device) + self.pace.rest_seconds(device) + self.pace.gap_seconds(device)
+
+    def seconds_left(self, job_id: str, device: str, step: int, now: float) -> float | None:
+        """What a job at work has before it."""
+        sitting = self._sittings.get(job_id)
+        if sitting is None or not self.pace.knows(device):
+            return None
+        todo, before = [], step
+        for leg in self._legs(sitting.settings, sitting.shape):
+            gone = min(before, leg.steps)
+            before -= gone
+            todo.append(Leg(leg.pixels, leg.steps - gone))
+        rest = self.pace.rest_seconds(device)
+        rest = SAVING_SHARE * rest if step else max(SAVING_SHARE * rest, rest - (now - sitting.begun))
+        return self._seconds(sitting.settings, todo, device) + rest
+
+    def _legs(self, settings: Settings, shape: tuple[int, int] | None) -> tuple[Leg, ...]:
+        """As :func:`legs`, remembered: thousands of waiting jobs mostly ask for the same."""
+        key = (id(settings), shape)
+        known = self._known.get(key)
+        if known is None or known[0] is not settings:
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.clear()
+            known = self._known[key] = (settings, legs(settings, shape))
+        return known[1]
+
+    def _seconds(self, settings: Settings, todo: Iterable[Leg], device: str) -> float:
+        recipe = Recipe.of(settings, device)
+        return sum(leg.steps * self.pace.step_seconds(recipe, leg.pixels) for leg in todo if leg.steps)
+
+
+class Line:
+    """Waiting jobs, placed one after the other on whichever worker is free first."""
+
+    def __init__(self, left: Sequence[float | None], now: float, opens: float | None = None) -> None:
+        """``left``: in how many seconds each worker is free. ``now`` and ``opens`` are in seconds since 1970.
+
+        What waits until just ``opens`` waits for the schedule, and begins one after the other then.
+        """
+        self._opens = opens
+        self._later = [] if opens is None else [max(0.0, opens - now)] * len(left)
+        self._is_known = None not in left
+        self._free = [seconds or 0.0 for seconds in left]
+        heapq.heapify(self._free)
+        self._last, self._now = max(self._free), now
+
+    def placed(self, waiting: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Each job as it comes, with its ``done_at`` where it has ``seconds`` and that can be told."""
+        for entry in waiting:
+            seconds = entry["seconds"]
+            if seconds is not None:
+                workers = self._later if self._waits_for_hours(entry) else self._free
+                begin = heapq.heappop(workers)
+                heapq.heappush(workers, begin + seconds)
+                # One that is to be tried again later leaves its worker to others until then.
+                end = max(begin, (entry["until"] or 0.0) - self._now) + seconds
+                self._last = max(self._last, end)
+                entry["done_at"] = round(self._now + end) if self._is_known else None
+            elif entry["why"] == "ready" or self._waits_for_hours(entry):
+                self._is_known = False
+            yield entry
+
+    def _waits_for_hours(self, entry: dict[str, Any]) -> bool:
+        return self._opens is not None and entry["until"] == self._opens
+
+    @property
+    def empty_at(self) -> float | None:
+        """When the last of those placed is done, in seconds since 1970; None where that is not known."""
+        return self._now + self._last if self._is_known else None

@@ -1,0 +1,156 @@
+"""What a folder of the inbox asks for: ``folder.yaml`` of its photographs, ``defaults.yaml`` of the sidecars below it.
+
+Both are read with the care of a sidecar. A photograph's own sidecar is written from its folder's (:meth:`FolderRequest.
+sidecar`), with what the defaults gave written out: from there on it goes the way of every other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nst_batch.errors import Problem
+from nst_batch.names import DEFAULT_TEMPLATE, fitting_title, stem, with_content
+from nst_batch.sidecar.expand import ALIASES, SidecarRequest, SidecarRules, request_of
+from nst_batch.sidecar.keys import Defaults
+from nst_batch.sidecar.resolver import FileRef, FileResolver, is_glob
+from nst_batch.sidecar.settings import Patch, conflicts, resolve
+from nst_batch.strict_yaml.models import check, problem_at
+from nst_batch.strict_yaml.reader import load, problems_error
+
+_ANY_PHOTOGRAPH = "photograph.jpg"  # stands for what folder.yaml does not name
+_OF_ONE_PAIR = ("content", "path_content", "style", "path_style", "title", "vary")
+# The picture is the same without them.
+_NOT_A_SETTING = ("content", "path_content", "style", "path_style", "priority", "now")
+
+
+@dataclass(frozen=True)
+class FolderDefaults:
+    """One ``defaults.yaml``: ``written`` as it was read, ``patch`` and ``output`` as they count."""
+
+    written: dict[str, Any]
+    patch: Patch
+    output: str | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One style, or one blend of styles, for a photograph; ``key`` tells it, with all settings, from every other."""
+
+    references: tuple[str, ...]
+    key: str
+
+
+@dataclass(frozen=True)
+class FolderRequest:
+    """One ``folder.yaml``, understood."""
+
+    request: SidecarRequest
+    written: dict[str, Any]  # with what defaults.yaml gave
+    styles: tuple[str, ...] = field(default=())
+
+    def found(self, resolver: FileResolver) -> tuple[tuple[Choice, ...], tuple[FileRef, ...], str]:
+        """The styles as they lie there, every image that the folder's own file names, and what is missing."""
+        request, missing = self.request, ""
+        own: list[FileRef] = []
+        choices: dict[str, tuple[FileRef, ...]] = {}
+        for reference in request.style:
+            files = resolver.find(reference, "style")
+            missing = missing or ("" if files else reference)
+            own += files
+            for file in files:
+                # What a glob has found goes by its own path; a plain name stays as it was written.
+                choices[file.relative if is_glob(reference) else reference] = (file,)
+        for role, reference in request.more:
+            files = resolver.find(reference, role)
+            missing = missing or ("" if files else reference)
+            own += files
+        if request.blend is not None:
+            return (self._choice(tuple(request.style)),), tuple(own), missing
+        return tuple(self._choice((reference,)) for reference in choices), tuple(own), missing
+
+    def _choice(self, references: tuple[str, ...]) -> Choice:
+        settings = {key: value for key, value in self.written.items() if key not in _NOT_A_SETTING}
+        said = json.dumps([settings, references, self.request.blend], sort_keys=True, ensure_ascii=False)
+        return Choice(references, hashlib.blake2b(said.encode(), digest_size=12).hexdigest())
+
+    def sidecar(self, photograph: str, choices: Sequence[Choice], several: bool) -> bytes:
+        """The sidecar of one photograph (its file name) with some of the styles; ``several``: there are more in all.
+
+        Its title is one that a file may have, whatever the photograph is called.
+        """
+        body = {"content": photograph, **self.written}
+        if self.request.blend is None:
+            body.pop("path_style", None)
+            references = [reference for choice in choices for reference in choice.references]
+            body["style"] = references[0] if len(references) == 1 else references
+        template = self.request.title or (DEFAULT_TEMPLATE if several else "{content}")
+        body["title"] = with_content(template, fitting_title(stem(photograph)))
+        lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in body.items())
+        return "".join(lines).encode()
+
+
+def parse_folder(
+    text: bytes, source: str, rules: SidecarRules, defaults: Sequence[FolderDefaults] = ()
+) -> FolderRequest:
+    """What a ``folder.yaml`` asks for; ``rules`` have its ``defaults`` in them already. Raises ProblemsError."""
+    marked = load(text, max_kb=rules.max_sidecar_kb, source=source)
+    named = [key for key in ("content", "path_content") if key in marked.data]
+    if named:
+        what = "stands in no folder.yaml: each image of the folder is the content of a job of its own"
+        problem = problem_at(marked, (named[0],), what, "leave it out, or give the sidecar another name")
+        raise problems_error("sidecar_invalid", source, [problem])
+    lines = {**marked.lines, ("content",): 0}
+    request = request_of(replace(marked, data={"content": _ANY_PHOTOGRAPH, **marked.data}, lines=lines), rules)
+    return FolderRequest(request, with_defaults_written(marked.data, defaults))
+
+
+def parse_defaults(text: bytes, source: str, rules: SidecarRules) -> FolderDefaults:
+    """What a ``defaults.yaml`` gives to the sidecars below it. Raises ProblemsError."""
+    marked = load(text, max_kb=rules.max_sidecar_kb, source=source)
+    model, problems = check(Defaults, marked)
+    problems = [
+        Problem(item.line, item.key, "is each sidecar's own and has no default") if item.key in _OF_ONE_PAIR else item
+        for item in problems
+    ]
+    if "output" in marked.data and "path_output" in marked.data:
+        problems.append(problem_at(marked, ("path_output",), "says the same as output", "keep one of them"))
+    if model is not None:
+        faults = conflicts(resolve(model, rules.defaults))
+        problems += [problem_at(marked, fault.path, fault.what, fault.fix) for fault in faults]
+    if model is None or problems:
+        raise problems_error("sidecar_invalid", source, problems)
+    output = model.output if model.output is not None else model.path_output
+    return FolderDefaults(marked.data, Patch(**model.written()), output)
+
+
+def with_defaults(rules: SidecarRules, defaults: Sequence[FolderDefaults]) -> SidecarRules:
+    """The rules for what lies below such files, the outermost first: key by key, the nearest counts."""
+    written = dict(rules.defaults.written())
+    output = rules.output
+    for each in defaults:
+        written |= each.patch.written()
+        output = output if each.output is None else each.output
+    return replace(rules, defaults=Patch(**written), output=output)
+
+
+def with_defaults_written(written: dict[str, Any], defaults: Sequence[FolderDefaults]) -> dict[str, Any]:
+    """A sidecar as it was read, with what ``defaults.yaml`` files gave to it written out.
+
+    So it says the same in every other folder: where a failed job is put back, and in job.json.
+    """
+    given: dict[str, Any] = {}
+    for each in defaults:
+        for key, value in each.written.items():
+            given.pop(_other_name(key), None)
+            given[key] = value
+    own = {*written, *map(_other_name, written), *(written.get("vary") or ())}
+    return {**{key: value for key, value in given.items() if key not in own}, **written}
+
+
+def _other_name(key: str) -> str:
+    """``output`` for ``path_output``, and the other way round."""
+    return ALIASES.get(key) or next((alias for alias, name in ALIASES.items() if name == key), key)

@@ -1,0 +1,48 @@
+"""``KEY=VALUE`` words of a command line, each value read as in a sidecar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from nst_batch.errors import Problem, ProblemsError, UsageError
+from nst_batch.sidecar.settings import Patch
+from nst_batch.strict_yaml.models import check
+from nst_batch.strict_yaml.reader import Marked, load, problems_error
+
+# What `stylize` takes as words of its own.
+_WORDS_OF = {
+    "content": "the first word of the command",
+    "style": "the second word of the command",
+    "output": "the third word of the command",
+    "title": "--title",
+}
+
+
+def patch_from_pairs(pairs: Sequence[str], source: str = "--set") -> Patch:
+    """``KEY=VALUE`` words as a patch, each value read as in a sidecar.
+
+    Raises UsageError with every problem at once.
+    """
+    data: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            problems.append(Problem(0, pair, "is not KEY=VALUE", "write for example size=256"))
+            continue
+        try:
+            data |= load(f"{key.strip()}: {value}", max_kb=64, source=source).data
+        except ProblemsError as error:
+            problems += [replace(problem, line=0, key=key) for problem in error.problems]
+    marked = Marked(data, source)
+    patch, more = check(Patch, marked)
+    problems += [
+        replace(each, what=f"is not set so: it is {_WORDS_OF[each.key]}", fix="") if each.key in _WORDS_OF else each
+        for each in more
+    ]
+    if patch is None or problems:
+        words = problems_error("usage", source, problems).message.split("\n")
+        raise UsageError("usage", words, "docs/sidecar.md explains every key")
+    return patch

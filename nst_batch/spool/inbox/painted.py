@@ -1,0 +1,183 @@
+"""Which photographs of hot folders have been painted, with which settings: so that none is painted twice.
+
+A photograph is known by its bytes. One that lies there as it was when it was painted (inode, size, time) is known
+without reading it; another one is read only where a photograph of just that size was painted with those settings. What
+is remembered is a text file of a line each in the daemon's own folder, appended to before a claim goes away. Of
+photographs that are gone the newest :data:`KEPT` are remembered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from nst_batch.spool.claims.claims import Claim
+from nst_batch.spool.claims.records import SourceRecord
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.layout import Places
+from nst_batch.spool.disk.own import DamagedError, read_own
+from nst_batch.spool.disk.primitives import Identity
+
+PAINTED_NAME = "painted"
+KEPT = 20_000
+_PIECE_BYTES = 1 << 20
+
+
+class Mark(NamedTuple):
+    """One photograph that was painted so; ``digest`` is "" where there was nothing to read."""
+
+    key: str  # of the settings and the style
+    identity: Identity
+    digest: str
+
+    def line(self) -> str:
+        """As it stands in the file."""
+        return f"{self.key} {self.identity.ino} {self.identity.size} {self.identity.mtime_ns} {self.digest or '-'}\n"
+
+
+class Painted:
+    """What has been painted."""
+
+    def __init__(self, fs: FileSystem, places: Places) -> None:
+        self._fs = fs
+        self._inbox = places.inbox
+        self._path = places.own / PAINTED_NAME
+        self._all: dict[Mark, None] = {}  # the oldest first
+        self._marks: dict[tuple[str, int], list[Mark]] = {}  # by key and size
+        self._is_cut = False  # the file's last line has no end: nothing may be written behind it
+        self._digests: dict[tuple[str, Identity], str] = {}  # of photographs that had to be read
+        self.version = 0
+
+    def read(self) -> None:
+        """Take over what an earlier daemon has put down; what is damaged of it is left out."""
+        self._all, self._marks = {}, {}
+        try:
+            text = (read_own(self._fs, self._path) or b"").decode(errors="replace")
+        except (DamagedError, OSError):
+            text = ""
+        *lines, rest = text.split("\n")
+        self._is_cut = bool(rest)
+        for mark in filter(None, map(_mark, lines)):
+            self._keep(mark)
+        self.version += 1
+
+    def add(self, marks: Iterable[Mark], there: Iterable[Identity]) -> None:
+        """Remember, durably. ``there``: the files of the inbox, of which nothing is forgotten. OSError."""
+        new = [mark for mark in marks if mark not in self._all]
+        if not new:
+            return
+        for mark in new:
+            self._keep(mark)
+        self.version += 1
+        if self._is_cut or (len(self._all) > 2 * KEPT and self._forget(frozenset(there))):
+            self._fs.write_durable(self._path, "".join(mark.line() for mark in self._all).encode())
+            self._is_cut = False
+            return
+        fd = self._fs.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(fd, "".join(mark.line() for mark in new).encode())
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        self._fs.step("painted.noted")
+
+    def has(self, key: str, identity: Identity, photograph: str) -> bool:
+        """Whether a photograph (a path in the inbox) has been painted so; it is read where only its bytes can tell."""
+        marks = self._marks.get((key, identity.size), ())
+        if not marks:
+            return False
+        if any(mark.identity == identity for mark in marks):
+            return True
+        digests = {mark.digest for mark in marks} - {""}
+        return bool(digests) and self._digest_of(photograph, identity) in digests
+
+    def _digest_of(self, photograph: str, identity: Identity) -> str:
+        known = (photograph, identity)
+        if known not in self._digests:
+            if len(self._digests) >= KEPT:
+                self._digests.clear()
+            self._digests[known] = digest_of_file(self._fs, self._inbox / photograph)
+        return self._digests[known]
+
+    def _keep(self, mark: Mark) -> None:
+        self._all[mark] = None
+        self._marks.setdefault((mark.key, mark.identity.size), []).append(mark)
+
+    def _forget(self, there: frozenset[Identity]) -> bool:
+        """Forget the oldest of those whose photographs are gone; whether there were any."""
+        gone = [mark for mark in self._all if mark.identity not in there]
+        forgotten = set(gone[: max(0, len(gone) - KEPT)])
+        kept = [mark for mark in self._all if mark not in forgotten]
+        self._all, self._marks = {}, {}
+        for mark in kept:
+            self._keep(mark)
+        return bool(forgotten)
+
+
+class Underway(NamedTuple):
+    """What claims that stand hold: each photograph's key and identity, and the inbox paths of all their images."""
+
+    marks: frozenset[tuple[str, Identity]] = frozenset()
+    images: frozenset[str] = frozenset()
+
+
+def underway(claims: Iterable[Claim]) -> Underway:
+    """Of claims that have not been cleared yet, done or not."""
+    marks: set[tuple[str, Identity]] = set()
+    images: set[str] = set()
+    for claim in claims:
+        images.update(source.path for source in claim.record.sources if not source.library)
+        photograph = _photograph_of(claim)
+        if photograph is not None:
+            marks.update((key, photograph.identity) for key in claim.record.hot)
+    return Underway(frozenset(marks), frozenset(images))
+
+
+def marks_of(fs: FileSystem, claim: Claim) -> list[Mark]:
+    """What is to be remembered of a claim that has its end; nothing of one that is no hot folder's."""
+    photograph = _photograph_of(claim)
+    if photograph is None:
+        return []
+    digest = digest_of_file(fs, claim.folder / photograph.stored) if photograph.kind == "file" else ""
+    return [Mark(key, photograph.identity, digest) for key in claim.record.hot]
+
+
+def twins_of(claims: Iterable[Claim], keys: Collection[str], size: int) -> Iterator[Path]:
+    """The copies of photographs of that size that are painted so by now."""
+    for claim in claims:
+        photograph = _photograph_of(claim)
+        if photograph is not None and photograph.size == size and not set(keys).isdisjoint(claim.record.hot):
+            yield claim.folder / photograph.stored
+
+
+def _photograph_of(claim: Claim) -> SourceRecord | None:
+    """The photograph of a hot folder's claim."""
+    record = claim.record
+    return next((source for source in record.sources if record.hot and source.path == record.photograph), None)
+
+
+def digest_of_file(fs: FileSystem, path: Path) -> str:
+    """The hash of a file's bytes, in hex; "" where it cannot be read."""
+    sum_of = hashlib.sha256()
+    try:
+        fd = fs.open(path)
+        try:
+            while piece := os.read(fd, _PIECE_BYTES):
+                sum_of.update(piece)
+                fs.on_progress()
+        finally:
+            os.close(fd)
+    except OSError:
+        return ""
+    return sum_of.hexdigest()
+
+
+def _mark(line: str) -> Mark | None:
+    try:
+        key, ino, size, mtime_ns, digest = line.split(" ")
+        return Mark(key, Identity(int(ino), int(size), int(mtime_ns)), "" if digest == "-" else digest)
+    except ValueError:
+        return None

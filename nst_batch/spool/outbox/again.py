@@ -1,0 +1,100 @@
+"""``again``: a finished job's images and a sidecar of its own go back into the inbox, in ``inbox/again-TITLE/``.
+
+The folder is put together under a hidden name, which nobody takes for an input, and appears by one rename. What a
+killed command has left behind is removed by the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nst_batch import names
+from nst_batch.errors import UsageError
+from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
+from nst_batch.sidecar.presets import Preset, preset_of
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.layout import AGAIN_PREFIX, Places
+from nst_batch.spool.disk.own import read_note
+from nst_batch.spool.outbox.retry import SidecarDumper
+
+SIDECAR_NAME = "again.yaml"
+ASIDE_PREFIX = ".again-"
+LEFT_OVER_SECONDS = 3600.0
+MAX_SIDECAR_BYTES = 1 << 20
+# What follows from another key where nobody has written it.
+_FOLLOWS = {"size": ("style_size",), "optimizer": ("learning_rate",), "epochs": ("scales",)}
+
+
+def sidecar_again(fs: FileSystem, folder: Path, changes: Mapping[str, Any], title: str) -> dict[str, Any]:
+    """The sidecar that makes the job in ``folder`` once more with some keys changed.
+
+    Everything else is as it was, but what follows from a changed key and was not written by a person: the steps of a
+    preset, the style's size of the size. UsageError where the result cannot be made again.
+    """
+    body = _written_out(fs, folder)
+    by_hand = read_note(fs, folder / MANIFEST_NAME).get("sidecar")
+    by_hand = by_hand if isinstance(by_hand, dict) else {}
+    follow = {key for changed in changes for key in _FOLLOWS.get(changed, ())}
+    if "preset" in changes:
+        preset: Preset = preset_of(changes["preset"])
+        follow |= {*preset.keys(), "scales", "epochs"}
+    kept = {key: value for key, value in body.items() if key in by_hand or key not in follow}
+    return {**kept, **changes, "title": title.replace("{", "{{").replace("}", "}}")}
+
+
+def _written_out(fs: FileSystem, folder: Path) -> dict[str, Any]:
+    """The sidecar that lies beside the result's images, with every setting written out."""
+    given = folder / INPUT_FOLDER
+    found = fs.names(given) if fs.kind(given) == "folder" else []
+    advice = "give the images and a sidecar of your own to the inbox"
+    for name in found:
+        # Another file of that name may have been the person's own: then ours has a number.
+        if name.startswith("again") and names.is_sidecar(name) and fs.kind(given / name) == "file":
+            with open(fs.open(given / name), "rb") as file:  # noqa: PTH123 - a descriptor
+                text = file.read(MAX_SIDECAR_BYTES)
+            if text.startswith(b"# Makes this one job again"):
+                try:
+                    body = yaml.safe_load(text)
+                except (yaml.YAMLError, RecursionError) as error:
+                    raise UsageError("not_again", f"{given / name} cannot be read: {error}", advice) from error
+                if isinstance(body, dict):
+                    return body
+    raise UsageError("not_again", f"{given} has no {SIDECAR_NAME}, so this result cannot be made again", advice)
+
+
+def text_of(body: Mapping[str, Any]) -> bytes:
+    """A sidecar's text, as the strict reader takes it."""
+    return yaml.dump(dict(body), Dumper=SidecarDumper, sort_keys=False, allow_unicode=True, width=1000).encode()
+
+
+def drop_again(fs: FileSystem, places: Places, folder: Path, text: bytes, images: Collection[str], title: str) -> Path:
+    """Put the images of a result and the sidecar ``text`` into the inbox; the folder there. OSError."""
+    _clear_up(fs, places)
+    aside = places.inbox / f"{ASIDE_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+    fs.mkdir(aside)
+    for name in images:
+        fs.copy_file(folder / INPUT_FOLDER / name, aside / name, strangers=True)
+    fs.write_new(aside / SIDECAR_NAME, text)
+    fs.fsync_tree(aside)
+    while True:
+        target = places.inbox / names.unique_name(AGAIN_PREFIX + title, fs.names(places.inbox))
+        try:
+            fs.rename_noreplace(aside, target)
+        except FileExistsError:
+            continue
+        fs.fsync_dir(places.inbox)
+        return target
+
+
+def _clear_up(fs: FileSystem, places: Places) -> None:
+    """Remove what commands that were killed have left behind; one that may be alive is left to itself."""
+    for name in fs.names(places.inbox):
+        if name.startswith(ASIDE_PREFIX) and time.time() - fs.lstat(places.inbox / name).st_mtime > LEFT_OVER_SECONDS:
+            fs.rmtree(places.inbox / name)

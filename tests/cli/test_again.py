@@ -1,0 +1,117 @@
+"""``again``: a finished job once more, with other settings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from house import House, draw
+
+from nst_batch.cli import main
+from nst_batch.cli.again import find_result
+from nst_batch.errors import UsageError
+from nst_batch.job import JobInput, JobSpec
+from nst_batch.report.again import sidecar_again
+from nst_batch.sidecar.expand import parse_sidecar
+
+
+def finished(house: House, name: str = "dusk", folder: str = "", extra: str = "") -> Path:
+    """A finished job's folder as a worker leaves it, without its picture."""
+    where = house.outbox / folder / name
+    text = f"content: c.png\nstyle: s.png\n{extra}"
+    request = parse_sidecar(text, f"{name}.yaml")
+    inputs = tuple(JobInput(role=role, name=f"{role[0]}.png", path="x") for role in ("content", "style"))
+    spec = JobSpec(
+        id=f"20260101-120000-000000-{name[:4]}.0001",
+        name=name,
+        title=name,
+        output=folder,
+        settings=request.settings,
+        sidecar=request.parsed,
+        inputs=inputs,
+        received_at="2026-01-01T12:00:00+00:00",
+    )
+    draw(where / "input/c.png")
+    draw(where / "input/s.png", hue=90)
+    (where / f"input/{name}.yaml").write_text(text)
+    (where / "input/again.yaml").write_text(sidecar_again(spec, "float32") or "")
+    body = {"title": name, "id": spec.id, "state": "done", "sidecar": request.parsed, "finished_at": spec.received_at}
+    (where / "job.json").write_text(json.dumps(body))
+    return where
+
+
+def again(house: House, *words: str) -> dict[str, Any]:
+    """What lies in the inbox after it, by the sidecar's keys."""
+    assert main(["again", *words, "--config", str(house.config)]) == 0
+    (folder,) = [path for path in house.inbox.iterdir() if path.name.startswith("again-")]
+    assert {path.name for path in folder.iterdir()} == {"again.yaml", "c.png", "s.png"}
+    return dict(yaml.safe_load((folder / "again.yaml").read_text()))
+
+
+def test_the_same_once_more_under_a_title_of_its_own(house: House) -> None:
+    """Every setting as it was, in the same folder of the outbox; nothing is taken from the old result."""
+    where = finished(house, folder="album")
+    body = again(house, "dusk")
+    assert (body["title"], body["output"], body["precision"]) == ("dusk-2", "album", "float32")
+    assert sorted(path.name for path in (where / "input").iterdir()) == ["again.yaml", "c.png", "dusk.yaml", "s.png"]
+
+
+def test_other_settings(house: House) -> None:
+    """What is set counts, and what follows from it unless it was written by hand."""
+    finished(house, extra="steps_per_epoch: 7\n")
+    body = again(house, "DUSK", "--set", "size=640", "--set", "preset=classic", "--title", "large")
+    settings = parse_sidecar(yaml.safe_dump(body), "x.yaml").settings
+    assert body["title"] == "large"
+    assert (settings.size, settings.style_size, settings.preset) == (640, 640, "classic")
+    assert (settings.epochs, settings.steps_per_epoch, settings.learning_rate) == (10, 7, 0.02)
+
+
+def test_the_number_of_a_title_goes_on(house: House) -> None:
+    """dusk-2 once more is dusk-3."""
+    finished(house)
+    finished(house, "dusk-2")
+    assert again(house, "dusk-2")["title"] == "dusk-3"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("dawn",), "no finished job is called so"),
+        (("dusk", "--set", "sise=3"), "did you mean 'size'"),
+        (("dusk", "--set", "style_weight=0", "--set", "content_weight=0"), "leaves nothing to optimise"),
+        (("dusk", "--title", "a/b"), "holds /"),
+        (("dusk", "--set", "title=x"), "--title"),
+    ],
+)
+def test_what_cannot_be_asked_for(
+    words: tuple[str, ...], said: str, house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ends with 2 and says why; the inbox is as it was."""
+    finished(house)
+    assert main(["again", *words, "--config", str(house.config)]) == 2
+    assert said in capsys.readouterr().err
+    assert list(house.inbox.iterdir()) == []
+
+
+def test_a_result_without_its_images_says_so(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """As with ``after: delete``; one without again.yaml likewise."""
+    where = finished(house)
+    (where / "input/s.png").unlink()
+    assert main(["again", "dusk", "--config", str(house.config)]) == 2
+    assert "s.png is not there" in capsys.readouterr().err
+    (where / "input/again.yaml").unlink()
+    assert main(["again", "dusk", "--config", str(house.config)]) == 2
+    assert "cannot be made again" in capsys.readouterr().err
+
+
+def test_results_are_found_by_name_folder_and_id(house: House) -> None:
+    """Of two that are called alike none is guessed."""
+    one, other = finished(house, folder="a"), finished(house, folder="b")
+    assert find_result(house.outbox, "b/dusk") == other
+    with pytest.raises(UsageError, match="a/dusk, b/dusk"):
+        find_result(house.outbox, "dusk")
+    (other / "job.json").unlink()
+    assert find_result(house.outbox, "20260101-120000-000000-dusk.0001") == one

@@ -1,0 +1,196 @@
+"""How long jobs will take: what is known beforehand, and what is learned from those at work."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from nst_batch.daemon.forecast import Forecast, legs
+from nst_batch.daemon.pace import Pace, Recipe
+from nst_batch.daemon.shapes import MOST_READ, Shapes
+from nst_batch.sidecar.expand import parse_sidecar
+from nst_batch.sidecar.settings import Settings
+from nst_batch.sizing import size_in_head
+from nst_batch.spool.disk.fs import FileSystem
+
+ONE_SCALE = "preset: classic\nepochs: 4\nsteps_per_epoch: 10\nsize: 400\n"
+CUT_SHORT = [b"", b"\xff\xd8\xff", b"\xff\xd8\xff\xe0\x00\x00", b"RIFF" + bytes(40), b"BM", b"GIF8"]
+
+
+def settings(text: str = "") -> Settings:
+    return parse_sidecar(f"content: a.jpg\nstyle: b.jpg\n{text}", "a.yaml").settings
+
+
+def paint(forecast: Forecast, name: str, step_seconds: float, *, begun: float = 0.0) -> float:
+    """A job at work on one scale of 400 × 300; the moment of its end. It takes three seconds beside its steps."""
+    forecast.begins(name, settings(ONE_SCALE), (400, 300), "cpu", begun)
+    for step in range(1, 41):
+        message = {"step": step, "pixels": 120_000, "seconds": step * step_seconds}
+        forecast.stepped(name, message, epoch_end=step % 10 == 0)
+    end = begun + 3.0 + 40 * step_seconds
+    forecast.ends(name, end, whole=True)
+    return end
+
+
+def known(rate: float = 1e12) -> Forecast:
+    pace = Pace()
+    pace.rate_is("cpu", rate)
+    return Forecast(pace)
+
+
+def seconds(forecast: Forecast, text: str = ONE_SCALE, shape: tuple[int, int] | None = (400, 300)) -> float:
+    found = forecast.job_seconds(settings(text), shape, "cpu")
+    assert found is not None
+    return found
+
+
+def test_nothing_is_foretold_of_a_device_that_nothing_is_known_of() -> None:
+    """No number is better than an invented one."""
+    assert Forecast(Pace()).job_seconds(settings(), None, "cpu") is None
+
+
+def test_the_first_word_comes_from_the_processors_rate() -> None:
+    """Twice the rate, half the time; four times the pixels, nearly four times as long."""
+    assert 1.7 < seconds(known(1e11), "") / seconds(known(2e11), "") < 2.0
+    assert 3.0 < seconds(known(1e11), ONE_SCALE) / seconds(known(1e11), ONE_SCALE.replace("400", "200")) < 4.2
+
+
+def test_a_job_that_was_painted_tells_how_long_the_next_one_takes() -> None:
+    """However wrong the processor's rate was; what a job takes beside its steps is learned too."""
+    forecast, end = known(1e14), 0.0
+    for number in range(3):
+        end = paint(forecast, f"job{number}", 2.0, begun=end + 1.0)
+    assert seconds(forecast) == pytest.approx(84.0, rel=0.05)
+
+
+def test_what_one_size_took_tells_of_others() -> None:
+    """A step on twice the pixels is expected to be as many times slower than the rate lets expect."""
+    forecast = known(1e11)
+    paint(forecast, "job", 2.0)
+    assert 110 < seconds(forecast, ONE_SCALE.replace("400", "566")) < 200
+
+
+def test_a_machine_that_has_become_slower_is_followed() -> None:
+    """The newest steps count most."""
+    forecast = known()
+    for number in range(10):
+        paint(forecast, f"job{number}", 1.0)
+    for number in range(4):
+        paint(forecast, f"slow{number}", 3.0)
+    assert 110 < seconds(forecast) < 130
+
+
+def test_the_time_left_of_a_job_at_work() -> None:
+    """Falls with its steps, and comes to its saving alone."""
+    forecast = known()
+    paint(forecast, "earlier", 2.0)
+    forecast.begins("job", settings(ONE_SCALE), (400, 300), "cpu", 100.0)
+    left = [forecast.seconds_left("job", "cpu", step, 100.0) for step in (0, 20, 40)]
+    assert left == [pytest.approx(83, rel=0.05), pytest.approx(41.5, rel=0.05), pytest.approx(1.5, rel=0.05)]
+
+
+def test_a_job_that_goes_on_from_a_checkpoint_teaches_from_there() -> None:
+    """The seconds of its earlier sittings are not counted as this one's."""
+    forecast = known()
+    forecast.begins("job", settings(ONE_SCALE), (400, 300), "cpu", 0.0)
+    for step in range(21, 41):
+        message = {"step": step, "pixels": 120_000, "seconds": 900.0 + step}
+        forecast.stepped("job", message, epoch_end=step % 10 == 0)
+    recipe = Recipe.of(settings(ONE_SCALE), "cpu")
+    assert forecast.pace.step_seconds(recipe, 120_000) == pytest.approx(1.0, rel=0.1)
+
+
+def test_a_long_epoch_teaches_before_its_end() -> None:
+    """A step that takes a minute is known after the first one."""
+    forecast = known()
+    forecast.begins("job", settings(ONE_SCALE), (400, 300), "cpu", 0.0)
+    forecast.stepped("job", {"step": 1, "pixels": 120_000, "seconds": 60.0}, epoch_end=False)
+    forecast.stepped("job", {"step": 2, "pixels": 120_000, "seconds": 120.0}, epoch_end=False)
+    recipe = Recipe.of(settings(ONE_SCALE), "cpu")
+    assert forecast.pace.step_seconds(recipe, 120_000) == pytest.approx(60.0, rel=0.15)
+
+
+def test_what_was_learned_is_kept_over_a_restart() -> None:
+    """As JSON; the next daemon foretells the same."""
+    forecast = known()
+    for number in range(3):
+        paint(forecast, f"job{number}", 2.0)
+    again = Forecast(Pace(json.loads(json.dumps(forecast.pace.facts()))))
+    assert seconds(again) == pytest.approx(seconds(forecast), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"rates": 3},
+        {"rates": {"cpu": "fast"}, "steps": {"cpu": 1}},
+        {"rates": {"cpu": float("nan")}},
+        {"rates": {"cpu": 1e12}, "steps": {"cpu moments adam auto": {"x": 1, "5": float("inf"), "34": 1e300}}},
+        {"rates": {"cpu": 1e12}, "rests": [], "gaps": None, "steps": []},
+    ],
+)
+def test_what_makes_no_sense_is_left_out(facts: dict[str, Any]) -> None:
+    """A file that a hand went wrong in does no harm."""
+    found = Forecast(Pace(facts)).job_seconds(settings(), None, "cpu")
+    assert found is None or (math.isfinite(found) and found > 0)
+
+
+def test_what_is_kept_stays_small() -> None:
+    """Whatever sizes a year brings."""
+    forecast = known()
+    recipe = Recipe.of(settings(), "cpu")
+    for number in range(3000):
+        forecast.pace.learn_step(recipe, 1000.0 * 1.01**number, 1.0)
+    assert len(json.dumps(forecast.pace.facts())) < 3000
+
+
+def test_a_job_is_counted_scale_by_scale() -> None:
+    """As it will be painted: coarse scales are small. One that will fail at once has nothing to do."""
+    found = legs(settings("size: 512\nsteps_per_epoch: 50"), (400, 300))
+    assert [leg.steps for leg in found] == [100, 50, 50]
+    assert [leg.pixels for leg in found] == [96 * 128, 192 * 256, 384 * 512]
+    assert legs(settings("size: 32"), (4000, 100)) == ()
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "bmp", "webp"])
+@pytest.mark.parametrize("plain", [False, True])
+def test_sizes_in_the_first_bytes(kind: str, plain: bool, tmp_path: Path) -> None:
+    """Of the kinds that most photographs are, in each of their forms."""
+    path = tmp_path / "picture"
+    exif = Image.Exif()
+    exif[0x010E] = "x" * 30_000
+    options: dict[str, Any] = {"exif": exif} if kind in ("jpeg", "webp") and not plain else {}
+    Image.new("RGB", (300, 200), (10, 200, 30)).save(path, kind, **options)
+    assert size_in_head(path.read_bytes()) == (300, 200)
+    if kind == "webp":
+        Image.new("RGB", (300, 200), (10, 200, 30)).save(path, kind, lossless=True)
+        assert size_in_head(path.read_bytes()) == (300, 200)
+
+
+@pytest.mark.parametrize("data", CUT_SHORT)
+def test_sizes_of_what_is_cut_short_are_not_known(data: bytes) -> None:
+    """Nothing is guessed, and nothing goes wrong."""
+    assert size_in_head(data) is None
+
+
+def test_a_few_files_are_looked_at_in_a_round(tmp_path: Path) -> None:
+    """Thousands of contents take thousands of openings: not all at once."""
+    shapes = Shapes(FileSystem(), tmp_path)
+    jobs: list[Any] = []
+    for number in range(MOST_READ + 5):
+        path = tmp_path / f"{number}.png"
+        Image.new("L", (30, 20)).save(path)
+        file = SimpleNamespace(path=path.name)
+        jobs.append(SimpleNamespace(inputs=(SimpleNamespace(role="content", file=file),)))
+    first = [shapes.of_wanted(job) for job in jobs]
+    assert first.count((30, 20)) == MOST_READ
+    assert shapes.were_cut
+    shapes.begin_round()
+    assert [shapes.of_wanted(job) for job in jobs] == [(30, 20)] * len(jobs)
+    assert not shapes.were_cut

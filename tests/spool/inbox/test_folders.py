@@ -1,0 +1,448 @@
+"""Hot folders: a folder.yaml paints every photograph beside it, once; a defaults.yaml gives to the sidecars below."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from spool_world import KillSwitch, StepLog, World
+
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.inbox import painted as painted_module
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    made.start()
+    return made
+
+
+@pytest.fixture
+def keeping(tmp_path: Path) -> World:
+    """An inbox in which images stay."""
+    made = World(tmp_path, "after: keep\n")
+    made.start()
+    return made
+
+
+def hot(world: World, folder: str = "monet", text: str = "style: waves.jpg\n") -> None:
+    world.put(f"{folder}/waves.jpg", "the style")
+    world.put(f"{folder}/folder.yaml", text)
+
+
+def run(world: World) -> None:
+    """All is done that can be: a folder's file has to be still first, then what comes of it."""
+    world.settle()
+    world.settle()
+    world.run_all()
+
+
+def titles(world: World) -> list[str]:
+    return sorted(world.counted().elements())
+
+
+def sidecar_of(world: World, title: str) -> dict[str, object]:
+    path = next(path for path in (*world.finished().values(), *world.failed().values()) if path.name == title)
+    (sidecar,) = [item for item in (path / "input").iterdir() if item.suffix == ".yaml"]
+    return {key: json.loads(value) for key, value in (line.split(": ", 1) for line in sidecar.read_text().splitlines())}
+
+
+def test_a_dropped_photograph_becomes_a_job(world: World) -> None:
+    """The photograph goes into its result; folder.yaml and the style stay for the next one."""
+    hot(world)
+    world.put("monet/harbour.jpg", "a harbour")
+    run(world)
+    assert titles(world) == ["harbour"]
+    assert world.inbox_files() == {"monet/folder.yaml", "monet/waves.jpg"}
+    given = {item.name for item in (world.outbox / "harbour/input").iterdir()}
+    assert given == {"harbour.jpg", "harbour.jpg.yaml", "waves.jpg"}
+    assert sidecar_of(world, "harbour") == {"content": "harbour.jpg", "style": "waves.jpg", "title": "harbour"}
+    world.put("monet/valley.jpg", "a valley")
+    run(world)
+    assert titles(world) == ["harbour", "valley"]
+
+
+def test_a_list_of_styles_makes_a_job_each(world: World) -> None:
+    """Named by photograph and style; a glob's matches are styles, and no photographs."""
+    hot(world, text="style: [waves.jpg, 'styles/*.jpg', 'night-*.jpg']\noutput: album\n")
+    world.put("monet/styles/sun.jpg", "sun")
+    world.put("monet/night-1.jpg", "night")
+    world.put("monet/harbour.jpg", "a harbour")
+    run(world)
+    assert titles(world) == ["harbour-night-1", "harbour-sun", "harbour-waves"]
+    assert set(world.finished()) == {"album/harbour-night-1", "album/harbour-sun", "album/harbour-waves"}
+
+
+def test_a_blend_is_one_style(world: World) -> None:
+    """And an image to start from is no photograph."""
+    hot(world, text="style: {waves.jpg: 0.7, sun.jpg: 0.3}\ninit: start.png\n")
+    world.put("monet/sun.jpg", "sun")
+    world.put("monet/start.png", "start")
+    world.put("monet/harbour.jpg", "a harbour")
+    run(world)
+    assert titles(world) == ["harbour"]
+    assert world.inbox_files() == {"monet/folder.yaml", "monet/start.png", "monet/sun.jpg", "monet/waves.jpg"}
+
+
+def test_only_the_folder_itself_is_hot(world: World) -> None:
+    """Not what lies below it, nor what is no image or is hidden."""
+    hot(world)
+    world.put("monet/sub/deep.jpg", "deep")
+    world.put("monet/notes.txt", "no image")
+    world.put("monet/copy.jpg.part", "a copy under way")
+    run(world)
+    assert titles(world) == []
+
+
+def test_the_inbox_itself_can_be_hot(world: World) -> None:
+    """A folder.yaml at its root is one like others."""
+    world.put("waves.jpg", "style")
+    world.put("folder.yaml", "style: waves.jpg\n")
+    world.put("harbour.jpg", "a harbour")
+    run(world)
+    assert titles(world) == ["harbour"]
+    assert world.inbox_files() == {"folder.yaml", "waves.jpg"}
+
+
+def test_an_image_that_a_sidecar_names_is_the_sidecars(world: World) -> None:
+    """It is painted as that asks for, and not once more by the folder, though both came at once."""
+    hot(world)
+    world.put("monet/harbour.jpg", "a harbour")
+    world.put("monet/mine.yaml", "content: harbour.jpg\nstyle: other.jpg\n")
+    world.put("monet/other.jpg", "another style")
+    run(world)
+    assert titles(world) == ["mine"]
+    assert world.inbox_files() == {"monet/folder.yaml", "monet/waves.jpg"}
+
+
+@pytest.mark.parametrize("name", ["a:b?.jpg", ".. .jpg".strip("."), "x" * 230 + ".jpg", "{content}.jpg", "CON*.jpg"])
+def test_whatever_a_photograph_is_called_it_gets_a_title(name: str, world: World) -> None:
+    """An artist does not know what a title may hold."""
+    hot(world)
+    world.put(f"monet/{name}", "a photograph")
+    run(world)
+    assert len(world.finished()) == 1, world.failed()
+    assert not world.failed()
+
+
+# --- once ---------------------------------------------------------------------------------------------------
+
+
+def test_a_photograph_that_stays_is_painted_once(keeping: World) -> None:
+    """Over a restart, after its time has changed, and under another name: its bytes tell."""
+    hot(keeping)
+    path = keeping.put("monet/harbour.jpg", "a harbour")
+    run(keeping)
+    assert titles(keeping) == ["harbour"]
+    os.utime(path, (1, 1))
+    keeping.put("monet/copy.jpg", "a harbour")
+    keeping.start()
+    run(keeping)
+    assert titles(keeping) == ["harbour"]
+    (view,) = keeping.settle().folders
+    assert (view.pending, view.painted) == (0, 2)
+
+
+def test_other_bytes_or_other_settings_are_painted_again(keeping: World) -> None:
+    """But not for a comment, or another priority."""
+    hot(keeping)
+    keeping.put("monet/harbour.jpg", "a harbour")
+    run(keeping)
+    keeping.put("monet/folder.yaml", "# softly\nstyle: waves.jpg\npriority: 3\n")
+    run(keeping)
+    assert titles(keeping) == ["harbour"]
+    keeping.put("monet/folder.yaml", "style: waves.jpg\nsize: 256\n")
+    run(keeping)
+    assert titles(keeping) == ["harbour", "harbour"]
+    keeping.put("monet/harbour.jpg", "the harbour")
+    run(keeping)
+    assert titles(keeping) == ["harbour", "harbour", "harbour"]
+
+
+def test_one_more_style_paints_only_that(keeping: World) -> None:
+    """What was painted in the other styles is not painted again."""
+    hot(keeping)
+    keeping.put("monet/harbour.jpg", "a harbour")
+    run(keeping)
+    keeping.put("monet/night.jpg", "night")
+    keeping.put("monet/folder.yaml", "style: [waves.jpg, night.jpg]\n")
+    run(keeping)
+    assert titles(keeping) == ["harbour", "harbour-night"]
+
+
+def test_two_photographs_of_the_same_bytes_are_painted_once(world: World) -> None:
+    """Though they were dropped together; the other one stays."""
+    hot(world)
+    world.put("monet/a.jpg", "a harbour")
+    world.put("monet/b.jpg", "a harbour")
+    run(world)
+    assert len(titles(world)) == 1
+    assert len(world.inbox_files()) == 3
+
+
+def test_one_that_failed_is_not_tried_again_by_itself(keeping: World) -> None:
+    """A link is none of its own accord; it fails once, and says why."""
+    hot(keeping)
+    keeping.put("elsewhere.jpg", "x")
+    (keeping.inbox / "monet/link.jpg").symlink_to(keeping.inbox / "elsewhere.jpg")
+    run(keeping)
+    run(keeping)
+    assert list(keeping.failed()) == ["link"]
+    assert "path_outside" in (keeping.outbox / "failed/link/error.txt").read_text()
+
+
+def test_what_is_remembered_is_bounded(keeping: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of photographs that are gone the newest; of those that lie there still, all."""
+    monkeypatch.setattr(painted_module, "KEPT", 2)
+    hot(keeping)
+    for number in range(7):
+        keeping.put(f"monet/{number}.jpg", f"photograph {number}")
+        run(keeping)
+        if number < 5:
+            (keeping.inbox / f"monet/{number}.jpg").unlink()
+    assert len((keeping.inbox / ".nst_batch/painted").read_text().splitlines()) <= 4
+    keeping.start()
+    run(keeping)
+    assert len(titles(keeping)) == 7
+
+
+def test_a_memory_that_was_cut_short_costs_its_last_line(keeping: World) -> None:
+    """And nothing that is written after it."""
+    hot(keeping)
+    keeping.put("monet/a.jpg", "first")
+    run(keeping)
+    memory = keeping.inbox / ".nst_batch/painted"
+    memory.write_text(memory.read_text() + "0123 45")
+    keeping.start()
+    keeping.put("monet/b.jpg", "second")
+    run(keeping)
+    keeping.start()
+    run(keeping)
+    assert titles(keeping) == ["a", "b"]
+
+
+def steps_of(root: Path, config: str) -> list[str]:
+    log = StepLog()
+    world = World(root, config)
+    world.start(FileSystem(log))
+    hot(world)
+    world.put("monet/harbour.jpg", "a harbour")
+    run(world)
+    world.stop()
+    return log.names
+
+
+@pytest.mark.parametrize("after", ["archive", "keep"])
+def test_killed_anywhere_it_is_painted_once(after: str, tmp_path: Path) -> None:
+    """Whatever the moment; the folder's own files stay."""
+    names = steps_of(tmp_path / "steps", f"after: {after}\n")
+    assert "painted.noted" in names
+    for at in range(1, len(names) + 1):
+        world = World(tmp_path / str(at), f"after: {after}\n")
+        world.start(FileSystem(StepLog(at)))
+        hot(world)
+        world.put("monet/harbour.jpg", "a harbour")
+        with pytest.raises(KillSwitch):
+            run(world)
+        world.start()
+        run(world)
+        world.check_books({"harbour"})
+        stays = {"monet/harbour.jpg"} if after == "keep" else set()
+        assert world.inbox_files() == {"monet/folder.yaml", "monet/waves.jpg"} | stays, names[at - 1]
+        world.stop()
+
+
+# --- what goes wrong ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("style: waves.jpg\nsise: 3\n", "did you mean 'size'"),
+        ("content: a.jpg\nstyle: waves.jpg\n", "content: stands in no folder.yaml"),
+        ("size: 300\n", "style: is required"),
+        ("style: nowhere.jpg\n", "there is no nowhere.jpg"),
+        ("style: 'none-*.jpg'\n", "there is no none-*.jpg"),
+    ],
+)
+def test_a_wrong_folder_file_is_told_once_and_nothing_is_lost(text: str, said: str, world: World) -> None:
+    """The photographs wait, however many; corrected, all are painted."""
+    hot(world, text=text)
+    for number in range(4):
+        world.put(f"monet/{number}.jpg", f"photograph {number}")
+    run(world)
+    view = world.settle()
+    (waits,) = view.waiting
+    assert (waits.sidecar, waits.kind) == ("monet/folder.yaml", "unreadable")
+    assert said in waits.why
+    assert view.folders[0].pending == 5  # of an image beside them nobody knows that it is a style
+    assert not world.failed()
+    world.put("monet/folder.yaml", "style: waves.jpg\n")
+    run(world)
+    assert len(titles(world)) == 4
+
+
+def test_a_style_that_comes_later_is_waited_for(world: World) -> None:
+    """However long that takes: photographs fail for no fault of theirs."""
+    world.put("monet/folder.yaml", "style: waves.jpg\n")
+    world.put("monet/harbour.jpg", "a harbour")
+    run(world)
+    assert not world.failed()
+    world.put("monet/waves.jpg", "style")
+    run(world)
+    assert titles(world) == ["harbour"]
+
+
+def test_files_that_are_no_folders_files(world: World) -> None:
+    """A link, two that say the same of one folder, and one in a result's folder: told, and nothing is painted."""
+    world.put("elsewhere.txt", "style: waves.jpg\n")
+    world.put("a/x.jpg", "x")
+    (world.inbox / "a/folder.yaml").symlink_to(world.inbox / "elsewhere.txt")
+    hot(world, "b")
+    world.put("b/folder.yml", "style: waves.jpg\n")
+    world.put("b/x.jpg", "x")
+    hot(world, "c")
+    world.put("c/job.json", "{}")
+    world.put("c/x.jpg", "x")
+    run(world)
+    why = {view.path: view.why for view in world.settle().folders}
+    assert "symbolic link" in why["a/folder.yaml"]
+    assert "keep one of them" in why["b/folder.yaml"]
+    assert "keep one of them" in why["b/folder.yml"]
+    assert "result's folder" in why["c/folder.yaml"]
+    assert titles(world) == []
+
+
+def test_a_folder_file_that_goes_leaves_what_has_begun(world: World) -> None:
+    """The job that runs is finished; the other photographs are only images again."""
+    hot(world)
+    for name in ("a", "b"):
+        world.put(f"monet/{name}.jpg", f"photograph {name}")
+    world.settle()
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    (world.inbox / "monet/folder.yaml").unlink()
+    world.work(handout)
+    world.finish(handout)
+    run(world)
+    assert len(titles(world)) == 1
+    assert len(world.inbox_files()) == 2
+
+
+def test_a_photograph_that_changes_while_it_is_taken_is_looked_at_anew(world: World) -> None:
+    """Nothing is put into the inbox for it, and it is painted as it is in the end."""
+    hot(world)
+    path = world.put("monet/harbour.jpg", "half a har")
+    world.settle()
+    world.settle()
+    path.write_text("a whole harbour")
+    assert world.hand_out_next() is None
+    assert world.inbox_files() == {"monet/folder.yaml", "monet/waves.jpg", "monet/harbour.jpg"}
+    run(world)
+    assert titles(world) == ["harbour"]
+    assert (world.outbox / "harbour/input/harbour.jpg").read_text() == "a whole harbour"
+
+
+def test_a_photograph_that_waits_can_be_cancelled(world: World) -> None:
+    """By its job's name; it is not painted after all."""
+    hot(world)
+    world.put("monet/harbour.jpg", "a harbour")
+    world.settle()
+    world.settle()
+    world.put("harbour.cancel", "")
+    run(world)
+    assert list(world.failed()) == ["harbour"]
+    assert world.inbox_files() == {"monet/folder.yaml", "monet/waves.jpg"}
+
+
+# --- defaults.yaml ------------------------------------------------------------------------------------------
+
+
+def settings_of(world: World, name: str) -> dict[str, object]:
+    """The settings of the next job, which is to be this one."""
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    assert handout.name == name
+    spec = json.loads((handout.folder / "spec.json").read_text())
+    world.work(handout)
+    world.finish(handout)
+    return {**spec["settings"], "output": spec["output"], "sidecar": spec["sidecar"]}
+
+
+def test_defaults_count_for_the_sidecars_below(world: World) -> None:
+    """Key by key, the nearest file counts; the sidecar goes before all of them; elsewhere they mean nothing."""
+    world.put("defaults.yaml", "size: 300\nseed: 1\noutput: all\n")
+    world.put("ann/defaults.yaml", "seed: 2\npreset: draft\n")
+    world.pair("ann/sub/one", "preset: classic\n")
+    world.settle()
+    found = settings_of(world, "one")
+    assert (found["size"], found["seed"], found["preset"], found["output"]) == (300, 2, "classic", "all")
+    assert found["sidecar"] == {
+        **{"size": 300, "seed": 2, "preset": "classic", "output": "all"},
+        **{"content": "one-content.jpg", "style": "one-style.jpg"},
+    }
+    world.pair("two")
+    world.settle()
+    assert settings_of(world, "two")["preset"] == "fine"
+
+
+def test_defaults_count_for_hot_folders_too(world: World) -> None:
+    """And for photographs that wait when they change."""
+    world.put("defaults.yaml", "size: 300\n")
+    hot(world)
+    world.put("monet/harbour.jpg", "a harbour")
+    world.settle()
+    world.put("defaults.yaml", "size: 400\n")
+    world.settle()
+    world.settle()
+    world.settle()
+    assert settings_of(world, "harbour")["size"] == 400
+
+
+def test_defaults_that_change_count_for_what_waits(world: World) -> None:
+    """A sidecar that waits for its image is understood anew; one that goes is gone."""
+    world.put("defaults.yaml", "size: 300\n")
+    world.pair("one")
+    world.settle()
+    (world.inbox / "defaults.yaml").unlink()
+    world.settle()
+    world.settle()
+    assert settings_of(world, "one")["size"] == 512
+
+
+@pytest.mark.parametrize("text", ["sise: 3\n", "style: x.jpg\n", "size: [\n", "content_weight: 0\nstyle_weight: 0\n"])
+def test_wrong_defaults_hold_up_what_is_below_and_lose_nothing(text: str, world: World) -> None:
+    """They are told once, however many sidecars wait; beside them all goes on; corrected, all goes on."""
+    world.put("ann/defaults.yaml", text)
+    for number in range(5):
+        world.pair(f"ann/job{number}")
+    world.pair("other")
+    run(world)
+    assert titles(world) == ["other"]
+    view = world.settle()
+    assert [pair.sidecar for pair in view.waiting if pair.kind != "defaults"] == ["ann/defaults.yaml"]
+    assert len(view.waiting) == 6
+    world.put("ann/defaults.yaml", "size: 256\n")
+    run(world)
+    assert len(titles(world)) == 6
+    assert not world.failed()
+
+
+def test_a_failed_job_keeps_its_folders_defaults(world: World) -> None:
+    """Put back elsewhere, it is painted as it would have been."""
+    world.put("ann/defaults.yaml", "size: 300\noutput: ann\n")
+    world.pair("ann/one")
+    world.settle()
+    world.put("one.cancel", "")
+    run(world)
+    from nst_batch.spool.outbox.retry import retry_job
+
+    retry_job(world.fs, world.spool._places, "one")
+    world.settle()
+    found = settings_of(world, "one")
+    assert (found["size"], found["output"]) == (300, "ann")
