@@ -50,6 +50,8 @@ class _Sitting:
     first_seconds: float | None = None  # of optimisation, when its first step was told
     seconds: float = 0.0
     window: tuple[int, int, float] | None = None  # pixels, step and seconds where it begins
+    lead: tuple[int, float] = (0, 0.0)  # steps and seconds of this scale before the window: tracing is among them
+    tracing: float = 0.0  # seconds of all scales so far
 
 
 class Forecast:
@@ -76,20 +78,20 @@ class Forecast:
         if sitting is None or "pixels" not in progress:
             return
         pixels, step, seconds = progress["pixels"], progress["step"], progress["seconds"]
-        if sitting.window is None:  # its first steps, unless it went on from a checkpoint, began at nought
-            begin = (
-                (0, 0.0) if seconds < WINDOW_SECONDS and step <= sitting.settings.steps_per_epoch else (step, seconds)
-            )
-            sitting.window, sitting.first_seconds = (pixels, *begin), begin[1]
-        elif sitting.window[0] != pixels:
-            sitting.window = (pixels, *sitting.window[1:])
         sitting.seconds = seconds
-        _, first, since = sitting.window
-        if step > first and (epoch_end or seconds - since >= WINDOW_SECONDS):
-            weight = min(1.0, 0.2 + (seconds - since) / WINDOW_SECONDS)
-            recipe = Recipe.of(sitting.settings, sitting.device)
-            self.pace.learn_step(recipe, pixels, (seconds - since) / (step - first), weight)
-            sitting.window = (pixels, step, seconds)
+        if sitting.window is None:  # its first steps, unless it went on from a checkpoint, began at nought
+            is_new = seconds < WINDOW_SECONDS or step <= 1
+            sitting.first_seconds = 0.0 if is_new else seconds
+            sitting.window, sitting.lead = (pixels, step, seconds), (step, seconds) if is_new else (0, 0.0)
+            return
+        before, first, since = sitting.window
+        if before != pixels:
+            sitting.window, sitting.lead = (pixels, step, seconds), (step - first, seconds - since)
+        elif step > first and (epoch_end or seconds - since >= WINDOW_SECONDS):
+            each, weight = (seconds - since) / (step - first), min(1.0, 0.2 + (seconds - since) / WINDOW_SECONDS)
+            self.pace.learn_step(Recipe.of(sitting.settings, sitting.device), pixels, each, weight)
+            sitting.tracing += max(0.0, sitting.lead[1] - sitting.lead[0] * each)
+            sitting.window, sitting.lead = (pixels, step, seconds), (0, 0.0)
 
     def ends(self, job_id: str, now: float, *, whole: bool) -> None:
         """The worker has the job no more; ``whole`` where it came to the job's end."""
@@ -99,7 +101,7 @@ class Forecast:
         self._ended[sitting.device] = now
         if sitting.first_seconds is not None:
             beside = now - sitting.begun - (sitting.seconds - sitting.first_seconds)
-            self.pace.learn_rest(sitting.device, beside)
+            self.pace.learn_rest(sitting.device, beside + sitting.tracing)
 
     # --- foretelling --------------------------------------------------------------------------------------
 

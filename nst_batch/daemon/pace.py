@@ -24,9 +24,10 @@ FIRST_REST = 4.0  # seconds of a job outside its steps, before one is known
 FIRST_GAP = 0.5  # seconds between two jobs
 WORKER_START = 10.0  # seconds until a worker is ready
 WINDOW_SECONDS = 10.0  # of steps, at most, that make one measurement
-KEPT = 0.7  # of what older measurements weigh, at each newer one
+KEPT = 0.5  # of what older measurements weigh, at each newer one
 NEAR = 1.0  # octaves of pixels within which a measurement tells of another size
-OTHERS_WEIGH = 0.03  # a measurement of another kind of step tells something of the machine too
+FOLLOWED = 0.2  # of what a measurement differs from what was foretold, how much is everything's
+OTHERS_WEIGH = 0.3  # a measurement of another kind of step tells something of the machine too
 GUESS_WEIGHS = 0.02  # and the processor's rate, of which all the ratios are
 MOST_KINDS, MOST_OCTAVES = 32, 64
 
@@ -80,6 +81,7 @@ class Pace:
         self._rests = {device: _Mean(seconds, 1.0) for device, seconds in _numbers(kept.get("rests"))}
         self._gaps = {device: _Mean(seconds, 1.0) for device, seconds in _numbers(kept.get("gaps"))}
         self._ratios: dict[str, dict[int, _Mean]] = {}
+        self._drift = 0.0  # how much slower everything is of late, as a logarithm: others use the machine too
         steps = kept.get("steps")
         for kind, ratios in list(steps.items())[:MOST_KINDS] if isinstance(steps, dict) else ():
             self._ratios[str(kind)] = {
@@ -95,7 +97,7 @@ class Pace:
             "rests": {device: round(mean.value, 3) for device, mean in self._rests.items()},
             "gaps": {device: round(mean.value, 3) for device, mean in self._gaps.items()},
             "steps": {
-                kind: {str(octave): round(mean.value, 4) for octave, mean in ratios.items()}
+                kind: {str(octave): round(mean.value + self._drift, 4) for octave, mean in ratios.items()}
                 for kind, ratios in self._ratios.items()
             },
         }
@@ -121,13 +123,15 @@ class Pace:
                 near = share * mean.weight * (math.exp(-(((octave / 2 - at) / NEAR) ** 2)) + 0.01)
                 total += near * mean.value
                 weight += near
-        return guess * math.exp(total / weight)
+        return guess * math.exp(total / weight + self._drift)
 
     def learn_step(self, recipe: Recipe, pixels: float, seconds: float, weight: float = 1.0) -> None:
         """A step took so long."""
         if seconds <= 0 or recipe.device not in self._rates:
             return
         ratio = math.log(seconds / self._guess(recipe, pixels))
+        self._drift += FOLLOWED * weight * math.log(seconds / self.step_seconds(recipe, pixels))
+        ratio -= self._drift
         ratios = self._ratios.setdefault(recipe.key, {})
         octave = round(2 * math.log2(max(1.0, pixels)))  # half ones
         if octave in ratios:
