@@ -19,6 +19,8 @@ from benchmarks.torture.trial import Figures, Trial
 
 LONGEST_SILENCE = 2.0
 LARGEST_MB = 100.0
+LONGEST_STATUS = 1.0
+LONGEST_END = 8.0  # seconds from SIGTERM to the end
 WATCHDOG_MICROSECONDS = 60_000_000
 
 
@@ -110,6 +112,8 @@ def crowd(fill: Callable[[KillHouse, int], None]) -> Callable[[Path, int, int], 
         }
         assert silence < LONGEST_SILENCE, figures
         assert memory < LARGEST_MB, figures
+        assert status < LONGEST_STATUS, figures
+        assert end < LONGEST_END, figures
         return {"sidecars" if fill is not one_title else "jobs": size, **figures}
 
     return trial

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import stat
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
 from nst_batch.cli.terminal import plural, say
 from nst_batch.config.load import load_config
 from nst_batch.config.values import duration_seconds
+from nst_batch.daemon.gallery_keeper import RENEWAL
 from nst_batch.errors import EXIT_OK, UsageError
 from nst_batch.report.entries import GalleryEntry, read, walk
-from nst_batch.report.gallery import main as renew_gallery
 from nst_batch.spool.commands import prune
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"{plural(len(found), 'job')}, {total / MEGA:,.1f} MB; nothing is removed without --yes")
     else:
         removed = sum(1 for _ in prune(config, [entry.folder for entry in found]))
-        renew_gallery([outbox])
+        subprocess.run([*RENEWAL, outbox], check=False)  # apart: it loads what decodes pictures
         say(f"{plural(removed, 'job')} removed, {total / MEGA:,.1f} MB")
     return EXIT_OK
 

@@ -406,6 +406,16 @@ def test_retry_by_a_rule_that_fits_nothing_says_so(house: House, capsys: pytest.
     assert told == "no job has failed\nno job has ended for the reason image_truncated\n"
 
 
+def test_the_command_line_loads_nothing_heavy() -> None:
+    """All commands are at hand in the daemon's process, whose memory is what it imports."""
+    code = (
+        "import sys, nst_batch.cli\n"
+        "print([m for m in ('tensorflow', 'keras', 'cv2', 'numpy', 'PIL', 'h5py') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
 def test_schemas_are_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Both schemas are printed as JSON objects."""
     for what in ("sidecar", "config"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from nst_batch import names
@@ -14,7 +15,7 @@ from nst_batch.spool.inbox.readiness import Broken, Used, Wanted
 class Changes:
     """What is not as it was at the look before."""
 
-    paths: set[str]  # files that came, went or changed
+    paths: Set[str]  # files that came, went or changed
     folders: set[str]  # folders in which names came or went
 
 

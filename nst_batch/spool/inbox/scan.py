@@ -13,8 +13,9 @@ neither a restart nor a clock set wrong makes a pair fail early, nor does a nigh
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,7 +95,7 @@ class Scanner:
             return self._scan
         changes = self._stamp(listing.entries, at.mono)
         self._entries, self._taken = listing.entries, folded
-        self._follow_sidecars(changes.paths | self._forgotten)
+        self._follow_sidecars(itertools.chain(changes.paths, self._forgotten - changes.paths))
         self._forgotten = set()
         self._understand_all(at.mono, changes, turn)
         self._name_jobs()
@@ -161,23 +162,23 @@ class Scanner:
     def _stamp(self, entries: Mapping[str, Entry], mono: float) -> Changes:
         """Note since when each file that has not been still for long is as it is."""
         before = self._entries
-        changed = {path for path, entry in entries.items() if path not in before or not entry.is_as(before[path])}
-        moved = {path for path in changed if path not in before}
-        if len(before) + len(moved) != len(entries):
-            moved.update(path for path in before if path not in entries)
-        self._moving = {
+        changed = {path: mono for path, entry in entries.items() if path not in before or not entry.is_as(before[path])}
+        came = [path for path in changed if path not in before]
+        gone = {path for path in before if path not in entries} if len(before) + len(came) != len(entries) else set()
+        moving = {
             path: since
             for path, since in self._moving.items()
-            if path in entries and mono < since + self.settle_seconds
+            if path in entries and path not in changed and mono < since + self.settle_seconds
         }
-        self._moving.update(dict.fromkeys(changed, mono))
-        return Changes(changed | moved, {path.rpartition("/")[0] for path in moved})
+        self._moving = {**moving, **changed} if moving else changed
+        folders = {path.rpartition("/")[0] for moved in (came, gone) for path in moved}
+        return Changes(changed.keys() | gone if gone else changed.keys(), folders)
 
     def _still_at(self, path: str) -> float:
         """The monotonic time at which a file will have been still for long enough."""
         return self._moving.get(path, -math.inf) + self.settle_seconds
 
-    def _follow_sidecars(self, paths: set[str]) -> None:
+    def _follow_sidecars(self, paths: Iterable[str]) -> None:
         """Know the sidecars among ``paths``, which have changed, as they are by now."""
         for path in paths:
             entry, known = self._entries.get(path), self._sidecars.pop(path, None)
