@@ -7,11 +7,9 @@ import io
 import math
 from typing import BinaryIO, NamedTuple
 
-import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from nst_batch.errors import JobError
-from nst_batch.images import ImageLimits, decode_bytes, quantize
 from nst_batch.images.kinds import HEAD, kind_of
 from nst_batch.images.pillow import open_image, reading
 
@@ -69,6 +67,10 @@ def _blur(small: Image.Image) -> Blur:
 
 def _jpeg_xl(data: bytes, name: str) -> Image.Image:
     """Which Pillow does not read. Not to be called within :func:`reading`, which lets in one at a time."""
+    import numpy as np  # noqa: PLC0415 - few galleries have one, and the process that renews them is to begin at once
+
+    from nst_batch.images import ImageLimits, decode_bytes, quantize  # noqa: PLC0415
+
     limits = ImageLimits(max_megapixels=_MOST_PIXELS / 1e6)
     picture = decode_bytes(data, name, limits)
     return Image.fromarray(quantize(picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])))
