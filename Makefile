@@ -42,7 +42,7 @@ format: $(VENV)/.dev  ## put the code into shape
 all: lint test test-system  ## before every commit
 
 lock: $(VENV)/.dev  ## renew the locks in requirements/ from pyproject.toml
-	cd $(CURDIR) && for what in run dev gpu; do \
+	cd $(CURDIR) && for what in run dev gpu video; do \
 	  case $$what in run) extra= ;; *) extra="--extra $$what -c requirements/run.txt" ;; esac; \
 	  $(BIN)/uv pip compile pyproject.toml $$extra --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header --quiet --upgrade -o requirements/$$what.txt || exit 1; \

@@ -199,7 +199,7 @@ def browse(outbox: Path, results: int, busy: int) -> None:
             print(f"usable after {time.perf_counter() - began:.2f} s")
             driver.set_script_timeout(300)
             watch = Watch(driver)
-            for pause, share in ((50, 0.9), (100, 0.2)):  # flung; as fast as one can follow
+            for pause, share in ((50, 0.9), (150, 0.4)):  # flung; as fast as one can follow
                 looks, blank, blurred, milliseconds = driver.execute_async_script(LOOKS, pause, share)
                 print(
                     f"scrolled through {results} results in {milliseconds / 1000:.1f} s; of {looks} looks "

@@ -68,6 +68,7 @@ HOMES = {
     "tensorflow": ("transfer",),
     "keras": ("transfer",),
     "h5py": ("transfer",),
+    "av": ("images",),
     "cv2": ("images", "sample", "cli"),
     "yaml": ("strict_yaml", "spool/outbox", "report", "cli"),
 }

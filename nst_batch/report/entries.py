@@ -170,6 +170,7 @@ def read(outbox: str, folder: str, written: int) -> GalleryEntry | None:
         return None
     files = _names(path)
     given = frozenset(f"{INPUT_FOLDER}/{name}" for name in _names(f"{path}/{INPUT_FOLDER}"))
+    film = f"{_text(job.get('title'))}_timelapse.webp"
     return GalleryEntry(
         folder=folder,
         title=_text(job.get("title")) or folder.rpartition("/")[2],
@@ -183,7 +184,7 @@ def read(outbox: str, folder: str, written: int) -> GalleryEntry | None:
         steps=int(_number(job.get("steps_done"))),
         untrained=_mapping(job.get("weights")).get("source") == "untrained",
         picture=_picture(job, files),
-        files=(files & _LINKED) | (given and frozenset({INPUT_FOLDER})),
+        files=(files & {*_LINKED, film}) | (given and frozenset({INPUT_FOLDER})),
         epochs=_epochs(path) if EPOCHS_FOLDER in files else (),
         loss=_last_loss(f"{path}/{LOSS_NAME}") if LOSS_NAME in files else None,
         inputs=_inputs(job.get("inputs"), given),

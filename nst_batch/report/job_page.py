@@ -68,6 +68,7 @@ def job_page(
         again_name=again_name,
         command=_command(again and again_name, inputs),
         files=_FILES,
+        film={kind: href(name) for kind, name in films(job).items()},
         epochs=[(href(name), number) for number, name in enumerate(epochs, 1)],
         style=style,
         style_hash=style_hash,
@@ -75,6 +76,11 @@ def job_page(
         script_hash=script_hash,
         data=Markup(script_data(data)),  # noqa: S704 - safe in a script element
     )
+
+
+def films(job: Mapping[str, Any]) -> dict[str, str]:
+    """The time-lapse of a job by its kind, webp and mp4, as far as it has one."""
+    return {kind: name for kind in ("webp", "mp4") if (name := f"{job['title']}_timelapse.{kind}") in job["outputs"]}
 
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:

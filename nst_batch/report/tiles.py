@@ -20,6 +20,7 @@ from nst_batch.report.entries import SHOWN_BY_BROWSERS, GalleryEntry, Input
 from nst_batch.report.markup import clean, href, number, shorten
 from nst_batch.report.thumbnails import Thumbnail
 
+TIMELAPSE = "_timelapse.webp"  # how its name ends
 STATE_NAMES = {"done": "finished", "stopped": "stopped early", "failed": "failed", "cancelled": "cancelled"}
 LINKS = {
     PAGE_NAME: "page",
@@ -59,7 +60,8 @@ def tile(entry: GalleryEntry, thumbnail: ThumbnailOf) -> Tile:
         "message": shorten(entry.message, 600),
         "advice": shorten(entry.advice, 600),
         "epochs": [href(name) for name in entry.epochs if is_shown(name)],
-        "links": [[href(name), label] for name, label in LINKS.items() if name in entry.files],
+        "links": [[href(name), label] for name, label in LINKS.items() if name in entry.files]
+        + [[href(name), "time-lapse"] for name in sorted(entry.files) if name.endswith(TIMELAPSE)],
         "of": _of(entry),
     }
 

@@ -68,6 +68,7 @@ class Settings(BaseModel):
     # none, or the name of an image. A job that was claimed before there were masks has none.
     mask: str = "none"
     now: bool = False  # nor has one that was claimed before there were hours this
+    timelapse: bool = False
 
     @property
     def total_epochs(self) -> int:
@@ -101,6 +102,7 @@ PLAIN_DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "precision": "auto",
         "seed": 0,
         "save_epoch": False,
+        "timelapse": False,
         "format": "png",
         "quality": 95,
         "priority": 0,
@@ -114,6 +116,9 @@ class Patch(StrictModel):
 
     save_epoch: Annotated[
         bool | None, Field(description="keep the picture of every epoch"), Expected("true or false")
+    ] = None
+    timelapse: Annotated[
+        bool | None, Field(description="leave a short film of how the picture came to be"), Expected("true or false")
     ] = None
     preset: Annotated[
         Literal["classic", "draft", "fine", "nnst"] | None,

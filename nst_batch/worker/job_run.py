@@ -24,6 +24,7 @@ from nst_batch.worker.loss_log import STEPS_NAME, LossLog
 from nst_batch.worker.results import Results, Saver
 from nst_batch.worker.run_listener import Instructions, Progress, RunEnd, RunListener
 from nst_batch.worker.shown import show
+from nst_batch.worker.timelapse import Timelapse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -174,8 +175,12 @@ class JobRun:
         model = self._session.model(self._spec.settings, job_images, precision, room)
         self._note_plan(model)
         self._resume(model, checkpoint, results, log)
+        film = Timelapse(files, self._folder, job_images, self._saver) if self._spec.settings.timelapse else None
+        if film is not None:
+            film.resume(self._steps_done if checkpoint else 0)
+            film.shoot(self._steps_done if checkpoint else 0, model.image)
         del checkpoint  # its arrays are as large as the model's own
-        end = self._steps(model, log, results, checkpoints, room)
+        end = self._steps(model, log, results, checkpoints, room, film)
         self._saver.wait()
         if end == "yielded":
             return None
@@ -184,6 +189,9 @@ class JobRun:
             return Outcome(state="cancelled", reason=Reason.of(CANCELLED, "cancelled on request"))
         self._listener.say("phase", phase="saving")
         final = results.final(model.image(), log.text(), {"device": self._session.device, "precision": precision})
+        if film is not None:
+            self._listener.say("phase", phase="making the film")
+            results.films(film.films(model.image()))
         return Outcome(state=end, final=final, outputs=results.outputs())
 
     def _room_mb(self) -> float:
@@ -237,7 +245,13 @@ class JobRun:
         self._listener.say("phase", phase=f"going on from step {checkpoint.step}")
 
     def _steps(
-        self, model: NeuralStyleModel, log: LossLog, results: Results, checkpoints: Checkpoints, room_mb: float
+        self,
+        model: NeuralStyleModel,
+        log: LossLog,
+        results: Results,
+        checkpoints: Checkpoints,
+        room_mb: float,
+        film: Timelapse | None,
     ) -> Literal["done", "stopped", "cancelled", "yielded"]:
         started_at, clock = self._started_before or now_iso(), time.monotonic()
         last_checkpoint = last_look = clock
@@ -270,6 +284,8 @@ class JobRun:
             self._listener.step(self._progress(step, model), epoch_end=step.epoch_end)
             if self._listener.wants_pictures:
                 self._listener.picture(model.image())
+            if film is not None:
+                film.shoot(step.step, model.image)
             if step.epoch_end:
                 self._save(step, model.image(), log, results)
                 last_look = time.monotonic()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,6 +109,11 @@ class Results:
         self._write(self.running / PLOT_NAME, loss_svg(json.loads(loss_text)).encode())
         self._files.remove(self.running / PREVIEW_NAME)
         return name
+
+    def films(self, films: Mapping[str, bytes]) -> None:
+        """Save the film of how it came to be, by its suffix."""
+        for suffix, data in films.items():
+            self._write(self.running / f"{self._spec.title}_timelapse.{suffix}", data)
 
     def forget_epochs_after(self, last: int) -> None:
         """Remove the pictures of epochs that an interrupted run made after its last checkpoint."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from house import draw
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from nst_batch import images
 from nst_batch.filenames import OUTCOME_NAME, SPEC_NAME
@@ -155,6 +155,35 @@ def test_every_strip_is_a_sign_of_life(
     beats = [sum(what == "beat" for what, _ in job.said) for job in (whole, cut)]
     assert beats[0] >= 1
     assert beats[1] > beats[0] + 2
+
+
+def blocks(picture: Image.Image) -> Any:
+    """The means of 8 × 6 parts: what compression does to single pixels does not count."""
+    return np.asarray(picture.convert("RGB").resize((8, 6), Image.Resampling.BOX)).astype(float)
+
+
+def test_a_time_lapse_goes_on_with_its_job(session: DeviceSession, bench: Callable[..., Bench]) -> None:
+    """The film begins with the start, ends with the result, stands on the page; put back and gone on with it is as
+    long as otherwise, and no picture of an epoch is kept for it.
+    """
+    undisturbed, disturbed = bench(timelapse=True, learning_rate=0.1), bench(timelapse=True, learning_rate=0.1)
+    disturbed.instructions = {6: "yield"}
+    assert undisturbed.run(session) == "done"
+    assert disturbed.run(session) == "yielded"
+    assert disturbed.run(session) == "done"
+    films = []
+    for job in (undisturbed, disturbed):
+        assert "picture_timelapse.webp" in job.outcome().outputs
+        assert not (job.running / "epochs").exists()
+        assert "picture_timelapse" in (job.running / "index.html").read_text()
+        with Image.open(job.running / "picture_timelapse.webp") as film:
+            films.append([blocks(frame) for frame in ImageSequence.Iterator(film)])
+    assert len(films[0]) == len(films[1]) > 4
+    with Image.open(undisturbed.running / "picture.png") as saved:
+        result = blocks(saved)
+    away = [np.abs(frame - result).mean() for frame in films[0]]
+    assert away[-1] == min(away)
+    assert away[-1] < away[0] / 2
 
 
 def test_checkpoints_go_by_time_alone(session: DeviceSession, bench: Callable[..., Bench]) -> None:

@@ -5,7 +5,7 @@
 (() => {
   const part = {};
   for (const each of document.querySelectorAll("[data-part]")) part[each.dataset.part] = each;
-  const AHEAD = 2.5, BEHIND = 1; // windows within which pictures stand in the page, by the way one scrolls
+  const AHEAD = 1.5, BEHIND = 0.5; // windows within which pictures stand in the page, by the way one scrolls
   const LIVE_SECONDS = 2.5, IDLE_SECONDS = 10, LOST_SECONDS = 30;
   const CAPTION = 46;
   const chunks = new Map(); // name: {version, tiles}
