@@ -19,6 +19,14 @@ from nst_batch.cli import main, parser
 from nst_batch.cli.terminal import duration, plural
 
 
+def test_the_commands_and_the_daemon_load_nothing_heavy() -> None:
+    """Pictures, pages and networks are the work of other processes; a command answers at once, the daemon is small."""
+    heavy = "'tensorflow', 'keras', 'h5py', 'cv2', 'numpy', 'PIL', 'jinja2', 'tifffile', 'imagecodecs'"
+    script = f"import sys, nst_batch.cli; print(sorted({{{heavy}}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("words", [["--help"], ["stylize", "--help"], ["reasons"], ["schema", "sidecar"]])
 def test_a_reader_that_has_enough_is_no_trouble(words: list[str]) -> None:
     """``nst-batch --help | head -1``: no traceback, and 0."""
