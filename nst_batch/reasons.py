@@ -226,6 +226,7 @@ OF_COMMANDS: Mapping[str, Known] = {
     "job_unknown": Known("no job has that name", "nst-batch status lists those there are"),
     "control_is_folder": Known("a folder stands where a control file belongs", "give it another name"),
     "sidecar_missing": Known("there is no such sidecar", "give the path of a sidecar"),
+    "output_taken": Known("there is something in the folder for the result already", "name a new folder"),
     "output_unusable": Known("the folder for the result cannot be written", "name a folder that can be written"),
     "no_display": Known(
         "there is no screen to show a window on",

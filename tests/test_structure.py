@@ -47,6 +47,7 @@ ORDER = (
     "spool/outbox",
     "spool",
     "report",
+    "layers",
     "worker",
     "daemon",
     "doctor",

@@ -16,12 +16,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nst_batch import __version__
-from nst_batch.cli import again, check, control, demo, doctor, prune, reasons, run, schema, status, streams, stylize
+from nst_batch.cli import (
+    again,
+    check,
+    control,
+    demo,
+    doctor,
+    layers,
+    prune,
+    reasons,
+    run,
+    schema,
+    status,
+    streams,
+    stylize,
+)
 from nst_batch.cli.terminal import Parser, VisibleFormatter, say, say_lines
 from nst_batch.errors import EXIT_OK, NstError
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-COMMANDS = (run, check, status, control, again, prune, stylize, doctor, reasons, schema, demo)
+COMMANDS = (run, check, status, control, again, prune, stylize, layers, doctor, reasons, schema, demo)
 
 EPILOG = """\
 Drop a content image, a style image and a sidecar NAME.yaml into the inbox:

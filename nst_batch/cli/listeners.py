@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import Any
 
 from tqdm import tqdm
 
 from nst_batch.characters import visible
-from nst_batch.cli.terminal import plural, room_for_bars, say, whereabouts
+from nst_batch.cli.job_bar import JobBar, ScaleWatch
+from nst_batch.cli.terminal import columns, erase_rest, laid_out, plural, room_for_bars, say, whereabouts
 from nst_batch.daemon.events import Phased, Stepped
-from nst_batch.report.markup import shorten
 from nst_batch.spool.claims.live_job import Ended, Job
-
-NAME_COLUMNS = 24  # of a job's name beside its bar; a title may have 200 bytes
 
 
 def end_line(ended: Ended) -> str:
@@ -26,8 +25,24 @@ def end_line(ended: Ended) -> str:
     return f"{ended.name}: failed ({ended.reason.code}): {why}; its inputs are in {ended.folder}"
 
 
+def end_lines(ended: Ended, width: int) -> list[str]:
+    """The same for a terminal ``width`` columns wide: a failure's what, what to do and where on lines of their own."""
+    line = end_line(ended)
+    if len(line) < width and ended.state != "failed":
+        return [line]
+    if ended.reason is None:
+        return laid_out(f"{ended.name}: {ended.state}", [f"in {ended.folder}"], width)
+    if ended.state == "cancelled":
+        return laid_out(f"{ended.name}: cancelled", [f"its inputs are in {ended.folder}"], width)
+    parts = [*ended.reason.message.splitlines(), ended.reason.advice, f"its inputs are in {ended.folder}"]
+    return laid_out(f"{ended.name}: failed ({ended.reason.code})", [part for part in parts if part], width)
+
+
 class Lines:
     """A line an event and an epoch, for a journal or a log file."""
+
+    def __init__(self) -> None:
+        self._scales = ScaleWatch()
 
     def note(self, text: str) -> None:
         """Print a line."""
@@ -42,7 +57,10 @@ class Lines:
         self.note(f"{job.name}: started{again}")
 
     def stepped(self, event: Stepped) -> None:
-        """A line an epoch."""
+        """A line an epoch, and one where a further scale begins."""
+        job = event.job
+        if change := self._scales.change(job.id, event.progress):
+            self.note(f"{job.name}: {change}")
         if event.epoch_end:
             self.note(f"{event.job.name}: {whereabouts(event.progress)}")
 
@@ -53,6 +71,7 @@ class Lines:
 
     def ended(self, ended: Ended) -> None:
         """Say how a job ended and where it is."""
+        self._scales.forget(ended.id)
         self.note(end_line(ended))
 
 
@@ -62,7 +81,8 @@ class Bars:
     def __init__(self) -> None:
         self._room = room_for_bars()
         self._queue: tqdm[Any] = tqdm(total=0, position=0, bar_format="{desc}", leave=False, **self._room)
-        self._jobs: dict[str, tqdm[Any]] = {}
+        self._jobs: dict[str, JobBar] = {}
+        self._scales = ScaleWatch()
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
@@ -79,37 +99,39 @@ class Bars:
         """Open the job's bar."""
         spec = job.spec
         assert spec is not None  # a sidecar that could not be understood is never handed out
-        self._jobs[job.id] = tqdm(
-            total=spec.settings.total_epochs * spec.settings.steps_per_epoch,
-            desc=shorten(visible(job.name), NAME_COLUMNS),
-            position=len(self._jobs) + 1,
-            leave=False,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| step {n_fmt}/{total_fmt}{postfix}",
-            **self._room,
-        )
+        steps = spec.settings.total_epochs * spec.settings.steps_per_epoch
+        taken = {bar.position for bar in self._jobs.values()}
+        position = next(place for place in itertools.count(1) if place not in taken)
+        self._jobs[job.id] = JobBar(job.name, steps, position=position)
 
     def stepped(self, event: Stepped) -> None:
-        """Move the job's bar."""
-        bar = self._jobs.get(event.job.id)
+        """Move the job's bar; a line above the bars where a further scale begins."""
+        job = event.job
+        if change := self._scales.change(job.id, event.progress):
+            self.note(f"{job.name}: {change}")
+        bar = self._jobs.get(job.id)
         if bar is not None:
-            bar.total, bar.n = event.progress["steps"], event.progress["step"]
-            bar.set_postfix_str(whereabouts(event.progress, digits=4))
+            bar.move(event.progress)
 
     def phased(self, event: Phased) -> None:
         """Show what the job is at."""
         if event.job is None:
             self.note(event.phase)
         elif (bar := self._jobs.get(event.job.id)) is not None:
-            bar.set_postfix_str(visible(event.phase))
+            bar.phase(event.phase)
 
     def ended(self, ended: Ended) -> None:
         """Close the job's bar and say where the result is."""
         bar = self._jobs.pop(ended.id, None)
         if bar is not None:
             bar.close()
-        self.note(end_line(ended))
+        self._scales.forget(ended.id)
+        for line in end_lines(ended, columns()):
+            self.note(line)
 
     def close(self) -> None:
         """Leave the terminal tidy."""
-        for bar in (*self._jobs.values(), self._queue):
+        for bar in self._jobs.values():
             bar.close()
+        self._queue.close()
+        erase_rest()

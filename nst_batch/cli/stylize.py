@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
 import secrets
 import shutil
 import signal
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst_batch import images
+from nst_batch.cli import one_off
 from nst_batch.cli.display import Display, Interrupts
-from nst_batch.cli.terminal import muted_libraries, say
+from nst_batch.cli.terminal import say
 from nst_batch.config.load import Config, load_config
-from nst_batch.daemon.devices import WorkerDevice, choose_devices, cpu
-from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, SetupError, UsageError
+from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, UsageError
 from nst_batch.filenames import MANIFEST_NAME, OUTCOME_NAME, RUNNING_FOLDER, SPEC_NAME
-from nst_batch.gpus import find_gpus
 from nst_batch.job import JobInput, JobSpec, Outcome, manifest, now_iso
 from nst_batch.names import check_title, unique_name
 from nst_batch.sidecar.pairs import patch_from_pairs
@@ -28,15 +24,12 @@ from nst_batch.sidecar.settings import conflicts, resolve
 from nst_batch.sizing import result_size
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import INPUTS_FOLDER, claim_id
-from nst_batch.transfer.errors import DEVICE_FAULTS
-from nst_batch.transfer.keras_settings import left_aside
 from nst_batch.transfer.locate import locate_weights
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
     from nst_batch.sidecar.resolver import Role
     from nst_batch.sidecar.settings import Settings
-    from nst_batch.worker.session import DeviceSession
 
     Files = tuple[tuple[Role, Path], ...]
 
@@ -46,7 +39,7 @@ can be set (docs/sidecar.md), and `defaults:` in the config count:
 
     nst-batch stylize harbour.jpg waves.jpg results --title dusk --set size=768 --set style_weight=2
 
-Ctrl-C ends with the picture as it stands; a second one ends at once, without a result.
+Ctrl-C, or q in the window of --show, ends with the picture as it stands. A second Ctrl-C ends without a result.
 """
 
 
@@ -89,8 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     more: Files = tuple((role, Path(name)) for role, name in settings.images())
     files += more
     settings = settings.model_copy(update={role: path.name for role, path in more})
-    limits = images.ImageLimits(max_megapixels=config.limits.max_megapixels, max_file_mb=config.limits.max_file_mb)
-    _check_images(files, settings, limits)
+    limits = one_off.image_limits(config)
+    size = _check_images(files, settings, limits)
     locate_weights(config.weights)
     if arguments.show:
         from nst_batch.cli.window import check_display  # noqa: PLC0415 - loads OpenCV
@@ -99,31 +92,15 @@ def run(arguments: argparse.Namespace) -> int:
     asked = {"content": str(arguments.content), "style": str(arguments.style), "title": title, **patch.written()}
     # A service manager or a batch system that ends this early finds nothing left over.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with _work_folder(arguments.output) as work_folder:
+    with one_off.work_folder(arguments.output) as work_folder:
         spec = _prepare(Path(work_folder), files, settings, title, asked)
-        return _paint(config, limits, spec, Path(work_folder), arguments)
+        return _paint(config, limits, spec, Path(work_folder), arguments.output, size if arguments.show else None)
 
 
-def _check_images(files: Files, settings: Settings, limits: images.ImageLimits) -> None:
-    """What the worker would say of the images, as far as their headers tell."""
-    headers = []
-    for role, path in files:
-        if not path.is_file():
-            what = "is not a file" if path.exists() else "there is no such image"
-            raise UsageError("image_missing", f"{path}: {what}", "give the path of an image file")
-        headers.append((role, path.name, images.read_header(path.resolve(), limits)))
-    result_size(settings, headers)
-
-
-def _work_folder(output: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder beside the result, so that the finished one can be put there by one rename."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".nst_batch-", dir=output)
-    except OSError as error:
-        raise UsageError(
-            "output_unusable", f"{output}: {error.strerror}", "name a folder that can be written"
-        ) from error
+def _check_images(files: Files, settings: Settings, limits: images.ImageLimits) -> tuple[int, int]:
+    """What the worker would say of the images, as far as their headers tell; the result's height and width."""
+    headers = [(role, path.name, one_off.read_header(path, limits)) for role, path in files]
+    return result_size(settings, headers)
 
 
 def _prepare(work_folder: Path, files: Files, settings: Settings, title: str, asked: dict[str, Any]) -> JobSpec:
@@ -147,54 +124,40 @@ def _prepare(work_folder: Path, files: Files, settings: Settings, title: str, as
 
 
 def _paint(
-    config: Config, limits: images.ImageLimits, spec: JobSpec, work_folder: Path, arguments: argparse.Namespace
+    config: Config,
+    limits: images.ImageLimits,
+    spec: JobSpec,
+    work_folder: Path,
+    output: Path,
+    window: tuple[int, int] | None,
 ) -> int:
+    """``window``: at what size (height, width) to show the picture as it grows; None: not at all."""
     say(f"loading TensorFlow and the weights for {spec.title} ...", error=True)
     running = work_folder / RUNNING_FOLDER
-    outcome = _generate(config, limits, spec, work_folder, show=arguments.show)
+    outcome = _generate(config, limits, spec, work_folder, window)
     if outcome is None or outcome.state == "cancelled":
         say("nst-batch: ended without a result", error=True)
         return EXIT_JOB_FAILED
     if outcome.reason is not None:
         raise JobError.of(outcome.reason)
     (running / MANIFEST_NAME).write_text(manifest(spec, outcome, attempts=1))
-    target = _publish(running, arguments.output, spec.title)
+    target = _publish(running, output, spec.title)
     say(str(target / str(outcome.final)))
     return EXIT_OK
 
 
 def _generate(
-    config: Config, limits: images.ImageLimits, spec: JobSpec, work_folder: Path, *, show: bool
+    config: Config, limits: images.ImageLimits, spec: JobSpec, work_folder: Path, window: tuple[int, int] | None
 ) -> Outcome | None:
-    device = choose_devices(config.device, find_gpus())[0]
-    os.environ.update(device.environment)  # TensorFlow then sees this device alone, as in a worker
-    for note in left_aside(os.environ):
-        say(note, error=True)
-    with muted_libraries(unless=logging.getLogger().isEnabledFor(logging.DEBUG)):
-        from nst_batch.worker.job_run import JobRun  # noqa: PLC0415 - loads TensorFlow
+    session = one_off.open_session(config, limits)
+    from nst_batch.worker.job_run import JobRun  # noqa: PLC0415 - loads TensorFlow
 
-        try:
-            session = _open_session(config, limits, device)
-        except SetupError as error:
-            if error.code not in DEVICE_FAULTS or device.insisted:
-                raise
-            # Which GPU TensorFlow may see cannot be changed any more: the CPU, whatever other GPUs there are.
-            instead = cpu(f"painted on the CPU: {device.name} is left out: {error.message}; {error.advice}")
-            session = _open_session(config, limits, instead)
-    for note in session.notes:
-        say(note, error=True)
     steps = spec.settings.total_epochs * spec.settings.steps_per_epoch
-    with Display(steps=steps, show=show) as display, Interrupts() as interrupts:
+    with Interrupts() as interrupts, Display(spec.title, steps=steps, size=window, interrupts=interrupts) as display:
         end = JobRun(session, work_folder, work_folder, work_folder / RUNNING_FOLDER, interrupts, display).run()
     if end == "yielded":
         return None
     return Outcome.model_validate_json((work_folder / OUTCOME_NAME).read_bytes())
-
-
-def _open_session(config: Config, limits: images.ImageLimits, device: WorkerDevice) -> DeviceSession:
-    from nst_batch.worker.session import DeviceSession  # noqa: PLC0415 - loads TensorFlow
-
-    return DeviceSession.open(config.weights, device.name, limits, config.jobs.checkpoint_seconds, device.note)
 
 
 def _publish(running: Path, output: Path, title: str) -> Path:

@@ -7,13 +7,16 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nst_batch.characters import visible, visible_lines
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
+
+ERASE_LINE, ERASE_BELOW = "\x1b[K", "\x1b[J"  # from the cursor on (ECMA-48: EL, ED)
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -77,6 +80,36 @@ def whereabouts(at: Mapping[str, Any], digits: int = 5) -> str:
 def plural(count: int, noun: str) -> str:
     """``1 job``, ``3 jobs``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def columns() -> int:
+    """How many columns the terminal of standard error has; 80 where it does not say, or there is none."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    return 80
+
+
+def laid_out(head: str, parts: Sequence[str], width: int, indent: str = "    ") -> list[str]:
+    """A line, and below it each part by itself, set in, broken between words where it is wider than the terminal."""
+    lines = [head]
+    for part in parts:
+        for line in visible_lines(part).split("\n"):
+            lines += textwrap.wrap(
+                line,
+                max(width - 1, 40),
+                initial_indent=indent,
+                subsequent_indent=indent + "  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    return lines
+
+
+def erase_rest() -> None:
+    """Clear the line that the cursor is in, and what stands below: the ``^C`` that a terminal shows beside a bar."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{ERASE_BELOW}")
+        sys.stderr.flush()
 
 
 def room_for_bars() -> dict[str, Any]:

@@ -25,7 +25,7 @@ from nst_batch.transfer.optimizers.optimizer import Optimizer, State
 from nst_batch.transfer.precision import choose_precision
 from nst_batch.transfer.spec import Precision
 from nst_batch.transfer.tensors import Feature, Image, Nest, Plane, Program, Report, Statistic, Statistics
-from nst_batch.transfer.vgg19 import Pooling, StyleContentModel, convolutions
+from nst_batch.transfer.vgg19 import Convolution, Pooling, StyleContentModel, convolutions
 from nst_batch.transfer.weights import Weights
 
 PROGRAMS = 32  # traced programs kept; a job needs five, and up to 19 more where it goes over strips
@@ -198,6 +198,10 @@ class Network:
         content, style, weights = self.compared_specs(family)
         signature = [IMAGE, any_size(state), [content] * count, style, weights, [FRAME] * count]
         return tf.function(advance, autograph=False, input_signature=signature)
+
+    def convolution(self, layer: str) -> Convolution:
+        """One layer by itself."""
+        return self._convolutions[layer]
 
     def filters(self, layer: str) -> int:
         """How many features the layer has at a position."""

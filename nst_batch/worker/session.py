@@ -138,7 +138,7 @@ class DeviceSession:
             job_images.content,
             job_images.styles,
             spec,
-            self._network(precision),
+            self.network(precision),
             init_image=job_images.init,
             mask=job_images.mask,
             style_keys=[_content_key(picture) for picture, _ in job_images.styles],
@@ -150,7 +150,8 @@ class DeviceSession:
         room = free_now_mb() if self.is_cpu else self.room.planned_mb
         return memory_plan(transfer_spec(settings, *size), precision).largest_side(*size, room)
 
-    def _network(self, precision: Precision) -> Network:
+    def network(self, precision: Precision) -> Network:
+        """The network in that precision, made when it is first asked for."""
         if precision not in self._networks:
             from nst_batch.transfer.network import Network  # noqa: PLC0415 - loads TensorFlow
 

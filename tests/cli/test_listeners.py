@@ -25,7 +25,7 @@ from nst_batch.spool.claims.live_job import Ended
 
 def handout(name: str = "dusk") -> Any:
     spec = SimpleNamespace(settings=resolve(Patch(epochs=3, steps_per_epoch=10)))
-    return SimpleNamespace(job=SimpleNamespace(id=f"id of {name}", name=name, spec=spec), attempt=1)
+    return SimpleNamespace(id=f"id of {name}", name=name, spec=spec, attempts=SimpleNamespace(runs=1))
 
 
 def progress(**changes: Any) -> dict[str, Any]:
@@ -89,6 +89,97 @@ def test_a_long_name_leaves_room_for_the_bar(monkeypatch: pytest.MonkeyPatch) ->
         said = read()
     assert "…:  33%|" in said
     assert "1 min 15 s left" in said
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 200])
+def test_a_bar_has_room_on_every_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a job in several scales, with a long name and a long way to go: what is least worth knowing is left out."""
+    at = progress(step=12345, steps=30000, epoch=12, epochs=30, scale="1024 × 768", total=98765.4, left=7261.0)
+    with terminal(24, columns, monkeypatch) as read:
+        bars = Bars()
+        bars.started(handout("a long name of a job as people have them"))
+        read()
+        bars.stepped(Stepped(handout(), at, epoch_end=False))
+        bars.stepped(Stepped(handout("a long name of a job as people have them"), at, epoch_end=True))
+        said = read()
+        bars.close()
+    line = next(part for part in said.split("\r") if " 41%" in part).split("\n")[0].split("\x1b")[0].rstrip()
+    assert len(line) <= columns - 4  # room for the ^C that the terminal itself shows
+    assert len(line.split("|")[1]) >= (10 if columns >= 60 else 1)
+    assert line.endswith("left")
+    assert ("step 12345/30000, epoch 12/30 at 1024 × 768, loss 9.877e+04, 2 h 01 min left" in line) == (columns >= 200)
+    assert ("loss" in line) == (columns >= 80)
+
+
+def failure(message: str, advice: str) -> Ended:
+    return Ended(
+        "id", "dusk", "dusk", "failed", Reason("image_truncated", message, advice), Path("/outbox/failed/dusk")
+    )
+
+
+def test_a_failure_is_laid_out_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What, what to do, and where its inputs are, each on lines of its own, broken between words."""
+    message = "harbour.jpg: the file is cut short: 17 of 204 rows are there, and then it ends in the midst of a block"
+    with terminal(24, 80, monkeypatch) as read:
+        bars = Bars()
+        bars.ended(failure(message + "\nand a second", "copy it again, whole"))
+        bars.close()
+        lines = [line.strip("\r") for line in read().split("\n")]
+    at = next(number for number, line in enumerate(lines) if "dusk: failed (image_truncated)" in line)
+    assert lines[at + 1 : at + 6] == [
+        "    harbour.jpg: the file is cut short: 17 of 204 rows are there, and then it",
+        "      ends in the midst of a block",
+        "    and a second",
+        "    copy it again, whole",
+        "    its inputs are in /outbox/failed/dusk",
+    ]
+
+
+def test_a_result_in_a_long_folder_is_laid_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder on a line of its own, where both do not fit on one."""
+    with terminal(24, 80, monkeypatch) as read:
+        bars = Bars()
+        bars.ended(ended("a name, as people give them, " * 3))
+        bars.close()
+        lines = [line.strip("\r") for line in read().split("\n")]
+    assert any(line.endswith("them, : done") for line in lines)
+
+
+def test_nothing_is_left_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ^C that the terminal itself shows beside a bar is cleared as well."""
+    with terminal(24, 80, monkeypatch) as read:
+        bars = Bars()
+        bars.queue(1, 0, 0, 0)
+        bars.started(handout())
+        bars.close()
+        assert read().endswith("\r\x1b[J")
+
+
+@pytest.mark.parametrize("kind", ["bars", "lines"])
+def test_a_further_scale_is_told(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, at its first step, and why the loss grows; not of a job in one scale, nor of the scale it begins with."""
+    with terminal(24, 120, monkeypatch) as read:
+        listener = Bars() if kind == "bars" else Lines()
+        listener.started(handout())
+        for scale in ("", "", "96 × 64", "96 × 64", "192 × 128", "192 × 128"):
+            listener.stepped(Stepped(handout(), progress(scale=scale), epoch_end=False))
+        if isinstance(listener, Bars):
+            listener.close()
+        said = read()
+    assert said.count("now at") == 1
+    assert "dusk: now at 192 × 128: a larger picture has a larger loss" in said
+
+
+def test_bars_of_several_jobs_keep_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new job takes the line of one that has ended, and not that of one at work."""
+    with terminal(24, 80, monkeypatch):
+        bars = Bars()
+        for name in ("a", "b"):
+            bars.started(handout(name))
+        bars.ended(ended("a"))
+        bars.started(handout("c"))
+        assert sorted(bar.position for bar in bars._jobs.values()) == [1, 2]
+        bars.close()
 
 
 def test_lines_are_one_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:

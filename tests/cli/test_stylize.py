@@ -158,9 +158,9 @@ def test_auto_paints_on_the_cpu_where_no_gpu_can_be_used(
     place: House, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A device file without CUDA's packages: the terminal and job.json say why it was the CPU."""
-    from nst_batch.cli import stylize
+    from nst_batch.cli import one_off
 
-    monkeypatch.setattr(stylize, "find_gpus", lambda: Gpus((Gpu(99),)))
+    monkeypatch.setattr(one_off, "find_gpus", lambda: Gpus((Gpu(99),)))
     place.configure(device="auto")
     assert main(["stylize", "c.png", "s.png", "out", "--title", "T"]) == 0
     job = json.loads((place.root / "out/T/job.json").read_text())

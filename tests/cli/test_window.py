@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from nst_batch.cli.window import close, show
+from nst_batch.cli.window import close, show, shown_size
 from nst_batch.errors import UsageError
 
 PICTURE = np.full((48, 64, 3), 0.5, np.float32)
@@ -40,6 +40,15 @@ def test_a_display_that_does_not_answer_is_an_error_not_an_abort(monkeypatch):
         show("x", PICTURE)
     assert caught.value.code == "no_display"
     close()  # nothing was opened: nothing happens
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [((512, 768), (512, 768)), ((96, 128), (288, 384)), ((1500, 3000), (512, 1024)), ((3, 3000), (1, 1024))],
+)
+def test_a_picture_is_shown_at_a_sensible_size(size, shown):
+    """As it is; a small one larger, so that it can be seen, a large one smaller, so that it fits a screen."""
+    assert shown_size(size) == shown
 
 
 @pytest.mark.system
