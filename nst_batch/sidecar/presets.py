@@ -80,7 +80,7 @@ DRAFT = replace(FINE, epochs=3, steps_per_epoch=20, scales=3, content_weight=0.0
 # Nearest neighbours in place of statistics (transfer/objectives/): content_weight is the content's share in what is
 # matched, and there are no content layers.
 NNST = Preset(
-    epochs=8,
+    epochs=5,
     steps_per_epoch=50,
     content_weight=0.75,
     style_weight=1.0,
