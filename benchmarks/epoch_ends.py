@@ -22,7 +22,8 @@ from nst_batch.images import ImageLimits
 from nst_batch.job import JobInput, JobSpec, now_iso
 from nst_batch.sample import draw_landscape, draw_painting
 from nst_batch.sidecar.settings import Patch, resolve
-from nst_batch.worker.job_run import Instruction, JobRun, Progress
+from nst_batch.worker.job_run import JobRun
+from nst_batch.worker.run_listener import Instruction, Progress
 from nst_batch.worker.session import DeviceSession
 
 

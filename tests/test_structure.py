@@ -192,6 +192,33 @@ def test_a_file_that_several_go_by_has_one_name() -> None:
             assert text not in names, f"{path}:{line}: {text}"
 
 
+def named_in(path: Path) -> set[str]:
+    """The names that a module has: what it defines, imports and assigns outside of its functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found.update(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+def test_benchmarks_import_what_is_there() -> None:
+    """They are run by hand and seldom, and a name that has gone would be found on the day it is needed."""
+    top = ROOT.parent
+    for path in (top / "benchmarks").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith(("nst_batch", "benchmarks")):
+                continue
+            there = top / (node.module or "").replace(".", "/")
+            module = there / "__init__.py" if there.is_dir() else there.with_suffix(".py")
+            for alias in node.names:
+                beside = there.is_dir() and ((there / alias.name).is_dir() or (there / f"{alias.name}.py").exists())
+                assert beside or alias.name in named_in(module), f"{path.name}: {node.module}.{alias.name}"
+
+
 def test_modules_have_one_duty_and_fit_a_few_screens() -> None:
     """No module outgrows about 300 lines, no function a screen."""
     for path in modules():

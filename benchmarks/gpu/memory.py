@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from benchmarks.gpu.lines import complaint, emit
-from benchmarks.memory import OPTIMIZERS, STYLE_LAYERS, resident_peak_mb
+from benchmarks.memory import LAYERS, OPTIMIZERS, resident_peak_mb
 from nst_batch.transfer.device import Device, choose_device, prepare_tensorflow
 from nst_batch.transfer.memory_plan import PROCESS_MB, VIEW, MemoryPlan
 from nst_batch.transfer.spec import TransferSpec
@@ -56,7 +56,7 @@ def measure(asked: argparse.Namespace) -> None:
     content, style = (np.random.default_rng(seed).random((side * 3 // 4, side, 3), np.float32)
                       for seed, side in ((0, width), (1, 512)))  # fmt: skip
     spec = TransferSpec(
-        height, width, {"block4_conv2": 1.0}, STYLE_LAYERS, 0.07, 1.0, 0.04,
+        height, width, {"block4_conv2": 1.0}, LAYERS["moments"], 0.07, 1.0, 0.04,
         optimizer=rule, epochs=1, steps_per_epoch=3, family="moments",
     )  # fmt: skip
     try:
