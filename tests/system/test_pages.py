@@ -16,6 +16,7 @@ import pytest
 from house import draw
 
 from benchmarks import chromium
+from nst_batch.images.film import animated_webp, has_mp4, mp4
 from nst_batch.job import JobInput, JobSpec, Outcome
 from nst_batch.report.gallery import Gallery
 from nst_batch.report.live import live_script
@@ -370,7 +371,12 @@ def job_page(tmp_path_factory: pytest.TempPathFactory) -> str:
             JobInput(role="content", name="photo.png", path=""), JobInput(role="style", name="waves.png", path=""),
         ),
     )  # fmt: skip
+    frames = [draw(folder / f"frames/{n}.jpg", size=(96, 64), hue=40 * n) for n in range(3)]
+    film = {"webp": animated_webp(frames, [42] * 3)} | ({"mp4": mp4(frames, [42] * 3)} if has_mp4() else {})
+    for kind, data in film.items():
+        (folder / f"{HOSTILE}_timelapse.{kind}").write_bytes(data)
     outputs = ("a.png", "epochs/a_epoch_0001.png", "epochs/a_epoch_0002.png")
+    outputs += tuple(f"{HOSTILE}_timelapse.{kind}" for kind in film)
     show(FileSystem(), folder, spec, Outcome(state="done", final="a.png", outputs=outputs, seconds=2.0, steps_done=20))
     return (folder / "index.html").as_uri()
 
@@ -392,6 +398,8 @@ def test_a_jobs_page(browser: Any, job_page: str, width: int, dark: bool) -> Non
     tab.driver.find_element("css selector", ".plot .scroll").send_keys("\ue012" * 10)
     assert "step 10, epoch 1" in tab.js(values)
     assert "10.05" in tab.js(values)
+    if has_mp4():
+        assert tab.wait("document.querySelector('video').duration") > 0.1
     tab.part("compare").click()
     assert tab.part("before").is_displayed()
     tab.part("compare").click()
