@@ -43,7 +43,7 @@ def test_no_file_of_the_inbox_or_a_library_is_looked_up_by_its_path(tmp_path: Pa
     run = [sys.executable, "-m", "nst_batch", "run", "--once", "--config", str(house.config)]
     done = subprocess.run([*strace, *run], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=300)
     assert done.returncode == 1, done.stderr[-2000:]  # the broken ones have failed
-    assert sorted(path.name for path in (house.outbox / "series").iterdir()) == ["a1-wave", "a2-wave"]
+    assert {"a1-wave", "a2-wave"} <= {path.name for path in (house.outbox / "series").iterdir()}
     assert {path.name for path in (house.outbox / "failed").iterdir()} == {"half", "broken"}
     calls = trace.read_text(errors="replace").splitlines()
     beneath = [call for call in calls if "openat2(" in call]
