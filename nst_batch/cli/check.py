@@ -80,13 +80,14 @@ def run(arguments: argparse.Namespace) -> int:
     seen = _Seen(images.ImageLimits(max_megapixels=config.limits.max_megapixels, max_file_mb=config.limits.max_file_mb))
     times, (folders, entries) = _Times(config), folders_of(config)
     checking = _Checking(config, folders, seen, times)
-    wrong = sum(not _check_sidecar(path, checking) for path in paths)
+    wrong, looked_at = sum(not _check_sidecar(path, checking) for path in paths), len(paths)
     if not arguments.sidecar:
-        wrong += _check_folders(checking, entries)
+        verdicts = list(_check_folders(checking, entries))
+        wrong, looked_at = wrong + verdicts.count(False), looked_at + len(verdicts)
     if times.jobs > 1 and times.seconds:
         say(f"time      {plural(times.jobs, 'job')}, about {duration(times.seconds)} on one worker")
     if wrong:
-        say(f"nst-batch: {plural(wrong, 'sidecar')} of {len(paths)} not right", error=True)
+        say(f"nst-batch: {plural(wrong, 'sidecar')} of {looked_at} not right", error=True)
     return EXIT_JOB_FAILED if wrong else EXIT_OK
 
 
@@ -182,24 +183,23 @@ def _files_below(inbox: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in files)
 
 
-def _check_folders(checking: _Checking, entries: Mapping[str, Entry]) -> int:
-    """Say what each ``folder.yaml`` and ``defaults.yaml`` does; how many of them are not right."""
-    folders, wrong = checking.folders, 0
+def _check_folders(checking: _Checking, entries: Mapping[str, Entry]) -> Iterator[bool]:
+    """Say what each ``folder.yaml`` and ``defaults.yaml`` does; whether each, and each photograph, is right."""
+    folders = checking.folders
     seen = folders.overlay(entries, 0.0, frozenset(checking.named))
     for view in folders.views():
         path = checking.config.inbox / view.path
         if view.why:
-            wrong += 1
-            _wrong(path, view.why)
+            yield _wrong(path, *(view.problems or (view.why,)))
             continue
+        yield True
         what = plural(view.pending, "photograph") if view.is_hot else "counts for the sidecars below it"
         say(f"{'folder' if view.is_hot else 'defaults':8}  {path}: ok, {what}")
         own = [each for each in seen if view.is_hot and folders.virtual(each) and _folder(each) == _folder(view.path)]
         for each in sorted(own, key=natural_key):
             virtual = folders.virtual(each)
             assert virtual is not None
-            wrong += not _check_text(checking.config.inbox / virtual.photograph, each, virtual.text, checking)
-    return wrong
+            yield _check_text(checking.config.inbox / virtual.photograph, each, virtual.text, checking)
 
 
 def _folder(path: str) -> str:

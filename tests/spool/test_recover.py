@@ -41,11 +41,11 @@ def set_done(world: World) -> set[str]:
 
 def set_failing(world: World) -> set[str]:
     world.pair("broken", extra="sise: 1\n")
-    world.put("folder.yaml", "content: there\nstyle: s.jpg\n")
+    world.put("directory.yaml", "content: there\nstyle: s.jpg\n")
     (world.inbox / "there").mkdir()
     world.put("s.jpg")
     world.put("missing.yaml", "content: missing.jpg\nstyle: s.jpg\n")
-    return {"broken", "folder", "missing"}
+    return {"broken", "directory", "missing"}
 
 
 def scene_failing(world: World) -> None:

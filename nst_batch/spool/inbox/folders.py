@@ -57,6 +57,7 @@ class _Special:
     digest: bytes = b""  # of its text
     stamp: bytes = b""  # of the defaults that it was read with; b"" where it is to be read again
     why: str = ""  # why it cannot be gone by
+    problems: tuple[str, ...] = ()
     defaults: FolderDefaults | None = None
     request: FolderRequest | None = None
     ready: bool = False  # every style is there
@@ -162,7 +163,7 @@ class Folders:
                 self.next_change = min(self.next_change, due)
                 special.is_read, special.why = False, f"{special.path} is still being written"
                 continue
-            special.why = self._amiss(special, entries)
+            special.why, special.problems = self._amiss(special, entries), ()
             if not special.why:
                 self._read(special, resolving)
             if special.why:
@@ -203,7 +204,7 @@ class Folders:
             if special.request is not None:
                 self._find_styles(special, special.request, resolving)
         except NstError as error:
-            special.stamp = b""
+            special.stamp, special.problems = b"", tuple(error.message.splitlines())
             special.why = f"{error.message.splitlines()[0]}{_more(error)}; correct it, nothing is lost meanwhile"
         except OSError as error:
             if not is_one_files(error):
@@ -306,7 +307,14 @@ class Folders:
     def views(self) -> tuple[FolderView, ...]:
         """For ``status``."""
         return tuple(
-            FolderView(special.path, names.is_hot(special.path), special.why, special.pending, special.painted)
+            FolderView(
+                special.path,
+                names.is_hot(special.path),
+                special.why,
+                special.pending,
+                special.painted,
+                special.problems,
+            )
             for special in sorted(self._specials.values(), key=lambda item: item.path)
         )
 

@@ -115,6 +115,7 @@ class FolderView:
     why: str
     pending: int  # photographs that are to be painted
     painted: int  # that have been, and lie there still
+    problems: tuple[str, ...] = ()  # every mistake in it, of which ``why`` has the first
 
 
 @dataclass(frozen=True, slots=True)
