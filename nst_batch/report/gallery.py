@@ -74,8 +74,8 @@ class Gallery:
                 self._write_pages()
                 written = time.monotonic()
         self._write_pages()
-        self._sheets.update(self._tiles())
-        self._write_pages()  # the results do not wait for their sheet
+        if self._sheets.update(self._tiles()):
+            self._write_pages()  # the results do not wait for their sheet
         self._sweep()
 
     def _look_at(self, folder: str, stamp: Stamp) -> list[Any]:

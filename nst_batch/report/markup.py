@@ -19,6 +19,8 @@ def escape(text: str) -> str:
 
 def clean(text: str) -> str:
     """``text`` with U+FFFD for every character that XML cannot hold."""
+    if text.isprintable():
+        return text
     return "".join(char if _allowed(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 

@@ -50,8 +50,12 @@ class Sheets:
         # of jobs that have not all ended yet their tiles; None of those that made no picture.
         self.known: dict[str, dict[str, Any] | None] = {}
 
-    def update(self, tiles: Sequence[Tile]) -> None:
-        """Make what is complete now, and again what has changed; OSError where the disk refuses."""
+    def update(self, tiles: Sequence[Tile]) -> bool:
+        """Make what is complete now, and again what has changed; whether anything is another than before.
+
+        OSError where the disk refuses.
+        """
+        before = self._state()
         again: dict[str, Tile] = {}  # jobs that a sidecar asked for alone: one of them may be another's done again
         for tile in sorted(tiles, key=lambda tile: tile["at"]):
             if tile["of"] is None and is_made(tile):
@@ -69,6 +73,14 @@ class Sheets:
                     self.known[claim] = self._make(claim, places, [_later(place, again, place) for place in places])
             elif any(key in again and again[key]["at"] > at for key, at in known["cells"]):
                 self.known[claim] = self._remake(claim, known, again)
+        return self._state() != before
+
+    def _state(self) -> dict[str, object]:
+        """What tells whether anything of ``known`` has changed."""
+        return {
+            claim: None if known is None else len(known["places"]) if "places" in known else known["cells"]
+            for claim, known in self.known.items()
+        }
 
     def shown(self) -> list[dict[str, Any]]:
         """What the gallery shows of each, the newest first."""
