@@ -81,8 +81,9 @@ class Inbox:
             memory=self._painted,
             underway=lambda: underway(self.claims()),
         )
+        self._reading = SidecarReading(config, self._folders)
         self._scanner = Scanner(
-            SidecarReading(config, self._folders),
+            self._reading,
             read=read,
             readable=self._is_readable,
             takable=lambda folder: self._fs.may(inbox / folder, os.W_OK | os.X_OK),
@@ -105,10 +106,12 @@ class Inbox:
 
     def look(self, at: Moment, jobs: Sequence[Job], taken: frozenset[str], turn: Turn | None = None) -> InboxView:
         """One look; raises InboxLost where the inbox cannot be listed. ``taken`` are folded names."""
-        before, self._listing = self._listing, self._lister.look()
+        listing = self._lister.look()
+        is_another, self._listing = listing != self._listing, listing
         self._gone.clear()
         self._scan = self._see(taken, at, turn)
-        if self._listing != before:
+        self._reading.let_go()
+        if is_another:
             self._remark()
         self._match_controls(jobs)
         if at.mono >= self._waits_due:

@@ -38,6 +38,10 @@ class SidecarReading:
         self._tree = ListingTree(config.inbox, {})
         self._shelves: tuple[Tree, ...] = ()
 
+    def let_go(self) -> None:
+        """The look is over: forget what is only of use within one, which grows with the inbox."""
+        self._entries, self._tree, self._shelves = None, ListingTree(self._inbox, {}), ()
+
     def parse(self, path: str, text: bytes) -> SidecarRequest:
         """What a sidecar asks for; raises ProblemsError."""
         if self._folders is None:
