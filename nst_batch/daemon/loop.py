@@ -209,6 +209,7 @@ class Daemon:
         if self._view is not None and at.mono < self._view_holds:
             return self._view
         view = self._view = self._spool.look(at, Turn(LOOK_SECONDS))
+        self._notifier.watchdog()
         self._next_look, self._view_holds = view.next_look, at.mono + VIEW_HOLDS_SECONDS
         for text in view.notes:
             self._listener.note(text)

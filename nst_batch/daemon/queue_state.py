@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -228,8 +228,8 @@ def line_of(
     return Line(left or [WORKER_START], at.wall, None if closed_until is None else round(closed_until))
 
 
-def encoded(entries: Iterable[dict[str, Any]]) -> tuple[list[bytes], int]:
-    """Waiting jobs as JSON, in pieces to stand between brackets, and how many they are.
+def encoded(entries: Iterable[dict[str, Any]], beat: Callable[[], object]) -> tuple[list[bytes], int]:
+    """Waiting jobs as JSON, in pieces to stand between brackets, and how many they are; ``beat()`` after each piece.
 
     In one, or as data, tens of thousands of them would take several times their room.
     """
@@ -238,4 +238,5 @@ def encoded(entries: Iterable[dict[str, Any]]) -> tuple[list[bytes], int]:
         text = json.dumps(some, ensure_ascii=False)[1:-1]
         pieces.append(((", " if count else "") + text).encode())
         count += len(some)
+        beat()
     return pieces, count

@@ -174,7 +174,7 @@ class StatusWriter:
         queue = line_of(pool.workers, at_work, at, closed_until)
         running = {entry["id"] for entry in at_work}
         entries = waiting_entries(view, jobs, running, self._spool.rota, closed_until, foreteller)
-        listed, waiting = encoded(queue.placed(entries))
+        listed, waiting = encoded(queue.placed(entries), self._notifier.watchdog)
         facts = summary(view, at_work, queue, blocked, os.getpid(), pool.notes, closed_until)
         self._listener.queue(len(at_work), waiting, self._done, self._failed)
         pieces = [json.dumps(facts, ensure_ascii=False)[:-1].encode(), b', "waiting": [', *listed, b"]}"]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -344,4 +345,4 @@ class Scanner:
         said = [told(what) + (f" ({hints[what]})" if hints.get(what) else "") for what in lacking[:NAMES_SHOWN]]
         shown = ", ".join(said) + (" …" if len(lacking) > NAMES_SHOWN else "")
         words = "missing" if kind == "missing" else "no permission to read"
-        return Waiting(path, known.names, kind, f"{words}: {shown}", at.wall + left)
+        return Waiting(path, known.names, kind, sys.intern(f"{words}: {shown}"), at.wall + left)
