@@ -21,7 +21,7 @@ from nst_batch.transfer.errors import DamagedCheckpointError, LossNotFiniteError
 from nst_batch.worker.checkpoints import Checkpoint, Checkpoints
 from nst_batch.worker.job_images import JobImages, KnownInputs, load_job_images
 from nst_batch.worker.loss_log import STEPS_NAME, LossLog
-from nst_batch.worker.results import Results, Saver
+from nst_batch.worker.result_files import Results, Saver
 from nst_batch.worker.run_listener import Instructions, Progress, RunEnd, RunListener
 from nst_batch.worker.shown import show
 from nst_batch.worker.timelapse import Timelapse

@@ -20,7 +20,7 @@ from nst_batch import images
 from nst_batch.images.film import animated_webp, has_mp4, mp4
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.worker.job_images import JobImages
-from nst_batch.worker.results import Saver
+from nst_batch.worker.result_files import Saver
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

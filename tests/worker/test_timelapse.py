@@ -14,7 +14,7 @@ from PIL import Image
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.worker import timelapse
 from nst_batch.worker.job_images import JobImages
-from nst_batch.worker.results import Saver
+from nst_batch.worker.result_files import Saver
 from nst_batch.worker.timelapse import CHANGE, MOST, Timelapse
 
 

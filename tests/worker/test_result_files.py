@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nst_batch.worker.results import MOST_BEHIND, Saver
+from nst_batch.worker.result_files import MOST_BEHIND, Saver
 
 
 def test_saving_goes_on_beside_and_in_order() -> None:
