@@ -1,4 +1,7 @@
-"""The contact sheet: a row a pair and preset, a column a size, all at one height, so that looks can be compared."""
+"""The contact sheet: a row a pair and preset, a column a size, all at one height, so that looks can be compared.
+
+Where there is one size only, it is a row a pair and a column a preset.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,17 @@ PAPER, INK = (250, 249, 246), (40, 40, 40)
 
 def draw_sheet(path: Path, pairs: Sequence[Pair], paintings: Sequence[Painting]) -> None:
     """Save the sheet as JPEG: of each pair content and style, then every preset at every size."""
+    one_size = len({each.size for each in paintings}) == 1
     rows: list[list[tuple[str, NDArray[np.uint8]]]] = []
     for pair in pairs:
         rows.append([("content", _small(pair.content())), ("style", _small(pair.style()))])
         for preset in dict.fromkeys(each.preset for each in paintings):
             mine = [each for each in paintings if (each.pair, each.preset) == (pair.name, preset)]
-            rows.append([(f"{preset}, {each.size} px", _small(images.decode(each.path).rgb)) for each in mine])
+            shown = [(f"{preset}, {each.size} px", _small(images.decode(each.path).rgb)) for each in mine]
+            if one_size:
+                rows[-1] += shown
+            else:
+                rows.append(shown)
     height = max(picture.shape[0] for row in rows for _, picture in row)
     columns = max(len(row) for row in rows)
     cell = SIDE + GAP, height + LABEL + GAP
