@@ -83,7 +83,7 @@ def night(tmp_path_factory: pytest.TempPathFactory, weights_file: Path) -> Itera
 
 
 def test_a_dropped_pair_becomes_a_finished_folder(studio: House) -> None:
-    """A pair dropped into a running daemon's inbox comes out whole, with all that the contract names."""
+    """A pair dropped into a running daemon's inbox comes out whole, with all that docs/results.md names."""
     studio.pair("harbour", title="harbour at dusk", save_epoch=True)
     studio.wait_for(finished(studio, "harbour at dusk"), "a finished job")
     folder = studio.outbox / "harbour at dusk"

@@ -24,7 +24,7 @@ def spec() -> JobSpec:
 
 
 def test_a_finished_jobs_manifest_has_every_field() -> None:
-    """The fields of the contract, and no reason where nothing failed."""
+    """The fields that docs/results.md names, and no reason where nothing failed."""
     outcome = Outcome(
         state="done",
         final="dusk.png",

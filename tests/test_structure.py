@@ -250,6 +250,17 @@ def test_the_readme_names_every_room_and_every_page() -> None:
     assert rooms | pages <= named | {"__init__.py", "__main__.py"}
 
 
+def test_the_ways_to_add_something_name_files_that_are_there() -> None:
+    """Each path and each link in CONTRIBUTING.md, and each file that is called by its bare name."""
+    top = ROOT.parent
+    page = (top / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|md|yaml|toml))`", page))
+    named |= set(re.findall(r"\]\(([^)#:]+)", page))
+    bare = {path.name for folder in ("nst_batch", "tests", "benchmarks", "docs") for path in (top / folder).rglob("*")}
+    for name in named:
+        assert (top / name).exists() or (ROOT / name).exists() or name in bare, name
+
+
 def test_documents_name_files_that_are_there() -> None:
     """A path below nst_batch/ or tests/ in a document is one that stands, and so is each in the glossary."""
     top = ROOT.parent

@@ -46,7 +46,7 @@ class Preset:
         return {name: value for name, value in vars(self).items() if name not in _PRESET_ONLY}
 
 
-# The seed recipe with the numbers of TensorFlow's style-transfer tutorial where it gives none. All weights multiply
+# The paper's recipe with the numbers of TensorFlow's style-transfer tutorial where it gives none. All weights multiply
 # relative losses (transfer/objectives/statistics.py) and were chosen by looking; docs/decisions.md says at what.
 CLASSIC = Preset(
     epochs=10, steps_per_epoch=100, content_weight=0.01, style_weight=1.0, tv_weight=0.01, loss_scale=10_000.0

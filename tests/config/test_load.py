@@ -33,7 +33,7 @@ def refused(text) -> ProblemsError:
 
 
 def test_defaults():
-    """An empty config is the contract's defaults, with folders beside the file."""
+    """An empty config is the defaults that docs/config.md promises, with folders beside the file."""
     config = read("")
     assert (config.inbox, config.outbox, config.library) == (Path("/srv/studio/inbox"), Path("/srv/studio/outbox"), ())
     assert (config.weights, config.device, config.after) == ("auto", "auto", "archive")

@@ -159,7 +159,7 @@ def test_layers():
 
 
 def test_classic():
-    """The contract's numbers: 512 px, 10 × 100 steps of Adam at 0.02, one scale, block5_conv2; the default is fine."""
+    """Its promised numbers: 512 px, 10 × 100 steps of Adam at 0.02, one scale, block5_conv2; the default is fine."""
     assert resolve(Patch()).preset == "fine"
     found = resolve(right("preset: classic"))
     assert (found.size, found.epochs, found.steps_per_epoch, found.scales) == (512, 10, 100, 1)
