@@ -51,7 +51,7 @@ def open_folder(root: int, parts: tuple[str, ...]) -> int:
     if not parts:
         return os.open(".", FOLDER, dir_fd=root)
     try:
-        return _openat2(root, "/".join(parts))
+        return openat2(root, "/".join(parts))
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EXDEV):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
@@ -69,7 +69,7 @@ def kind_of(mode: int) -> Kind:
     return "link" if stat.S_ISLNK(mode) else "other"
 
 
-def _openat2(root: int, path: str) -> int:
+def openat2(root: int, path: str) -> int:
     how = _OpenHow(FOLDER, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
     for _ in range(_TRIES):
         fd = libc().syscall(SYS_OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))

@@ -18,7 +18,7 @@ def files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
     """A root as each kind of kernel looks into it."""
     if request.param == "openat2":
         try:
-            os.close(beneath._openat2(os.open(tmp_path, beneath.FOLDER), "."))
+            os.close(beneath.openat2(os.open(tmp_path, beneath.FOLDER), "."))
         except OSError:
             pytest.skip("this kernel has no openat2")
     else:
@@ -27,7 +27,7 @@ def files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
         def missing(*_args: object) -> int:
             raise OSError(code, os.strerror(code))
 
-        monkeypatch.setattr(beneath, "_openat2", missing)
+        monkeypatch.setattr(beneath, "openat2", missing)
     files = Beneath()
     (tmp_path / "root/sub/deep").mkdir(parents=True)
     (tmp_path / "outside/deep").mkdir(parents=True)

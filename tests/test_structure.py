@@ -250,6 +250,44 @@ def test_the_readme_names_every_room_and_every_page() -> None:
     assert rooms | pages <= named | {"__init__.py", "__main__.py"}
 
 
+def privates(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Where a test reaches for a private name of something that is not its own."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and re.match("_[a-zA-Z]", node.attr):
+            owner = ast.unparse(node.value)
+            if owner not in ("self", "cls", "super()", "os") and node.attr not in ("_replace", "_asdict", "_fields"):
+                yield node.lineno, ast.unparse(node)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nst_batch"):
+            yield from ((node.lineno, alias.name) for alias in node.names if alias.name.startswith("_"))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("setattr", "delattr", "getattr")):
+            texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+            yield from ((node.lineno, text) for text in texts if re.search(r"(^|\.)_[a-zA-Z]", text))
+
+
+def asserts(function: ast.AST, helpers: set[str]) -> bool:
+    """Whether a function can fail by what it says itself, or by one of the module's ``helpers`` that can."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).rpartition(".")[2]
+            if name.startswith("assert_") or name in {"raises", "warns", "fail", *helpers}:
+                return True
+    return False
+
+
+@pytest.mark.parametrize("path", sorted((ROOT.parent / "tests").rglob("*.py")), ids=lambda path: path.stem)
+def test_tests_keep_to_what_is_public_and_can_fail(path: Path) -> None:
+    """None reaches into privates, so that the inside can change; none is without an assertion."""
+    tree = ast.parse(path.read_text())
+    assert list(privates(tree)) == []
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    helpers: set[str] = set()
+    for _ in range(4):  # a helper may call another
+        helpers |= {name for name, node in functions.items() if asserts(node, helpers)}
+    assert [name for name in functions if name.startswith("test_") and name not in helpers] == []
+
+
 def test_the_ways_to_add_something_name_files_that_are_there() -> None:
     """Each path and each link in CONTRIBUTING.md, and each file that is called by its bare name."""
     top = ROOT.parent

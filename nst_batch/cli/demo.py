@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo; returns the daemon's exit code."""
     folder: Path = arguments.folder
     base = load_config(arguments.config)
-    weights, missing = _weights(base)
+    weights, missing = choose_weights(base)
     inbox = folder / "inbox"
     inbox.mkdir(parents=True, exist_ok=True)
     device = list(base.device) if isinstance(base.device, tuple) else base.device
@@ -107,11 +107,11 @@ def recipe(*, trained: bool, rate: float) -> dict[str, Any]:
     base = TRAINED if trained else BY_THE_UNTRAINED
     most = CHOICES[0][0] if trained else UNTRAINED_SIDE
     choices = [choice for choice in CHOICES if choice[0] <= most]
-    size, steps = next((each for each in choices if _seconds(*each, rate) <= PAINTING_SECONDS), choices[-1])
+    size, steps = next((each for each in choices if painting_seconds(*each, rate) <= PAINTING_SECONDS), choices[-1])
     return {**base, "size": size, "steps_per_epoch": steps}
 
 
-def _seconds(size: int, steps: int, rate: float) -> float:
+def painting_seconds(size: int, steps: int, rate: float) -> float:
     """How long the sample pair is painted; it is half as wide again as it is high."""
     pixels = size * size * 2 / 3
     return SCALES * steps * pixels * STEP_FLOPS_A_PIXEL / rate
@@ -130,7 +130,7 @@ def _rate(device: WorkerDevice) -> float:
     return processor_rate() * SHARE_OF_MATRIX_RATE
 
 
-def _weights(config: Config) -> tuple[str, SetupError | None]:
+def choose_weights(config: Config) -> tuple[str, SetupError | None]:
     """What the demo paints with, and why it is the untrained network though ``auto`` was asked for."""
     if config.weights == UNTRAINED:
         return UNTRAINED, None

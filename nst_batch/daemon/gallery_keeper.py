@@ -45,12 +45,12 @@ class GalleryKeeper:
         self._spool = spool
         self._outbox = outbox
         self._note = note
-        self._command = command
-        self._beat = beat
+        self.command = command
+        self.beat = beat
         self._due: float | None = None
         self._owed = False  # a job has ended that the page does not show
         self._begun = 0.0
-        self._process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | None = None
         self._complaint = ""
         self._curves: dict[str, Curve] = {}
         self._live_due = 0.0
@@ -76,7 +76,7 @@ class GalleryKeeper:
         self._tell(facts, at, last=last is not None)
 
     def _renew(self, at: Moment, *, last: float | None) -> None:
-        process, ends = self._process, time.monotonic() + (last or 0.0)
+        process, ends = self.process, time.monotonic() + (last or 0.0)
         if process is not None and (process.poll() is not None or last is not None):
             self._finish(process, ends)
             # Thousands of results take longer to look through: never more than a tenth of the time.
@@ -85,20 +85,20 @@ class GalleryKeeper:
         wanted = self._owed if last is not None else self._due is not None and at.mono >= self._due
         if last is not None and time.monotonic() >= ends:
             return  # the next daemon makes up for it
-        if wanted and self._process is None:
+        if wanted and self.process is None:
             self._due, self._owed, self._begun = None, False, at.mono
             try:
-                self._process = self._start()
+                self.process = self._start()
             except OSError as error:
-                self._complain(f"{self._command[0]} cannot be started: {error.strerror}")
+                self._complain(f"{self.command[0]} cannot be started: {error.strerror}")
                 self._due, self._owed = at.mono + AGAIN_SECONDS, True
                 return
             if last is not None:
-                self._finish(self._process, ends)
+                self._finish(self.process, ends)
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*self._command, str(self._outbox)],
+            [*self.command, str(self._outbox)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -109,9 +109,9 @@ class GalleryKeeper:
 
     def _finish(self, process: subprocess.Popen[str], ends: float) -> None:
         """Take the end of a renewal; one that is not there at ``ends`` (monotonic) is left to the next daemon."""
-        self._process = None
+        self.process = None
         while process.poll() is None and (left := ends - time.monotonic()) > 0:
-            self._beat()
+            self.beat()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(min(BEAT_SECONDS, left))
         if process.poll() is None:

@@ -72,27 +72,27 @@ class Daemon:
         files = files or FileSystem()
         files.on_progress = self._notifier.watchdog  # a claim on a slow disk may take longer than a watchdog waits
         self._pool = choose_executor(config, files, worker)
-        self._spool = Spool(config, files, self._pool.jobs_in_hand)
-        self._status_writer = StatusWriter(self._spool, config, files, listener, self._notifier)
+        self.spool = Spool(config, files, self._pool.jobs_in_hand)
+        self._status_writer = StatusWriter(self.spool, config, files, listener, self._notifier)
         self._woken = threading.Event()
-        self._view: InboxView | None = None
+        self.view: InboxView | None = None
         self._hooks = HookRunner(config.hooks, listener.note, files)
         self._block = QueueBlock(listener.note, self._hooks.trouble)
         self._metrics = Metrics(config.metrics, files, listener.note)
         self._hours = OpenHours(config.schedule, listener.note)
         self._looked_well = self._posted_well = True
         self._held_back: tuple[float, Reason] | None = None  # no job starts before then (monotonic), and why
-        self._next_look = 0.0
+        self.next_look = 0.0
         self._view_holds = 0.0  # until then (monotonic) a sweep goes on by the last look
         self._told: set[tuple[str, str]] = set()  # (job, action) already passed on to a worker
         self._outcomes = OutcomeHandler(
-            self._spool, self._status_writer, note=listener.note, on_end=self._tell_end, look_at=self._look_at
+            self.spool, self._status_writer, note=listener.note, on_end=self._tell_end, look_at=self._look_at
         )
 
     def run(self) -> int:
         """Work until told to end, or with ``once`` until the inbox is empty; returns the exit code."""
         with contextlib.ExitStack() as stack:
-            stack.callback(self._spool.close)
+            stack.callback(self.spool.close)
             self._open()
             waker = Waker()
             stack.callback(waker.close)
@@ -114,7 +114,7 @@ class Daemon:
                 self._notifier.stopping("putting running jobs back")
                 self._put_back_all(signals)
                 with self._block.instead():
-                    self._spool.clear_up(Moment.now(), Turn(LOOK_SECONDS))
+                    self.spool.clear_up(Moment.now(), Turn(LOOK_SECONDS))
                 self._post(Moment.now(), last=LAST_SECONDS[signals.stop_asked])
                 patience = HOOKS_END_SECONDS if signals.stop_asked else LIMIT_SECONDS
                 self._hooks.finish(self._notifier.watchdog, 0.0 if signals.at_once else patience)
@@ -122,14 +122,14 @@ class Daemon:
     def _open(self) -> None:
         """Take hold of the inbox. Where the disk refuses, or a folder is not mounted, that is tried again and again."""
         with self._block.instead(at_once=self._once is not None):
-            self._spool.open()
+            self.spool.open()
 
     def _begin(self) -> None:
         """Finish or undo whatever an earlier daemon had under way."""
         if self._block.reason is not None:
             return
         with self._block.instead(at_once=self._once is not None):
-            recovery = self._spool.recover(Moment.now())
+            recovery = self.spool.recover(Moment.now())
             for text in recovery.notes:
                 self._listener.note(text)
             for ended in recovery.ended:
@@ -142,9 +142,9 @@ class Daemon:
             at = Moment.now()
             for event in self._pool.news(at.mono):
                 self._take_in(event, at)
-            if at.mono >= self._next_look:
+            if at.mono >= self.next_look:
                 watcher.check()
-                self._look(at)
+                self.look(at)
                 self._woken.clear()
             self._look_at(self._hours.attend(self._pool.busy, at))
             self._post(at)
@@ -161,7 +161,7 @@ class Daemon:
         return EXIT_OK
 
     def _wait_seconds(self) -> float:
-        wait = max(0.0, self._next_look - Moment.now().mono)
+        wait = max(0.0, self.next_look - Moment.now().mono)
         if self._pool.workers or self._hooks.running:
             wait = min(wait, BUSY_TICK_SECONDS)
         beat = watchdog_interval()
@@ -169,13 +169,13 @@ class Daemon:
 
     def _look_at(self, moment: float) -> None:
         """Look again no later than at ``moment`` (monotonic)."""
-        self._next_look = min(self._next_look, moment)
+        self.next_look = min(self.next_look, moment)
 
-    def _look(self, at: Moment) -> None:
+    def look(self, at: Moment) -> None:
         """One look at the inbox, and what follows from it."""
         # What is damaged is mended when the folders are read again: the first time that is soon.
         pause = MEND_SECONDS if self._looked_well else BLOCKED_RETRY_SECONDS
-        self._next_look = at.mono + pause
+        self.next_look = at.mono + pause
         self._looked_well = False
         try:
             view = self._seen(at)
@@ -184,10 +184,10 @@ class Daemon:
                 self._pool.rest()
                 return
             turn = Turn(WORK_SECONDS)
-            for ended in self._spool.sweep(at, turn):
+            for ended in self.spool.sweep(at, turn):
                 self._outcomes.tell_end(ended)
             self._notifier.watchdog()
-            self._pool.adopt(self._spool.in_hand)
+            self._pool.adopt(self.spool.in_hand)
             self._outcomes.settle_leftovers(self._pool.at_work_on, at, turn)
             self._hand_out(view, at, claiming := Turn(WORK_SECONDS))
             if turn.was_cut or claiming.was_cut:
@@ -195,35 +195,35 @@ class Daemon:
             if not turn.was_cut:
                 self._view_holds = 0.0
             settling = any(pair.kind == "settling" for pair in view.waiting)
-            busy = view.ready or view.broken or settling or self._spool.jobs() or self._pool.busy
+            busy = view.ready or view.broken or settling or self.spool.jobs() or self._pool.busy
             self._hooks.queue_seen(empty=not busy)
         except (SpoolBlocked, InboxLost) as error:
             self._block.met(error.code, error.in_one_line)
-            self._next_look, self._view_holds = at.mono + pause, 0.0
+            self.next_look, self._view_holds = at.mono + pause, 0.0
         else:
             self._looked_well = True
             self._unblock()
 
     def _seen(self, at: Moment) -> InboxView:
         """What lies in the inbox: by the last look where a sweep of what that saw was cut short, for a while."""
-        if self._view is not None and at.mono < self._view_holds:
-            return self._view
-        view = self._view = self._spool.look(at, Turn(LOOK_SECONDS))
+        if self.view is not None and at.mono < self._view_holds:
+            return self.view
+        view = self.view = self.spool.look(at, Turn(LOOK_SECONDS))
         self._notifier.watchdog()
-        self._next_look, self._view_holds = view.next_look, at.mono + VIEW_HOLDS_SECONDS
+        self.next_look, self._view_holds = view.next_look, at.mono + VIEW_HOLDS_SECONDS
         for text in view.notes:
             self._listener.note(text)
         if view.inbox_lost:
             return view
         if self._once and self._once.incomplete == "fail":
-            self._spool.expire(at)
+            self.spool.expire(at)
         else:
             self._status_writer.tell_waits(view)
         self._obey(view)
         return view
 
     def _hand_out(self, view: InboxView, at: Moment, turn: Turn) -> None:
-        jobs = (job for job in self._spool.jobs() if not job.is_held(at.mono))
+        jobs = (job for job in self.spool.jobs() if not job.is_held(at.mono))
         waits = any(self._hours.let(job) for job in jobs if self._pool.at_work_on(job.id) is None)
         if view.paused or not (waits or any(map(self._hours.let, view.ready))):
             if self._hours.closed_until:
@@ -231,13 +231,13 @@ class Daemon:
             return
         if self._held_back is not None and at.mono < self._held_back[0]:
             raise SpoolBlocked.of(self._held_back[1])
-        reason = self._spool.room()
+        reason = self.spool.room()
         if reason:
             raise SpoolBlocked("disk_full", reason, "")
         if self._pool.start_due > at.mono:
             self._look_at(self._pool.start_due)
         for give in self._pool.openings(at.mono):
-            job = self._spool.hand_out_next(at, turn, now_only=self._hours.closed_until is not None)
+            job = self.spool.hand_out_next(at, turn, now_only=self._hours.closed_until is not None)
             if job is None:
                 return
             give(job)
@@ -272,22 +272,22 @@ class Daemon:
                 raise SetupError.of(reason)
             case Finished(job):
                 with self._block.instead():
-                    self._outcomes.handle(self._spool.job(job.id), at)
+                    self._outcomes.handle(self.spool.job(job.id), at)
             case Yielded(job, counted):
                 with self._block.instead():
                     if counted:
                         self._outcomes.put_back(job)
                     else:
-                        self._spool.take_back(job)
+                        self.spool.take_back(job)
             case Refused(job, reason):
                 # Or the same job would be handed out, and given back, at every look.
                 self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, reason)
                 with self._block.instead():
-                    if self._spool.take_back(job, reason):
+                    if self.spool.take_back(job, reason):
                         self._held_back = None
             case Died(job, failure):
                 with self._block.instead():
-                    self._outcomes.handle_failure(self._spool.job(job.id), failure, at)
+                    self._outcomes.handle_failure(self.spool.job(job.id), failure, at)
         self._look_at(at.mono)
 
     def _tell_end(self, ended: Ended) -> None:
@@ -300,17 +300,17 @@ class Daemon:
         self._posted_well = False
         blocked, closed = self._block.reason or self._pool.trouble, self._hours.closed_until
         with self._block.instead():
-            self._metrics.post(self._config, self._view, self._spool.jobs, self._pool, at, blocked, closed)
-            self._status_writer.post(self._view, self._pool, blocked, closed, at, last=last)
+            self._metrics.post(self._config, self.view, self.spool.jobs, self._pool, at, blocked, closed)
+            self._status_writer.post(self.view, self._pool, blocked, closed, at, last=last)
             self._posted_well = True
             self._unblock()
 
     def _end_of_once(self) -> int | None:
         """With ``--once``: the exit code when there is nothing left to wait for, else None."""
-        if self._once is None or self._view is None or self._pool.busy:
+        if self._once is None or self.view is None or self._pool.busy:
             return None
         blocked = self._block.reason or (self._pool.trouble if self._pool.gives_up else None)
-        why, over = self._once.end(self._view, self._spool, blocked)
+        why, over = self._once.end(self.view, self.spool, blocked)
         if why:
             self._listener.note(f"ended before the inbox was empty: {why}")
             return EXIT_NOT_NOW
@@ -337,7 +337,7 @@ class Daemon:
                     self._take_in(event, at)
         for job in self._pool.kill():
             with self._block.instead():
-                self._spool.put_back(job)
+                self.spool.put_back(job)
 
     def _reload(self) -> None:
         if self._reloader is None:
@@ -347,8 +347,8 @@ class Daemon:
 
     def _take_config(self, config: Config) -> None:
         self._config = config
-        self._spool.reload(config)
+        self.spool.reload(config)
         self._pool.reload(config)
         self._hooks.hooks, self._hours.schedule = config.hooks, config.schedule
         self._metrics.path = config.metrics
-        self._view_holds = self._next_look = 0.0
+        self._view_holds = self.next_look = 0.0

@@ -18,7 +18,7 @@ from nst_batch.worker.capacity import RESERVE
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # 0: TensorFlow tells why it does not use a GPU
 TRIAL_SECONDS = 180.0  # a driver without persistence takes seconds to wake a GPU, and code may have to be compiled
-_TRIAL_SCRIPT = """
+TRIAL_SCRIPT = """
 import json
 from nst_batch.errors import SetupError
 from nst_batch.transfer.device import choose_device, prepare_tensorflow
@@ -69,7 +69,7 @@ def _unseen(config: Config, shown: str, log: str) -> Check:
 
 def _tried(device: WorkerDevice, machine: Machine, more: str) -> Check:
     """A small step on a GPU, in a process that sees it alone."""
-    answer = machine.python(_TRIAL_SCRIPT, TRIAL_SECONDS, {**device.environment, LOG_LEVEL: "0"})
+    answer = machine.python(TRIAL_SCRIPT, TRIAL_SECONDS, {**device.environment, LOG_LEVEL: "0"})
     said = last_json(answer)
     bad: State = "bad" if device.insisted else "warn"
     if said is not None and "name" in said:

@@ -75,7 +75,7 @@ class Terrain:
         along_z, along_x = np.gradient(self.heights, CELL)
         normal = np.stack([-along_x, np.ones_like(along_x), -along_z], axis=-1)
         self._normals = (normal / np.linalg.norm(normal, axis=-1, keepdims=True)).astype(np.float32)
-        self._sunlit = _shadows(self.heights)
+        self._sunlit = shadows(self.heights)
         clearing = noise.fbm(x * 1.4 + 9, z * 1.4, 4)
         self.groves = smoothstep(-0.12, 0.22, clearing + 0.5 * (self.heights - 0.12))
 
@@ -123,7 +123,7 @@ def _heights(x: Floats, z: Floats, noise: Noise) -> Floats:
     return np.asarray(basin + 0.9 * hills + peaks, np.float32)
 
 
-def _shadows(heights: Floats) -> Floats:
+def shadows(heights: Floats) -> Floats:
     """1 where the sun reaches, 0 in cast shadow.
 
     The map is swept from left to right: a point is in shadow when the highest line of light over the land to

@@ -52,7 +52,7 @@ class Spool:
         self._fs = fs or FileSystem()
         self._places = Places(config.inbox, config.outbox)
         self._fs.keep_beneath(config.inbox, config.outbox, *config.library)
-        self._attachment = Attachment(self._fs, self._places)
+        self.attachment = Attachment(self._fs, self._places)
         self._inbox = Inbox(config, self._fs, self._places)
         say = self._inbox.say_once
         self._holds = Holds(self._fs, self._places, say)
@@ -61,7 +61,7 @@ class Spool:
             self._fs,
             self._places,
             self._claimer,
-            inbox_id=lambda: self._attachment.inbox_id,
+            inbox_id=lambda: self.attachment.inbox_id,
             taken=lambda: self._queue.taken(),  # noqa: PLW0108 - the queue is made after it
         )
         self._publisher = Publisher(self._fs, self._places, self._running, controls=self._inbox.control_names, say=say)
@@ -94,14 +94,14 @@ class Spool:
         self._attach(at or Moment.now())
 
     def _attach(self, at: Moment) -> None:
-        self._attachment.attach(at.wall, make=not self._begun)
+        self.attachment.attach(at.wall, make=not self._begun)
 
     def close(self, at: Moment | None = None) -> None:
         """Let go of the inbox."""
         with contextlib.suppress(OSError):
-            if self._attachment.lost() is None:
+            if self.attachment.lost() is None:
                 self._inbox.save_waits(at or Moment.now())
-        self._attachment.release()
+        self.attachment.release()
 
     def __enter__(self) -> Self:
         """Open it."""
@@ -315,13 +315,13 @@ class Spool:
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
         """The inbox is ours and the claims in memory are those in the folders, or the call is refused."""
-        reason = self._attachment.lost()
+        reason = self.attachment.lost()
         if reason is not None:
             self._queue.stale = True
             raise InboxLost(INBOX_LOST, reason)
         try:
             if self._queue.stale:
-                self._attachment.mend()
+                self.attachment.mend()
                 self._take_over(self._queue.read())
             with self._fs.keeping_open():
                 yield
@@ -340,7 +340,7 @@ class Spool:
 
     def _find_again(self, at: Moment) -> str | None:
         """Take hold of an inbox that has come back; the reason where it has not."""
-        reason = self._attachment.lost()
+        reason = self.attachment.lost()
         if reason is None:
             return None
         self._queue.stale = True

@@ -97,11 +97,11 @@ def mixing_layer(channels: int, width: int, rng: np.random.Generator) -> Floats:
     """(3, 3, channels, width): each filter with a random orthogonal mixture of the channels of its own."""
     kernel = np.zeros((3, 3, channels, width), np.float32)
     for weight, taps in zip(_WEIGHTS, six_filters(), strict=True):
-        kernel += np.float32(weight) * taps[:, :, None, None] * _orthogonal(channels, width, rng)
+        kernel += np.float32(weight) * taps[:, :, None, None] * orthogonal(channels, width, rng)
     return kernel
 
 
-def _orthogonal(rows: int, columns: int, rng: np.random.Generator) -> Floats:
+def orthogonal(rows: int, columns: int, rng: np.random.Generator) -> Floats:
     """(rows, columns) with orthonormal columns, or rows where they are fewer; the larger is a power of two.
 
     Two Hadamard matrices between random signs and a random order. Against the orthogonal factor of a Gaussian

@@ -22,7 +22,7 @@ def test_it_takes_less_than_two_minutes_whatever_the_machine() -> None:
     assert sizes == sorted(sizes)
     assert (sizes[0], sizes[-1]) == (256, 512)
     for rate, keys in painted.items():
-        seconds = demo._seconds(keys["size"], keys["steps_per_epoch"], rate * 1e9)
+        seconds = demo.painting_seconds(keys["size"], keys["steps_per_epoch"], rate * 1e9)
         assert seconds <= demo.PAINTING_SECONDS or rate == 1
 
 
@@ -52,7 +52,7 @@ def test_without_weights_it_goes_on_and_says_what_is_missing(
 ) -> None:
     """`auto` with nothing to be had is the untrained network, and a word on where to get the real thing."""
     monkeypatch.setenv("NST_BATCH_WEIGHTS", str(tmp_path / "none.h5"))
-    weights, missing = demo._weights(parse_config("", tmp_path / "config.yaml"))
+    weights, missing = demo.choose_weights(parse_config("", tmp_path / "config.yaml"))
     assert weights == "untrained"
     assert missing is not None
     assert "none.h5" in capsys.readouterr().err

@@ -41,7 +41,9 @@ def test_a_reader_that_has_died_is_no_error() -> None:
     """`nst-batch run 2>&1 | tee log`, and tee is killed."""
     reader, writer = os.pipe()
     os.close(reader)
-    print("nobody hears this", file=Lenient(writer), flush=True)
+    lenient = Lenient(writer)
+    print("nobody hears this", file=lenient, flush=True)
+    assert not lenient.closed
     os.close(writer)
 
 

@@ -46,8 +46,8 @@ def gallery_keeper(tmp_path: Path, script: str = "") -> tuple[GalleryKeeper, Pag
 
 def renewed(tmp_path: Path, shown: GalleryKeeper) -> int:
     """How often the gallery has been renewed, once the process under way has ended."""
-    if shown._process is not None:
-        shown._process.wait(60)
+    if shown.process is not None:
+        shown.process.wait(60)
     path = tmp_path / "renewed"
     return len(path.read_text()) if path.exists() else 0
 
@@ -87,7 +87,7 @@ def test_an_end_is_not_held_up_by_a_renewal(tmp_path: Path) -> None:
     """One under way and one that is owed have the given time together; the next daemon makes up for them."""
     shown, _, notes = gallery_keeper(tmp_path, "import time; time.sleep(60)")
     beats: list[float] = []
-    shown._beat = lambda: beats.append(time.monotonic())
+    shown.beat = lambda: beats.append(time.monotonic())
     shown.post(IDLE, at(0))
     shown.post(IDLE, at(RENEW_SECONDS))
     shown.job_ended(at(6))
@@ -95,7 +95,7 @@ def test_an_end_is_not_held_up_by_a_renewal(tmp_path: Path) -> None:
     shown.post(IDLE, at(7), last=0.7)
     assert time.monotonic() - began < 5.0
     assert len(beats) >= 2
-    assert shown._process is None
+    assert shown.process is None
     assert notes == []
 
 
@@ -111,13 +111,13 @@ def test_a_renewal_that_fails_is_told_once(tmp_path: Path) -> None:
 def test_a_renewal_that_cannot_be_started_ends_nothing(tmp_path: Path) -> None:
     """No process or descriptor is left, or the program is gone: told once, tried again, also at the end."""
     shown, _, notes = gallery_keeper(tmp_path)
-    shown._command, command = (str(tmp_path / "gone"),), shown._command
+    shown.command, command = (str(tmp_path / "gone"),), shown.command
     shown.job_ended(at(0))
     for second in (0, 10, 11, 80):
         shown.post(IDLE, at(second))
     shown.post(IDLE, at(81), last=60.0)
     assert notes == [f"the gallery is not up to date: {tmp_path / 'gone'} cannot be started: No such file or directory"]
-    shown._command = command
+    shown.command = command
     shown.post(IDLE, at(200), last=60.0)
     assert renewed(tmp_path, shown) == 1
 

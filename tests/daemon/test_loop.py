@@ -21,7 +21,7 @@ class Watched:
         text = "limits: {min_free_gb: 0}\nwatch: {settle_seconds: 0, polling: false}\nweights: untrained\ndevice: cpu\n"
         self.daemon = Daemon(parse_config(text, root / "config.yaml"), Lines())
         self.at = Moment.now()
-        self.spool = self.daemon._spool
+        self.spool = self.daemon.spool
         self.spool.open(self.at)
         self.looks = 0
         self._look = self.spool.look
@@ -33,7 +33,7 @@ class Watched:
 
     def turn(self, seconds: float = 0.0) -> None:
         self.at = Moment(self.at.mono + seconds, self.at.wall + seconds)
-        self.daemon._look(self.at)
+        self.daemon.look(self.at)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_sweep_that_was_cut_short_goes_on_by_the_last_look(watched: Watched, t
     looks, done = watched.looks, failed(tmp_path)
     for _ in range(5):
         watched.turn(0.01)
-        assert watched.daemon._next_look <= watched.at.mono
+        assert watched.daemon.next_look <= watched.at.mono
     assert watched.looks == looks
     assert failed(tmp_path) == done + 5
     watched.spool.close()
@@ -73,8 +73,8 @@ def test_it_looks_again_before_long(watched: Watched, tmp_path: Path) -> None:
     (tmp_path / "inbox/PAUSE").write_text("")
     watched.turn(VIEW_HOLDS_SECONDS + 0.1)
     assert watched.looks == looks + 1
-    assert watched.daemon._view is not None
-    assert watched.daemon._view.paused
+    assert watched.daemon.view is not None
+    assert watched.daemon.view.paused
     watched.spool.close()
 
 

@@ -16,7 +16,7 @@ from nst_batch.doctor import Check, examine, worst
 from nst_batch.doctor.check import Answer, Machine
 from nst_batch.doctor.computing import memory, opencv, processor, system, tensorflow, weights
 from nst_batch.doctor.folders import count_folders, file_system, file_systems, folder, free_space, watches
-from nst_batch.doctor.gpu import _TRIAL_SCRIPT, TRIAL_SECONDS
+from nst_batch.doctor.gpu import TRIAL_SCRIPT, TRIAL_SECONDS
 from nst_batch.footing import Footing
 from nst_batch.gpus import Gpu, Gpus
 
@@ -205,7 +205,7 @@ def test_the_children_that_are_asked_can_be_asked(tmp_path: Path) -> None:
     machine.environ = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
     version, device = tensorflow(config(tmp_path, "device: cpu"), machine)
     assert (version.state, device.state) == ("ok", "ok"), version
-    answer = machine.python(_TRIAL_SCRIPT, TRIAL_SECONDS)
+    answer = machine.python(TRIAL_SCRIPT, TRIAL_SECONDS)
     assert answer is not None
     assert answer.status == 0, answer.err
     assert "sees no GPU" in json.loads(answer.out.splitlines()[-1])["message"]

@@ -69,4 +69,5 @@ def test_a_torn_retry_leaves_nothing_in_the_failed_folder(tmp_path: Path) -> Non
     world.sweep()
     (world.failed()["a"] / ".0123456789ab.tmp").write_bytes(b"012")
     world.start()
+    assert sorted(path.name for path in world.failed()["a"].iterdir()) == ["error.txt", "input", "job.json"]
     world.check_books({"a"})

@@ -11,7 +11,7 @@ import pytest
 from nst_batch.sample import draw_landscape, draw_painting
 from nst_batch.sample.brush import Canvas, Strokes
 from nst_batch.sample.noise import Noise, smoothstep
-from nst_batch.sample.terrain import CELL, SUN, Camera, Terrain, _shadows, look
+from nst_batch.sample.terrain import CELL, SUN, Camera, Terrain, look, shadows
 from nst_batch.sample.water import Lake
 
 DRAWINGS = pytest.mark.parametrize("draw", [draw_landscape, draw_painting])
@@ -96,7 +96,7 @@ def test_land_in_the_shadow_of_a_peak_gets_no_sun():
     """The sun stands left: right of a wall the ground is dark as far as the wall's shadow reaches, left it is lit."""
     heights = np.zeros((4, 200), np.float32)
     heights[:, 100] = 1.0
-    lit = _shadows(heights)
+    lit = shadows(heights)
     reach = round(-SUN[0] / SUN[1] / CELL)
     assert lit[0, :100].min() == 1
     assert lit[0, 102 : min(200, 100 + reach // 2)].max() < 0.01

@@ -95,7 +95,7 @@ class World:
 
     def stop(self) -> None:
         """The daemon's process ends; a killed one only loses its lock."""
-        self.spool._attachment.release()
+        self.spool.attachment.release()
 
     def look(self, seconds: float = 0.0) -> InboxView:
         if seconds:

@@ -31,9 +31,9 @@ seed: 7
 def parser(request, monkeypatch):
     """Every test holds for both of PyYAML's parsers: a wheel may lack libyaml."""
     if request.param == "python":
-        monkeypatch.setattr(reader, "_LOADER", yaml.SafeLoader)
+        monkeypatch.setattr(reader, "LOADER", yaml.SafeLoader)
     else:
-        assert reader._LOADER is yaml.CSafeLoader
+        assert reader.LOADER is yaml.CSafeLoader
 
 
 def read(text, max_kb=64):

@@ -89,7 +89,7 @@ def test_first_layer_has_both_signs_and_tells_colours():
 @pytest.mark.parametrize(("channels", "width"), [(64, 64), (64, 128), (256, 512)])
 def test_mixing_is_orthogonal_for_each_filter(channels, width):
     """A layer that saw but one of the filters would keep all lengths: the mixing matrix has orthonormal rows."""
-    matrix = untrained._orthogonal(channels, width, np.random.default_rng(3))
+    matrix = untrained.orthogonal(channels, width, np.random.default_rng(3))
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(channels), atol=1e-5)
     assert mixing_layer(channels, width, np.random.default_rng(3)).shape == (3, 3, channels, width)
 

@@ -94,7 +94,7 @@ class Primitives(Beneath):
         """
         try:
             with self.at(source) as (old, name), self.at(target) as (new, new_name), _between(source, target):
-                _renameat2(old, name, new, new_name)
+                renameat2(old, name, new, new_name)
             self.forget_folders(source)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
@@ -248,7 +248,7 @@ def _between(source: Path, target: Path) -> Iterator[None]:
         raise
 
 
-def _renameat2(old: int, name: str, new: int, new_name: str) -> None:
+def renameat2(old: int, name: str, new: int, new_name: str) -> None:
     call = getattr(libc(), "renameat2", None)
     if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))

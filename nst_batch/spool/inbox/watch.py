@@ -49,7 +49,7 @@ logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
 
 
-class _Handler(FileSystemEventHandler):
+class Handler(FileSystemEventHandler):
     """Calls ``wake`` for what is not the daemon's own doing; cannot raise, which would kill the thread."""
 
     def __init__(self, inbox: Path, wake: Callable[[], None]) -> None:
@@ -73,14 +73,14 @@ class Watcher:
         self._inbox = inbox
         self._wake = wake
         self._polling = polling
-        self._observer: BaseObserver | None = None
+        self.observer: BaseObserver | None = None
         self._watched: tuple[int, int] | None = None
         self.problem: str | None = None  # why there are no events though there could be
 
     @property
     def listens(self) -> bool:
         """Whether events can come."""
-        return self._observer is not None
+        return self.observer is not None
 
     def start(self) -> None:
         """Begin to watch, where events are of use; without them the rescans do."""
@@ -91,17 +91,17 @@ class Watcher:
         observer = Observer()
         try:
             status = self._inbox.stat()
-            observer.schedule(_Handler(self._inbox, self._wake), str(self._inbox), recursive=True, event_filter=EVENTS)
+            observer.schedule(Handler(self._inbox, self._wake), str(self._inbox), recursive=True, event_filter=EVENTS)
             observer.start()
         except OSError as error:
             self.problem = f"no events from {self._inbox}: {error.strerror}; it is looked at every so often instead"
             return
-        self._observer = observer
+        self.observer = observer
         self._watched = (status.st_dev, status.st_ino)
 
     def check(self) -> bool:
         """Whether it was alive and on the inbox that is there now; otherwise it is started anew."""
-        if self._observer is None and self.problem is None and needs_polling(self._inbox, self._polling):
+        if self.observer is None and self.problem is None and needs_polling(self._inbox, self._polling):
             return True
         if self._is_well():
             return True
@@ -109,7 +109,7 @@ class Watcher:
         return False
 
     def _is_well(self) -> bool:
-        observer = self._observer
+        observer = self.observer
         if observer is None or not observer.is_alive():
             return False
         emitters = list(observer.emitters)
@@ -123,7 +123,7 @@ class Watcher:
 
     def stop(self) -> None:
         """End the watching."""
-        observer, self._observer = self._observer, None
+        observer, self.observer = self.observer, None
         if observer is not None:
             observer.stop()
             if observer.is_alive():

@@ -26,7 +26,7 @@ def renaming(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         def missing(*args: object) -> None:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
-        monkeypatch.setattr(module, "_renameat2", missing)
+        monkeypatch.setattr(module, "renameat2", missing)
     if request.param == "no links either":
 
         def refused(*args: object, **kwargs: object) -> None:
@@ -149,7 +149,7 @@ def test_moving_across_file_systems(files: FileSystem, tmp_path: Path, monkeypat
     def elsewhere(*args: object) -> None:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
-    monkeypatch.setattr(module, "_renameat2", elsewhere)
+    monkeypatch.setattr(module, "renameat2", elsewhere)
     (tmp_path / "a").write_text("a")
     files.move_file(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_text() == "a"

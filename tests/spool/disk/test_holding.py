@@ -351,7 +351,7 @@ def test_a_leftover_running_folder_that_cannot_go_is_named(tmp_path: Path) -> No
     world.start()
     left = world.outbox / "running/old"
     left.mkdir()
-    (left / RUNNING_MARKER).write_text(f"{world.spool._running.inbox_id} 20200101-000000-000000-0000.0001")
+    (left / RUNNING_MARKER).write_text(f"{world.spool.attachment.inbox_id} 20200101-000000-000000-0000.0001")
 
     class Stays(FileSystem):
         def rename(self, source: Path, target: Path) -> None:

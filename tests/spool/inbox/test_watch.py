@@ -11,7 +11,7 @@ from watchdog.events import FileModifiedEvent, FileMovedEvent
 
 from nst_batch.spool.disk.mounts import mount_of
 from nst_batch.spool.inbox.polling import needs_polling
-from nst_batch.spool.inbox.watch import Watcher, _Handler
+from nst_batch.spool.inbox.watch import Handler, Watcher
 
 MOUNTINFO = r"""22 1 0:21 / / rw,relatime - ext4 /dev/vda rw
 30 22 0:40 / /srv/share rw,relatime shared:1 - cifs //nas/share rw
@@ -85,7 +85,7 @@ def test_a_dropped_file_wakes(listening: Listening, inbox: Path, tmp_path: Path)
 def test_the_daemons_own_writing_does_not_wake(inbox: Path) -> None:
     """Its state is written every second; what comes out of its folder into the inbox is heard."""
     woken = threading.Event()
-    handler = _Handler(inbox, woken.set)
+    handler = Handler(inbox, woken.set)
     own = str(inbox / ".nst_batch/state.json")
     handler.dispatch(FileModifiedEvent(own))
     handler.dispatch(FileMovedEvent(own + ".tmp", own))
@@ -107,7 +107,7 @@ def test_an_inbox_made_anew_is_listened_to_again(listening: Listening, inbox: Pa
 
 def test_a_dead_emitter_is_replaced(listening: Listening, inbox: Path) -> None:
     """A thread that has ended is noticed though the observer's own lives on."""
-    observer = listening.watcher._observer
+    observer = listening.watcher.observer
     assert observer is not None
     for emitter in list(observer.emitters):
         emitter.stop()
