@@ -22,6 +22,7 @@ from nst_batch.cli import (
     control,
     demo,
     doctor,
+    journal,
     layers,
     prune,
     reasons,
@@ -98,9 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.debug:
             say_lines(traceback.format_exc(), error=True)
         told = error if isinstance(error, NstError) else unforeseen(error)
+        mark = f"<{journal.ERROR}>" if journal.is_connected() else ""  # as systemd reads a priority
         for line in (*told.message.split("\n"), told.advice):
             if line:
-                say(f"nst-batch: {line}", error=True)
+                say(f"{mark}nst-batch: {line}", error=True)
         return told.exit_code
     return code
 

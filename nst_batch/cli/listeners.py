@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from nst_batch.characters import visible
+from nst_batch.cli import journal
 from nst_batch.cli.job_bar import JobBar, ScaleWatch
 from nst_batch.cli.terminal import columns, erase_rest, laid_out, plural, room_for_bars, say, whereabouts
 from nst_batch.daemon.events import Phased, Stepped
@@ -39,14 +40,22 @@ def end_lines(ended: Ended, width: int) -> list[str]:
 
 
 class Lines:
-    """A line an event and an epoch, for a journal or a log file."""
+    """A line an event and an epoch, for a log file."""
 
     def __init__(self) -> None:
         self._scales = ScaleWatch()
 
-    def note(self, text: str) -> None:
+    def tell(self, text: str, priority: int = journal.INFO, job: str = "") -> None:  # noqa: ARG002 - for the journal
         """Print a line."""
         say(text, error=True)
+
+    def note(self, text: str) -> None:
+        """Something a person may want to know."""
+        self.tell(text)
+
+    def warn(self, text: str) -> None:
+        """Something a person may have to see to."""
+        self.tell(text, journal.WARNING)
 
     def queue(self, running: int, waiting: int, done: int, failed: int) -> None:
         """The queue is told by its jobs' own lines."""
@@ -54,25 +63,36 @@ class Lines:
     def started(self, job: Job) -> None:
         """Say which job begins."""
         again = f", attempt {job.attempts.runs}" if job.attempts.runs > 1 else ""
-        self.note(f"{job.name}: started{again}")
+        self.tell(f"{job.name}: started{again}", job=job.name)
 
     def stepped(self, event: Stepped) -> None:
         """A line an epoch, and one where a further scale begins."""
         job = event.job
         if change := self._scales.change(job.id, event.progress):
-            self.note(f"{job.name}: {change}")
+            self.tell(f"{job.name}: {change}", job=job.name)
         if event.epoch_end:
-            self.note(f"{event.job.name}: {whereabouts(event.progress)}")
+            self.tell(f"{job.name}: {whereabouts(event.progress)}", job=job.name)
 
     def phased(self, event: Phased) -> None:
-        """Only what is about the worker itself."""
+        """What is about the worker itself, and where a job goes on."""
         if event.job is None:
             self.note(event.phase)
+        elif event.told:
+            self.tell(f"{event.job.name}: {event.phase}", job=event.job.name)
 
     def ended(self, ended: Ended) -> None:
         """Say how a job ended and where it is."""
         self._scales.forget(ended.id)
-        self.note(end_line(ended))
+        self.tell(end_line(ended), journal.WARNING if ended.state == "failed" else journal.INFO, ended.name)
+
+
+class JournalLines(Lines):
+    """The same for the systemd journal, with a priority and the job that a line is about."""
+
+    def tell(self, text: str, priority: int = journal.INFO, job: str = "") -> None:
+        """Send an entry; where there is no journal to be reached, print it as systemd reads it."""
+        if not journal.send(text, priority, job):
+            say(f"<{priority}>{text}", error=True)
 
 
 class Bars:
@@ -87,6 +107,8 @@ class Bars:
     def note(self, text: str) -> None:
         """Print a line above the bars."""
         tqdm.write(visible(text), file=sys.stderr)
+
+    warn = note
 
     def queue(self, running: int, waiting: int, done: int, failed: int) -> None:
         """Renew the queue's line."""

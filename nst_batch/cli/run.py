@@ -7,7 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from nst_batch.cli.listeners import Bars, Lines
+from nst_batch.cli import journal
+from nst_batch.cli.listeners import Bars, JournalLines, Lines
 from nst_batch.config.load import load_config
 from nst_batch.daemon.listener import Listener
 from nst_batch.daemon.loop import Daemon
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Said now rather than by a worker in a minute; a damaged file is still the worker's to find.
     locate_weights(config.weights)
     once = Once(arguments.incomplete or "wait") if arguments.once else None
-    listener: Listener = Bars() if sys.stderr.isatty() else Lines()
+    listener: Listener = Bars() if sys.stderr.isatty() else JournalLines() if journal.is_connected() else Lines()
     listener.note(f"inbox {config.inbox}, outbox {config.outbox}")
     for note in left_aside(os.environ):
         listener.note(note)

@@ -25,6 +25,7 @@ class Phased:
 
     job: Job | None
     phase: str
+    told: bool = False  # of interest when all is over too
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ class Listener(Protocol):
     def note(self, text: str) -> None:
         """Something a person may want to know."""
 
+    def warn(self, text: str) -> None:
+        """Something a person may have to see to."""
+
     def queue(self, running: int, waiting: int, done: int, failed: int) -> None:
         """How many jobs there are of each kind."""
 

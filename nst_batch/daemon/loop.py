@@ -76,9 +76,9 @@ class Daemon:
         self._status_writer = StatusWriter(self.spool, config, files, listener, self._notifier)
         self._woken = threading.Event()
         self.view: InboxView | None = None
-        self._hooks = HookRunner(config.hooks, listener.note, files)
-        self._block = QueueBlock(listener.note, self._hooks.trouble)
-        self._metrics = Metrics(config.metrics, files, listener.note)
+        self._hooks = HookRunner(config.hooks, listener.warn, files)
+        self._block = QueueBlock(listener.note, listener.warn, self._hooks.trouble)
+        self._metrics = Metrics(config.metrics, files, listener.warn)
         self._hours = OpenHours(config.schedule, listener.note)
         self._looked_well = self._posted_well = True
         self._held_back: tuple[float, Reason] | None = None  # no job starts before then (monotonic), and why
@@ -86,7 +86,7 @@ class Daemon:
         self._view_holds = 0.0  # until then (monotonic) a sweep goes on by the last look
         self._told: set[tuple[str, str]] = set()  # (job, action) already passed on to a worker
         self._outcomes = OutcomeHandler(
-            self.spool, self._status_writer, note=listener.note, on_end=self._tell_end, look_at=self._look_at
+            self.spool, self._status_writer, note=listener.warn, on_end=self._tell_end, look_at=self._look_at
         )
 
     def run(self) -> int:
@@ -312,7 +312,7 @@ class Daemon:
         blocked = self._block.reason or (self._pool.trouble if self._pool.gives_up else None)
         why, over = self._once.end(self.view, self.spool, blocked)
         if why:
-            self._listener.note(f"ended before the inbox was empty: {why}")
+            self._listener.warn(f"ended before the inbox was empty: {why}")
             return EXIT_NOT_NOW
         return (EXIT_JOB_FAILED if self._outcomes.failed else EXIT_OK) if over else None
 
@@ -342,7 +342,8 @@ class Daemon:
     def _reload(self) -> None:
         if self._reloader is None:
             return
-        self._listener.note(self._reloader.reload())
+        told = self._reloader.reload()
+        (self._listener.warn if self._reloader.fault else self._listener.note)(told)
         self._status_writer.config_fault = self._reloader.fault
 
     def _take_config(self, config: Config) -> None:

@@ -9,10 +9,11 @@ from nst_batch.spool.disk.blocked import InboxLost, SpoolBlocked
 
 
 class QueueBlock:
-    """What keeps the queue from going on; ``note`` tells a person, ``on_new`` is given the code of each new kind."""
+    """What keeps the queue from going on; ``note`` and ``warn`` tell a person, ``on_new`` gets each new kind's code."""
 
-    def __init__(self, note: Callable[[str], None], on_new: Callable[[str], None]) -> None:
+    def __init__(self, note: Callable[[str], None], warn: Callable[[str], None], on_new: Callable[[str], None]) -> None:
         self._note = note
+        self._warn = warn
         self._on_new = on_new
         self._told: set[str] = set()  # codes
         self.reason: str | None = None  # None where nothing does
@@ -21,7 +22,7 @@ class QueueBlock:
         """The queue waits. Each kind of reason is told once, wherever on the disk it turns up next."""
         if code not in self._told:
             self._told.add(code)
-            self._note(f"the queue waits: {reason}")
+            self._warn(f"the queue waits: {reason}")
             self._on_new(code)
         self.reason = reason
 

@@ -65,7 +65,7 @@ class StatusWriter:
         self._facts: dict[str, Any] = {}  # all that the state says; of the waiting jobs it has the number
         self._state_rests = 0.0  # it is not written again before then
         self._written = b""  # a digest of the state
-        self._gallery_keeper = GalleryKeeper(spool, config.outbox, listener.note, beat=notifier.watchdog)
+        self._gallery_keeper = GalleryKeeper(spool, config.outbox, listener.warn, beat=notifier.watchdog)
         self._waits: dict[str, str] = {}
         self._told: tuple[Waiting, ...] = ()
         self.config_fault = ""  # what is wrong with a config that was to be read again

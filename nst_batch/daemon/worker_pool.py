@@ -245,7 +245,7 @@ class WorkerPool:
                 is_gpus = reason.code in DEVICE_FAULTS and worker.device.is_gpu
                 yield self._retired(worker, reason, now) if is_gpus else WorkerFault(reason)
             case "phase" if job is not None:
-                yield Phased(job, message["phase"])
+                yield Phased(job, message["phase"], message.get("told", False))
             case "step" | "epoch" if job is not None:
                 yield Stepped(job, message, message["say"] == "epoch")
             case "finished" if job is not None:

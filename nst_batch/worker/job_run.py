@@ -233,7 +233,7 @@ class JobRun:
                 model.restore(checkpoint.state)
             except DamagedCheckpointError as error:
                 self._note(f"{error}; begun anew")
-                self._listener.say("phase", phase=f"{error}; begun anew")
+                self._listener.say("phase", phase=f"{error}; begun anew", told=True)
                 log.clear()
                 checkpoint = None
         results.forget_epochs_after(checkpoint.epoch if checkpoint else 0)
@@ -242,7 +242,8 @@ class JobRun:
         self._steps_done = checkpoint.step
         self._seconds_before = float(checkpoint.facts["seconds"])
         self._started_before = str(checkpoint.facts["started_at"])
-        self._listener.say("phase", phase=f"going on from step {checkpoint.step}")
+        epoch = min(checkpoint.epoch + 1, self._spec.settings.total_epochs)
+        self._listener.say("phase", phase=f"resumed at epoch {epoch}, after step {checkpoint.step}", told=True)
 
     def _steps(
         self,

@@ -288,7 +288,7 @@ def test_a_damaged_checkpoint_is_set_aside(
     data[len(data) // 2] ^= 1
     newest.write_bytes(data)
     assert disturbed.run(session) == "done"
-    assert ("phase", {"phase": "going on from step 8"}) in disturbed.said
+    assert ("phase", {"phase": "resumed at epoch 3, after step 8", "told": True}) in disturbed.said
     assert any("checkpoint is not usable" in note for note in disturbed.outcome().notes)
     picture = "picture.png"
     assert (undisturbed.running / picture).read_bytes() == (disturbed.running / picture).read_bytes()
@@ -311,7 +311,7 @@ def test_a_checkpoint_of_the_version_before_is_gone_on_with(
     disturbed.run(session)
     rewrite(disturbed.claim / "checkpoint", lambda state: state.pop("renewed"))
     assert disturbed.run(session) == "done"
-    assert ("phase", {"phase": "going on from step 9"}) in disturbed.said
+    assert ("phase", {"phase": "resumed at epoch 3, after step 9", "told": True}) in disturbed.said
     assert (undisturbed.running / "picture.png").read_bytes() == (disturbed.running / "picture.png").read_bytes()
 
 

@@ -302,7 +302,7 @@ class SlurmPool:
                 case "fault":
                     self._failed(now, "start", f"{one.device.name}: {Reason(**message['reason']).in_one_line}")
                 case "phase" if job is not None:
-                    yield Phased(job, message["phase"])
+                    yield Phased(job, message["phase"], message.get("told", False))
                 case "step" | "epoch" if job is not None:
                     yield Stepped(job, message, message["say"] == "epoch")
                 case "finished" if job is not None:
