@@ -34,7 +34,7 @@ class _Rung:
 
 # In one piece, then with ever more of the network's blocks in strips. More than three blocks save nothing more: the
 # features that stand between the blocks are what is left.
-_LADDER = (
+LADDER = (
     _Rung(None, 60.0, 2780.0),
     _Rung(StripPlan(2, VIEW), 70.0, 1010.0),
     _Rung(StripPlan(3, VIEW), 300.0, 550.0),
@@ -77,7 +77,7 @@ class MemoryPlan:
 
     @property
     def _rungs(self) -> tuple[_Rung, ...]:
-        return _LADDERS.get(self.family, _LADDER)
+        return _LADDERS.get(self.family, LADDER)
 
     def _peak(self, rung: _Rung, pixels: int) -> float:
         return PROCESS_MB + rung.fixed_mb + pixels * self._bytes_per_pixel(rung) / MB

@@ -149,7 +149,7 @@ def test_every_strip_is_a_sign_of_life(
     whole = bench(epochs=1, steps_per_epoch=1, size=96)
     assert whole.run(session) == "done"
     monkeypatch.setattr(memory_plan, "VIEW", 96 * 64 * 40)
-    monkeypatch.setattr(memory_plan, "_LADDER", memory_plan._LADDER[1:])
+    monkeypatch.setattr(memory_plan, "LADDER", memory_plan.LADDER[1:])
     cut = bench(epochs=1, steps_per_epoch=1, size=96)
     assert cut.run(session) == "done"
     beats = [sum(what == "beat" for what, _ in job.said) for job in (whole, cut)]
