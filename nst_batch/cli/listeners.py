@@ -101,7 +101,7 @@ class Bars:
     def __init__(self) -> None:
         self._room = room_for_bars()
         self._queue: tqdm[Any] = tqdm(total=0, position=0, bar_format="{desc}", leave=False, **self._room)
-        self._jobs: dict[str, JobBar] = {}
+        self.jobs: dict[str, JobBar] = {}
         self._scales = ScaleWatch()
 
     def note(self, text: str) -> None:
@@ -122,16 +122,16 @@ class Bars:
         spec = job.spec
         assert spec is not None  # a sidecar that could not be understood is never handed out
         steps = spec.settings.total_epochs * spec.settings.steps_per_epoch
-        taken = {bar.position for bar in self._jobs.values()}
+        taken = {bar.position for bar in self.jobs.values()}
         position = next(place for place in itertools.count(1) if place not in taken)
-        self._jobs[job.id] = JobBar(job.name, steps, position=position)
+        self.jobs[job.id] = JobBar(job.name, steps, position=position)
 
     def stepped(self, event: Stepped) -> None:
         """Move the job's bar; a line above the bars where a further scale begins."""
         job = event.job
         if change := self._scales.change(job.id, event.progress):
             self.note(f"{job.name}: {change}")
-        bar = self._jobs.get(job.id)
+        bar = self.jobs.get(job.id)
         if bar is not None:
             bar.move(event.progress)
 
@@ -139,12 +139,12 @@ class Bars:
         """Show what the job is at."""
         if event.job is None:
             self.note(event.phase)
-        elif (bar := self._jobs.get(event.job.id)) is not None:
+        elif (bar := self.jobs.get(event.job.id)) is not None:
             bar.phase(event.phase)
 
     def ended(self, ended: Ended) -> None:
         """Close the job's bar and say where the result is."""
-        bar = self._jobs.pop(ended.id, None)
+        bar = self.jobs.pop(ended.id, None)
         if bar is not None:
             bar.close()
         self._scales.forget(ended.id)
@@ -153,7 +153,7 @@ class Bars:
 
     def close(self) -> None:
         """Leave the terminal tidy."""
-        for bar in self._jobs.values():
+        for bar in self.jobs.values():
             bar.close()
         self._queue.close()
         erase_rest()

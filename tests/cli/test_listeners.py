@@ -178,7 +178,7 @@ def test_bars_of_several_jobs_keep_apart(monkeypatch: pytest.MonkeyPatch) -> Non
             bars.started(handout(name))
         bars.ended(ended("a"))
         bars.started(handout("c"))
-        assert sorted(bar.position for bar in bars._jobs.values()) == [1, 2]
+        assert sorted(bar.position for bar in bars.jobs.values()) == [1, 2]
         bars.close()
 
 
