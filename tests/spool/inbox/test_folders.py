@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from spool_world import KillSwitch, StepLog, World
 
+from nst_batch.spool.commands import places_of
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.inbox import painted as painted_module
 from nst_batch.spool.outbox.retry import retry_jobs
@@ -441,7 +442,7 @@ def test_a_failed_job_keeps_its_folders_defaults(world: World) -> None:
     world.settle()
     world.put("one.cancel", "")
     run(world)
-    list(retry_jobs(world.fs, world.spool._places, ["one"]))
+    list(retry_jobs(world.fs, places_of(world.config), ["one"]))
     world.settle()
     found = settings_of(world, "one")
     assert (found["size"], found["output"]) == (300, "ann")
