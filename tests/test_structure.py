@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -237,6 +238,12 @@ def test_tests_stand_where_their_modules_do() -> None:
         if folder.parts and folder.parts[0] not in ("proof", "system"):
             rooms = (ROOT / folder, ROOT.parent / "benchmarks" / folder)
             assert any((room / "__init__.py").exists() for room in rooms), path
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """Two of one name in two folders are one module for pytest, and the second is not collected."""
+    names = Counter(path.name for path in (ROOT.parent / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_the_readme_names_every_room_and_every_page() -> None:

@@ -182,7 +182,7 @@ def test_a_time_lapse_goes_on_with_its_job(session: DeviceSession, bench: Callab
     with Image.open(undisturbed.running / "picture.png") as saved:
         result = blocks(saved)
     away = [np.abs(frame - result).mean() for frame in films[0]]
-    assert away[-1] == min(away)
+    assert away[-1] < min(away) + 0.1  # of 255: each frame is compressed for itself
     assert away[-1] < away[0] / 2
 
 
