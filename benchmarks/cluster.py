@@ -83,6 +83,7 @@ def main() -> int:
     parser.add_argument("--queued", type=int, default=50, help="allocations in Slurm's queue at a time")
     parser.add_argument("--deaths", action="store_true", help="kill a node, the controller, and the daemon twice")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or the cluster would outlive this
     if missing():
         print(missing(), file=sys.stderr)
         return 1
