@@ -286,6 +286,6 @@ def passed_over(name: str) -> str:
         return "its name is not UTF-8: rename it"
     if suffix(name) == ".txt" and is_sidecar(name[:-4]):
         return f"it ends with .txt, which the file manager may hide: rename it to {name[:-4]}"
-    if suffix(name) in SIDECAR_SUFFIXES and not is_sidecar(name):
+    if suffix(name) in SIDECAR_SUFFIXES and not (is_sidecar(name) or is_special(name)):
         return "it is another version of a sidecar, kept by a program that synchronises: rename it, or remove it"
     return ""

@@ -267,3 +267,9 @@ def test_what_only_looks_like_a_sidecar_is_passed_over_with_a_word(name):
 def test_every_other_name_is_taken_or_none_of_our_business(name):
     """A number, a word or a machine's name may be meant."""
     assert names.passed_over(name) == ""
+
+
+@pytest.mark.parametrize("name", ["folder.yaml", "defaults.yaml", "Folder.yml"])
+def test_what_speaks_for_a_folder_is_no_other_version_of_a_sidecar(name):
+    """Whoever obeyed the word would remove a hot folder that works."""
+    assert names.passed_over(name) == ""

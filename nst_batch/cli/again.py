@@ -46,11 +46,18 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run)
 
 
+NOT_SET = {
+    **dict.fromkeys(("content", "style"), "what the result was made of; drop a sidecar for another pair"),
+    "output": "the folder in which the result lies; drop a sidecar for another one",
+    "title": "--title",
+}
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Put it back."""
     config = load_config(arguments.config)
     folder = find_result(config.outbox, arguments.job)
-    changes = patch_from_pairs(arguments.set).written()
+    changes = patch_from_pairs(arguments.set, elsewhere=NOT_SET).written()
     title = arguments.title if arguments.title is not None else free_title(folder)
     if fault := title_fault(title):
         raise UsageError("usage", f"the title {title!r} {fault}", "give another one with --title")

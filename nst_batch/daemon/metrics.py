@@ -79,6 +79,7 @@ class Metrics:
             lines(name, kind, told, samples)
             for name, kind, told, samples in self._families(config, view, jobs(), pool, at, blocked, closed_until)
         )
+        self._files.keep_beneath(self.path.parent)  # the administrator's own choice, wherever it lies
         try:
             self._files.replace(self.path, text.encode())
         except OSError as error:

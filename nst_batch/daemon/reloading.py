@@ -25,7 +25,7 @@ class Reloader:
         try:
             found = self._read()
         except NstError as error:
-            self.fault = f"config not read again, the old one stays: {error.in_one_line}"
+            self.fault = f"config not read again, the old one stays: {error.in_one_line}".replace("\n", "; ")
             return self.fault
         self.fault = ""
         differ = [key for key in AT_START if _value(found, key) != _value(self._config, key)]

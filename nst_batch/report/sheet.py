@@ -88,11 +88,13 @@ def sheet_of(name: str, tiles: Iterable[tuple[Tile, Tile]]) -> Sheet:
 
 
 def _with_thumbs(places: list[tuple[Head, Tile]]) -> list[tuple[Head, Tile]]:
-    """The same image has the same label everywhere, also in a job that could not read it."""
-    known = {label[:2]: label for head, _ in places for label in head if label.thumb}
-    return [
-        (tuple(label if label.thumb else known.get(label[:2], label) for label in head), tile) for head, tile in places
-    ]
+    """The same image has the same label everywhere, also in a job that could not read it or has another small one."""
+    known: dict[tuple[str, ...], Label] = {}
+    for head, _ in sorted(places, key=lambda place: not is_made(place[1])):
+        for label in head:
+            if label.thumb:
+                known.setdefault((label.axis, label.text), label)
+    return [(tuple(known.get((label.axis, label.text), label) for label in head), tile) for head, tile in places]
 
 
 def _flowing(name: str, places: Sequence[tuple[Head, Tile]], same: Head) -> Sheet:

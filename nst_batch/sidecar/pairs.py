@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +20,10 @@ _WORDS_OF = {
 }
 
 
-def patch_from_pairs(pairs: Sequence[str], source: str = "--set") -> Patch:
+def patch_from_pairs(pairs: Sequence[str], source: str = "--set", elsewhere: Mapping[str, str] = _WORDS_OF) -> Patch:
     """``KEY=VALUE`` words as a patch, each value read as in a sidecar.
+
+    ``elsewhere``: how keys are set that are set otherwise.
 
     Raises UsageError with every problem at once.
     """
@@ -39,7 +41,7 @@ def patch_from_pairs(pairs: Sequence[str], source: str = "--set") -> Patch:
     marked = Marked(data, source)
     patch, more = check(Patch, marked)
     problems += [
-        replace(each, what=f"is not set so: it is {_WORDS_OF[each.key]}", fix="") if each.key in _WORDS_OF else each
+        replace(each, what=f"is not set so: it is {elsewhere[each.key]}", fix="") if each.key in elsewhere else each
         for each in more
     ]
     if patch is None or problems:

@@ -162,3 +162,15 @@ def test_paths_that_node_exporter_would_not_read_are_refused(path: str, tmp_path
     """Nor one in the inbox, each change of which wakes the daemon."""
     with pytest.raises(ProblemsError, match="line 1, metrics"):
         parse_config(f"metrics: {path}\n", tmp_path / "config.yaml")
+
+
+def test_it_is_written_wherever_the_administrator_says(tmp_path: Path) -> None:
+    """The daemon's files are kept beneath inbox and outbox; the folder of the metrics is beside them."""
+    place = Place(tmp_path)
+    files = FileSystem()
+    files.keep_beneath(tmp_path / "inbox")
+    place.metrics = Metrics(place.config.metrics, files, place.notes.append)
+    place.path.parent.mkdir(exist_ok=True)
+    place.post(0)
+    assert place.read()
+    assert place.notes == []

@@ -210,3 +210,12 @@ def test_a_folder_without_inputs_has_a_page_without_a_sidecar(tmp_path: Path) ->
     assert "Gallery" not in html
     assert "opens in an image viewer" in html
     assert not (tmp_path / "input").exists()
+
+
+@pytest.mark.parametrize("kinds", [("webp",), ("webp", "mp4")])
+def test_a_film_is_shown_with_and_without_its_mp4(tmp_path: Path, kinds: tuple[str, ...]) -> None:
+    """An MP4 is there only where an encoder is installed."""
+    films = tuple(f"dusk_timelapse.{kind}" for kind in kinds)
+    _, page, html = made(tmp_path, spec(), outputs=films)
+    assert all(name in html for name in films)
+    assert bool([tag for tag, _ in page.tags if tag == "video"]) == ("mp4" in kinds)

@@ -230,3 +230,18 @@ def test_the_largest_sheet_is_bounded() -> None:
         assert image.width * image.height < 32_000_000
         assert max(image.size) < 16_384
     assert len(opened) == 1000
+
+
+def test_a_job_that_has_another_small_picture_of_an_image_makes_no_new_column() -> None:
+    """A failed job knows no hash of its images, so their small pictures are others than those of the done ones."""
+    tiles = [tile(n, [], content=f"{n // 2}.png", style=f"{n % 2}.png") for n in range(4)]
+    for each in tiles:
+        for item in each["inputs"]:
+            item["thumb"] = [f"{item['role']}-{item['name']}.webp", 48, 32, [1, "fff"]]
+    tiles[3]["state"] = "failed"
+    for item in tiles[3]["inputs"]:
+        item["thumb"] = [f"other-{item['name']}.webp", 48, 32, [1, "fff"]]
+    sheet = laid(tiles)
+    assert (len(sheet.rows), len(sheet.columns)) == (2, 2)
+    assert all(each is not None for row in sheet.cells for each in row)
+    assert not any("other" in label.thumb[0] for head in (*sheet.rows, *sheet.columns) for label in head if label.thumb)
