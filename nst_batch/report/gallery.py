@@ -124,13 +124,17 @@ class Gallery:
             return None
         told = sha256 or f"{folder}/{name} {at.st_mtime_ns} {at.st_size}"
         key = hashlib.sha256(os.fsencode(told)).hexdigest()[:24]
-        if key not in self._thumbnails:
+        if key not in self._thumbnails or self._has_gone(self._thumbnails[key]):
             made = self._make(source)
             if made is not None:
                 self._files.replace(self._own / "thumbnails" / f"{key}.webp", made[0])
             self._thumbnails[key] = None if made is None else [f"{key}.webp", *made[1:]]
         known = self._thumbnails[key]
         return None if known is None else Thumbnail(*known)
+
+    def _has_gone(self, known: list[Any] | None) -> bool:
+        """Whether a small picture that is remembered is not there: swept when no job had it, since it was noted."""
+        return known is not None and self._files.kind(self._own / "thumbnails" / known[0]) != "file"
 
     def _make(self, source: Path) -> tuple[bytes, int, int, Blur] | None:
         """A small picture of a file that lies in the outbox itself, and nowhere beyond a link."""
