@@ -16,7 +16,7 @@ JOBS = 8
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KillHouse]:
     """Two GPUs by their numbers, and steps that last long enough to be met in."""
-    monkeypatch.setenv("QUICK_STEP_SECONDS", "0.02")
+    monkeypatch.setenv("QUICK_STEP_SECONDS", "0.08")
     made = KillHouse(tmp_path / "house", device=[0, 1])
     for _ in range(JOBS):
         made.drop()

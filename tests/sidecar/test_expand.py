@@ -17,6 +17,7 @@ from nst_batch.errors import ProblemsError, UsageError
 from nst_batch.reasons import Reason
 from nst_batch.sidecar.expand import SidecarRules, expand, parse_sidecar, sidecar_schema
 from nst_batch.sidecar.filetree import DiskTree
+from nst_batch.sidecar.folder import parse_defaults, parse_folder
 from nst_batch.sidecar.pairs import patch_from_pairs
 from nst_batch.sidecar.resolver import FileRef, FileResolver
 from nst_batch.sidecar.settings import Patch, priority_note
@@ -462,8 +463,14 @@ def test_examples_of_the_docs():
     assert len(examples()) >= 5
     validator = jsonschema.Draft202012Validator(sidecar_schema())
     for text in examples():
-        assert parse_sidecar(text, "example.yaml")
-        validator.validate(yaml.safe_load(text))
+        head = text.split("\n")[0]
+        if "folder.yaml" in head:
+            assert parse_folder(text.encode(), "folder.yaml", SidecarRules())
+        elif "defaults.yaml" in head:
+            assert parse_defaults(text.encode(), "defaults.yaml", SidecarRules()).written
+        else:
+            assert parse_sidecar(text, "example.yaml")
+            validator.validate(yaml.safe_load(text))
 
 
 def test_every_key_is_documented():
