@@ -17,6 +17,8 @@ JOBS = 8
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KillHouse]:
     """Two GPUs by their numbers, and steps that last long enough to be met in."""
     monkeypatch.setenv("QUICK_STEP_SECONDS", "0.08")
+    # Tests that paint in this very process hide its GPUs from it; a mask is inherited, and respected.
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     made = KillHouse(tmp_path / "house", device=[0, 1])
     for _ in range(JOBS):
         made.drop()
