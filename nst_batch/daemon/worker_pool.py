@@ -19,7 +19,7 @@ from nst_batch.config.load import Config
 from nst_batch.daemon.devices import WorkerDevice
 from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Stepped, WorkerFault, Yielded
 from nst_batch.daemon.roster import Roster, find_roster
-from nst_batch.daemon.worker_process import WORKER_COMMAND, ProcessEnd, WorkerProcess
+from nst_batch.daemon.worker_process import WORKER_COMMAND, ProcessEnd, WorkerProcess, job_message
 from nst_batch.filenames import OWN_FOLDER
 from nst_batch.machine_memory import advice
 from nst_batch.protocol import Message, WorkerOptions
@@ -138,16 +138,7 @@ class WorkerPool:
 
     def give(self, worker: WorkerProcess, job: Job, now: float) -> None:
         """Hand a job to an idle worker."""
-        message = {
-            "do": "job",
-            "job": job.id,
-            "claim": str(job.claim_folder),
-            "folder": str(job.folder),
-            "running": str(job.running),
-            "stop": job.to_stop,
-            "last_for_memory": job.attempts.is_last_for_memory,
-        }
-        worker.give(job, message, now)
+        worker.give(job, job_message(job), now)
 
     def news(self, now: float) -> Iterator[Event]:
         """What has happened since the last call, deaths and stalls included."""

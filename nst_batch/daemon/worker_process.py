@@ -26,6 +26,19 @@ GO_SECONDS, KILL_SECONDS = 2.0, 5.0  # to end by itself, and once it is killed
 WORKER_COMMAND = (sys.executable, "-m", "nst_batch.worker.process")
 
 
+def job_message(job: Job) -> Message:
+    """What hands a job to a worker, wherever that runs."""
+    return {
+        "do": "job",
+        "job": job.id,
+        "claim": str(job.claim_folder),
+        "folder": str(job.folder),
+        "running": str(job.running),
+        "stop": job.to_stop,
+        "last_for_memory": job.attempts.is_last_for_memory,
+    }
+
+
 class WorkerProcess:
     """One worker process and what it is doing. ``command`` is what starts it, but for its options."""
 

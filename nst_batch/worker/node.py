@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-import traceback
 from pathlib import Path
 
 from nst_batch.mailbox import MailReader, MailWriter
 from nst_batch.protocol import FROM_WORKER_NAME, OPTIONS_NAME, TAKEN_NAME, TO_WORKER_NAME, WorkerOptions
-from nst_batch.worker.process import InstructionQueue, Reporter, serve
+from nst_batch.worker.process import InstructionQueue, Reporter, run_and_exit, serve
 
 POLL_SECONDS = 0.5
 IDLE_SECONDS = 30.0  # without a job, before the allocation is given back
@@ -76,12 +75,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        code = main()
-    except BaseException:
-        # Said here and ended below: the reading thread would make Python's own way out a second crash.
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    run_and_exit(main)

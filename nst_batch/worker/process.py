@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol
 
 from nst_batch.errors import NstError
 from nst_batch.filenames import JOB_LOCK_NAME
@@ -229,7 +229,8 @@ def main() -> int:
     return serve(options, Reporter(claim_stdout()))
 
 
-if __name__ == "__main__":
+def run_and_exit(main: Callable[[], int]) -> NoReturn:
+    """Run a worker's ``main`` and end this process with its exit code, or with 1 where it raised."""
     try:
         code = main()
     except BaseException:
@@ -240,3 +241,7 @@ if __name__ == "__main__":
     sys.stderr.flush()
     # TensorFlow's own clean-up at exit can hang on a GPU; nothing of ours is left to be written.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    run_and_exit(main)

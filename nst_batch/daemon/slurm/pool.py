@@ -20,6 +20,7 @@ from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Step
 from nst_batch.daemon.slurm.allocation import Allocation, AllocationRecord, allocation_records
 from nst_batch.daemon.slurm.commands import QueueEntry
 from nst_batch.daemon.slurm.scheduler import Scheduler
+from nst_batch.daemon.worker_process import job_message
 from nst_batch.errors import SetupError
 from nst_batch.filenames import OWN_FOLDER
 from nst_batch.protocol import WorkerOptions
@@ -143,19 +144,10 @@ class SlurmPool:
 
     def give(self, worker: Allocation, job: Job, now: float) -> None:
         """Hand a job to a warm worker, or ask for an allocation for it. SpoolBlocked."""
-        message = {
-            "do": "job",
-            "job": job.id,
-            "claim": str(job.claim_folder),
-            "folder": str(job.folder),
-            "running": str(job.running),
-            "stop": job.to_stop,
-            "last_for_memory": job.attempts.is_last_for_memory,
-        }
         try:
             if worker.name not in self._allocations:
                 worker.make(self._options(), self._settings.setup, self._command)
-            worker.give(job, message, now)
+            worker.give(job, job_message(job), now)
         except OSError as error:
             raise pause_for(error) from error
         self._allocations[worker.name] = worker
