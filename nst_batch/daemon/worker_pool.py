@@ -19,7 +19,7 @@ from nst_batch.config.load import Config
 from nst_batch.daemon.devices import WorkerDevice
 from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Stepped, WorkerFault, Yielded
 from nst_batch.daemon.roster import Roster, find_roster
-from nst_batch.daemon.worker_process import WORKER_COMMAND, ProcessEnd, WorkerProcess, job_message
+from nst_batch.daemon.worker_process import WORKER_COMMAND, ProcessEnd, WorkerProcess, job_message, worker_options
 from nst_batch.filenames import OWN_FOLDER
 from nst_batch.machine_memory import advice
 from nst_batch.protocol import Message, WorkerOptions
@@ -212,16 +212,7 @@ class WorkerPool:
         self._to_tell.append(Phased(None, f"starting a worker on {device.name}: TensorFlow takes a while to load"))
 
     def _options(self, device: WorkerDevice) -> WorkerOptions:
-        limits = self._config.limits
-        return WorkerOptions(
-            parent=self._parent,
-            weights=str(self._config.weights),
-            device=device.name,
-            max_megapixels=limits.max_megapixels,
-            max_file_mb=limits.max_file_mb,
-            checkpoint_seconds=self._config.jobs.checkpoint_seconds,
-            note=device.note,
-        )
+        return worker_options(self._config, parent=self._parent, device=device.name, note=device.note)
 
     def _event(self, worker: WorkerProcess, message: Message, now: float) -> Iterator[Event]:
         job = worker.job

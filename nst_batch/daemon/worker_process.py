@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nst_batch.config.load import Config
 from nst_batch.daemon.devices import WorkerDevice
 from nst_batch.machine_memory import oom_kills
 from nst_batch.protocol import LineReader, Message, WorkerOptions, to_line
@@ -24,6 +25,19 @@ from nst_batch.spool.claims.live_job import Job
 STDERR_TAIL_BYTES = 4000
 GO_SECONDS, KILL_SECONDS = 2.0, 5.0  # to end by itself, and once it is killed
 WORKER_COMMAND = (sys.executable, "-m", "nst_batch.worker.process")
+
+
+def worker_options(config: Config, *, parent: int, device: str, note: str = "") -> WorkerOptions:
+    """What a worker is started with; ``parent`` 0 for one that outlives the daemon."""
+    return WorkerOptions(
+        parent=parent,
+        weights=str(config.weights),
+        device=device,
+        max_megapixels=config.limits.max_megapixels,
+        max_file_mb=config.limits.max_file_mb,
+        checkpoint_seconds=config.jobs.checkpoint_seconds,
+        note=note,
+    )
 
 
 def job_message(job: Job) -> Message:

@@ -20,7 +20,7 @@ from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Step
 from nst_batch.daemon.slurm.allocation import Allocation, AllocationRecord, allocation_records
 from nst_batch.daemon.slurm.commands import QueueEntry
 from nst_batch.daemon.slurm.scheduler import Scheduler
-from nst_batch.daemon.worker_process import job_message
+from nst_batch.daemon.worker_process import job_message, worker_options
 from nst_batch.errors import SetupError
 from nst_batch.filenames import OWN_FOLDER
 from nst_batch.protocol import WorkerOptions
@@ -204,15 +204,7 @@ class SlurmPool:
             self._allocations[one.name] = one
 
     def _options(self) -> WorkerOptions:
-        limits = self._config.limits
-        return WorkerOptions(
-            parent=0,
-            weights=str(self._config.weights),
-            device="gpu" if self._settings.gpus else "cpu",
-            max_megapixels=limits.max_megapixels,
-            max_file_mb=limits.max_file_mb,
-            checkpoint_seconds=self._config.jobs.checkpoint_seconds,
-        )
+        return worker_options(self._config, parent=0, device="gpu" if self._settings.gpus else "cpu")
 
     def _submit(self, now: float) -> None:
         """Ask for what has not been asked for. What an earlier daemon may have asked for is looked for first."""
