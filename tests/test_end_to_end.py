@@ -295,7 +295,7 @@ def test_missing_weights_end_run_with_78(house: House) -> None:
 def test_the_daemon_imports_neither_tensorflow_nor_opencv() -> None:
     """The daemon's modules load none of the worker's libraries."""
     script = (
-        "import sys, nst_batch.cli, nst_batch.daemon.loop, nst_batch.report.gallery\n"
+        "import sys, nst_batch.cli.run, nst_batch.daemon.loop, nst_batch.report.gallery\n"
         "print([m for m in ('tensorflow', 'keras', 'cv2', 'numpy', 'h5py') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

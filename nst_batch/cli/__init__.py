@@ -1,7 +1,8 @@
 """The command line: one module a command group, exit codes as in :mod:`nst_batch.errors`.
 
 Only this package prints. Results go to standard output; errors are one or two plain lines on standard error:
-what, where, what to do. A traceback only with ``--debug``.
+what, where, what to do. A traceback only with ``--debug``. Of the commands only the one that is asked for is loaded:
+``status`` answers before the modules of a daemon, of a painting and of the doctor could be read.
 """
 
 from __future__ import annotations
@@ -13,30 +14,30 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from nst_batch import __version__
-from nst_batch.cli import (
-    again,
-    check,
-    control,
-    demo,
-    doctor,
-    journal,
-    layers,
-    prune,
-    reasons,
-    run,
-    schema,
-    status,
-    streams,
-    stylize,
-)
+from nst_batch.cli import journal, streams
 from nst_batch.cli.terminal import Parser, VisibleFormatter, say, say_lines
 from nst_batch.errors import EXIT_OK, NstError
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-COMMANDS = (run, check, status, control, again, prune, stylize, layers, doctor, reasons, schema, demo)
+# Each command's module in this package, in the order of ``--help``.
+MODULES = {
+    "run": "run",
+    "check": "check",
+    "status": "status",
+    **dict.fromkeys(("stop", "cancel", "retry", "pause", "resume"), "control"),
+    "again": "again",
+    "prune": "prune",
+    "stylize": "stylize",
+    "layers": "layers",
+    "doctor": "doctor",
+    "reasons": "reasons",
+    "schema": "schema",
+    "demo": "demo",
+}
 
 EPILOG = """\
 Drop a content image, a style image and a sidecar NAME.yaml into the inbox:
@@ -51,8 +52,8 @@ Exit codes: 0 fine, 1 a job failed, 2 usage, 75 not now (busy, paused, disk full
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(command: str = "") -> argparse.ArgumentParser:
+    """The command line of one command; of all of them where ``command`` is none."""
     root = Parser(
         prog="nst-batch",
         description="An unattended style-transfer studio: pictures and a sidecar in, paintings out.",
@@ -69,8 +70,8 @@ def parser() -> argparse.ArgumentParser:
     )
     common.add_argument("--debug", action="store_true", help="tracebacks, and TensorFlow's own messages")
     commands = root.add_subparsers(metavar="COMMAND", required=True)
-    for module in COMMANDS:
-        module.add(commands, common)
+    for name in [MODULES[command]] if command in MODULES else dict.fromkeys(MODULES.values()):
+        import_module(f"{__name__}.{name}").add(commands, common)
     return root
 
 
@@ -81,7 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has not our letters
     try:
-        arguments = parser().parse_args(argv)
+        given = sys.argv[1:] if argv is None else argv
+        arguments = parser(given[0] if given else "").parse_args(given)
     except BrokenPipeError:  # the reader of --help
         return _reader_has_enough()
     log = logging.StreamHandler(sys.stderr)

@@ -14,9 +14,9 @@ from nst_batch.names import fold, title_fault, unique_name
 from nst_batch.report.entries import read, walk
 from nst_batch.sidecar.expand import parse_sidecar
 from nst_batch.sidecar.pairs import patch_from_pairs
-from nst_batch.spool.commands import files_of, places_of
 from nst_batch.spool.disk.blocked import guard
 from nst_batch.spool.outbox.again import SIDECAR_NAME, drop_again, sidecar_again, text_of
+from nst_batch.spool.told import files_of, places_of
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands

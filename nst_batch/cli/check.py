@@ -25,9 +25,10 @@ from nst_batch.sidecar.filetree import DiskTree
 from nst_batch.sidecar.resolver import FileResolver, Role
 from nst_batch.sidecar.settings import Settings, priority_note
 from nst_batch.sizing import result_size
-from nst_batch.spool.commands import folders_of, kept_by_daemon
+from nst_batch.spool.commands import folders_of
 from nst_batch.spool.inbox.folders import Folders
 from nst_batch.spool.inbox.listing import Entry
+from nst_batch.spool.told import kept_by_daemon
 from nst_batch.transfer.spec import Precision
 from nst_batch.worker.capacity import RESERVE, expected_room, gpu_memory_mb
 from nst_batch.worker.rate import processor_rate

@@ -18,10 +18,10 @@ from nst_batch.spool.commands import (
     pause,
     resume,
     retry_jobs,
-    told_by_daemon,
     write_control,
 )
 from nst_batch.spool.sweep import nothing_to_stop
+from nst_batch.spool.told import told_by_daemon
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands

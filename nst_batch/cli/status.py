@@ -13,13 +13,11 @@ from nst_batch.characters import visible_lines
 from nst_batch.cli.terminal import begin_screen, duration, plural, say, say_lines
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config, load_config
-from nst_batch.config.schedule import closed_until
-from nst_batch.daemon.queue_state import state
 from nst_batch.errors import EXIT_OK
 from nst_batch.filenames import STATE_NAME
 from nst_batch.reasons import WITH_RESULT
 from nst_batch.report.entries import NEWEST, collect
-from nst_batch.spool.commands import look_from_outside, obstacle, told_by_daemon
+from nst_batch.spool.told import obstacle, told_by_daemon
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -73,8 +71,7 @@ def gather(config: Config, *, newest: int = NEWEST) -> dict[str, Any]:
     """
     held_by, facts = told_by_daemon(config, STATE_NAME)
     if not facts:  # it has only just started, or none runs
-        view, jobs = look_from_outside(config, Moment.now())
-        facts = state(view, jobs, (), None, 0, (), closed_until(config.schedule, time.time()))
+        facts = _looked_up(config)
     ended = collect(config.outbox, newest=newest)
     facts["blocked"] = facts["blocked"] or obstacle(config)
     return {
@@ -86,6 +83,16 @@ def gather(config: Config, *, newest: int = NEWEST) -> dict[str, Any]:
         "failed": [_entry(e) for e in ended.entries if e.state not in WITH_RESULT],
         "counts": {"done": ended.done, "failed": ended.failed},
     }
+
+
+def _looked_up(config: Config) -> dict[str, Any]:
+    """What a daemon would tell. Its code is loaded only where none runs: it takes longer than all the rest of this."""
+    from nst_batch.config.schedule import closed_until  # noqa: PLC0415
+    from nst_batch.daemon.queue_state import state  # noqa: PLC0415
+    from nst_batch.spool.commands import look_from_outside  # noqa: PLC0415
+
+    view, jobs = look_from_outside(config, Moment.now())
+    return state(view, jobs, (), None, 0, (), closed_until(config.schedule, time.time()))
 
 
 def _entry(entry: Any) -> dict[str, Any]:

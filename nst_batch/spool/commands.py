@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from nst_batch import names
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
-from nst_batch.errors import NotNowError, NstError
+from nst_batch.errors import NotNowError
 from nst_batch.spool.claims.claims import claim_folders, job_view, lock_path, read_claim
 from nst_batch.spool.claims.live_job import Job
-from nst_batch.spool.disk.attach import refuse_unmounted
 from nst_batch.spool.disk.blocked import InboxLost, guard
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
-from nst_batch.spool.disk.layout import SHOWN_PREFIX, Places
-from nst_batch.spool.disk.lock import holder, is_held
-from nst_batch.spool.disk.own import DamagedError, let_go, read_note, take_own
+from nst_batch.spool.disk.layout import Places
+from nst_batch.spool.disk.lock import is_held
+from nst_batch.spool.disk.own import DamagedError, let_go, take_own
 from nst_batch.spool.disk.retry_notes import failed_names
 from nst_batch.spool.inbox.control import PAUSE_NAME, Action, refuse_folder
 from nst_batch.spool.inbox.control import write_control as put_control
@@ -32,22 +28,7 @@ from nst_batch.spool.inbox.painted import Painted
 from nst_batch.spool.outbox.prune import remove_ended
 from nst_batch.spool.outbox.retry import failed_for as names_of_failed
 from nst_batch.spool.outbox.retry import retry_jobs as put_back_failed
-
-PROBE_BYTES = 4096
-
-
-def places_of(config: Config) -> Places:
-    """The folders that a config means."""
-    return Places(config.inbox, config.outbox)
-
-
-def files_of(config: Config, fs: FileSystem | None = None) -> FileSystem:
-    """The file system of a command: beneath the folders of a config; what is the daemon's is whose folder it is."""
-    fs = fs or FileSystem()
-    fs.keep_beneath(config.inbox, config.outbox, *config.library)
-    with contextlib.suppress(OSError):
-        fs.owner = fs.lstat(places_of(config).own).st_uid
-    return fs
+from nst_batch.spool.told import files_of, places_of
 
 
 def read_claims(config: Config) -> tuple[Job, ...]:
@@ -76,31 +57,6 @@ def _claim_folders(fs: FileSystem, places: Places) -> list[Path]:
         return claim_folders(fs, places)
     except PermissionError:
         return []
-
-
-def told_by_daemon(config: Config, name: str) -> tuple[str | None, dict[str, Any]]:
-    """Who holds the inbox, None where nobody does, and what it has last put down under ``name``; {} for nothing.
-
-    Who may not look into the daemon's own folder has only its copy in the outbox to go by, which others may write.
-    """
-    places, fs = places_of(config), files_of(config)
-    try:
-        held_by = holder(config.inbox)
-        return held_by, read_note(fs, places.own / name) if held_by else {}
-    except PermissionError:
-        facts = read_note(fs, places.outbox / (SHOWN_PREFIX + name))
-        pid = facts.get("pid")
-        is_alive = isinstance(pid, int) and Path(f"/proc/{pid}").is_dir()
-        return (f"process {pid}", facts) if is_alive else (None, {})
-
-
-def kept_by_daemon(config: Config, name: str) -> dict[str, Any]:
-    """What a daemon, whether it runs or not, has put down there under ``name``, or its copy; {} for nothing."""
-    places, fs = places_of(config), files_of(config)
-    try:
-        return read_note(fs, places.own / name) or read_note(fs, places.outbox / (SHOWN_PREFIX + name))
-    except OSError:
-        return read_note(fs, places.outbox / (SHOWN_PREFIX + name))
 
 
 def look_from_outside(config: Config, at: Moment) -> tuple[InboxView, tuple[Job, ...]]:
@@ -135,40 +91,6 @@ def folders_of(config: Config) -> tuple[Folders, Mapping[str, Entry]]:
         entries = {}
     folders.overlay(entries, 0.0)
     return folders, entries
-
-
-def obstacle(config: Config, fs: FileSystem | None = None) -> str | None:
-    """What keeps a daemon from working there, as far as it can be told from outside; None for nothing.
-
-    A daemon whose disk refuses cannot write down why it waits. So this looks by itself, and writes to see whether it
-    can be done; what it may not do as another user than the daemon's says nothing.
-    """
-    places, fs = places_of(config), files_of(config, fs)
-    try:
-        refuse_unmounted(fs, places)
-        for folder in (places.inbox, places.outbox):
-            if not folder.is_dir():
-                return f"{folder} is not there"
-        for folder in (places.own, places.running):
-            if fs.kind(folder) == "folder":
-                _try_to_write(fs, folder)
-    except NstError as error:
-        return error.in_one_line
-    except PermissionError:
-        return None  # the daemon's own folder, of which another user can tell nothing
-    return None
-
-
-def _try_to_write(fs: FileSystem, folder: Path) -> None:
-    with guard(), contextlib.suppress(PermissionError):
-        path = folder / f".{secrets.token_hex(6)}.tmp"
-        try:
-            fs.write_new(path, bytes(PROBE_BYTES), sync=False)
-        except OSError as error:
-            error.filename = str(folder)
-            raise
-        finally:
-            fs.remove(path)
 
 
 def retry_job(config: Config, name: str, fs: FileSystem | None = None) -> Path:

@@ -15,16 +15,43 @@ import pytest
 from house import House, draw
 from PIL import Image
 
-from nst_batch.cli import main, parser
+from nst_batch.cli import MODULES, main, parser
 from nst_batch.cli.terminal import duration, plural
 
 
 def test_the_commands_and_the_daemon_load_nothing_heavy() -> None:
     """Pictures, pages and networks are the work of other processes; a command answers at once, the daemon is small."""
     heavy = "'tensorflow', 'keras', 'h5py', 'cv2', 'numpy', 'PIL', 'jinja2', 'tifffile', 'imagecodecs'"
-    script = f"import sys, nst_batch.cli; print(sorted({{{heavy}}} & set(sys.modules)))"
+    script = f"import sys, nst_batch.cli; nst_batch.cli.parser(); print(sorted({{{heavy}}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("command", "left_out"),
+    [
+        ("status", "daemon worker images doctor layers sample sizing spool.inbox spool.claims spool.outbox"),
+        ("run", "doctor layers sample images.decoding cli.check cli.demo"),
+    ],
+)
+def test_a_command_loads_what_it_needs(command: str, left_out: str) -> None:
+    """``status`` answers while twenty thousand wait; the daemon, whose memory is what it imports, is small."""
+    script = f"import sys, nst_batch.cli; nst_batch.cli.parser('{command}'); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert f"nst_batch.cli.{command}" in loaded
+    assert {f"nst_batch.{name}" for name in left_out.split()} & loaded == set()
+
+
+@pytest.mark.parametrize("command", MODULES)
+def test_one_command_alone_is_parsed_as_among_all(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which modules are loaded is nobody's business: every command has the help that it has beside the others."""
+    helps = []
+    for whole in (parser(command), parser()):
+        with pytest.raises(SystemExit):
+            whole.parse_args([command, "--help"])
+        helps.append(capsys.readouterr().out)
+    assert helps[0] == helps[1] != ""
 
 
 @pytest.mark.parametrize("words", [["--help"], ["stylize", "--help"], ["reasons"], ["schema", "sidecar"]])
@@ -412,16 +439,6 @@ def test_retry_by_a_rule_that_fits_nothing_says_so(house: House, capsys: pytest.
     assert main(["retry", "--reason", "image_truncated", "--config", str(house.config)]) == 0
     told = capsys.readouterr().out
     assert told == "no job has failed\nno job has ended for the reason image_truncated\n"
-
-
-def test_the_command_line_loads_nothing_heavy() -> None:
-    """All commands are at hand in the daemon's process, whose memory is what it imports."""
-    code = (
-        "import sys, nst_batch.cli\n"
-        "print([m for m in ('tensorflow', 'keras', 'cv2', 'numpy', 'PIL', 'h5py') if m in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
 
 
 def test_schemas_are_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,9 +14,9 @@ from full_disk import VARIABLE, MoodyDisk
 from kill_house import KillHouse, wait_until
 
 from nst_batch.config.load import load_config
-from nst_batch.spool.commands import obstacle
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.lock import is_held, try_lock
+from nst_batch.spool.told import obstacle
 
 SECONDS = 60.0
 

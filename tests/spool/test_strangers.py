@@ -20,8 +20,9 @@ from spool_world import World
 
 from nst_batch.clock import Moment
 from nst_batch.errors import NotNowError
-from nst_batch.spool.commands import look_from_outside, obstacle, retry_job, told_by_daemon
+from nst_batch.spool.commands import look_from_outside, retry_job
 from nst_batch.spool.disk.blocked import SpoolBlocked
+from nst_batch.spool.told import obstacle, told_by_daemon
 
 DAEMON, OTHER, GROUP = 4001, 4002, 4000
 SECRET = b"PRIVATE KEY"

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from spool_world import KillSwitch, StepLog, World
 
-from nst_batch.spool.commands import places_of
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.inbox import painted as painted_module
 from nst_batch.spool.outbox.retry import retry_jobs
+from nst_batch.spool.told import places_of
 
 
 @pytest.fixture
