@@ -6,7 +6,7 @@ Each contestant of ours descends on the tutorial's weights, layers and losses. I
 ``ROUND`` steps and each of ours ``OURS``; after it the tutorial judges our pictures by its own loss, in float32 and
 outside the time. What a round costs is told in tutorial's steps of the same round, so that a busy machine slows
 both sides alike; seconds are that times the tutorial's median step. Told are the steps and the time to the
-tutorial's loss after 300 steps, and to 1.05 times its loss after 1,000. Without --images: the two pairs that the
+tutorial's loss after 300 steps, and to 1.05 times its loss after 1,000. Without --images: the pairs that the
 project draws. Needs trained weights (``NST_BATCH_WEIGHTS`` or the Keras cache).
 """
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.quality.portrait import draw_portrait
+from benchmarks.quality.poster import draw_poster
 from nst_batch import images
 from nst_batch.sample import draw_landscape, draw_painting
 from nst_batch.sizing import working_size
@@ -27,8 +29,12 @@ class Pair:
 
 
 def drawn_pairs() -> tuple[Pair, ...]:
-    """Two pairs, unlike in motif and palette."""
-    return (Pair("valley-swirls", _valley, _swirls), Pair("church-embers", _church, _embers))
+    """Unlike in motif and palette; the last a figure with a face, and a flat style with outlines."""
+    return (
+        Pair("valley-swirls", _valley, _swirls),
+        Pair("church-embers", _church, _embers),
+        Pair("portrait-poster", partial(draw_portrait, DRAWN_SIDE), partial(draw_poster, DRAWN_SIDE)),
+    )
 
 
 def pairs_in(folder: Path, contents: Sequence[str], styles: Sequence[str]) -> tuple[Pair, ...]:

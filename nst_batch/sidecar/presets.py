@@ -77,16 +77,16 @@ FINE = Preset(
 )
 # A quick look at what fine would make: the same aim in three eighths of the steps, on pixels (decisions.md).
 DRAFT = replace(FINE, epochs=3, steps_per_epoch=20, scales=3, content_weight=0.07, levels=1)
-# Nearest neighbours in place of statistics (transfer/objectives/): content_weight is the content's share in what is
-# matched, and there are no content layers.
+# Nearest neighbours in place of statistics (transfer/objectives/neighbours.py).
 NNST = Preset(
     epochs=5,
     steps_per_epoch=50,
-    content_weight=0.75,
+    content_weight=0.1,
     style_weight=1.0,
     tv_weight=0.0,
     learning_rate=0.004,
     scales=5,
+    content_layers=MappingProxyType({"block4_conv2": 1.0}),
     style_layers=MappingProxyType({layer: 1.0 for layer in VGG19_LAYERS if layer < "block5"}),
     beta_1=0.9,
     epsilon=1e-8,

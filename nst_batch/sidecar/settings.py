@@ -227,16 +227,6 @@ def _conflicts_with_family(settings: Settings) -> list[Fault]:
     name, preset, family, faults = settings.preset, preset_of(settings.preset), family_of(settings.preset), []
     if family.follows and settings.optimizer != preset.optimizer:
         faults.append(Fault(f"must be {preset.optimizer} with preset {name}", "leave it out", ("optimizer",)))
-    if family.has_content_layers:
-        return faults
-    if settings.content_layers != dict(preset.content_layers):
-        what = f"means nothing to preset {name}, which has no content layers"
-        faults.append(Fault(what, "leave it out; content_weight keeps more or less", ("content_layers",)))
-    if settings.content_weight > 1:
-        what = f"must be at most 1 with preset {name}: it is the content's share in what is matched with the style"
-        faults.append(Fault(what, "write a number from 0 to 1", ("content_weight",)))
-    if settings.style_weight == 0:
-        faults.append(Fault(f"must be above 0 with preset {name}", "leave it out", ("style_weight",)))
     return faults
 
 

@@ -48,8 +48,7 @@ class TransferSpec:
     """One generation: sizes, layers, weights, optimiser, start.
 
     ``height`` and ``width`` are those of the result, the last scale. ``epochs`` are over all scales; a scale
-    gets whole epochs. Layer weights are normalised to a sum of 1 by the engine. With ``neighbours`` there are no
-    content layers, and ``content_weight`` is the content's share, up to 1, in what is matched with the style.
+    gets whole epochs. Layer weights are normalised to a sum of 1 by the engine.
     """
 
     height: int

@@ -27,7 +27,7 @@ SPEC = TransferSpec(64, 80, {"block2_conv1": 1.0}, LAYERS, 0.1, 1.0, 0.01, epoch
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_reports_what_it_says(network, name):
     """In every scale; equal specs make equal families, which share their traces."""
-    spec = replace(SPEC, family=name, content_layers=SPEC.content_layers if FAMILIES[name].has_content_layers else {})
+    spec = replace(SPEC, family=name)
     assert make_family(spec) == make_family(replace(spec, seed=3))
     assert hash(make_family(spec)) == hash(make_family(replace(spec, seed=3)))
     model = NeuralStyleModel(waves(64, 80, 0.0), [(waves(70, 60, 1.0), 1.0)], spec, network)
@@ -82,7 +82,7 @@ def test_a_new_family_is_a_class_and_an_entry(network, monkeypatch):
     module = types.ModuleType("nst_batch.transfer.objectives.mean_colour")
     module.MeanColour = MeanColour
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    with_it = {**FAMILIES, "mean_colour": FamilyFacts("mean_colour.MeanColour", has_content_layers=False)}
+    with_it = {**FAMILIES, "mean_colour": FamilyFacts("mean_colour.MeanColour")}
     for each in (families, sys.modules["nst_batch.transfer.neural_style"], sys.modules[Family.__module__]):
         monkeypatch.setattr(each, "FAMILIES", with_it)
     style = np.full((40, 40, 3), 0.25, np.float32)

@@ -17,9 +17,9 @@ LAYERS = {"block1_conv2": 1.0, "block2_conv1": 1.0, "block3_conv1": 2.0}
 SPEC = TransferSpec(
     height=128,
     width=160,
-    content_layers={},
+    content_layers={"block3_conv1": 1.0, "block3_conv2": 3.0},
     style_layers=LAYERS,
-    content_weight=0.75,
+    content_weight=0.25,
     style_weight=2.0,
     tv_weight=0.01,
     optimizer=AdamSpec(0.004, 0.9, 0.999, 1e-8, final=0.1, levels=4),
@@ -52,10 +52,15 @@ def test_scales_and_what_the_log_says(network, pictures):
     assert [(step.scale, step.height) for step in steps] == [(1, 64)] * 3 + [(2, 128)] * 3 + [(3, 128)] * 3
     for step in steps:
         assert list(step.style_layers) == (["hypercolumn"] if step.scale < 3 else list(LAYERS))
-        assert step.content_layers == {}
-        assert step.total == step.weights["style"] * step.style + step.weights["tv"] * step.tv
+        assert list(step.content_layers) == list(SPEC.content_layers)
+        assert step.content == pytest.approx(
+            (step.content_layers["block3_conv1"] + 3 * step.content_layers["block3_conv2"]) / 4
+        )
+        joined = {"content": step.content, "style": step.style, "tv": step.tv}
+        assert step.total == sum(step.weights[name] * loss for name, loss in joined.items())
         assert step.weights["style"] == 2.0 * step.height * step.width
-        assert all(0.0 < loss < 2.0 for loss in step.style_layers.values())
+        assert step.weights["content"] == 0.25 * step.height * step.width
+        assert all(0.0 < loss < 2.0 for loss in (*step.style_layers.values(), *step.content_layers.values()))
     last = steps[-1].style_layers
     assert steps[-1].style == pytest.approx(
         (last["block1_conv2"] + last["block2_conv1"] + 2 * last["block3_conv1"]) / 4
@@ -68,6 +73,17 @@ def test_each_part_gains_on_its_loss(network, pictures):
     for scale in (1, 2):
         mine = [step.style for step in steps if step.scale == scale]
         assert mine[-1] < 0.9 * mine[0]
+
+
+def test_a_content_weight_keeps_the_content(network, pictures):
+    """With it the picture ends nearer to the content's features and farther from the style's; layers may be any."""
+    free, kept = (
+        list(make(network, pictures, content_weight=weight, steps_per_epoch=10).steps())[-1] for weight in (0.0, 5.0)
+    )
+    assert kept.content < 0.8 * free.content
+    assert kept.style > free.style
+    alone = make(network, pictures, content_layers={}, content_weight=0.0, steps_per_epoch=10)
+    assert [step.style for step in alone.steps()][-1] == pytest.approx(free.style, rel=1e-4)
 
 
 def test_a_picture_in_its_own_style_is_there_already(network, pictures, monkeypatch):

@@ -23,9 +23,9 @@ def rows(*numbers):
 def test_hypercolumns_by_hand():
     """F · w / N at one grid, whatever a layer's own: 8 of four filters count as 2, with a weight of 3 as 6."""
     features = {"a": tf.fill([1, 8, 12, 4], 8.0), "b": tf.fill([1, 4, 6, 2], 8.0)}
-    first, second = hypercolumns(features, {"a": 1.0, "b": 3.0}, [2, 3])
-    np.testing.assert_allclose(first, np.full((6, 4), 2.0))
-    np.testing.assert_allclose(second, np.full((6, 2), 12.0))
+    found = hypercolumns(features, {"a": 1.0, "b": 3.0}, [2, 3])
+    np.testing.assert_allclose(found["a"], np.full((6, 4), 2.0))
+    np.testing.assert_allclose(found["b"], np.full((6, 2), 12.0))
 
 
 def test_cosine_distance_by_hand():
@@ -60,5 +60,5 @@ def test_nearest_has_the_largest_product(piece):
 def test_grid_rows_are_every_so_manieth_position():
     """Of 4 × 6 positions, from the second row and the third column on, every second."""
     features = {"a": tf.reshape(tf.range(24.0), [1, 4, 6, 1])}
-    (found,) = grid_rows(features, ["a"], tf.constant([2]), tf.constant([[1, 2]]))
-    np.testing.assert_array_equal(found[:, 0], [8, 10, 20, 22])
+    found = grid_rows(features, ["a"], tf.constant([2]), tf.constant([[1, 2]]))
+    np.testing.assert_array_equal(found["a"][:, 0], [8, 10, 20, 22])

@@ -15,7 +15,6 @@ class FamilyFacts:
     """``home``: its module and class, in this package."""
 
     home: str
-    has_content_layers: bool = True  # else ``content_weight`` is the content's share, up to 1, in what is compared
     follows: bool = False  # made anew from the picture as it comes, so that no search along a line can compare losses
     closing: bool = False  # does something else in one more scale of the result's size
 
@@ -24,6 +23,6 @@ FAMILIES: Mapping[FamilyName, FamilyFacts] = MappingProxyType(
     {
         "gram": FamilyFacts("gram.Gram"),
         "moments": FamilyFacts("moments.Moments"),
-        "neighbours": FamilyFacts("neighbours.Neighbours", has_content_layers=False, follows=True, closing=True),
+        "neighbours": FamilyFacts("neighbours.Neighbours", follows=True, closing=True),
     }
 )

@@ -8,9 +8,10 @@ the scale begins, by a mixture of the picture so far and the content; in the clo
 layer is matched for itself by the picture alone, on another grid every few steps. Positions do not add up to anything
 that could be summed over strips, so the picture is looked at in one piece.
 
-Ours: the content has the style's mean and covariance of colours when it is matched, in place of a matching of colours
-afterwards; a style is known by some thousand positions, drawn once; matches of the closing scale hold for
-:data:`RENEWED_EVERY` steps; the picture is shown in a reflected margin.
+Ours: at the same places the content layers are compared with the content's, or what is small is drawn away, a face's
+eyes first; the content has the style's mean and covariance of colours, in place of a matching of colours afterwards; a
+style is known by some thousand positions, drawn once; matches of the closing scale hold for :data:`RENEWED_EVERY`
+steps; the picture is shown in a reflected margin.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from nst_batch.transfer.spec import Precision, TransferSpec, block_of
 from nst_batch.transfer.tensors import Features, Image, Nest, Program, Rows, Scalar, Vector
 
 HYPERCOLUMN = "hypercolumn"  # the name of that loss in the log
+SHARE = 0.75  # of the content in what is matched with a style; the paper's α
 COARSER = 4  # times the grid of hypercolumns is coarser than the picture
 PLACES = 8192  # of a style, that hypercolumns are matched with
 PLACES_OF_A_LAYER = 4096  # of a style, that a layer's features are matched with
@@ -43,23 +45,29 @@ _NOTHING = 1e-12
 
 @dataclass(frozen=True)
 class Neighbours(Family):
-    """``weighted``: each layer with its weight; ``closing``: layer by layer, where the others see hypercolumns."""
+    """``style``: each layer with its weight; ``closing``: layer by layer, where the others see hypercolumns."""
 
-    weighted: tuple[tuple[str, float], ...]
+    content: tuple[str, ...]
+    style: tuple[tuple[str, float], ...]
     closing: bool = False
 
     @classmethod
     def of(cls, spec: TransferSpec) -> Self:
         layers = normalised(spec.style_layers)
-        return cls(tuple((layer, weight) for layer, weight in layers.items() if weight > 0))
+        return cls(tuple(spec.content_layers), tuple((layer, weight) for layer, weight in layers.items() if weight > 0))
+
+    @property
+    def matched(self) -> tuple[str, ...]:
+        """The style layers by name."""
+        return tuple(layer for layer, _ in self.style)
 
     @property
     def layers(self) -> tuple[str, ...]:
-        return tuple(layer for layer, _ in self.weighted)
+        return tuple(dict.fromkeys(self.matched + self.content))
 
     @property
     def reported(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        return (), self.layers if self.closing else (HYPERCOLUMN,)
+        return self.content, self.matched if self.closing else (HYPERCOLUMN,)
 
     def content_seen(self, content: Picture, styles: Sequence[tuple[Picture, float]]) -> Picture:
         total = sum(weight for _, weight in styles)
@@ -70,44 +78,57 @@ class Neighbours(Family):
         spec, scale = sources.spec, sources.scale
         family = replace(self, closing=scale.closing)
         matching = _Matching(family, sources.network, (spec.seed, scale.number), anchor, number)
-        share = spec.content_weight if scale.number > 1 else 1.0  # the first scale's picture has nothing to say yet
-        rows = matching.rows(anchor if scale.closing else _mixed(sources.content, anchor, share))
-        matched = [matching.matched(rows, style.picture) for style in sources.styles]
+        kept = matching.rows(sources.content)
+        if scale.closing:
+            shown = matching.rows(anchor)
+        else:  # the first scale's picture has nothing to say yet
+            shown = matching.rows(_mixed(sources.content, anchor, SHARE)) if scale.number > 1 else kept
+        matched = [matching.matched(shown, style.picture) for style in sources.styles]
         shares = [style.weight / sum(each.weight for each in sources.styles) for style in sources.styles]
         aims = [
             tf.add_n([share * aim for share, aim in zip(shares, layer, strict=True)])
             for layer in zip(*matched, strict=True)
         ]
-        named = dict(self.weighted) if scale.closing else {HYPERCOLUMN: 1.0}
-        balance = Balance({}, named, 0.0, spec.style_weight * scale.height * scale.width, spec.tv_weight)
-        targets = Targets(matching.grid, aims, matching.frame)
+        named = dict(self.style) if scale.closing else {HYPERCOLUMN: 1.0}
+        content, style = (weight * scale.height * scale.width for weight in (spec.content_weight, spec.style_weight))
+        balance = Balance(normalised(spec.content_layers), named, content, style, spec.tv_weight)
+        places = (matching.grid, [centred([kept[layer]]) for layer in self.content])
+        targets = Targets(places, aims, matching.frame)
         renewed = RENEWED_EVERY if scale.closing else 0  # matches of the closing scale follow the picture
         return ScaleObjective(sources.network, family, (targets,), balance, renewed_every=renewed)
 
     def target_specs(self, filters: Callable[[str], int], precision: Precision) -> tuple[Nest, Nest]:  # noqa: ARG002 - rows are float32
-        rows = [tf.TensorSpec([None, filters(layer)], tf.float32) for layer in self.layers]
-        return _grid_specs(len(self.layers)), rows
+        content, style = (
+            [tf.TensorSpec([None, filters(layer)], tf.float32) for layer in layers]
+            for layers in (self.content, self.matched)
+        )
+        return (_grid_specs(len(self.layers)), content), style
 
     def losses(self, features: Features, shown: Image, content: Nest, style: Sequence[Rows]) -> tuple[Vector, Vector]:
-        rows = self.rows(features, shown, content)
+        grid, places = content
+        rows = self.rows(features, shown, grid)
+        kept = [centred_distance(rows[layer], place) for layer, place in zip(self.content, places, strict=True)]
+        mine = [rows[layer] for layer in self.matched]
         if self.closing:
-            distances = [centred_distance(row, target) for row, target in zip(rows, style, strict=True)]
+            distances = [centred_distance(row, target) for row, target in zip(mine, style, strict=True)]
         else:
-            distances = [cosine_distance(rows, style)]
-        return tf.zeros([0]), tf.stack(distances)
+            distances = [cosine_distance(mine, style)]
+        return tf.stack(kept) if kept else tf.zeros([0]), tf.stack(distances)
 
-    def rows(self, features: Features, shown: Image, grid: Nest) -> list[Rows]:
-        """Per layer what is matched of a picture."""
+    def rows(self, features: Features, shown: Image, grid: Nest) -> dict[str, Rows]:
+        """Per layer what is compared of a picture."""
         if self.closing:
             return grid_rows(features, self.layers, *grid)
-        return hypercolumns(features, dict(self.weighted), tf.shape(shown)[1:3] // COARSER)
+        return hypercolumns(features, dict.fromkeys(self.layers, 1.0) | dict(self.style), _coarse_size(shown))
 
     def style_rows(self, features: Features, shown: Image) -> list[Rows]:
-        """Per layer all that can be matched of a style."""
+        """Per style layer all that can be matched of a style."""
         if self.closing:
-            everything = ([1] * len(self.layers), tf.zeros([len(self.layers), 2], tf.int32))
-            return grid_rows(features, self.layers, *everything)
-        return self.rows(features, shown, None)
+            everything = ([1] * len(self.style), tf.zeros([len(self.style), 2], tf.int32))
+            rows = grid_rows(features, self.matched, *everything)
+        else:
+            rows = hypercolumns(features, dict(self.style), _coarse_size(shown))
+        return list(rows.values())
 
 
 class _Matching:
@@ -123,14 +144,14 @@ class _Matching:
         self.frame = FRAMES[int(draw.integers(len(FRAMES)))]
         self.grid = self._drawn_grid(anchor, draw)
 
-    def rows(self, image: Image) -> list[Rows]:
+    def rows(self, image: Image) -> dict[str, Rows]:
         """Per layer the rows of a picture."""
         program = self._network.program(("rows", self._family), self._trace_rows)
-        return list(program(image, tf.constant(self.frame, tf.int32), self.grid))
+        return dict(program(image, tf.constant(self.frame, tf.int32), self.grid))
 
-    def matched(self, rows: Sequence[Rows], style: Image) -> list[Rows]:
-        """Per layer the style's rows that are most alike to those of the picture."""
-        known = self._style_rows(style)
+    def matched(self, shown: Mapping[str, Rows], style: Image) -> list[Rows]:
+        """Per style layer the style's rows that are most alike to those of a picture."""
+        known, rows = self._style_rows(style), [shown[layer] for layer in self._family.matched]
         if self._family.closing:
             keys = [centred([each]) for each in known]
             return [tf.gather(key, self._nearest(centred([row]), key)) for row, key in zip(rows, keys, strict=True)]
@@ -165,7 +186,7 @@ class _Matching:
     def _trace_rows(self) -> Program:
         family, extract = self._family, self._network.extractor(self._family.layers)
 
-        def rows(image: Image, frame: Any, grid: Any) -> list[Rows]:
+        def rows(image: Image, frame: Any, grid: Any) -> dict[str, Rows]:
             shown = framed(image, frame)
             return family.rows(extract(shown), shown, grid)
 
@@ -173,7 +194,7 @@ class _Matching:
         return tf.function(rows, autograph=False, input_signature=signature)
 
     def _trace_style(self) -> Program:
-        family, extract = self._family, self._network.extractor(self._family.layers)
+        family, extract = self._family, self._network.extractor(self._family.matched)
 
         def rows(image: Image, frame: Any) -> list[Rows]:
             shown = framed(image, frame)
@@ -182,23 +203,23 @@ class _Matching:
         return tf.function(rows, autograph=False, input_signature=[IMAGE, FRAME])
 
 
-def hypercolumns(features: Features, weights: Mapping[str, float], size: Any) -> list[Rows]:
+def hypercolumns(features: Features, weights: Mapping[str, float], size: Any) -> dict[str, Rows]:
     """The features of all layers at one grid of ``size`` (2,): per layer, rows of F_l · w_l / N_l."""
-    rows = []
+    rows = {}
     for layer, weight in weights.items():
         filters = features[layer].shape[-1]
         here = tf.image.resize(features[layer], size, method="bilinear") * (weight / filters)
-        rows.append(tf.reshape(here, [-1, filters]))
+        rows[layer] = tf.reshape(here, [-1, filters])
     return rows
 
 
-def grid_rows(features: Features, layers: Sequence[str], steps: Any, offsets: Any) -> list[Rows]:
+def grid_rows(features: Features, layers: Sequence[str], steps: Any, offsets: Any) -> dict[str, Rows]:
     """Per layer its features at every ``steps[l]``-th row and column from ``offsets[l]``, as rows."""
-    rows = []
+    rows = {}
     for number, layer in enumerate(layers):
         every, (down, across) = steps[number], tf.unstack(offsets[number])
         here = features[layer][:, down::every, across::every]
-        rows.append(tf.reshape(tf.cast(here, tf.float32), [-1, features[layer].shape[-1]]))
+        rows[layer] = tf.reshape(tf.cast(here, tf.float32), [-1, features[layer].shape[-1]])
     return rows
 
 
@@ -227,6 +248,11 @@ def nearest(queries: Rows, keys: Rows, piece: int) -> Any:
         for begin in range(0, queries.shape[0], piece)
     ]
     return tf.concat(found, axis=0)
+
+
+def _coarse_size(shown: Image) -> Any:
+    """Of the grid of hypercolumns, for a picture in its margin."""
+    return tf.shape(shown)[1:3] // COARSER
 
 
 def _mixed(content: Image, picture: Image, share: float) -> Image:
