@@ -213,7 +213,7 @@ class Spool:
 
     def _order_of_pair(self, pair: Ready) -> tuple[int, int, int, str]:
         """As that of the queue's jobs."""
-        return (-pair.priority, self.rota.last_turn(pair.lane), pair.arrival, pair.sidecar)
+        return self.rota.place(pair.priority, pair.lane, pair.arrival, pair.sidecar)
 
     @property
     def rota(self) -> Rota:

@@ -96,7 +96,7 @@ class JobQueue:
         """Sorts by whether it is to be stopped, priority, whose turn it is, arrival and number."""
         record = self.claims[job.claim].record
         priority = STOPS_FIRST if job.id in self.to_stop else job.priority
-        return (-priority, self.rota.last_turn(job.lane), record.arrival_ns, record.origin, job.index)
+        return (*self.rota.place(priority, job.lane, record.arrival_ns, record.origin), job.index)
 
     def taken(self, *, retrying: bool = True) -> frozenset[str]:
         """The JOB names, folded, that are not free: of live claimed, running and failed jobs.

@@ -41,9 +41,9 @@ class Rota:
         self._served: dict[str, int] = {}
         self._turns = 0
 
-    def last_turn(self, lane: str) -> int:
-        """Sorts folders: who has not been served for longest comes first."""
-        return self._served.get(lane, 0)
+    def place(self, priority: int, lane: str, arrival: int, sidecar: str) -> tuple[int, int, int, str]:
+        """Sorts what waits: by priority, the folder that has not been served for longest, arrival, name."""
+        return (-priority, self._served.get(lane, 0), arrival, sidecar)
 
     def serve(self, lane: str) -> None:
         """A job from this folder has been handed out."""

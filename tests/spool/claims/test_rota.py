@@ -46,7 +46,7 @@ def test_the_order_is_told_as_it_comes(waiting: list[tuple[int, str]], before: l
     told = list(rota.in_order(items))
     left, taken = list(items), []
     while left:
-        chosen = min(left, key=lambda item: (-item.priority, rota.last_turn(item.lane), item.number))
+        chosen = min(left, key=lambda item: rota.place(item.priority, item.lane, item.number, ""))
         rota.serve(chosen.lane)
         left.remove(chosen)
         taken.append(chosen)
