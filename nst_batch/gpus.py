@@ -1,21 +1,27 @@
 """The NVIDIA GPUs that this process may use: as their driver lists them, within the mask that it was started with.
 
 ``nvidia-smi -L`` is asked, which comes with every driver and loads nothing here. Where it does not answer, the device
-files are counted; their numbers are the driver's minor numbers and mostly, not always, those of the listing.
+files are counted; their numbers are the driver's minor numbers and mostly, not always, those of the listing. In WSL2
+all GPUs share one device file, and the listing alone tells.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nst_batch.child import ask
+
 MASK = "CUDA_VISIBLE_DEVICES"
 SMI_SECONDS = 20.0
+_SMI = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")  # in WSL2 it is not on a service's PATH
+_WSL = "dxg"
+_DRIVERS_FILES = ("nvidiactl", "nvidia-uvm")
 _NVIDIA, _DISPLAY = "0x10de", "0x03"  # of PCI: the vendor, and the class of what draws or computes
 _GPU = re.compile(r"GPU (\d+): .*\(UUID: (GPU-[\w-]+)\)")
 _PART = re.compile(r"\s+MIG .*\(UUID: (MIG-[\w/-]+)\)")
@@ -62,10 +68,30 @@ def find_gpus(
     """The GPUs of this machine that this process may use; importing nothing, and asking nobody where there are none."""
     mask = (os.environ if environ is None else environ).get(MASK)
     numbers = sorted(int(path.name[6:]) for path in root.glob("nvidia[0-9]*") if path.name[6:].isdigit())
-    if not numbers:
+    if not numbers and not (root / _WSL).exists():
         return Gpus((), mask)
-    listed = tuple(_listed((listing or _smi_listing)())) or tuple(Gpu(number) for number in numbers)
+    listed = tuple(_listed(listing() if listing else ask_driver("-L"))) or tuple(Gpu(number) for number in numbers)
     return Gpus(listed if mask is None else tuple(_masked(listed, mask)), mask)
+
+
+def device_faults(root: Path = Path("/dev")) -> str:
+    """A line for each device file of NVIDIA's driver that cannot be used; empty where all can, or none is there.
+
+    The driver's own are opened, for a service's control group forbids what no right of a file tells. A GPU's is not:
+    that wakes it, and waits for one that is broken.
+    """
+    found = []
+    for path in (root / name for name in _DRIVERS_FILES):
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            found.append(f"{path}: {error.strerror}\n")
+    for path in sorted(root.glob("nvidia[0-9]*")):
+        if not os.access(path, os.R_OK | os.W_OK):
+            found.append(f"{path}: {os.strerror(errno.EACCES)}\n")
+    return "".join(found)
 
 
 def nvidia_on_the_bus(devices: Path = Path("/sys/bus/pci/devices")) -> bool:
@@ -110,11 +136,8 @@ def _masked(listed: tuple[Gpu, ...], mask: str) -> Iterator[Gpu]:
         yield found
 
 
-def _smi_listing() -> str:
-    if shutil.which("nvidia-smi") is None:
-        return ""
-    try:
-        command = ["nvidia-smi", "-L"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=SMI_SECONDS).stdout
-    except (OSError, subprocess.SubprocessError):  # no driver, or one that hangs
-        return ""
+def ask_driver(*arguments: str) -> str:
+    """What nvidia-smi answers; nothing where there is no driver, or one that hangs."""
+    command = next((found for name in _SMI if (found := shutil.which(name))), None)
+    answer = ask([command, *arguments], SMI_SECONDS) if command else None
+    return answer.out if answer is not None and answer.status == 0 else ""

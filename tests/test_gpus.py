@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from nst_batch.daemon.devices import choose_devices
 from nst_batch.errors import SetupError
-from nst_batch.gpus import Gpu, Gpus, find_gpus, nvidia_on_the_bus
+from nst_batch.gpus import Gpu, Gpus, device_faults, find_gpus, nvidia_on_the_bus
+from nst_batch.transfer.gpu_words import find_trouble
 
 A, B = "GPU-aaaaaaaa-0000-0000-0000-000000000001", "GPU-bbbbbbbb-0000-0000-0000-000000000002"
 M0, M1 = "MIG-11111111-0000-0000-0000-000000000001", "MIG-22222222-0000-0000-0000-000000000002"
@@ -50,6 +53,13 @@ def test_where_the_driver_does_not_answer_device_files_are_counted(dev: Path) ->
 def test_a_machine_without_device_files_asks_nobody(tmp_path: Path) -> None:
     """nvidia-smi takes seconds on some machines, and there is nothing to list."""
     assert find_gpus(tmp_path, {}, lambda: pytest.fail("asked")).found == ()
+
+
+def test_in_wsl_the_listing_alone_tells(tmp_path: Path) -> None:
+    """There all GPUs share one device file, which an AMD one has too."""
+    (tmp_path / "dxg").touch()
+    assert names(find_gpus(tmp_path, {}, lambda: TWO)) == [A, B]
+    assert names(find_gpus(tmp_path, {}, lambda: "")) == []
 
 
 def test_a_gpu_that_is_divided_up_counts_by_its_instances(dev: Path) -> None:
@@ -123,3 +133,31 @@ def test_a_machine_with_a_card_that_no_driver_serves_says_so(monkeypatch: pytest
     assert device.note.startswith("painted on the CPU: an NVIDIA card is in this machine")
     assert choose_devices("auto", Gpus((), "-1"))[0].note == ""
     assert choose_devices("gpu", Gpus((Gpu(0),)))[0].insisted
+
+
+def test_device_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    """As when the driver is not loaded: the file is there and leads nowhere. A machine without any has no fault."""
+    assert device_faults(tmp_path) == ""
+    (tmp_path / "nvidia-uvm").touch()
+    with socket.socket(socket.AF_UNIX) as unopenable:
+        unopenable.bind(str(tmp_path / "nvidiactl"))
+        assert device_faults(tmp_path) == f"{tmp_path}/nvidiactl: No such device or address\n"
+        found = find_trouble(device_faults(tmp_path))
+    assert found is not None
+    assert "not loaded" in found[0]
+
+
+def test_a_gpu_without_rights_is_named_and_not_woken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To open a GPU's own file makes its driver start it, and waits for one that is broken."""
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr("nst_batch.gpus.os.access", lambda *_: False)  # root may open everything
+    opened: list[str] = []
+    really = os.open
+
+    def note(path: Path, *rest: int) -> int:
+        opened.append(Path(path).name)
+        return really(path, *rest)
+
+    monkeypatch.setattr("nst_batch.gpus.os.open", note)
+    assert device_faults(tmp_path) == f"{tmp_path}/nvidia0: Permission denied\n"
+    assert "nvidia0" not in opened

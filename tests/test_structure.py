@@ -28,6 +28,7 @@ ORDER = (
     "clock",
     "turn",
     "machine_memory",
+    "child",
     "gpus",
     "footing",
     "names",

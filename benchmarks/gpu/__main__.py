@@ -2,10 +2,12 @@
 
     python -m benchmarks.gpu [--parts rate jobs memory oom] [--sizes 512 1024 2048] [--seconds 150] [--json FILE]
 
-rate: seconds a step in float32 (IEEE), TF32 and bfloat16, in several ways, and the share of a 4096³ matrix product's
-rate in the XX
-Each measurement is a process of its own, so that what fails leaves the others alone; a part ends after ``--seconds``.
-It runs on a CPU as well, where it says less.
+rate: a 4096³ matrix product in bfloat16, TF32 and float32 (IEEE), and in each the time of a step at each size, in
+several ways of asking TensorFlow for it, XLA's among them, beside the product's rate. jobs: whole jobs through the
+daemon, each preset cold and warm. memory: what pictures take at their peak beside the estimate, and the largest that
+fits. oom: what a job says where memory runs out. Each measurement is a process of its own, so that what fails leaves
+the others alone; a part ends after about ``--seconds``. It runs on a CPU as well (``--device cpu``), where TF32 is
+float32 and smaller ``--sizes`` are wise.
 """
 
 from __future__ import annotations
@@ -22,16 +24,26 @@ from benchmarks.gpu.lines import run_child
 from benchmarks.gpu.rate import PRECISIONS
 
 PARTS = ("rate", "jobs", "memory", "oom")
-COLUMNS = {
-    "product": ("precision", "gflops", "start_seconds", "device"),
-    "rate": ("precision", "note", "size", "way", "ms", "ms_read", "share", "gflops", "first_seconds", "second_seconds"),
-    "jobs": ("job", "precision", "after_start", "seconds", "optimised", "idle", "steps", "ms", "device"),
-    "memory": (
-        "size", "megapixels", "precision", "optimizer", "strips", "view", "peak_mb", "expected_mb", "ratio",
-        "process_mb", "seconds_a_step", "start_seconds",
-    ),
-    "oom": ("case", "said"),
+# What each column says; the figures' own names are those of --json.
+COLUMNS: dict[str, dict[str, str]] = {
+    "product": {"precision": "precision", "gflops": "GFLOP/s", "start_seconds": "s to start", "device": "device"},
+    "rate": {
+        "precision": "precision", "size": "px", "way": "way", "ms": "ms a step", "ms_read": "… each call read first",
+        "share": "of the product", "first_seconds": "s, first call", "second_seconds": "second",
+    },
+    "jobs": {
+        "job": "job", "precision": "precision", "after_start": "taken s after the start", "seconds": "s in all",
+        "optimised": "in steps", "idle": "outside", "steps": "steps", "ms": "ms a step at the end", "device": "device",
+    },
+    "memory": {
+        "size": "px", "megapixels": "megapixels", "precision": "precision", "optimizer": "optimizer",
+        "strips": "blocks in strips", "view": "height of strips", "peak_mb": "MB at the peak",
+        "expected_mb": "estimate", "ratio": "ratio", "process_mb": "MB of the process", "seconds_a_step": "s a step",
+        "start_seconds": "s to the first",
+    },
+    "oom": {"case": "case", "said": "what is said"},
 }  # fmt: skip
+SHARES = ("share", "idle")
 
 
 class Tables:
@@ -48,16 +60,24 @@ class Tables:
         if self._file:
             self._file.write_text(json.dumps(self.figures, indent=1))
         part = figure["part"]
+        columns = COLUMNS[part]
         if part != self._open:
             self._open = part
-            print(f"\n| {part}: " + " | ".join(COLUMNS[part]) + " |\n|" + "---|" * len(COLUMNS[part]), flush=True)
-        cells = [str(figure.get(name, "")) for name in COLUMNS[part]]
+            print(f"\n{part}\n\n| " + " | ".join(columns.values()) + " |\n|" + "---|" * len(columns), flush=True)
+        cells = [_cell(name, figure.get(name, "")) for name in columns]
         print("| " + " | ".join(cells) + " |" + (f" {figure['failed']}" if "failed" in figure else ""), flush=True)
 
     def say(self, text: str) -> None:
         """A line beside the tables."""
         self._open = ""
         print(f"\n{text}", flush=True)
+
+
+def _cell(name: str, value: Any) -> str:
+    """A figure for people: shares in percent, no more digits than tell something."""
+    if name in SHARES and isinstance(value, float):
+        return f"{100 * value:.0f} %"
+    return f"{value:.0f}" if isinstance(value, float) and value >= 100 else str(value)
 
 
 def rate(asked: argparse.Namespace, tables: Tables) -> None:
@@ -133,26 +153,30 @@ time.sleep(600)
 
 
 def oom(asked: argparse.Namespace, tables: Tables) -> None:
-    """A second process takes nearly all of the memory; what a job then says, with ever less left."""
-    if asked.device == "cpu":
-        tables.say("oom: only on a GPU")
-        return
+    """What a job of 1024 px says with ever less memory left: of a GPU by a second process, of a CPU by a limit."""
     for left_mb in asked.left_mb:
+        if asked.device == "cpu":
+            _tight(asked, tables, f"no more than {left_mb:.0f} MB to be had", "--left-mb", str(left_mb))
+            continue
         holder = [sys.executable, "-c", HOLD, str(left_mb)]
         with subprocess.Popen(holder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout is not None
             held = process.stdout.readline().strip() == "held"
-            case = f"a second process leaves {left_mb} MB" + ("" if held else " (it could not)")
-            arguments = ["--size", "1024", "--precision", "bfloat16", "--device", asked.device]
-
-            def take(figure: dict[str, Any], case: str = case) -> None:
-                said = figure.get("failed", f"fits, peak {figure.get('peak_mb')} MB")
-                tables.take({"part": "oom", "case": case, "said": said})
-
-            why = run_child("benchmarks.gpu.memory", arguments, 120.0, take)
-            if why:
-                tables.take({"part": "oom", "case": case, "said": why})
+            _tight(asked, tables, f"a second process leaves {left_mb:.0f} MB" + ("" if held else " (it could not)"))
             process.kill()
+
+
+def _tight(asked: argparse.Namespace, tables: Tables, case: str, *further: str) -> None:
+    """One such job."""
+
+    def take(figure: dict[str, Any]) -> None:
+        said = figure.get("failed", f"fits, peak {figure.get('peak_mb')} MB")
+        tables.take({"part": "oom", "case": case, "said": said})
+
+    arguments = ["--size", "1024", "--precision", "bfloat16", "--device", asked.device, *further]
+    why = run_child("benchmarks.gpu.memory", arguments, asked.seconds, take)
+    if why:
+        tables.take({"part": "oom", "case": case, "said": why})
 
 
 def main() -> int:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.lines import complaint, emit
@@ -31,6 +34,15 @@ def peak_now_mb(device: Device) -> tuple[float, float]:
     command = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
     used = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     return tf.config.experimental.get_memory_info("GPU:0")["peak"] / MB, float(used[0])
+
+
+def limit_memory(left_mb: float) -> None:
+    """Let this process have so much more than it has now."""
+    found = re.search(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    if found is None:
+        raise RuntimeError("this kernel does not tell what a process has")
+    most = int(found[1]) * 1024 + int(left_mb * MB)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def measure(asked: argparse.Namespace) -> None:
@@ -59,6 +71,8 @@ def measure(asked: argparse.Namespace) -> None:
         height, width, {"block4_conv2": 1.0}, LAYERS["moments"], 0.07, 1.0, 0.04,
         optimizer=rule, epochs=1, steps_per_epoch=3, family="moments",
     )  # fmt: skip
+    if asked.left_mb:
+        limit_memory(asked.left_mb)
     try:
         network = Network(random_weights(), device, asked.precision)
         begin = time.perf_counter()
@@ -85,6 +99,7 @@ def main() -> int:
     parser.add_argument("--optimizer", choices=list(OPTIMIZERS), default="adam")
     parser.add_argument("--strips", type=int, default=0, help="blocks in strips")
     parser.add_argument("--view", type=int, default=1, help="strips so many times as high as on a CPU")
+    parser.add_argument("--left-mb", type=float, default=0.0, help="on a CPU: no more than that besides TensorFlow")
     parser.add_argument("--device", default="auto")
     asked = parser.parse_args()
     measure(asked)

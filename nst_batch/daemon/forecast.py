@@ -11,7 +11,7 @@ from nst_batch.daemon.pace import WINDOW_SECONDS, Pace, Recipe
 from nst_batch.errors import JobError
 from nst_batch.protocol import Message
 from nst_batch.sidecar.presets import family_of
-from nst_batch.sidecar.settings import Settings
+from nst_batch.sidecar.settings import Patch, Settings, resolve
 from nst_batch.sizing import working_size
 from nst_batch.transfer.pyramid import plan_scales
 
@@ -37,6 +37,13 @@ def legs(settings: Settings, shape: tuple[int, int] | None) -> tuple[Leg, ...]:
     closing = family_of(settings.preset).closing
     scales = plan_scales(*size, settings.scales, settings.epochs, closing=closing)
     return tuple(Leg(scale.height * scale.width, scale.epochs * settings.steps_per_epoch) for scale in scales)
+
+
+def guessed_seconds(device: str, rate: float) -> float:
+    """How long a picture of the default settings may take on a device of which nothing but its rate is known."""
+    pace = Pace()
+    pace.rate_is(device, rate)
+    return Forecast(pace).job_seconds(resolve(Patch()), None, device) or 0.0
 
 
 @dataclass

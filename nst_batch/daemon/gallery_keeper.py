@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nst_batch.child import end
 from nst_batch.clock import Moment
 from nst_batch.filenames import PREVIEW_NAME, RUNNING_FOLDER
 from nst_batch.report.live import FOLDER, IDLE, LIVE, Curve, live_script
@@ -115,8 +116,9 @@ class GalleryKeeper:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(min(BEAT_SECONDS, left))
         if process.poll() is None:
-            process.kill()
-            process.communicate()
+            end(process)
+            if process.stderr is not None:
+                process.stderr.close()
             return
         _, said = process.communicate()
         complaint = (said.strip().splitlines() or [f"exit code {process.returncode}"])[-1] if process.returncode else ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from nst_batch.beneath import Beneath
+from nst_batch.child import end
 from nst_batch.config.keys import Hooks
 from nst_batch.filenames import MANIFEST_NAME
 from nst_batch.spool.claims.live_job import Ended
@@ -112,15 +113,15 @@ class HookRunner:
         for hook in self.running:
             hook.listen()
             status = hook.process.poll()
-            if status is None and now >= hook.deadline:
+            if status is None and now < hook.deadline:
+                continue
+            if status is None:
                 hook.kill()
-                status = hook.process.returncode
                 self._note(f"hook {hook.event}: took more than {self._limit:.0f} s and was ended")
             elif status:
                 self._note(f"hook {hook.event}: ended with {status}{hook.last_words}")
-            if status is not None:
-                hook.close()
-                self._running.remove(hook)
+            hook.close()
+            self._running.remove(hook)
         while self._waiting and len(self._running) < AT_ONCE:
             self._start(self._waiting.popleft(), now)
 
@@ -192,7 +193,7 @@ class _Running:
         """End it with whatever it has started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        end(self.process)
 
     def close(self) -> None:
         """Give the pipe back."""

@@ -18,24 +18,27 @@ from dataclasses import replace
 from nst_batch.config.load import Config
 from nst_batch.daemon.devices import WorkerDevice
 from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Stepped, WorkerFault, Yielded
+from nst_batch.daemon.forecast import guessed_seconds
 from nst_batch.daemon.roster import Roster, find_roster
 from nst_batch.daemon.worker_process import WORKER_COMMAND, ProcessEnd, WorkerProcess, job_message, worker_options
 from nst_batch.filenames import OWN_FOLDER
+from nst_batch.gpus import device_faults
 from nst_batch.machine_memory import advice
 from nst_batch.protocol import Message, WorkerOptions
-from nst_batch.reasons import OUT_OF_MEMORY, Reason
+from nst_batch.reasons import DEVICE_FAILED, OUT_OF_MEMORY, Reason
 from nst_batch.report.markup import duration
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.blocked import pause_for
 from nst_batch.transfer.errors import DEVICE_FAULTS
-from nst_batch.transfer.gpu_words import find_trouble
+from nst_batch.transfer.gpu_words import COMPILES, find_trouble
 
 RENEW_AFTER_JOBS = 200
 RENEW_AFTER_GROWTH_MB = 4096.0
 END_SECONDS = 30.0  # a worker without a job that was told to end has this long
 START_PAUSES = (2.0, 5.0, 15.0, 60.0, 300.0)  # seconds before a worker that died while it started is started again
 START_SECONDS = 300.0  # a worker has at least this long to load TensorFlow, however short ``stall_timeout`` is
+COMPILE_SECONDS = 3600.0  # or so long, where TensorFlow has to be compiled for its GPU
 ASLEEP_SECONDS = 30.0  # longer than this between two looks, and the daemon itself was not running
 
 
@@ -155,14 +158,15 @@ class WorkerPool:
                 yield from self._buried(name, worker, now)
             elif worker.job is not None:
                 if silence > self._config.jobs.stall_timeout:
-                    yield from self._stalled(name, worker)
+                    yield from self._stalled(name, worker, now)
             elif not worker.ready:
-                if silence > self._start_seconds:
+                if silence > self._start_seconds and not self._compiles(worker, silence):
                     how = f"took more than {duration(self._start_seconds)} to start"
                     yield from self._never_ready(name, worker, now, how)
             elif worker.ending:
                 if now - self._told_to_end.setdefault(name, now) > END_SECONDS:
                     worker.kill()
+                    self._ended(name, worker, now)
             elif self._is_spent(name, worker) or not self._roster.uses(worker.device, now):
                 worker.end()
 
@@ -222,6 +226,13 @@ class WorkerPool:
                 self._start_failures = self._exits = 0
                 self._trouble = ""
                 yield Phased(None, f"worker ready on {message['device']}, weights: {message['weights']}")
+                if worker.device.is_gpu and message.get("precision") == "float32":
+                    takes = duration(guessed_seconds(worker.device.name, message["rate"]))
+                    yield Phased(
+                        None,
+                        f"{message['device']} has no bfloat16 units and paints in float32: "
+                        f"a picture of the default size may take {takes}",
+                    )
             case "fault":
                 reason = Reason(**message["reason"])
                 is_gpus = reason.code in DEVICE_FAULTS and worker.device.is_gpu
@@ -248,11 +259,11 @@ class WorkerPool:
         if worker.job is None and not worker.ready and worker.fault is None and not worker.ending:
             yield from self._never_ready(name, worker, now)
             return
-        end = self._ended(name, worker)
+        end = self._ended(name, worker, now)
         job = worker.job
         if job is not None and end is not None:
             text = f"the worker on {name} {end}"
-            failure = _failure("worker_died", text, end.stderr, by_signal=end.kind == "signal")
+            failure = _failure("worker_died", text, end, by_signal=end.kind == "signal")
             if end.out_of_memory:
                 failure = replace(failure, reason=Reason.of(OUT_OF_MEMORY, text, advice(worker.fits)))
             yield Died(job, failure)
@@ -264,15 +275,14 @@ class WorkerPool:
         """
         if hangs:
             worker.kill()
-        end = self._ended(name, worker)
+        end = self._ended(name, worker, now)
         if end is None:
             return
         pause = START_PAUSES[min(self._start_failures, len(START_PAUSES) - 1)]
         self._start_failures += 1
         self._exits = self._exits + 1 if not hangs and (end.kind == "exit" or end.is_unfit) else 0
         self._start_due = now + pause
-        last = _last_line(end.stderr)
-        text = f"the worker on {name} {hangs or f'{end} before it was ready'}" + (f": {last}" if last else "")
+        text = f"the worker on {name} {hangs or f'{end} before it was ready'}{end.last_words}"
         if self._roster.died(worker.device):
             yield self._retired(worker, Reason.of("worker_start", text), now)
             return
@@ -282,19 +292,19 @@ class WorkerPool:
         else:
             yield Phased(None, f"{text}; another one is started in {duration(pause)}")
 
-    def _stalled(self, name: str, worker: WorkerProcess) -> Iterator[Event]:
+    def _stalled(self, name: str, worker: WorkerProcess, now: float) -> Iterator[Event]:
         job = worker.job
         assert job is not None
         worker.kill()
-        end = self._ended(name, worker)
+        end = self._ended(name, worker, now)
         if end is None:
             return
         text = f"no step for {duration(self._config.jobs.stall_timeout)} on {name}; the worker was ended"
-        yield Died(job, _failure("worker_stalled", text, end.stderr, by_signal=False))
+        yield Died(job, _failure("worker_stalled", text, end, by_signal=False))
 
     def _retired(self, worker: WorkerProcess, reason: Reason, now: float) -> Event:
         """A GPU is of no use for now: the others go on, or the CPU does; a fault where nothing else may."""
-        found = find_trouble(worker.stderr_tail())  # TensorFlow's own words tell more
+        found = find_trouble(device_faults() + worker.stderr_tail())  # TensorFlow's own words tell more
         if found is not None:
             reason = Reason.of(reason.code, f"{reason.message}: {found[0]}", found[1])
         note = self._roster.failed(worker.device, reason, now)
@@ -303,19 +313,36 @@ class WorkerPool:
         self._start_failures, self._start_due, self._trouble = 0, 0.0, ""
         return Phased(None, note)
 
-    def _ended(self, name: str, worker: WorkerProcess) -> ProcessEnd | None:
-        """How a worker ended; None for one that cannot be ended, which keeps its job and its device until it goes."""
+    def _ended(self, name: str, worker: WorkerProcess, now: float) -> ProcessEnd | None:
+        """How a worker ended; None for one that cannot be ended, which keeps its job and its device until it goes.
+
+        With ``auto`` the CPU takes over where no other GPU is left.
+        """
         end = worker.reap()
         if end is not None:
             del self._workers[name]
         elif not worker.lost:
             worker.lost = True
-            self._trouble = (
+            what = (
                 f"the worker on {name} (process {worker.process.pid}) cannot be ended: it waits in the kernel, for a "
-                "driver or a disk; see dmesg. Nothing is done there until it has gone"
+                "driver or a disk"
             )
+            reason = Reason.of(DEVICE_FAILED, what, "see dmesg; nothing is done there until it has gone")
+            self._trouble = reason.in_one_line
             self._to_tell.append(Phased(None, self._trouble))
+            if worker.device.is_gpu:
+                self._roster.failed(worker.device, reason, now)
         return end
+
+    def _compiles(self, worker: WorkerProcess, silence: float) -> bool:
+        """Whether its driver makes TensorFlow's code for a GPU that is newer than TensorFlow, which takes its time."""
+        if silence > COMPILE_SECONDS or not worker.device.is_gpu or COMPILES not in worker.stderr_tail():
+            return False
+        if not worker.compiles:
+            worker.compiles = True
+            told = f"{worker.device.name} is newer than this TensorFlow: its driver compiles the code for it"
+            self._to_tell.append(Phased(None, f"{told}, which can take half an hour, the first time"))
+        return True
 
     @property
     def _start_seconds(self) -> float:
@@ -326,10 +353,5 @@ class WorkerPool:
         return worker.outdated or worker.jobs_done >= RENEW_AFTER_JOBS or grown > RENEW_AFTER_GROWTH_MB
 
 
-def _failure(code: str, text: str, stderr: str, *, by_signal: bool) -> RunFailure:
-    last = _last_line(stderr)
-    return RunFailure(Reason.of(code, f"{text}: {last}" if last else text), by_signal=by_signal)
-
-
-def _last_line(text: str) -> str:
-    return text.splitlines()[-1].strip() if text.strip() else ""
+def _failure(code: str, text: str, end: ProcessEnd, *, by_signal: bool) -> RunFailure:
+    return RunFailure(Reason.of(code, f"{text}{end.last_words}"), by_signal=by_signal)

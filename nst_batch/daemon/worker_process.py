@@ -70,6 +70,7 @@ class WorkerProcess:
         self.job: Job | None = None
         self.progress: Message = {}
         self.ready = False
+        self.compiles = False  # it was told that its GPU's code is being compiled
         self.ending = False
         self.lost = False  # it was killed and has not gone: see reap()
         self.last_beat = now  # monotonic; when it last showed that it gets on
@@ -200,6 +201,11 @@ class ProcessEnd:
     def kind(self) -> Literal["exit", "signal"]:
         """Whether a signal ended it."""
         return "signal" if self.code < 0 else "exit"
+
+    @property
+    def last_words(self) -> str:
+        """``: …`` with the last line that it wrote to standard error, empty where it wrote nothing."""
+        return f": {self.stderr.splitlines()[-1].strip()}" if self.stderr.strip() else ""
 
     @property
     def is_unfit(self) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nst_batch.gpus import Gpus, find_gpus
+from nst_batch.child import Answer, ask
+from nst_batch.gpus import Gpus, device_faults, find_gpus
 
 State = Literal["ok", "warn", "bad"]
 _ORDER: tuple[State, ...] = ("ok", "warn", "bad")
@@ -31,15 +31,6 @@ class Check:
 def worst(checks: Iterable[Check]) -> State:
     """The gravest state among ``checks``; ``ok`` for none."""
     return max((check.state for check in checks), key=_ORDER.index, default="ok")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How a command ended: its exit status (negative: the signal), and what it wrote."""
-
-    status: int
-    out: str
-    err: str
 
 
 class Machine:
@@ -61,19 +52,8 @@ class Machine:
         ``environ``: what it is told besides.
         """
         # TensorFlow's remarks at import would drown what is asked of it.
-        environ = {**self.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore", **(environ or {})}
-        try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                timeout=seconds,
-                env=environ,
-                check=False,
-                stdin=subprocess.DEVNULL,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return Answer(done.returncode, *(text.decode("utf-8", "replace") for text in (done.stdout, done.stderr)))
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+        return ask(command, seconds, {**self.environ, **quiet, **(environ or {})})
 
     def python(self, script: str, seconds: float, environ: Mapping[str, str] | None = None) -> Answer | None:
         """Run a script in a fresh interpreter like this one."""
@@ -86,6 +66,10 @@ class Machine:
     def gpus(self) -> Gpus:
         """The NVIDIA GPUs that may be used."""
         return find_gpus()
+
+    def device_faults(self) -> str:
+        """Which of the GPUs' device files cannot be opened, and why."""
+        return device_faults()
 
     def inotify_error(self) -> str:
         """Why no further inotify instance can be had; empty where one can."""

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from nst_batch.child import Answer
 from nst_batch.config.load import Config
-from nst_batch.doctor.check import Answer, Check, Machine
+from nst_batch.doctor.check import Check, Machine
 from nst_batch.doctor.gpu import LOG_LEVEL, devices, how_large, last_json
 from nst_batch.errors import SetupError
 from nst_batch.footing import Footing, faults

@@ -7,12 +7,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from nst_batch.child import Answer
 from nst_batch.config.load import Config
 from nst_batch.daemon.devices import WorkerDevice, choose_devices
-from nst_batch.doctor.check import Answer, Check, Machine, State
+from nst_batch.daemon.forecast import guessed_seconds
+from nst_batch.doctor.check import Check, Machine, State
 from nst_batch.errors import SetupError
+from nst_batch.report.markup import duration
 from nst_batch.transfer.device import gpu_advice
-from nst_batch.transfer.gpu_words import find_trouble
+from nst_batch.transfer.gpu_words import LARGEST_ARCHITECTURE, find_trouble
 from nst_batch.transfer.memory_plan import MemoryPlan
 from nst_batch.worker.capacity import RESERVE
 
@@ -22,12 +25,14 @@ TRIAL_SCRIPT = """
 import json
 from nst_batch.errors import SetupError
 from nst_batch.transfer.device import choose_device, prepare_tensorflow
+from nst_batch.transfer.precision import choose_precision
 prepare_tensorflow()
 try:
     device = choose_device("gpu")
-    from nst_batch.transfer.trial import try_out
+    from nst_batch.transfer.trial import matrix_rate, try_out
     try_out(device)
-    said = {"name": device.name}
+    precision = choose_precision("auto", has_bfloat16=device.has_bfloat16)
+    said = {"name": device.name, "precision": precision, "rate": matrix_rate(device, precision)}
 except SetupError as error:
     said = {"message": error.message, "advice": error.advice}
 print("\\n" + json.dumps(said))
@@ -46,16 +51,17 @@ def devices(config: Config, machine: Machine, seen: list[str], log: str) -> Iter
         yield Check("device", "bad", error.message, error.advice)
         return
     if not seen:
-        yield _unseen(config, ", ".join(cards or [gpu.name for gpu in gpus.found]), log)
+        shown = ", ".join(cards or [gpu.name for gpu in gpus.found])
+        yield _unseen(config, shown, machine.device_faults(), log)
         return
     memory_mb = min((float(mib) for card in cards for mib in re.findall(r"(\d+) MiB", card)), default=0.0)
     for device in (one for one in chosen if one.is_gpu):
         yield _tried(device, machine, f"; {how_large(memory_mb)}" if memory_mb else "")
 
 
-def _unseen(config: Config, shown: str, log: str) -> Check:
-    """TensorFlow sees no GPU at all; ``shown`` are those that are there all the same."""
-    cause = find_trouble(log)
+def _unseen(config: Config, shown: str, faults: str, log: str) -> Check:
+    """TensorFlow sees no GPU at all; ``shown`` are those that are there all the same, ``faults`` their files'."""
+    cause = find_trouble(faults + log)
     reason = f" ({cause[0]})" if cause and (shown or config.device != "auto") else ""
     advice = cause[1] if cause else gpu_advice()
     what = f"this machine shows {shown}, but TensorFlow does not see it{reason}" if shown else f"no GPU here{reason}"
@@ -73,18 +79,32 @@ def _tried(device: WorkerDevice, machine: Machine, more: str) -> Check:
     said = last_json(answer)
     bad: State = "bad" if device.insisted else "warn"
     if said is not None and "name" in said:
-        return Check("device", "ok", f"{said['name']} computes{more}")
+        return _computes(said, more)
     if said is not None:
-        cause = find_trouble(answer.err if answer else "")
+        cause = find_trouble(machine.device_faults() + (answer.err if answer else ""))
         what, advice = str(said["message"]), str(said["advice"])
         return Check(
             "device", bad, f"{device.name}: {what}" + (f" ({cause[0]})" if cause else ""), cause[1] if cause else advice
         )
     if answer is None:
         what = f"{device.name}: a small step took more than {TRIAL_SECONDS:.0f} s"
-        return Check("device", bad, what, "does nvidia-smi answer? Look for Xid in dmesg")
-    what, advice = find_trouble(answer.err) or (f"the process ended with {answer.status}", "look for Xid in dmesg")
+        advice = (
+            "does nvidia-smi answer? Look for Xid in dmesg. For a GPU of compute capability above "
+            f"{LARGEST_ARCHITECTURE} its driver compiles TensorFlow's code first, which can take half an hour"
+        )
+        return Check("device", bad, what, advice)
+    unknown = f"the process ended with {answer.status}", "look for Xid in dmesg"
+    what, advice = find_trouble(machine.device_faults() + answer.err) or unknown
     return Check("device", bad, f"{device.name}: a small step failed: {what}", advice)
+
+
+def _computes(said: dict[str, Any], more: str) -> Check:
+    """A GPU that does; one without bfloat16 units is slow for its kind."""
+    takes = f"a picture of the default settings may take {duration(guessed_seconds('gpu', float(said['rate'])))}"
+    what = f"{said['name']} computes in {said['precision']}; {takes}{more}"
+    if said["precision"] == "bfloat16":
+        return Check("device", "ok", what)
+    return Check("device", "warn", what, "GPUs since Ampere (compute capability 8.0) have units for bfloat16")
 
 
 def how_large(total_mb: float) -> str:

@@ -24,12 +24,18 @@ from nst_batch.transfer.precision import cpu_has_bfloat16, gpu_has_bfloat16
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 _ONEDNN_FLAGS = ("avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16")
 
+# NVIDIA's own switch: 0 forbids its libraries to round the factors of float32 products to TF32. TensorFlow, which asks
+# them for that, is told too.
+_TF32 = "NVIDIA_TF32_OVERRIDE"
+
 # Which of TensorFlow's operations computes a float32 convolution, on the way forward and on the way back. The two
 # compute the same of a kernel and of its turned one; how fast is another matter (docs/decisions.md has the rates):
 # plain: forward a convolution, back a transposed one (GPUs; oneDNN with AVX-512).
 # forward: both ways a convolution (Eigen, whose transposed one is slow).
 # transposed: both ways a transposed one (oneDNN with AVX2, whose convolution is slow).
-Formulation = Literal["plain", "forward", "transposed"]
+# second: as plain, but the second layer's way back a convolution, in bfloat16 too; not yet measured in a whole step, so
+# that no device has it (benchmarks/gpu/ways.py does).
+Formulation = Literal["plain", "forward", "transposed", "second"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,9 @@ def prepare_tensorflow() -> None:
             os.environ.setdefault(_ONEDNN, "1")
     with own_settings():
         import keras  # noqa: PLC0415 - loaded when first asked
-        import tensorflow  # noqa: F401, PLC0415
+        import tensorflow  # noqa: PLC0415
+    if os.environ.get(_TF32) == "0":
+        tensorflow.config.experimental.enable_tensor_float_32_execution(False)
     if keras.config.backend() != OURS["backend"]:
         raise SetupError(
             "keras_backend",

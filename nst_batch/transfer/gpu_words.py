@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 
 LEAST_DRIVER = "525.60"  # of CUDA 12 on Linux (its release notes, table of minor-version compatibility)
-LARGEST_ARCHITECTURE = "9.0"  # the newest that TensorFlow 2.21 brings code for; newer ones compile it at first use
+LEAST_ARCHITECTURE, LARGEST_ARCHITECTURE = "6.0", "9.0"  # that TensorFlow 2.21 brings code for
+COMPILES = "jit-compiled from PTX"  # on newer ones, at first use: half an hour by TensorFlow's own words
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Trouble:
     advice: str
 
 
+_ARCHITECTURES = f"{LEAST_ARCHITECTURE} to {LARGEST_ARCHITECTURE}"
 _EXTRA = "install the locked CUDA packages (pip install --require-hashes -r requirements/gpu.txt)"
 TROUBLES = (
     Trouble(
@@ -37,9 +39,14 @@ TROUBLES = (
     ),
     Trouble(
         r"(?:no kernel image is available|NO_BINARY_FOR_GPU|INVALID_PTX|device kernel image is invalid"
-        r"|JIT compil\w+ failed|PTX .*(?:unsupported|error))",
+        r"|JIT compil\w+ failed|PTX .*(?:unsupported|error)|CUDA_ERROR_INVALID_HANDLE)",
         "this TensorFlow has no code for the GPU's architecture, and its driver could not compile any",
-        f"use a GPU of compute capability 6.0 to {LARGEST_ARCHITECTURE}, or a newer driver; device: cpu paints without",
+        f"use a GPU of compute capability {_ARCHITECTURES}, or a newer driver; device: cpu paints without",
+    ),
+    Trouble(
+        r"(?:Ignoring visible gpu device)",
+        "the GPU is too old for this TensorFlow",
+        f"use a GPU of compute capability {_ARCHITECTURES}; device: cpu paints without",
     ),
     Trouble(
         r"(?:DEVICE_UNAVAILABLE|CUDA-capable device\(s\) is/are busy|all CUDA-capable devices are busy)",
@@ -48,9 +55,15 @@ TROUBLES = (
     ),
     Trouble(
         r"(?:CUDA_ERROR_NOT_PERMITTED|CUDA_ERROR_OPERATING_SYSTEM|OS call failed|"
-        r"nvidia\S*: [Pp]ermission denied|[Pp]ermission denied\S* .*nvidia)",
+        r"nvidia\S*: (?:[Pp]ermission denied|Operation not permitted)|[Pp]ermission denied\S* .*nvidia)",
         "the GPU's device files may not be opened",
-        "see to the rights of /dev/nvidia*, and to the unit's DeviceAllow= where it is a service",
+        "see to the rights of /dev/nvidia*; a service whose driver came after its start has to be started anew "
+        "(systemctl restart nst-batch), for systemd lets in what is there by then",
+    ),
+    Trouble(
+        r"(?:nvidia\S*: No such device|kernel driver does not appear to be running|no NVIDIA GPU device is present)",
+        "NVIDIA's driver is not loaded",
+        "as root: modprobe nvidia, then nvidia-modprobe -u -c 0; dmesg says why it does not load",
     ),
     Trouble(
         r"(?:Could not load dynamic library '?([\w.+-]+\.so[.\d]*)|([\w.+-]+\.so[.\d]*): cannot open shared object)",
@@ -79,14 +92,14 @@ TROUBLES = (
         "see to /dev/nvidia*, to CUDA_VISIBLE_DEVICES, and to the container's options",
     ),
     Trouble(
+        r"(?:Could not find cuda drivers|UNKNOWN ERROR \(303\))",
+        "no NVIDIA driver (libcuda.so.1) is installed",
+        f"install NVIDIA's driver, {LEAST_DRIVER} or newer",
+    ),
+    Trouble(
         r"(?:CUDA_ERROR_UNKNOWN|failed call to cuInit|CUDA_ERROR_NOT_INITIALIZED)",
         "the driver does not start up for this process",
         "as root: nvidia-modprobe -u -c 0, and nvidia-persistenced; after a suspend, reload the module nvidia_uvm",
-    ),
-    Trouble(
-        r"(?:Could not find cuda drivers)",
-        "no NVIDIA driver (libcuda.so.1) is installed",
-        f"install NVIDIA's driver, {LEAST_DRIVER} or newer",
     ),
 )
 

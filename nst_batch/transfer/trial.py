@@ -47,15 +47,21 @@ def try_out(device: Device, step: Step | None = None) -> None:
 
 
 def matrix_rate(device: Device, precision: Precision) -> float:
-    """Operations a second of a matrix product there, the best of a few: what the steps to come are guessed by."""
+    """Operations a second of a matrix product there, the best of a few: what the steps to come are guessed by.
+
+    Raises SetupError where it cannot be computed, mostly for want of memory.
+    """
     side, times = RATE_SIDES[device.kind]
     seconds = []
-    with tf.device("/CPU:0" if device.kind == "cpu" else "/GPU:0"):
-        matrix = tf.ones((side, side), precision)
-        for _ in range(times + 1):  # the first one finds its kernel
-            begun = time.perf_counter()
-            tf.linalg.matmul(matrix, matrix)[0, 0].numpy()
-            seconds.append(time.perf_counter() - begun)
+    try:
+        with tf.device("/CPU:0" if device.kind == "cpu" else "/GPU:0"):
+            matrix = tf.ones((side, side), precision)
+            for _ in range(times + 1):  # the first one finds its kernel
+                begun = time.perf_counter()
+                tf.linalg.matmul(matrix, matrix)[0, 0].numpy()
+                seconds.append(time.perf_counter() - begun)
+    except tf.errors.OpError as error:
+        raise failed(device, str(error)) from error
     return float(2.0 * side**3 / min(seconds[1:]))
 
 

@@ -16,7 +16,7 @@ Pooling = Literal["max", "average"]
 
 # Keras's preprocess_input: [0, 255] less the mean of the training pictures.
 MEAN_RGB = (123.68, 116.779, 103.939)
-_FIRST = VGG19_LAYERS[0]
+_FIRST, _SECOND = VGG19_LAYERS[:2]
 
 
 class Convolution:
@@ -24,13 +24,13 @@ class Convolution:
 
     There is no work for the kernel's gradient. The gradient of a convolution with stride 1 is a convolution with the
     turned kernel, and a transposed convolution is the same once more: ``formulation`` says which operation computes
-    what. It counts in float32 and for more channels than a picture's three.
+    what.
     """
 
     def __init__(self, kernel: Any, bias: Any, precision: Precision, formulation: Formulation = "plain") -> None:
         self.kernel = tf.cast(tf.convert_to_tensor(kernel), precision)
         self.bias = tf.cast(tf.convert_to_tensor(bias), precision)
-        self._formulation = formulation if precision == "float32" and self.kernel.shape[2] > 3 else "plain"
+        self._formulation = formulation
         self._turned: Any = None
 
     def __call__(self, value: Any) -> Any:
@@ -79,8 +79,15 @@ def convolutions(kernels: Kernels, precision: Precision, formulation: Formulatio
     made = {}
     for layer, (kernel, bias) in kernels.items():
         turned = kernel[:, :, ::-1, :] if layer == _FIRST else kernel
-        made[layer] = Convolution(turned, bias, precision, formulation)
+        made[layer] = Convolution(turned, bias, precision, _formulation_of(layer, precision, formulation))
     return made
+
+
+def _formulation_of(layer: str, precision: Precision, asked: Formulation) -> Formulation:
+    """It counts in float32 and for more channels than a picture's three, unless it is for one layer alone."""
+    if asked == "second":
+        return "forward" if layer == _SECOND else "plain"
+    return asked if precision == "float32" and layer != _FIRST else "plain"
 
 
 class StyleContentModel(keras.Model):  # type: ignore[misc]  # Keras ships no types

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from nst_batch import machine_memory
+from nst_batch.gpus import ask_driver
 
 CPU_ROOM_MB = 4096.0  # strips cost no time, so more than this is not asked for where they do with less
 CPU_SHARE = 0.6  # of the memory of a machine that has less than that to spare
 GPU_SHARE = 0.8  # of a GPU's memory; its libraries' workspace and the desktop want some too
 RESERVE = 0.9  # of the memory that is free; other programs want some too
-SMI_SECONDS = 20.0
 
-Run = Callable[[list[str]], str]
+Ask = Callable[..., str]  # nvidia-smi, by its arguments
 
 
 @dataclass(frozen=True)
@@ -42,36 +41,28 @@ def expected_room(device: str | tuple[int | str, ...]) -> Room:
     return gpu_room(gpu) if gpu else cpu_room(machine_memory.total_mb())
 
 
-def gpu_memory_mb(name: int | str | None = None, run: Run | None = None) -> float:
+def gpu_memory_mb(name: int | str | None = None, driver: Ask = ask_driver) -> float:
     """The memory of a GPU by number or UUID, of the smallest one for None; 0 where the driver does not tell."""
-    lines = _smi(["--query-gpu=memory.total"], name, run)
+    lines = _smi(driver, "--query-gpu=memory.total", name)
     return min((float(line) for line in lines if line.isdigit()), default=0.0)
 
 
-def held_by_others_mb(name: str | None, pid: int, run: Run | None = None) -> float:
+def held_by_others_mb(name: str | None, pid: int, driver: Ask = ask_driver) -> float:
     """What other programs hold of a GPU's memory; 0 where the driver does not tell, as in most containers."""
     held = dict(
-        line.split(", ", 1) for line in _smi(["--query-compute-apps=pid,used_memory"], name, run) if ", " in line
+        line.split(", ", 1) for line in _smi(driver, "--query-compute-apps=pid,used_memory", name) if ", " in line
     )
     if str(pid) not in held:  # other process numbers than ours: nothing can be made of them
         return 0.0
     return sum(float(mb) for other, mb in held.items() if other != str(pid) and mb.isdigit())
 
 
-def _smi(query: list[str], name: int | str | None, run: Run | None) -> list[str]:
-    """The lines of nvidia-smi's answer; none where there is no driver, or one that hangs."""
+def _smi(driver: Ask, query: str, name: int | str | None) -> list[str]:
+    """The lines of the driver's answer."""
     chosen = [] if name is None else [f"--id={name}"]
-    try:
-        return (run or _output)(["nvidia-smi", *query, "--format=csv,noheader,nounits", *chosen]).splitlines()
-    except (OSError, subprocess.SubprocessError):
-        return []
+    return driver(query, "--format=csv,noheader,nounits", *chosen).splitlines()
 
 
 def free_now_mb() -> float:
     """What this process can hold in all: what it has, and of what is free the better part."""
     return machine_memory.resident_mb() + RESERVE * machine_memory.free_mb()
-
-
-def _output(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SMI_SECONDS)
-    return done.stdout

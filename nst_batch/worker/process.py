@@ -168,10 +168,11 @@ def serve(options: WorkerOptions, reporter: Reporter, listen: Callable[[Instruct
 
         limits = ImageLimits(max_megapixels=options.max_megapixels, max_file_mb=options.max_file_mb)
         session = DeviceSession.open(options.weights, options.device, limits, options.checkpoint_seconds, options.note)
+        able: Message = {"rate": session.rate(), "precision": session.precision("auto")}
     except NstError as error:
         reporter.say("fault", reason=asdict(error.reason))
         return error.exit_code
-    reporter.say("ready", device=session.device, weights=session.weights.source, rate=session.rate())
+    reporter.say("ready", device=session.device, weights=session.weights.source, **able)
 
     def run(claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> RunEnd:
         # The outbox is others' to write to as well: what they turn into a link leads nowhere.

@@ -9,7 +9,13 @@ from nst_batch.worker.session import DeviceSession
 
 
 def open_bare(weights: str, *_rest: object) -> SimpleNamespace:
-    return SimpleNamespace(device="CPU", weights=SimpleNamespace(source=weights), spent=False, rate=lambda: 0.0)
+    return SimpleNamespace(
+        device="CPU",
+        weights=SimpleNamespace(source=weights),
+        spent=False,
+        rate=lambda: 0.0,
+        precision=lambda _asked: "float32",
+    )
 
 
 if __name__ == "__main__":

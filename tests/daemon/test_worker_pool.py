@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from nst_batch.config.load import parse_config
-from nst_batch.daemon.devices import WorkerDevice, choose_devices, cpu
+from nst_batch.daemon.devices import WorkerDevice, choose_devices, cpu, gpu
 from nst_batch.daemon.events import Died, Event, Phased, WorkerFault
 from nst_batch.daemon.roster import RETRY_SECONDS
-from nst_batch.daemon.worker_pool import END_SECONDS, START_PAUSES, START_SECONDS, WorkerPool
+from nst_batch.daemon.worker_pool import COMPILE_SECONDS, END_SECONDS, START_PAUSES, START_SECONDS, WorkerPool
 from nst_batch.daemon.worker_process import WorkerProcess
 from nst_batch.gpus import Gpu, Gpus
 from nst_batch.spool.claims.attempts import Attempts
@@ -380,3 +381,89 @@ def test_a_worker_that_cannot_be_ended_blocks_nobody(
     worker.process.wait()
     assert [event.job for event in pool.news(now + STALL + 62) if isinstance(event, Died)] == [given]
     assert pool.workers == ()
+
+
+HANGS_ON_GPUS = (
+    "import json, sys, time; device = json.loads(sys.argv[1])['device']; "
+    "device == 'cpu' and print(json.dumps({'say': 'ready', 'device': device, 'weights': 'w'}), flush=True); "
+    "time.sleep(1000)"
+)
+
+
+@pytest.mark.parametrize(("wanted", "goes_on"), [("auto", {"gpu:0", "cpu"}), ("gpu", {"gpu:0"})])
+def test_a_gpu_whose_worker_cannot_be_ended_is_left_out(
+    make: Make, monkeypatch: pytest.MonkeyPatch, wanted: str, goes_on: set[str]
+) -> None:
+    """auto paints on the CPU meanwhile; who demands a GPU waits for it; each is told why, and nobody waits for ever."""
+    pool = make(HANGS_ON_GPUS, devices=choose_devices(wanted, Gpus((Gpu(0),))))
+    assert list(pool.ready_for_work(1000.0)) == []
+    (worker,) = pool.workers
+    with monkeypatch.context() as stuck:
+        stuck.setattr(WorkerProcess, "kill", lambda _self: None)
+        stuck.setattr("nst_batch.daemon.worker_process.GO_SECONDS", 0.05)
+        stuck.setattr("nst_batch.daemon.worker_process.KILL_SECONDS", 0.05)
+        found = watch(pool, 1000.0, 1021.0 + max(START_SECONDS, STALL))
+    assert worker.lost
+    assert told(found, "cannot be ended")
+    later = 1100.0 + max(START_SECONDS, STALL)
+    list(pool.ready_for_work(later))
+    until(pool, later, lambda: all(one.ready for one in pool.workers if one is not worker))
+    assert {one.device.name for one in pool.workers} == goes_on
+    assert "cannot be ended" in pool.notes[0]
+    assert not [event for event in found if isinstance(event, WorkerFault)]
+
+
+def test_a_renewed_worker_that_cannot_be_ended_is_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had no job, and would keep its device in silence."""
+    pool = make(READY + DEAF)
+    assert list(pool.ready_for_work(1000.0)) == []
+    until(pool, 1000.0, lambda: pool.workers[0].ready)
+    pool.rest()
+    with monkeypatch.context() as stuck:
+        stuck.setattr(WorkerProcess, "kill", lambda _self: None)
+        stuck.setattr("nst_batch.daemon.worker_process.GO_SECONDS", 0.05)
+        stuck.setattr("nst_batch.daemon.worker_process.KILL_SECONDS", 0.05)
+        found = watch(pool, 1001.0, 1100.0 + END_SECONDS)
+    assert len(told(found, "cannot be ended")) == 1
+
+
+def test_a_gpu_that_is_newer_than_tensorflow_has_the_time_to_be_compiled_for(make: Make) -> None:
+    """Its driver is at it for half an hour: told once, and not taken for a hang; but not for ever."""
+    says = "import sys, time; print('CUDA kernels will be jit-compiled from PTX', file=sys.stderr, flush=True); "
+    pool = make(says + DEAF, devices=choose_devices("gpu", Gpus((Gpu(0),))))
+    assert list(pool.ready_for_work(1000.0)) == []
+    (worker,) = pool.workers
+    until(pool, 1000.0, lambda: "PTX" in worker.stderr_tail())
+    found = watch(pool, 1000.0, 1000.0 + COMPILE_SECONDS)
+    assert pool.workers == (worker,)
+    assert len(told(found, "newer than this TensorFlow")) == 1
+    watch(pool, 1000.0 + COMPILE_SECONDS, 1021.0 + COMPILE_SECONDS)
+    assert not pool.workers
+
+
+@pytest.mark.parametrize(("precision", "warned"), [("float32", 1), ("bfloat16", 0)])
+def test_a_gpu_without_bfloat16_is_told_with_what_a_picture_takes(make: Make, precision: str, warned: int) -> None:
+    """A T4 paints in float32, a good deal slower than people expect of a GPU."""
+    facts = {"say": "ready", "device": "Tesla T4 (GPU 0)", "weights": "w", "rate": 4e12, "precision": precision}
+    pool = make(f"import time; print({json.dumps(json.dumps(facts))}, flush=True); " + DEAF, devices=(gpu(Gpu(0)),))
+    assert list(pool.ready_for_work(1000.0)) == []
+    found: list[Event] = []
+    end = time.monotonic() + 60
+    while not told(found, "worker ready"):
+        found += pool.news(1000.0)
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert len(told(found, "Tesla T4 (GPU 0) has no bfloat16 units")) == warned
+
+
+def test_why_a_gpu_is_left_out_is_looked_for_in_its_device_files(
+    make: Make, broken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA says no more than that there is none, where a service's control group forbids them."""
+    monkeypatch.setattr(
+        "nst_batch.daemon.worker_pool.device_faults", lambda: "/dev/nvidiactl: Operation not permitted\n"
+    )
+    pool = make(PICKY, devices=choose_devices("auto", Gpus((Gpu(0),))))
+    ready(pool, 1000.0, {"cpu"})
+    assert "may not be opened" in pool.notes[0]
+    assert "systemctl restart nst-batch" in pool.notes[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from nst_batch.child import Answer
 from nst_batch.config.load import Config, load_config
 from nst_batch.doctor import Check, examine, worst
-from nst_batch.doctor.check import Answer, Machine
+from nst_batch.doctor.check import Machine
 from nst_batch.doctor.computing import memory, opencv, processor, system, tensorflow, weights
 from nst_batch.doctor.folders import count_folders, file_system, file_systems, folder, free_space, watches
 from nst_batch.doctor.gpu import TRIAL_SCRIPT, TRIAL_SECONDS
@@ -34,6 +36,7 @@ class Fake(Machine):
         inotify: str = "",
         shown: tuple[int, ...] = (),
         tried: Answer | None = None,
+        faults: str = "",
     ) -> None:
         self.files = files or {}
         self.answers = answers or {}
@@ -41,6 +44,7 @@ class Fake(Machine):
         self.inotify = inotify
         self.shown = shown
         self.tried = tried
+        self.faults = faults
 
     def read(self, path: str) -> str:
         return self.files.get(path, "")
@@ -56,6 +60,9 @@ class Fake(Machine):
 
     def gpus(self) -> Gpus:
         return Gpus(tuple(Gpu(number) for number in self.shown))
+
+    def device_faults(self) -> str:
+        return self.faults
 
     def inotify_error(self) -> str:
         return self.inotify
@@ -136,7 +143,7 @@ def test_memory_unknown() -> None:
     ("device", "answer", "driver", "state", "part"),
     [
         ("auto", sees(), None, "ok", "the CPU; no GPU here"),
-        ("auto", sees("NVIDIA A"), "NVIDIA A, 24 GiB", "ok", "NVIDIA A (GPU 0) computes"),
+        ("auto", sees("NVIDIA A"), "NVIDIA A, 24 GiB", "ok", "NVIDIA A (GPU 0) computes in bfloat16; a picture of"),
         ("auto", sees("NVIDIA A"), "NVIDIA A, 24576 MiB", "ok", "4:3 pictures up to "),
         ("auto", sees(), "NVIDIA A, 24 GiB", "warn", "TensorFlow does not see it"),
         ("gpu", sees(), "NVIDIA A, 24 GiB", "bad", "TensorFlow does not see it"),
@@ -150,9 +157,7 @@ def test_the_device_is_what_the_config_asks_for(
 ) -> None:
     """A GPU that is asked for and missing is bad, one that lies idle by accident is said, none is fine."""
     smi = {"nvidia-smi": Answer(0, f"{driver}\n", "")} if driver else {}
-    machine = Fake(
-        answers={"tensorflow": answer} | smi, shown=(0,) if driver else (), tried=trial(name="NVIDIA A (GPU 0)")
-    )
+    machine = Fake(answers={"tensorflow": answer} | smi, shown=(0,) if driver else (), tried=computes("bfloat16"))
     version, found = tensorflow(config(tmp_path, f"device: {device}"), machine)
     assert (version.state, version.what) == ("ok", "2.21.0, built with CUDA, with Keras 3.15.1")
     assert found.state == state
@@ -160,9 +165,37 @@ def test_the_device_is_what_the_config_asks_for(
     assert bool(found.advice) == (state != "ok")
 
 
-def trial(log: str = "", **said: str) -> Answer:
+def trial(log: str = "", **said: str | float) -> Answer:
     """What the child says that tries a small step on one GPU."""
     return Answer(0, "\n" + json.dumps(said) + "\n", log)
+
+
+def computes(precision: str) -> Answer:
+    """A GPU on which it runs."""
+    return trial(name="NVIDIA A (GPU 0)", precision=precision, rate=8e12)
+
+
+def test_a_gpu_without_bfloat16_is_told_with_what_a_picture_takes(tmp_path: Path) -> None:
+    """A T4 computes, and is slower than people expect of a GPU."""
+    machine = Fake(answers={"tensorflow": sees("NVIDIA A")}, shown=(0,), tried=computes("float32"))
+    _, found = tensorflow(config(tmp_path), machine)
+    assert found.state == "warn"
+    assert re.search(r"computes in float32; a picture of the default settings may take \d+", found.what)
+    assert "bfloat16" in found.advice
+
+
+@pytest.mark.parametrize("seen", [(), ("NVIDIA A",)])
+def test_device_files_that_may_not_be_opened_are_told(tmp_path: Path, seen: tuple[str, ...]) -> None:
+    """CUDA itself says no more than that it sees no GPU."""
+    machine = Fake(
+        answers={"tensorflow": sees(*seen)},
+        shown=(0,),
+        tried=trial(message="sees none", advice="a"),
+        faults="/dev/nvidiactl: Permission denied\n",
+    )
+    _, found = tensorflow(config(tmp_path), machine)
+    assert "the GPU's device files may not be opened" in found.what
+    assert "rights of /dev/nvidia*" in found.advice
 
 
 @pytest.mark.parametrize(

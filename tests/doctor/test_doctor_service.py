@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from nst_batch.child import Answer
 from nst_batch.cli import main
-from nst_batch.doctor.check import Answer, Check, Machine
+from nst_batch.doctor.check import Check, Machine
 from nst_batch.doctor.service import examine_service
 
 ME, MY_GROUP = pwd.getpwuid(os.geteuid()), grp.getgrgid(os.getegid())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import tensorflow as tf
 
 from nst_batch.errors import SetupError
-from nst_batch.transfer.device import choose_device, formulation
+from nst_batch.transfer.device import choose_device, formulation, prepare_tensorflow
 from nst_batch.transfer.precision import choose_precision
 
 
@@ -119,6 +120,19 @@ def test_convolutions_are_computed_as_suits_the_processor(flags, told, expected)
 def test_convolutions_on_a_gpu_are_plain():
     """Whatever the processor beside it is."""
     assert choose_device("gpu", boundary=Machine(A100, flags="avx2")).convolution == "plain"
+
+
+@pytest.mark.parametrize(("told", "tf32"), [("0", False), ("1", True), (None, True)])
+def test_nvidias_own_switch_makes_float32_ieee(monkeypatch, told, tf32):
+    """NVIDIA_TF32_OVERRIDE=0 counts for TensorFlow's own choice as well as for NVIDIA's libraries."""
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    if told is not None:
+        monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", told)
+    try:
+        prepare_tensorflow()
+        assert tf.config.experimental.tensor_float_32_execution_enabled() is tf32
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(True)
 
 
 def test_several_steps_a_call_on_a_gpu_only():

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
+import mmap
+from pathlib import Path
 
-from nst_batch.transfer.gpu_words import find_trouble, is_out_of_memory, telling_line
+import pytest
+import tensorflow as tf
+
+from nst_batch.transfer.gpu_words import (
+    COMPILES,
+    LARGEST_ARCHITECTURE,
+    LEAST_ARCHITECTURE,
+    find_trouble,
+    is_out_of_memory,
+    telling_line,
+)
+
+TENSORFLOW = Path(tf.__file__).parent
 
 
 @pytest.mark.parametrize(
@@ -21,9 +34,16 @@ from nst_batch.transfer.gpu_words import find_trouble, is_out_of_memory, telling
         ("CUDA driver version is insufficient for CUDA runtime version", "too old", "525.60"),
         ("CUDA_ERROR_UNSUPPORTED_PTX_VERSION: the provided PTX", "too old", "525.60"),
         ("CUDA_ERROR_NO_BINARY_FOR_GPU: no kernel image", "architecture", "compute capability"),
+        ("'cuLaunchKernel(...)' failed with 'CUDA_ERROR_INVALID_HANDLE'", "architecture", "compute capability"),
+        ("Ignoring visible gpu device (device: 0, name: Quadro M2000", "too old", "compute capability"),
         ("CUDA_ERROR_INVALID_PTX: a PTX JIT compilation failed", "architecture", "compute capability"),
         ("CUDA_ERROR_DEVICE_UNAVAILABLE: CUDA-capable device(s) is/are busy", "for itself", "nvidia-smi -c DEFAULT"),
-        ("failed: open /dev/nvidia0: Permission denied", "may not be opened", "DeviceAllow"),
+        ("failed: open /dev/nvidia0: Permission denied", "may not be opened", "rights"),
+        ("/dev/nvidiactl: Operation not permitted", "may not be opened", "systemctl restart"),
+        ("/dev/nvidiactl: No such device or address", "not loaded", "modprobe"),
+        ("kernel driver does not appear to be running on this host (night)", "not loaded", "modprobe"),
+        ("INTERNAL: CUDA error: Failed call to cuInit: UNKNOWN ERROR (303)", "no NVIDIA driver", "install NVIDIA"),
+        ("CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered", "fault of its own", "Xid"),
         ("CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error", "fault of its own", "Xid"),
         ("failed call to cuInit: INTERNAL: CUDA error: CUDA_ERROR_NO_DEVICE", "shows no GPU", "CUDA_VISIBLE_DEVICES"),
         ("failed call to cuInit: CUDA_ERROR_UNKNOWN: unknown error", "does not start up", "nvidia-modprobe"),
@@ -41,6 +61,42 @@ def test_each_cause_has_its_remedy(words: str, what: str, advice: str) -> None:
 def test_a_log_without_trouble_tells_nothing() -> None:
     """Ordinary remarks are no cause."""
     assert find_trouble("oneDNN custom operations are on.\nCreated device /GPU:0 with 76000 MB memory") is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "jit-compiled from PTX",
+        "Ignoring visible gpu device",
+        "Cannot dlopen some GPU libraries",
+        "does not match DSO version",
+        "Loaded runtime CuDNN library",
+        "Could not find cuda drivers",
+        "Could not load dynamic library",
+        "kernel driver does not appear to be running",
+        "no NVIDIA GPU device is present",
+        "failed call to cuInit",
+        "Dst tensor is not initialized",
+    ],
+)
+def test_the_words_are_those_of_the_tensorflow_that_is_installed(words: str) -> None:
+    """Another version may say it otherwise: then what it says now has to be learnt."""
+    with (
+        (TENSORFLOW / "libtensorflow_framework.so.2").open("rb") as library,
+        mmap.mmap(library.fileno(), 0, access=mmap.ACCESS_READ) as held,
+    ):
+        assert held.find(words.encode()) >= 0
+    assert words in COMPILES or find_trouble(words) is not None or is_out_of_memory(words)
+
+
+def test_the_architectures_are_those_that_it_was_built_for() -> None:
+    """By its own record of the build: what is newer than the last of them is compiled by the driver, or fails."""
+    built = tf.sysconfig.get_build_info()["cuda_compute_capabilities"]
+    numbers = sorted(int(name.rpartition("_")[2]) for name in built)
+    assert [f"{number // 10}.{number % 10}" for number in (numbers[0], numbers[-1])] == [
+        LEAST_ARCHITECTURE,
+        LARGEST_ARCHITECTURE,
+    ]
 
 
 @pytest.mark.parametrize(

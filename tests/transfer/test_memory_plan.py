@@ -44,6 +44,12 @@ def test_the_most_pixels_fill_the_room(precision: Precision, optimizer: AdamSpec
     assert memory.most_pixels(PROCESS_MB, whole=whole) == 0
 
 
+def test_features_of_more_than_two_to_the_thirtieth_numbers_are_no_obstacle() -> None:
+    """On a card with the room: 64 filters of 5120 × 3840 pixels were painted in one piece on an H100."""
+    assert 64 * 5120 * 3840 > 2**30
+    assert MemoryPlan("bfloat16").strip_plan(5120 * 3840, 64_000.0) is None
+
+
 def test_neighbours_are_not_matched_in_strips() -> None:
     """However little room there is; they take more than statistics, and the estimate is read both ways."""
     pixels, memory = PIXELS[1024], MemoryPlan("float32", family="neighbours")

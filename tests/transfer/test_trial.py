@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from nst_batch.errors import SetupError
 from nst_batch.transfer.device import Device
-from nst_batch.transfer.trial import small_step, try_out
+from nst_batch.transfer.trial import matrix_rate, small_step, try_out
 
 GPU = Device("gpu", "NVIDIA A (GPU 0)", has_bfloat16=True, steps_per_call=5)
 
@@ -54,6 +54,10 @@ def test_a_gpu_that_computes_something_else_is_refused(spoil: Any) -> None:
     ("error", "what", "advice"),
     [
         (tf.errors.InternalError(None, None, "CUDA_ERROR_DEVICE_UNAVAILABLE: busy"), "for itself", "nvidia-smi -c"),
+        (tf.errors.InternalError(None, None, "CUDA_ERROR_ILLEGAL_ADDRESS: an illegal access"), "fault of its", "Xid"),
+        (tf.errors.InternalError(None, None, "failed with 'CUDA_ERROR_INVALID_PTX'"), "architecture", "capability"),
+        (tf.errors.InternalError(None, None, "CUDA driver version is insufficient"), "too old", "525.60"),
+        (RuntimeError("libcudnn.so.9: cannot open shared object file"), "libcudnn.so.9 is missing", "gpu.txt"),
         (tf.errors.ResourceExhaustedError(None, None, "OOM: failed to allocate"), "no memory left", "end the programs"),
         (RuntimeError("something new"), "something new", "doctor"),
     ],
@@ -71,3 +75,15 @@ def test_why_nothing_runs_is_told_in_tensorflows_words(error: Exception, what: s
     assert caught.value.code == "device_failed"
     assert what in caught.value.message
     assert advice in caught.value.advice
+
+
+def test_a_gpu_without_the_memory_for_a_product_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rate is asked before the worker is ready: it does not die of it without a word."""
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[4096,4096]")
+
+    monkeypatch.setattr(tf.linalg, "matmul", full)
+    with pytest.raises(SetupError, match="no memory left") as caught:
+        matrix_rate(Device("cpu", "CPU", has_bfloat16=False, steps_per_call=1), "float32")
+    assert caught.value.code == "device_failed"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nst_batch import machine_memory
 from nst_batch.transfer.memory_plan import MemoryPlan
-from nst_batch.worker.capacity import CPU_ROOM_MB, cpu_room, gpu_memory_mb, gpu_room
+from nst_batch.worker.capacity import CPU_ROOM_MB, cpu_room, gpu_memory_mb, gpu_room, held_by_others_mb
 
 MEMORY = MemoryPlan("float32")
 
@@ -91,21 +91,27 @@ def test_the_room_of_a_machine() -> None:
 
 def test_a_gpu_tells_its_memory_or_not() -> None:
     """By its number; the smallest where none is named; nothing where there is no driver, or it does not know."""
-    asked: list[list[str]] = []
+    asked: list[tuple[str, ...]] = []
 
-    def smi(command: list[str]) -> str:
-        asked.append(command)
+    def smi(*arguments: str) -> str:
+        asked.append(arguments)
         return "81559\n24576\n" if len(asked) < 3 else "[N/A]\n"
-
-    def gone(_command: list[str]) -> str:
-        raise FileNotFoundError
 
     assert gpu_memory_mb(1, smi) == 24576
     assert "--id=1" in asked[0]
     assert gpu_memory_mb(None, smi) == 24576
     assert not any(word.startswith("--id") for word in asked[1])
     assert gpu_memory_mb(0, smi) == 0
-    assert gpu_memory_mb(0, gone) == 0
+    assert gpu_memory_mb(0, lambda *_: "") == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "held"),
+    [("7, 500\n8, 20000\n9, 300\n", 20_300), ("8, 20000\n", 0), ("7, 500\n8, [N/A]\n", 0), ("", 0)],
+)
+def test_what_others_hold_of_a_gpu_is_what_the_driver_lists_beside_ourselves(lines: str, held: float) -> None:
+    """In a container it lists processes by other numbers, or none: then nothing is made of them."""
+    assert held_by_others_mb("GPU-aa", 7, lambda *_: lines) == held
 
 
 @given(st.integers(32, 4096), st.integers(32, 4096), st.floats(1500, 60_000), st.booleans())

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from nst_batch.child import end
 from nst_batch.config.slurm import Slurm
 
 LIMIT_SECONDS = 60.0  # a command that takes longer is ended; Slurm's own patience with a controller is 10 s a try
@@ -56,8 +57,7 @@ class Command:
         if code is None and now < self._deadline:
             return None
         if code is None:
-            self._process.kill()
-            self._process.wait()
+            end(self._process)
         texts = []
         for file in (self._out, self._err):
             file.seek(0)
