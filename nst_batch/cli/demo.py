@@ -16,6 +16,7 @@ from nst_batch.config.load import Config, load_config
 from nst_batch.daemon.devices import WorkerDevice, choose_devices
 from nst_batch.daemon.loop import Daemon
 from nst_batch.daemon.once import Once
+from nst_batch.daemon.pace import STEP_FLOPS_A_PIXEL
 from nst_batch.errors import EXIT_OK, SetupError
 from nst_batch.filenames import PAGE_NAME
 from nst_batch.gpus import find_gpus
@@ -33,7 +34,6 @@ SAMPLE_SIDE = 768
 # taken, so that the demo takes less than two minutes with the start of TensorFlow and the drawing of the pair.
 CHOICES = ((512, 50), (448, 50), (384, 50), (384, 40), (320, 40), (256, 40))
 PAINTING_SECONDS = 85.0
-STEP_FLOPS_A_PIXEL = 1.44e6  # VGG19 to its fifth block, forward and backward
 SHARE_OF_MATRIX_RATE = 0.5  # what float32 convolutions reach of a matrix product's rate on a processor, at the least
 SCALES = 1.5  # all scales together cost so many times the last one, at the most
 

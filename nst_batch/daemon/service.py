@@ -63,17 +63,9 @@ class Notifier:
         """The current start, stop or run time limit shall not strike within the next ``seconds``."""
         return self._send(f"EXTEND_TIMEOUT_USEC={_microseconds(seconds)}")
 
-    def reloading(self) -> bool:
-        """The configuration is being read again; :meth:`ready` has to follow."""
-        return self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
-
     def stopping(self, status: str = "") -> bool:
         """The end has begun: checkpoint, put the job back, leave."""
         return self._send("STOPPING=1", *_status(status))
-
-    def errno(self, number: int, status: str = "") -> bool:
-        """Why the start failed, as an errno."""
-        return self._send(f"ERRNO={number}", *_status(status))
 
     def _send(self, *lines: str) -> bool:
         if not self.active:

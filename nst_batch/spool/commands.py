@@ -93,12 +93,6 @@ def folders_of(config: Config) -> tuple[Folders, Mapping[str, Entry]]:
     return folders, entries
 
 
-def retry_job(config: Config, name: str, fs: FileSystem | None = None) -> Path:
-    """Put a failed job back; the folder in the inbox. UsageError where there is none of that name."""
-    ((_, folder),) = retry_jobs(config, (name,), fs)
-    return folder
-
-
 def retry_jobs(config: Config, wanted: Iterable[str], fs: FileSystem | None = None) -> Iterator[tuple[str, Path]]:
     """Put failed jobs back one after another, each with its folder in the inbox; UsageError at one that is none."""
     places, fs = places_of(config), files_of(config, fs)

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from nst_batch.transfer.device import Device
 from nst_batch.transfer.errors import OutOfMemoryError
 from nst_batch.transfer.gpu_words import is_out_of_memory, telling_line
-
-MB = 1 << 20
+from nst_batch.transfer.memory_plan import MB
 
 
 def card_memory_mb(library: str = "libcuda.so.1") -> tuple[float, float] | None:

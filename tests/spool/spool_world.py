@@ -10,6 +10,7 @@ from pathlib import Path
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config, parse_config
 from nst_batch.spool.claims.live_job import Ended, Job
+from nst_batch.spool.commands import retry_jobs
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.lock import Lock
 from nst_batch.spool.inbox.inbox import InboxView
@@ -33,6 +34,12 @@ class StepLog:
         self.names.append(name)
         if self.at is not None and len(self.names) == self.at:
             raise KillSwitch(name)
+
+
+def retry_job(config: Config, name: str, fs: FileSystem | None = None) -> Path:
+    """Put one failed job back; its folder in the inbox."""
+    ((_, folder),) = retry_jobs(config, (name,), fs)
+    return folder
 
 
 class World:

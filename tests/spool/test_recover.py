@@ -10,11 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from spool_world import KillSwitch, StepLog, World
+from spool_world import KillSwitch, StepLog, World, retry_job
 
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
-from nst_batch.spool.commands import retry_job
 from nst_batch.spool.disk.fs import FileSystem
 
 Scene = Callable[[World], None]

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from spool_world import World
+from spool_world import World, retry_job
 
 from nst_batch.clock import Moment
 from nst_batch.errors import NotNowError
-from nst_batch.spool.commands import look_from_outside, retry_job
+from nst_batch.spool.commands import look_from_outside
 from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.told import obstacle, told_by_daemon
 

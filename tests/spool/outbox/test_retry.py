@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spool_world import World
+from spool_world import World, retry_job
 
 from nst_batch.errors import NotNowError, UsageError
 from nst_batch.names import normal, title_fault
 from nst_batch.sidecar.expand import parse_sidecar
-from nst_batch.spool.commands import failed_for, look_from_outside, read_claims, retry_job, retry_jobs
+from nst_batch.spool.commands import failed_for, look_from_outside, read_claims, retry_jobs
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.lock import try_lock
 from nst_batch.spool.outbox.retry import rewritten
