@@ -18,10 +18,11 @@ from house import House
 
 from nst_batch.beneath import Beneath
 from nst_batch.config.keys import Hooks
-from nst_batch.daemon.hooks import AT_ONCE, WAITING, HookRunner, Occasion
+from nst_batch.daemon.hooks import WAITING, HookRunner, Occasion
 from nst_batch.reasons import EndState, Reason
 from nst_batch.spool.claims.live_job import Ended
 
+AT_ONCE = 4  # as docs/config.md has it
 SCRIPT = """\
 import os, sys
 told = {f"NST_BATCH_{key}": os.environ[f"NST_BATCH_{key}"] for key in ("EVENT", "JOB", "STATE", "REASON", "FOLDER")}

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from conftest import TWO_SCALES, through_bytes, waves
 
-from nst_batch.transfer.frame import BARE, FRAMES, LEAST, MARGIN, SHIFTS, frame_number, framed
+from nst_batch.transfer.frame import BARE, FRAMES, frame_number, framed
 from nst_batch.transfer.losses import content_loss
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.neural_style import NeuralStyleModel
@@ -50,15 +50,15 @@ def test_framed_by_hand():
 
 def test_frames_take_every_place_on_the_grid():
     """Of two pixels each of the four places, of four each row and column, once; all equally large."""
-    for frame, shift in zip(FRAMES, SHIFTS, strict=True):
-        assert (frame[0] + frame[1], frame[2] + frame[3]) == (MARGIN, MARGIN)
-        assert min(frame) >= LEAST
-        assert (frame[0] - LEAST, frame[2] - LEAST) == shift
-    assert Counter((down % 2, across % 2) for down, across in SHIFTS) == dict.fromkeys(
+    for above, below, left, right in FRAMES:
+        assert (above + below) == (left + right) == 16  # a step of the grid after four poolings
+        assert min(above, below, left, right) >= 4
+    places = [(above, left) for above, _, left, _ in FRAMES]
+    assert Counter((above % 2, left % 2) for above, left in places) == dict.fromkeys(
         [(0, 0), (0, 1), (1, 0), (1, 1)], 1
     )
     for axis in (0, 1):
-        assert Counter(shift[axis] % 4 for shift in SHIFTS) == dict.fromkeys(range(4), 1)
+        assert Counter(place[axis] % 4 for place in places) == dict.fromkeys(range(4), 1)
 
 
 def test_frames_are_drawn_by_seed_scale_and_step():

@@ -11,6 +11,8 @@ from nst_batch.transfer import untrained
 from nst_batch.transfer.spec import VGG19_LAYERS
 from nst_batch.transfer.untrained import first_layer, mixing_layer, six_filters, untrained_kernels
 
+KERAS_MEAN_BGR = (103.939, 116.779, 123.68)  # of keras.applications' preprocess_input
+
 
 @pytest.fixture(scope="module")
 def kernels():
@@ -32,7 +34,7 @@ def test_every_layer_has_the_shape_of_vgg19(kernels):
 def test_every_channel_has_unit_variance_on_the_sample_pair(kernels):
     """Over both pictures, before the ReLU, each channel of each layer deviates by 1: all speak equally loud."""
     pictures = (draw_landscape(*untrained.PICTURE), draw_painting(*untrained.PICTURE))
-    value = tf.constant(np.stack([p[..., ::-1] for p in pictures]) - untrained.MEAN_BGR, tf.float32)
+    value = tf.constant(np.stack([p[..., ::-1] for p in pictures]) - KERAS_MEAN_BGR, tf.float32)
     for layer, (kernel, _) in kernels.items():
         if layer.endswith("_conv1") and layer != VGG19_LAYERS[0]:
             value = tf.nn.avg_pool2d(value, 2, 2, "VALID")

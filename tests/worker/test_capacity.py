@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nst_batch import machine_memory
 from nst_batch.transfer.memory_plan import MemoryPlan
-from nst_batch.worker.capacity import CPU_ROOM_MB, cpu_room, gpu_memory_mb, gpu_room, held_by_others_mb
+from nst_batch.worker.capacity import cpu_room, gpu_memory_mb, gpu_room, held_by_others_mb
 
 MEMORY = MemoryPlan("float32")
 
@@ -82,9 +82,9 @@ def test_what_there_is_is_the_least_of_all_limits(
 
 
 def test_the_room_of_a_machine() -> None:
-    """Of a small one a part, of a large one no more than pictures in strips need, of an unknown one the same."""
+    """As docs/engine.md has it: three fifths of a small one, 4 GB of a large one, four fifths of a GPU's."""
     assert cpu_room(2000.0).planned_mb == pytest.approx(1200)
-    assert cpu_room(64_000.0).planned_mb == CPU_ROOM_MB == cpu_room(0.0).planned_mb
+    assert cpu_room(64_000.0).planned_mb == 4096 == cpu_room(0.0).planned_mb
     assert gpu_room(80_000.0).planned_mb == pytest.approx(64_000)
     assert gpu_room(0.0).planned_mb > 1e9
 
