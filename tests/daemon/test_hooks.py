@@ -131,6 +131,26 @@ def test_a_hook_that_never_stops_talking_does_not_hold_up_the_loop() -> None:
     assert hooks.running == ()
 
 
+def test_a_hook_that_the_kernel_holds_is_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No signal ends it; the queue waits for it no longer than for any other, and it is told of once."""
+    notes: list[str] = []
+    hooks = runner(notes, "/bin/sleep", "600", event="empty")
+    hooks.happened(Occasion("empty"))
+    hooks.attend(0.0)
+    (hook,) = hooks.running
+    with monkeypatch.context() as stuck:
+        stuck.setattr("nst_batch.daemon.hooks.os.killpg", lambda *_: None)
+        stuck.setattr(subprocess.Popen, "kill", lambda _self: None)
+        stuck.setattr("nst_batch.child.GO_SECONDS", 0.05)
+        for moment in (3600.0, 3601.0):
+            hooks.attend(moment)
+    assert hooks.running == ()
+    assert len(notes) == 1
+    assert "was ended" in notes[0]
+    hook.process.kill()
+    hook.process.wait()
+
+
 def test_few_run_at_once_and_the_others_have_their_turn(tmp_path: Path) -> None:
     """A night's worth of ends does not start a night's worth of processes."""
     hooks = runner([], sys.executable, "-c", SCRIPT, str(tmp_path / "told"))

@@ -220,6 +220,30 @@ def test_memory_that_runs_out_has_a_name(network, content, style, monkeypatch):
         list(make(network, content, style).steps())
 
 
+@pytest.mark.parametrize(
+    ("where", "size"), [("SourceImages", "192×160"), ("tf.constant", "96×80"), ("resize", "192×160")]
+)
+def test_memory_that_runs_out_beside_the_steps_has_a_name_too(network, content, style, monkeypatch, where, size):
+    """When the model is made, when it is restored, when it goes up to a larger scale."""
+    spec = replace(SPEC, height=160, width=192, scales=2, epochs=2, steps_per_epoch=1)
+    content = np.tile(content, (4, 3, 1))
+    model = make(network, content, style, spec)
+    state = model.state()
+    steps = model.steps()
+    next(steps)
+
+    def exhausted(*_arguments, **_more):
+        raise tf.errors.InternalError(None, None, "Dst tensor is not initialized.")
+
+    monkeypatch.setattr(f"nst_batch.transfer.neural_style.{where}", exhausted)
+    with pytest.raises(OutOfMemoryError, match=size):
+        {
+            "SourceImages": lambda: make(network, content, style, spec),
+            "tf.constant": lambda: model.restore(state),
+            "resize": lambda: next(steps),
+        }[where]()
+
+
 @pytest.mark.parametrize("optimizer", [AdamSpec(), LbfgsSpec(history=3)])
 def test_several_steps_a_call_give_the_same_log(weights, network, content, style, optimizer):
     """A device that runs several steps a call emits the same steps, pictures and states, one by one."""
