@@ -328,8 +328,9 @@ class WorkerPool:
                 "driver or a disk"
             )
             reason = Reason.of(DEVICE_FAILED, what, "see dmesg; nothing is done there until it has gone")
-            self._trouble = reason.in_one_line
-            self._to_tell.append(Phased(None, self._trouble))
+            self._to_tell.append(Phased(None, reason.in_one_line))
+            if all(other.lost for other in self._workers.values()):
+                self._trouble = reason.in_one_line
             if worker.device.is_gpu:
                 self._roster.failed(worker.device, reason, now)
         return end
