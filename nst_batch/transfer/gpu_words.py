@@ -32,6 +32,16 @@ TROUBLES = (
         "NVIDIA's driver was updated and the old one is still loaded",
         "restart the machine",
     ),
+    Trouble(  # 303: the library that only the driver brings cannot be loaded
+        r"(?s)Could not find cuda drivers.*UNKNOWN ERROR \(303\)",
+        "neither NVIDIA's driver (libcuda.so.1) nor TensorFlow's CUDA packages are installed",
+        f"install NVIDIA's driver, {LEAST_DRIVER} or newer, and {_EXTRA.removeprefix('install ')}",
+    ),
+    Trouble(
+        r"UNKNOWN ERROR \(303\)",
+        "no NVIDIA driver (libcuda.so.1) is installed",
+        f"install NVIDIA's driver, {LEAST_DRIVER} or newer",
+    ),
     Trouble(
         r"(?:driver version is insufficient|INSUFFICIENT_DRIVER|UNSUPPORTED_PTX_VERSION|forward compatibility)",
         "NVIDIA's driver is too old for CUDA 12",
@@ -71,7 +81,7 @@ TROUBLES = (
         _EXTRA,
     ),
     Trouble(
-        r"(?:Cannot dlopen some GPU libraries)",
+        r"(?:Cannot dlopen some GPU libraries|Could not find cuda drivers)",  # which means its CUDA runtime
         "some of CUDA's libraries are missing or cannot be loaded",
         _EXTRA,
     ),
@@ -92,11 +102,6 @@ TROUBLES = (
         "see to /dev/nvidia*, to CUDA_VISIBLE_DEVICES, and to the container's options",
     ),
     Trouble(
-        r"(?:Could not find cuda drivers|UNKNOWN ERROR \(303\))",
-        "no NVIDIA driver (libcuda.so.1) is installed",
-        f"install NVIDIA's driver, {LEAST_DRIVER} or newer",
-    ),
-    Trouble(
         r"(?:CUDA_ERROR_UNKNOWN|failed call to cuInit|CUDA_ERROR_NOT_INITIALIZED)",
         "the driver does not start up for this process",
         "as root: nvidia-modprobe -u -c 0, and nvidia-persistenced; after a suspend, reload the module nvidia_uvm",
@@ -106,6 +111,7 @@ TROUBLES = (
 _OUT_OF_MEMORY = (
     "out of memory",
     "out_of_memory",
+    "oom when allocating",
     "alloc_failed",
     "failed to allocate",
     "dst tensor is not initialized",
@@ -139,4 +145,4 @@ def is_out_of_memory(text: str, free_mb: float | None = None) -> bool:
 def telling_line(text: str) -> str:
     """The line of an error that names the want of memory; TensorFlow's first ones only say where it was."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return next((line for line in lines if "OOM" in line or is_out_of_memory(line, 0.0)), lines[0] if lines else "")
+    return next((line for line in lines if is_out_of_memory(line, 0.0)), lines[0] if lines else "")

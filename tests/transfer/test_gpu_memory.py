@@ -31,7 +31,7 @@ class Cuda:
         self.held += {"cuDevicePrimaryCtxRetain": 1, "cuDevicePrimaryCtxRelease_v2": -1}.get(name, 0)
         if name == "cuMemGetInfo_v2":
             for argument, mb in zip(arguments, (6_000, 16_000), strict=True):
-                argument._obj.value = mb << 20
+                ctypes.cast(argument, ctypes.POINTER(ctypes.c_size_t))[0] = mb << 20
         return 0
 
 
