@@ -7,24 +7,29 @@ import os
 import stat
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
 
 from nst_batch.cli.terminal import plural, say
-from nst_batch.config.load import load_config
+from nst_batch.config.load import Config, load_config
 from nst_batch.config.values import duration_seconds
 from nst_batch.daemon.gallery_keeper import RENEWAL
 from nst_batch.errors import EXIT_OK, UsageError
-from nst_batch.report.entries import GalleryEntry, read, walk
-from nst_batch.spool.commands import prune
+from nst_batch.report.entries import read, walk
+from nst_batch.report.sheet_notes import left_alone
+from nst_batch.spool.commands import files_of, prune
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
 
 MEGA = 1e6
+SHEET = "sheet"
 EPILOG = """\
 A job is removed with all that lies in its folder: the picture, its epochs, the log and the inputs. Of failed and
-cancelled jobs the inputs are mostly the only copy. What is at work, what waits, and folders that hold no job.json of a
-job are never touched; the gallery is brought up to date. Without --yes nothing is removed.
+cancelled jobs the inputs are mostly the only copy. A contact sheet goes once none of its jobs is left in the outbox,
+and a folder with the last thing in it. What is at work, what waits, and folders that hold no job.json of a job are
+never touched; the gallery is brought up to date. Without --yes nothing is removed.
 """
 
 
@@ -51,27 +56,50 @@ def run(arguments: argparse.Namespace) -> int:
     if seconds is None:
         what = f"--older {arguments.older} is no time"
         raise UsageError("usage", what, "write seconds, or a number with m, h or d, such as 30d")
-    outbox, before, total = str(config.outbox), time.time() - seconds, 0
-    found = [entry for entry in _ended(outbox, only_failed=arguments.failed) if entry.finished_at.timestamp() < before]
-    for entry in sorted(found, key=lambda entry: entry.finished_at):
-        size = _bytes_in(f"{outbox}/{entry.folder}")
+    found = _old(config, time.time() - seconds, only_failed=arguments.failed)
+    total = 0
+    for each in found:
+        size = _bytes_in(f"{config.outbox}/{each.folder}")
         total += size
-        say(f"{entry.finished_at:%Y-%m-%d}  {entry.state:9}  {size / MEGA:9.1f} MB  {entry.folder}")
+        say(f"{each.ended:%Y-%m-%d}  {each.state:9}  {size / MEGA:9.1f} MB  {each.folder}")
     if not found:
         say(f"no job ended more than {arguments.older} ago")
     elif not arguments.yes:
-        say(f"{plural(len(found), 'job')}, {total / MEGA:,.1f} MB; nothing is removed without --yes")
+        say(f"{_counted(found)}, {total / MEGA:,.1f} MB; nothing is removed without --yes")
     else:
-        removed = sum(1 for _ in prune(config, [entry.folder for entry in found]))
-        subprocess.run([*RENEWAL, outbox], check=False)  # apart: it loads what decodes pictures
-        say(f"{plural(removed, 'job')} removed, {total / MEGA:,.1f} MB")
+        gone = set(prune(config, [each.folder for each in found]))
+        subprocess.run([*RENEWAL, str(config.outbox)], check=False)  # apart: it loads what decodes pictures
+        say(f"{_counted([each for each in found if each.folder in gone])} removed, {total / MEGA:,.1f} MB")
     return EXIT_OK
 
 
-def _ended(outbox: str, *, only_failed: bool) -> list[GalleryEntry]:
+class _Old(NamedTuple):
+    """A folder of the outbox that is to leave it."""
+
+    ended: datetime
+    state: str  # of a job, or SHEET
+    folder: str
+
+
+def _old(config: Config, before: float, *, only_failed: bool) -> list[_Old]:
+    """The jobs that ended before then (seconds since 1970), the oldest first; then the sheets that lose all theirs."""
+    outbox = str(config.outbox)
     folders = ((folder, stamp) for folder, stamp in walk(outbox, {}) if folder.startswith("failed/") or not only_failed)
-    found = (read(outbox, folder, stamp[1]) for folder, stamp in folders)
-    return [entry for entry in found if entry is not None]
+    read_ones = (read(outbox, folder, stamp[1]) for folder, stamp in folders)
+    jobs = [_Old(each.finished_at, each.state, each.folder) for each in read_ones if each is not None]
+    jobs = sorted(job for job in jobs if job.ended.timestamp() < before)
+    if only_failed:
+        return jobs
+    sheets = left_alone(config.outbox, files_of(config), [job.folder for job in jobs])
+    old = (_Old(datetime.fromtimestamp(at).astimezone(), SHEET, folder) for folder, at in sheets if at < before)
+    return [*jobs, *sorted(old)]
+
+
+def _counted(found: Sequence[_Old]) -> str:
+    """``3 jobs``, ``3 jobs and 1 sheet``."""
+    sheets = sum(each.state == SHEET for each in found)
+    jobs = plural(len(found) - sheets, "job")
+    return f"{jobs} and {plural(sheets, SHEET)}" if sheets else jobs
 
 
 def _bytes_in(path: str) -> int:

@@ -115,8 +115,11 @@ def collect(outbox: Path, *, newest: int = NEWEST) -> Collection:
     return Collection(tuple(found), done=counts[0], failed=counts[1])
 
 
-def walk(outbox: str, known: Mapping[str, Stamp]) -> Iterator[tuple[str, Stamp]]:
-    """Each job's folder, relative to the outbox, with its stamp; one stat a folder where nothing has changed."""
+def walk(outbox: str, known: Mapping[str, Stamp], mark: str = MANIFEST_NAME) -> Iterator[tuple[str, Stamp]]:
+    """Each job's folder, relative to the outbox, with its stamp; one stat a folder where nothing has changed.
+
+    With another ``mark`` each folder that has a file of that name, with that file's time; those of jobs are passed by.
+    """
     pending = [("", 0)]
     budget = _MAX_FOLDERS
     while pending:
@@ -131,9 +134,9 @@ def walk(outbox: str, known: Mapping[str, Stamp]) -> Iterator[tuple[str, Stamp]]
             stamp = known.get(folder)
             if stamp and stamp[0] == modified:
                 yield folder, stamp
-            elif written := _modified(f"{outbox}/{folder}/{MANIFEST_NAME}"):
+            elif written := _modified(f"{outbox}/{folder}/{mark}"):
                 yield folder, (modified, written)
-            elif depth < _MAX_DEPTH:
+            elif depth < _MAX_DEPTH and (mark == MANIFEST_NAME or not _modified(f"{outbox}/{folder}/{MANIFEST_NAME}")):
                 pending.append((folder, depth + 1))
 
 

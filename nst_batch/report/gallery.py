@@ -28,7 +28,8 @@ from nst_batch.report.entries import GalleryEntry, Stamp, read, walk
 from nst_batch.report.failed_page import failed_page
 from nst_batch.report.live import FOLDER, IDLE, LIVE
 from nst_batch.report.markup import script_data
-from nst_batch.report.sheets import Sheets, own_note
+from nst_batch.report.sheet_notes import own_note
+from nst_batch.report.sheets import Sheets
 from nst_batch.report.template import asset, asset_names, render
 from nst_batch.report.thumbnails import Blur, Thumbnail, make
 from nst_batch.report.tiles import STATE_NAMES, Tile, tile

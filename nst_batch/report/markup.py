@@ -49,10 +49,38 @@ def shorten(text: str, columns: int) -> str:
     """``text`` cut to about ``columns`` columns of a terminal, an ellipsis in place of what is missing."""
     used = 0
     for index, char in enumerate(text):
-        used += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        used += _columns(char)
         if used > columns:
             return text[:index].rstrip() + "…"
     return text
+
+
+def columns_of(text: str) -> int:
+    """How many columns of a terminal ``text`` takes."""
+    return sum(map(_columns, text))
+
+
+def shorten_within(text: str, columns: int) -> str:
+    """``text`` cut to at most ``columns`` columns, an ellipsis in its middle: both its ends stay."""
+    if columns_of(text) <= columns:
+        return text
+    last, room = "", columns // 2
+    for char in reversed(text):
+        if (room := room - _columns(char)) < 0:
+            break
+        last = char + last
+    first, room = "", columns - 1 - columns_of(last)
+    for char in text:
+        if (room := room - _columns(char)) < 0:
+            break
+        first += char
+    return f"{first}…{last}"
+
+
+def _columns(char: str) -> int:
+    if unicodedata.east_asian_width(char) in "WF":
+        return 2
+    return 0 if unicodedata.category(char) in ("Mn", "Me", "Cf") else 1
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -18,25 +18,14 @@ from nst_batch import names
 from nst_batch.filenames import PAGE_NAME
 from nst_batch.report.markup import href
 from nst_batch.report.sheet import is_made, sheet_of
+from nst_batch.report.sheet_notes import FORMAT, MARK, own_note
 from nst_batch.report.sheet_picture import sheet_jpeg
 from nst_batch.report.template import render
 from nst_batch.report.thumbnails import make
 from nst_batch.report.tiles import Tile
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.spool.disk.own import DamagedError, read_own
 
-MARK = "sheet.json"
 NEWEST = 40  # sheets that the gallery shows
-_FORMAT = 1
-
-
-def own_note(files: FileSystem, path: Path) -> dict[str, Any]:
-    """A JSON object that this program's own user wrote; {} where it is not there or is anything else."""
-    try:
-        data = json.loads(read_own(files, path) or b"{}")
-    except (DamagedError, ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 class Sheets:
@@ -102,7 +91,7 @@ class Sheets:
 
     def _remake(self, claim: str, known: dict[str, Any], again: dict[str, Tile]) -> dict[str, Any] | None:
         note = own_note(self._files, self._outbox / known["folder"] / MARK)
-        if note.get("format") != _FORMAT or note.get("claim") != claim:
+        if note.get("format") != FORMAT or note.get("claim") != claim:
             return None  # taken away, or made by another version: what it was made of is not known any more
         both = zip(note["places"], note["shown"], strict=True)
         shown = [_later(before, again, place) for place, before in both]
@@ -121,7 +110,7 @@ class Sheets:
             folder = self._folder(claim, parent if self._files.kind(self._outbox / parent) == "folder" else "", stem)
         name = folder.rpartition("/")[2]
         at = self._outbox / folder
-        note = {"format": _FORMAT, "claim": claim, "places": places, "shown": shown}
+        note = {"format": FORMAT, "claim": claim, "places": places, "shown": shown}
         self._files.replace(at / MARK, json.dumps(note, separators=(",", ":")).encode())
         jpeg = sheet_jpeg(sheet, self._open_thumb)
         self._files.replace(at / f"{name}.jpg", jpeg)

@@ -16,6 +16,7 @@ from nst_batch.filenames import (
     PAGE_NAME,
     PLOT_NAME,
 )
+from nst_batch.names import is_image, stem
 from nst_batch.report.entries import SHOWN_BY_BROWSERS, GalleryEntry, Input
 from nst_batch.report.markup import clean, href, number, shorten
 from nst_batch.report.thumbnails import Thumbnail
@@ -72,7 +73,8 @@ def _of(entry: GalleryEntry) -> dict[str, Any] | None:
     if entry.jobs < 2 or not claim or not index.isdecimal():
         return None
     varied = [[key, setting_text(entry.settings.get(key))] for key in entry.varied]
-    name = shorten(_shown_name(entry.sidecar.rpartition(".")[0]), 120)
+    name = stem(entry.sidecar)
+    name = shorten(_shown_name(stem(name) if is_image(name) else name), 120)  # a hot folder's goes by its photograph
     return {"claim": claim[:80], "index": int(index), "jobs": entry.jobs, "sidecar": name, "varied": varied}
 
 

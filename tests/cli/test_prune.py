@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -65,17 +68,55 @@ def test_without_yes_it_only_says_what_would_go(outbox: Path, capsys: pytest.Cap
 
 
 def test_with_yes_what_is_old_goes(outbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is new, at work, or nobody's job stays; so does the folder that people made; the gallery knows."""
+    """What is new, at work, or nobody's job stays; a folder goes with the last thing in it; the gallery knows."""
     left = outbox / f"{LEAVING_PREFIX}cut-short"
     left.mkdir()
     assert prune(outbox, "--older", "30d", "--yes") == 0
     assert "3 jobs removed" in capsys.readouterr().out
     assert there(outbox) == {"new", "failed/new", "running/busy", "mine"}
-    assert (outbox / "anna").is_dir()
+    assert not (outbox / "anna").exists()
+    assert (outbox / "failed").is_dir()
     assert not left.exists(), "what a prune that was killed left"
     assert "./new/" in (outbox / "index.html").read_text()
     assert prune(outbox, "--older", "30d", "--yes") == 0
     assert "no job ended more than 30d ago" in capsys.readouterr().out
+
+
+def add_sheet(outbox: Path, folder: str, jobs: list[str], days: int) -> None:
+    """The contact sheet of some jobs, as the gallery leaves it."""
+    place = outbox / folder
+    place.mkdir(parents=True)
+    tiles = [{"base": f"{quote(job)}/", "at": time.time() - days * 86_400} for job in jobs]
+    (place / "sheet.json").write_text(json.dumps({"format": 1, "claim": "c", "places": tiles, "shown": tiles}))
+    (place / "index.html").write_text("the page")
+
+
+def test_a_sheet_goes_with_the_last_of_its_jobs(outbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """So do the folders that it was the last thing in; one with a job left, or too young, or only begun stays."""
+    add_sheet(outbox, "anna/walk-sheet", ["anna/older", "failed/old", "gone/long & ago"], 40)
+    add_sheet(outbox, "deep/down/gone-sheet", ["gone/long & ago"], 50)
+    add_sheet(outbox, "half-sheet", ["old", "new"], 40)
+    add_sheet(outbox, "young-sheet", ["gone/today"], 1)
+    (outbox / "begun-sheet").mkdir()
+    (outbox / "begun-sheet/sheet.json").write_text('{"claim": "c"}')
+    assert prune(outbox, "--older", "30d", "--failed") == 0
+    assert "sheet" not in capsys.readouterr().out
+    assert prune(outbox, "--older", "30d", "--yes") == 0
+    told = capsys.readouterr().out
+    assert re.search(r"  sheet +0\.0 MB  anna/walk-sheet$", told, re.MULTILINE)
+    assert "3 jobs and 2 sheets removed" in told
+    assert there(outbox) == {"new", "failed/new", "running/busy", "mine"}
+    left = {path.parent.name for path in outbox.rglob("sheet.json")}
+    assert left == {"half-sheet", "young-sheet", "begun-sheet"}
+    assert not (outbox / "anna").exists()
+    assert not (outbox / "deep").exists()
+
+
+def test_a_folder_with_anything_else_in_it_stays(outbox: Path) -> None:
+    """A person's notes beside results are theirs."""
+    (outbox / "anna/notes.txt").write_text("keep")
+    assert prune(outbox, "--older", "30d", "--yes") == 0
+    assert [path.name for path in (outbox / "anna").iterdir()] == ["notes.txt"]
 
 
 def test_failures_alone(outbox: Path) -> None:

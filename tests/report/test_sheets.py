@@ -15,8 +15,10 @@ from PIL import Image
 
 from nst_batch.report.gallery import Gallery
 from nst_batch.report.sheet import Sheet, sheet_of
+from nst_batch.report.sheet_notes import left_alone
 from nst_batch.report.sheet_picture import sheet_jpeg
 from nst_batch.report.tiles import Tile
+from nst_batch.spool.disk.fs import FileSystem
 
 START = datetime(2026, 3, 1, 22, 0, tzinfo=UTC)
 CLAIM = "20260301-220000-000000-abcd"
@@ -147,6 +149,26 @@ def test_one_that_was_taken_away_stays_away(tmp_path: Path) -> None:
         Gallery(tmp_path).update()
     assert not list(tmp_path.rglob("*-sheet"))
     assert "walk-sheet" not in (tmp_path / "index.html").read_text()
+
+
+def test_a_hot_folders_sheet_is_called_as_its_jobs_are(tmp_path: Path) -> None:
+    """By the photograph without its suffix, and not by the sidecar that was written for it."""
+    for index, style in enumerate(("x", "y"), 1):
+        add(tmp_path, index, "c", style, jobs=2, of={"sidecar": "c.jpg.yaml", "jobs": 2})
+    Gallery(tmp_path).update()
+    assert (tmp_path / "series/c-sheet/index.html").is_file()
+
+
+def test_one_whose_jobs_have_all_gone_is_known(tmp_path: Path) -> None:
+    """By what lies in the outbox, whatever the folders are called; one job that is left keeps it."""
+    for index, (content, style) in enumerate([("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")], 1):
+        add(tmp_path, index, content, style, folder="1 % ü #")
+    Gallery(tmp_path).update()
+    files = FileSystem()
+    jobs = [f"1 % ü #/{name}" for name in ("a-x", "a-y", "b-x", "b-y")]
+    assert list(left_alone(tmp_path, files, jobs[:3])) == []
+    ended = (START + timedelta(minutes=4)).timestamp()
+    assert list(left_alone(tmp_path, files, jobs)) == [("1 % ü #/evening walk-sheet", ended)]
 
 
 def test_a_single_job_and_one_without_any_picture_have_none(tmp_path: Path) -> None:
