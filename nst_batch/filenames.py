@@ -25,3 +25,4 @@ SPEC_NAME = "spec.json"
 OUTCOME_NAME = "outcome.json"
 JOB_LOCK_NAME = "lock"  # held by the worker that has the job
 CHECKPOINT_PREFIX = "checkpoint"
+STEPS_NAME = "steps.jsonl"  # its losses, a line a step, as far as its newest checkpoint

@@ -7,6 +7,7 @@ the hooks and the log. Codes are stable: people and programs go by them. docs/re
 
 from __future__ import annotations
 
+import difflib
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,23 +38,28 @@ class Known(NamedTuple):
 
     meaning: str
     advice: str
+    lasting: bool = False  # of a job: as long as its sidecar and images stay as they are, it ends so again
 
 
 OF_JOBS: Mapping[str, Known] = {
     "sidecar_invalid": Known(
         "the sidecar is not YAML, or its keys and values are not as docs/sidecar.md has them",
         "correct it and put it into the inbox again; its images have stayed there",
+        lasting=True,
     ),
     "sidecar_too_large": Known(
         "the sidecar is larger than limits.max_sidecar_kb of config.yaml",
         "shorten it, or raise the limit, and put it into the inbox again",
     ),
-    "sidecar_is_link": Known("the sidecar is a symbolic link, which is not followed", "put the file itself there"),
+    "sidecar_is_link": Known(
+        "the sidecar is a symbolic link, which is not followed", "put the file itself there", lasting=True
+    ),
     PATH_OUTSIDE: Known(
         "a path leaves the inbox, the library or the outbox: by `..`, from `/` on, or through a symbolic link",
         "put the image itself into the inbox, or make its folder a library folder in config.yaml",
+        lasting=True,
     ),
-    "title_invalid": Known("a title is not one file name", "give one that is a file name"),
+    "title_invalid": Known("a title is not one file name", "give one that is a file name", lasting=True),
     "too_many_jobs": Known(
         "the sidecar asks for more jobs than limits.max_jobs of config.yaml", "split it, or raise the limit"
     ),
@@ -64,6 +70,7 @@ OF_JOBS: Mapping[str, Known] = {
     "image_not_a_file": Known(
         "what the sidecar names is a folder, a pipe, a device or a socket",
         "drop the picture itself, as an ordinary file",
+        lasting=True,
     ),
     "image_no_permission": Known(
         "an image may not be read by who paints it",
@@ -72,10 +79,12 @@ OF_JOBS: Mapping[str, Known] = {
     "image_unreadable": Known(
         "an image is of a kind that is not read here, is damaged, or the disk or its rights keep it from being read",
         "open it in a picture editor and save it anew, or copy it again; see docs/images.md for the kinds",
+        lasting=True,
     ),
     IMAGE_TRUNCATED: Known(
         "an image ends too early, and still did after it was waited for once more",
         "the file ends too early: copy it again, whole",
+        lasting=True,
     ),
     "image_file_too_large": Known(
         "an image's file is larger than limits.max_file_mb of config.yaml",
@@ -88,6 +97,7 @@ OF_JOBS: Mapping[str, Known] = {
     "image_too_small": Known(
         "the short side has fewer than 32 pixels at the size asked for",
         "use a larger or less narrow picture, or a larger size",
+        lasting=True,
     ),
     IMAGE_TOO_SLOW: Known(
         "an image took too long to decode",
@@ -96,10 +106,13 @@ OF_JOBS: Mapping[str, Known] = {
     "mask_shape": Known(
         "the mask has another shape than its content",
         "draw the mask over the content image itself, and save it at that size",
+        lasting=True,
     ),
-    "mask_empty": Known("the mask is black, and nothing would be painted", "make white what is to be painted"),
+    "mask_empty": Known(
+        "the mask is black, and nothing would be painted", "make white what is to be painted", lasting=True
+    ),
     "format_too_small": Known(
-        "the format cannot hold so large a picture", "use format: png or tiff, or a smaller size"
+        "the format cannot hold so large a picture", "use format: png or tiff, or a smaller size", lasting=True
     ),
     OUT_OF_MEMORY: Known(
         "the picture does not fit into the memory of the device, with as little as can be and in a fresh process too",
@@ -108,6 +121,7 @@ OF_JOBS: Mapping[str, Known] = {
     "loss_not_finite": Known(
         "the loss became infinite or no number, in float32 too",
         "lower learning_rate, or the largest of content_weight, style_weight and tv_weight",
+        lasting=True,
     ),
     "worker_died": Known(
         "the worker ended at the job as often as jobs.attempts of config.yaml lets it, or twice by a signal without "
@@ -245,7 +259,15 @@ OF_COMMANDS: Mapping[str, Known] = {
 }
 """What ends a command, the daemon included."""
 
+LASTING = frozenset(code for code, known in OF_JOBS.items() if known.lasting)
+
 KNOWN: Mapping[str, Known] = {**OF_JOBS, **OF_THE_QUEUE, **OF_COMMANDS}
+
+
+def like(code: str, among: Mapping[str, Known] = KNOWN) -> str:
+    """``; did you mean a or b?``: the codes that look like one that is none; "" where none does."""
+    near = difflib.get_close_matches(code.lower().replace("-", "_"), among, 3, 0.6)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +315,8 @@ _SECTIONS: tuple[tuple[str, str, Mapping[str, Known]], ...] = (
     (
         "Of a job",
         "Stands as `reason` in job.json, in error.txt, in `nst-batch status`, in the gallery and in the log, and hooks "
-        "get it as `NST_BATCH_REASON`.",
+        "get it as `NST_BATCH_REASON`. One that lasts comes again for the same files: `nst-batch retry --all` leaves "
+        "such jobs alone until one of their files is changed.",
         OF_JOBS,
     ),
     (
@@ -317,7 +340,8 @@ def page() -> Iterator[str]:
     for title, about, reasons in _SECTIONS:
         yield from ("", f"## {title}", "", *_wrapped(about), "")
         for code, known in reasons.items():
-            yield from _wrapped(f"- `{code}`: {known.meaning}. *{known.advice}*", "  ")
+            lasts = " (lasts)" if known.lasting else ""
+            yield from _wrapped(f"- `{code}`{lasts}: {known.meaning}. *{known.advice}*", "  ")
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:

@@ -57,7 +57,7 @@ def test_every_reason_says_what_it_means_and_what_to_do() -> None:
     """In words of one line, and under a code that a program can go by."""
     for code, known in KNOWN.items():
         assert CODE.fullmatch(code)
-        for words in known:
+        for words in (known.meaning, known.advice):
             assert words.strip() == words != ""
             assert "\n" not in words
 

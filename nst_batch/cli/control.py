@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nst_batch.cli.terminal import say
+from nst_batch.cli.terminal import plural, say
+from nst_batch.cli.watched import steering_config
 from nst_batch.clock import Moment
-from nst_batch.config.load import Config, load_config
+from nst_batch.config.load import Config
 from nst_batch.errors import EXIT_OK, NotNowError, UsageError
 from nst_batch.filenames import STATE_NAME
 from nst_batch.names import fold
+from nst_batch.reasons import OF_JOBS, like
 from nst_batch.spool.commands import (
     failed_for,
     look_from_outside,
@@ -20,6 +24,7 @@ from nst_batch.spool.commands import (
     retry_jobs,
     write_control,
 )
+from nst_batch.spool.outbox.retry import Failed
 from nst_batch.spool.sweep import nothing_to_stop
 from nst_batch.spool.told import told_by_daemon
 
@@ -27,6 +32,10 @@ if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
     from nst_batch.spool.claims.live_job import Job
 
+ALL_HELP = (
+    "every job that failed, but for those that would fail in the same way at once, until a file of theirs is changed; "
+    "those that were cancelled stay"
+)
 JOB_HELP = "the job's name as `nst-batch status` shows it, or its id"
 
 
@@ -55,7 +64,7 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
     command = commands.add_parser("retry", parents=[common], help=text, description=f"{text.capitalize()}. {more}")
     command.add_argument("job", nargs="*", metavar="JOB", help=JOB_HELP)
     which = command.add_mutually_exclusive_group()
-    which.add_argument("--all", action="store_true", help="every job that failed; those that were cancelled stay")
+    which.add_argument("--all", action="store_true", help=ALL_HELP)
     which.add_argument("--reason", metavar="CODE", help="every job that ended for this reason, such as image_truncated")
     command.set_defaults(run=run_retry)
     for name, function, text, more in (
@@ -68,7 +77,7 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def run_stop(arguments: argparse.Namespace) -> int:
     """Write ``inbox/JOB.stop``."""
-    config = load_config(arguments.config)
+    config = steering_config(arguments.config)
     known, held_by = _Known.of(config)
     for name in arguments.job:
         known.require(name)
@@ -83,7 +92,7 @@ def run_stop(arguments: argparse.Namespace) -> int:
 
 def run_cancel(arguments: argparse.Namespace) -> int:
     """Write ``inbox/JOB.cancel``."""
-    config = load_config(arguments.config)
+    config = steering_config(arguments.config)
     known, held_by = _Known.of(config)
     for name in arguments.job:
         known.require(name)
@@ -136,28 +145,40 @@ class _Known:
 
 def run_retry(arguments: argparse.Namespace) -> int:
     """Put failed jobs back into the inbox."""
-    config = load_config(arguments.config)
+    config = steering_config(arguments.config)
     by_rule = arguments.all or arguments.reason is not None
     if by_rule == bool(arguments.job):
         raise UsageError(
             "usage", "retry takes names of jobs, or --all, or --reason CODE", "nst-batch status names them"
         )
-    wanted = failed_for(config, arguments.reason) if by_rule else arguments.job
-    for name, folder in retry_jobs(config, wanted):
+    found = failed_for(config, arguments.reason) if by_rule else Failed(tuple(arguments.job))
+    if arguments.reason is not None and not found.names and arguments.reason not in OF_JOBS:
+        what = f"--reason {arguments.reason}: no job ends for that reason{like(arguments.reason, OF_JOBS)}"
+        raise UsageError("usage", what, "nst-batch reasons lists them all")
+    for name, folder in retry_jobs(config, found.names):
         say(f"{name} is back in {folder}")
-    if not wanted:
+    if found.staying:
+        say(_staying(found.staying))
+    elif not found.names:
         say("no job has failed" if arguments.all else f"no job has ended for the reason {arguments.reason}")
     return EXIT_OK
 
 
+def _staying(reasons: Sequence[str]) -> str:
+    """``2 jobs stay, which would fail at once again: ...``; ``reasons``: why each of them failed."""
+    counts = ", ".join(f"{reason} ({count})" for reason, count in Counter(reasons).most_common())
+    fix = "correct their files in outbox/failed/JOB/input first, or nst-batch retry --reason CODE"
+    return f"{plural(len(reasons), 'job')} would fail in the same way, and stay: {counts}; {fix}"
+
+
 def run_pause(arguments: argparse.Namespace) -> int:
     """Write ``inbox/PAUSE``."""
-    say(f"paused: no new job starts while {pause(load_config(arguments.config))} stands")
+    say(f"paused: no new job starts while {pause(steering_config(arguments.config))} stands")
     return EXIT_OK
 
 
 def run_resume(arguments: argparse.Namespace) -> int:
     """Remove ``inbox/PAUSE``."""
-    there = resume(load_config(arguments.config))
+    there = resume(steering_config(arguments.config))
     say("resumed" if there else "it was not paused")
     return EXIT_OK

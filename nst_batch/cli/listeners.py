@@ -11,7 +11,7 @@ from tqdm import tqdm
 from nst_batch.characters import visible
 from nst_batch.cli import journal
 from nst_batch.cli.job_bar import JobBar, ScaleWatch
-from nst_batch.cli.terminal import columns, erase_rest, laid_out, plural, room_for_bars, say, whereabouts
+from nst_batch.cli.terminal import broken, columns, erase_rest, laid_out, plural, room_for_bars, say, whereabouts
 from nst_batch.daemon.events import Phased, Stepped
 from nst_batch.spool.claims.live_job import Ended, Job
 
@@ -105,8 +105,9 @@ class Bars:
         self._scales = ScaleWatch()
 
     def note(self, text: str) -> None:
-        """Print a line above the bars."""
-        tqdm.write(visible(text), file=sys.stderr)
+        """Print a line above the bars; one that is wider than the terminal is broken between words."""
+        for line in broken(visible(text), columns()):
+            tqdm.write(line, file=sys.stderr)
 
     warn = note
 

@@ -18,7 +18,8 @@ from nst_batch.daemon.gallery_keeper import RENEWAL
 from nst_batch.errors import EXIT_OK, UsageError
 from nst_batch.report.entries import read, walk
 from nst_batch.report.sheet_notes import left_alone
-from nst_batch.spool.commands import files_of, prune
+from nst_batch.spool.commands import prune
+from nst_batch.spool.told import files_of
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands

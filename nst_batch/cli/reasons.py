@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nst_batch.cli.terminal import say
 from nst_batch.errors import EXIT_OK, UsageError
-from nst_batch.reasons import KNOWN, page
+from nst_batch.reasons import KNOWN, like, page
 
 if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
@@ -29,7 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the page, or what some codes mean."""
     for code in arguments.code:
         if code not in KNOWN:
-            raise UsageError("usage", f"{code}: there is no such reason", "nst-batch reasons lists them all")
+            raise UsageError(
+                "usage", f"{code}: there is no such reason{like(code)}", "nst-batch reasons lists them all"
+            )
     for line in page() if not arguments.code else map(_told, arguments.code):
         say(line)
     return EXIT_OK

@@ -6,8 +6,10 @@ import argparse
 import contextlib
 import logging
 import os
+import select
 import sys
 import textwrap
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -40,6 +42,17 @@ def begin_screen(title: str) -> None:
     if sys.stdout.isatty():
         sys.stdout.write("\x1b[H\x1b[2J\x1b[3J")
     say(title)
+
+
+def reader_stays(seconds: float) -> bool:
+    """Wait; False as soon as nobody reads standard output any more: `nst-batch status --watch | head`."""
+    try:
+        poller = select.poll()
+        poller.register(sys.stdout.fileno(), 0)  # errors and hang-ups come unasked
+        return not poller.poll(seconds * 1000)
+    except (OSError, ValueError):  # none that could be asked
+        time.sleep(seconds)
+        return True
 
 
 class Parser(argparse.ArgumentParser):
@@ -89,20 +102,32 @@ def columns() -> int:
     return 80
 
 
+def screen_columns() -> int | None:
+    """How many columns standard output's terminal has; None where it is none, or does not say."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    return None
+
+
 def laid_out(head: str, parts: Sequence[str], width: int, indent: str = "    ") -> list[str]:
     """A line, and below it each part by itself, set in, broken between words where it is wider than the terminal."""
     lines = [head]
     for part in parts:
         for line in visible_lines(part).split("\n"):
-            lines += textwrap.wrap(
-                line,
-                max(width - 1, 40),
-                initial_indent=indent,
-                subsequent_indent=indent + "  ",
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
+            lines += broken(line, width, indent)
     return lines
+
+
+def broken(line: str, width: int, indent: str = "") -> list[str]:
+    """A line as several where it is wider than the terminal, broken between words; the further ones are set in."""
+    return textwrap.wrap(
+        line,
+        max(width - 1, 40),
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def erase_rest() -> None:

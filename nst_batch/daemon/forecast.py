@@ -46,6 +46,16 @@ def guessed_seconds(device: str, rate: float) -> float:
     return Forecast(pace).job_seconds(resolve(Patch()), None, device) or 0.0
 
 
+def _after(todo: Iterable[Leg], done: int) -> tuple[Leg, ...]:
+    """What is left of the legs when the first ``done`` steps are done."""
+    left = []
+    for leg in todo:
+        gone = min(done, leg.steps)
+        done -= gone
+        left.append(Leg(leg.pixels, leg.steps - gone))
+    return tuple(left)
+
+
 @dataclass
 class _Sitting:
     """A job at work: since when, and from where its steps are measured."""
@@ -54,6 +64,7 @@ class _Sitting:
     device: str
     settings: Settings
     shape: tuple[int, int] | None
+    done: int  # steps of earlier sittings
     first_seconds: float | None = None  # of optimisation, when its first step was told
     seconds: float = 0.0
     window: tuple[int, int, float] | None = None  # pixels, step and seconds where it begins
@@ -72,9 +83,11 @@ class Forecast:
 
     # --- learning -----------------------------------------------------------------------------------------
 
-    def begins(self, job_id: str, settings: Settings, shape: tuple[int, int] | None, device: str, now: float) -> None:
-        """A worker has been given the job."""
-        self._sittings[job_id] = _Sitting(now, device, settings, shape)
+    def begins(
+        self, job_id: str, settings: Settings, shape: tuple[int, int] | None, device: str, now: float, done: int = 0
+    ) -> None:
+        """A worker has been given the job, of whose steps ``done`` were made before."""
+        self._sittings[job_id] = _Sitting(now, device, settings, shape, done)
         ended = self._ended.pop(device, None)
         if ended is not None and 0.0 <= now - ended < WINDOW_SECONDS:
             self.pace.learn_gap(device, now - ended)
@@ -112,11 +125,16 @@ class Forecast:
 
     # --- foretelling --------------------------------------------------------------------------------------
 
-    def job_seconds(self, settings: Settings, shape: tuple[int, int] | None, device: str) -> float | None:
-        """How long a job takes from its beginning to the next one's; None where nothing is known of the device."""
+    def job_seconds(
+        self, settings: Settings, shape: tuple[int, int] | None, device: str, done: int = 0
+    ) -> float | None:
+        """How long a job takes from its beginning to the next one's; None where nothing is known of the device.
+
+        ``done``: how many of its steps it has behind it already.
+        """
         if not self.pace.knows(device):
             return None
-        todo = self._legs(settings, shape)
+        todo = _after(self._legs(settings, shape), done)
         if not todo:
             return 0.0
         return self._seconds(settings, todo, device) + self.pace.rest_seconds(device) + self.pace.gap_seconds(device)
@@ -126,11 +144,7 @@ class Forecast:
         sitting = self._sittings.get(job_id)
         if sitting is None or not self.pace.knows(device):
             return None
-        todo, before = [], step
-        for leg in self._legs(sitting.settings, sitting.shape):
-            gone = min(before, leg.steps)
-            before -= gone
-            todo.append(Leg(leg.pixels, leg.steps - gone))
+        todo = _after(self._legs(sitting.settings, sitting.shape), step or sitting.done)
         rest = self.pace.rest_seconds(device)
         rest = SAVING_SHARE * rest if step else max(SAVING_SHARE * rest, rest - (now - sitting.begun))
         return self._seconds(sitting.settings, todo, device) + rest
@@ -164,12 +178,14 @@ class Line:
         self._free = [seconds or 0.0 for seconds in left]
         heapq.heapify(self._free)
         self._last, self._now = max(self._free), now
+        self._placed = self._held_up = 0
 
     def placed(self, waiting: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Each job as it comes, with its ``done_at`` where it has ``seconds`` and that can be told."""
         for entry in waiting:
             seconds = entry["seconds"]
             if seconds is not None:
+                self._placed += 1
                 workers = self._later if self._waits_for_hours(entry) else self._free
                 begin = heapq.heappop(workers)
                 heapq.heappush(workers, begin + seconds)
@@ -179,10 +195,17 @@ class Line:
                 entry["done_at"] = round(self._now + end) if self._is_known else None
             elif entry["why"] == "ready" or self._waits_for_hours(entry):
                 self._is_known = False
+            else:
+                self._held_up += 1
             yield entry
 
     def _waits_for_hours(self, entry: dict[str, Any]) -> bool:
         return self._opens is not None and entry["until"] == self._opens
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether all that waits waits for what no worker can do: an image, a folder that may be written."""
+        return self._held_up > 0 and not self._placed
 
     @property
     def empty_at(self) -> float | None:

@@ -24,7 +24,7 @@ from nst_batch.daemon.open_hours import OpenHours
 from nst_batch.daemon.outcomes import OutcomeHandler
 from nst_batch.daemon.queue_block import QueueBlock
 from nst_batch.daemon.reloading import Reloader
-from nst_batch.daemon.service import Notifier, Signals, Waker, watchdog_interval
+from nst_batch.daemon.service import Notifier, Signals, Waker, farewell, watchdog_interval
 from nst_batch.daemon.status_writer import StatusWriter
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, SetupError
 from nst_batch.reasons import INBOX_LOST, Reason
@@ -111,6 +111,8 @@ class Daemon:
             try:
                 return self._loop(signals, watcher)
             finally:
+                if signals.stop_asked:
+                    self._listener.note(farewell(len(self._pool.giving_back), len(self._pool.busy), signals.asked_by))
                 self._notifier.stopping("putting running jobs back")
                 self._put_back_all(signals)
                 with self._block.instead():

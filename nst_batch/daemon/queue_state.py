@@ -15,6 +15,7 @@ from nst_batch.clock import Moment
 from nst_batch.daemon.executor import Worker
 from nst_batch.daemon.forecast import Forecast, Line
 from nst_batch.daemon.pace import WORKER_START
+from nst_batch.daemon.reached import steps_reached
 from nst_batch.daemon.shapes import Shapes
 from nst_batch.job import now_iso
 from nst_batch.report.markup import shorten
@@ -41,7 +42,8 @@ class Foreteller:
             return None
         if job.spec is None:
             return 0.0
-        return self.forecast.job_seconds(job.spec.settings, self.shapes.of_job(job), self.device)
+        done = steps_reached(self.shapes.files, job)
+        return self.forecast.job_seconds(job.spec.settings, self.shapes.of_job(job), self.device, done)
 
     def of_pair(self, pair: Ready) -> list[float | None]:
         """Those of a sidecar; the one that stands for what is missing fails at once."""
@@ -129,7 +131,10 @@ def waiting_entries(
     for broken in view.broken:
         why = shorten(f"will fail: {broken.reason.message.splitlines()[0]}", WHY_CHARACTERS)
         yield _entry(broken.name, why, None, 0, now_iso(broken.entry.ctime_ns / 1e9))
+    told = {folder.path for folder in view.folders if folder.why}  # what speaks for a folder is no job
     for item in view.waiting:
+        if item.sidecar in told:
+            continue
         yield from (_entry(name, item.why, item.until, 0, "") for name in item.names or (item.sidecar,))
 
 
@@ -209,7 +214,7 @@ def summary(
         "notes": list(notes),
         "folders": [asdict(folder) for folder in view.folders] if view else [],
         "running": running,
-        "empty_at": None if _is_unread(view) else line.empty_at,
+        "empty_at": None if _is_unread(view) or (line.is_held_up and not running) else line.empty_at,
     }
 
 

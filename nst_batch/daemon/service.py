@@ -107,6 +107,15 @@ def watchdog_interval(environ: Mapping[str, str] = os.environ, pid: int | None =
     return limit / 2_000_000 if limit > 0 else None
 
 
+def farewell(giving_back: int, busy: int, asked_by: str) -> str:
+    """What a daemon says that was told to end, with ``busy`` jobs at work, of which some are given back to it."""
+    if giving_back:
+        jobs = "the running job is" if giving_back == 1 else f"{giving_back} running jobs are"
+        return f"ending: {jobs} put back with a checkpoint, to go on at the next start; {asked_by} again ends at once"
+    kept = "what the cluster has goes on there" if busy else "what waits stays in the inbox"
+    return f"ending: {kept}"
+
+
 class HasFileno(Protocol):
     """Anything that select() takes."""
 
@@ -163,6 +172,7 @@ class Signals:
         self._before: dict[signal.Signals, Any] = {}
         self._reload = False
         self.stop_asked = False
+        self.asked_by = ""  # Ctrl-C, or the signal's name
         self.at_once = False
 
     def __enter__(self) -> Self:
@@ -188,6 +198,7 @@ class Signals:
             self.at_once = True
         else:
             self.stop_asked = True
+            self.asked_by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         self.waker.wake()
 
     def fileno(self) -> int:

@@ -21,7 +21,7 @@ class Shapes:
     """Width and height of contents, None where they are not known (yet)."""
 
     def __init__(self, files: Beneath, inbox: Path) -> None:
-        self._files = files
+        self.files = files
         self._inbox = inbox
         self._known: dict[str, Shape] = {}
         self._asked: dict[str, Shape] = {}  # of this round
@@ -60,7 +60,7 @@ class Shapes:
 
     def _read(self, path: Path) -> Shape:
         try:
-            fd = self._files.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            fd = self.files.open(path, os.O_RDONLY | os.O_NONBLOCK)
             try:
                 found = size_in_head(os.read(fd, HEAD_BYTES))
             finally:

@@ -10,6 +10,7 @@ import time
 from datetime import datetime
 from typing import Any
 
+from nst_batch.characters import is_text
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
 from nst_batch.daemon.events import Event, Finished, Phased, Stepped
@@ -27,6 +28,7 @@ from nst_batch.daemon.queue_state import (
     summary,
     waiting_entries,
 )
+from nst_batch.daemon.reached import steps_reached
 from nst_batch.daemon.service import Notifier
 from nst_batch.daemon.shapes import Shapes
 from nst_batch.filenames import PACE_NAME, STATE_NAME
@@ -53,6 +55,7 @@ class StatusWriter:
     def __init__(self, spool: Spool, config: Config, files: FileSystem, listener: Listener, notifier: Notifier) -> None:
         self._spool = spool
         self._files = files
+        self._outbox = str(config.outbox) if is_text(str(config.outbox)) else None  # as JSON can hold it
         self._kept_pace = Places(config.inbox, config.outbox).own / PACE_NAME
         self._foreteller: Foreteller | None = None  # once the inbox is held, where an earlier daemon's pace lies
         self._shapes = Shapes(files, config.inbox)
@@ -76,7 +79,8 @@ class StatusWriter:
         spec, worker = job.spec, pool.at_work_on(job.id)
         if spec is not None and worker is not None:
             shape = self._shapes.of_job(job)
-            self._told_of().forecast.begins(job.id, spec.settings, shape, worker.device.name, at.mono)
+            done = steps_reached(self._files, job)
+            self._told_of().forecast.begins(job.id, spec.settings, shape, worker.device.name, at.mono, done)
 
     def heard(self, event: Event, at: Moment) -> None:
         """Something that a worker tells: how fast it is hangs on some of it."""
@@ -176,6 +180,7 @@ class StatusWriter:
         entries = waiting_entries(view, jobs, running, self._spool.rota, closed_until, foreteller)
         listed, waiting = encoded(queue.placed(entries), self._notifier.watchdog)
         facts = summary(view, at_work, queue, blocked, os.getpid(), pool.notes, closed_until)
+        facts["outbox"] = self._outbox  # where results go, whatever becomes of the file that says so
         self._listener.queue(len(at_work), waiting, self._done, self._failed)
         pieces = [json.dumps(facts, ensure_ascii=False)[:-1].encode(), b', "waiting": [', *listed, b"]}"]
         sum_of = hashlib.sha256()

@@ -11,7 +11,7 @@ from nst_batch import names
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
 from nst_batch.errors import NotNowError
-from nst_batch.spool.claims.claims import claim_folders, job_view, lock_path, read_claim
+from nst_batch.spool.claims.claims import Claim, claim_folders, job_view, lock_path, read_claim
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.blocked import InboxLost, guard
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
@@ -24,9 +24,10 @@ from nst_batch.spool.inbox.control import write_control as put_control
 from nst_batch.spool.inbox.folders import Folders
 from nst_batch.spool.inbox.inbox import Inbox, InboxView
 from nst_batch.spool.inbox.listing import Entry, Lister
-from nst_batch.spool.inbox.painted import Painted
+from nst_batch.spool.inbox.painted import Painted, underway
 from nst_batch.spool.outbox.prune import remove_ended
-from nst_batch.spool.outbox.retry import failed_for as names_of_failed
+from nst_batch.spool.outbox.retry import Failed
+from nst_batch.spool.outbox.retry import failed_for as find_failed_for
 from nst_batch.spool.outbox.retry import retry_jobs as put_back_failed
 from nst_batch.spool.told import files_of, places_of
 
@@ -38,13 +39,7 @@ def read_claims(config: Config) -> tuple[Job, ...]:
     """
     places, fs = places_of(config), files_of(config)
     jobs = []
-    for folder in _claim_folders(fs, places):
-        try:
-            claim = read_claim(fs, folder)
-        except (DamagedError, PermissionError):
-            continue
-        if claim is None or fs.kind(claim.sidecar) is None:
-            continue
+    for claim in _claims(fs, places):
         for job in claim.live():
             view = job_view(fs, claim, job, places)
             at_work = view.attempts.given and is_held(lock_path(claim, job))
@@ -52,11 +47,18 @@ def read_claims(config: Config) -> tuple[Job, ...]:
     return tuple(jobs)
 
 
-def _claim_folders(fs: FileSystem, places: Places) -> list[Path]:
+def _claims(fs: FileSystem, places: Places) -> Iterator[Claim]:
     try:
-        return claim_folders(fs, places)
+        folders = claim_folders(fs, places)
     except PermissionError:
-        return []
+        return
+    for folder in folders:
+        try:
+            claim = read_claim(fs, folder)
+        except (DamagedError, PermissionError):
+            continue
+        if claim is not None and fs.kind(claim.sidecar) is not None:
+            yield claim
 
 
 def look_from_outside(config: Config, at: Moment) -> tuple[InboxView, tuple[Job, ...]]:
@@ -66,6 +68,8 @@ def look_from_outside(config: Config, at: Moment) -> tuple[InboxView, tuple[Job,
     watch = config.watch.model_copy(update={"settle_seconds": 0.0})
     inbox = Inbox(config.model_copy(update={"watch": watch}), fs, places)
     inbox.restore_waits(at)
+    claims = tuple(_claims(fs, places))
+    inbox.claims = lambda: claims
     taken = frozenset(names.fold(name) for name in (*(job.name for job in jobs), *failed_names(fs, places)))
     try:
         return inbox.look(at, jobs, taken), jobs
@@ -74,16 +78,22 @@ def look_from_outside(config: Config, at: Moment) -> tuple[InboxView, tuple[Job,
 
 
 def folders_of(config: Config) -> tuple[Folders, Mapping[str, Entry]]:
-    """The hot folders and folders' defaults of an inbox, and its listing; what has been painted counts anew."""
-    fs, root = files_of(config), config.inbox
+    """The hot folders and folders' defaults of an inbox as a daemon would take them, and its listing.
+
+    Who may not look into the daemon's own folder cannot tell which photographs are painted already.
+    """
+    places, fs, root = places_of(config), files_of(config), config.inbox
     limit = int(config.limits.max_sidecar_kb * 1024)
+    memory, claims = Painted(fs, places), tuple(_claims(fs, places))
+    memory.read()
     folders = Folders(
         root,
         config.library,
         config.sidecar_rules(),
         read=lambda path: read_sidecar(fs, root / path, limit),
         settle_seconds=0.0,
-        memory=Painted(fs, places_of(config)),
+        memory=memory,
+        underway=lambda: underway(claims),
     )
     try:
         entries = Lister(fs, root, names.is_temporary, lambda: None).look().entries
@@ -113,14 +123,14 @@ def retry_jobs(config: Config, wanted: Iterable[str], fs: FileSystem | None = No
                 let_go(fs, places)
 
 
-def failed_for(config: Config, reason: str | None) -> list[str]:
-    """The failed jobs that ended for a ``reason``, by name; for None all, but for those that were cancelled."""
+def failed_for(config: Config, reason: str | None) -> Failed:
+    """See :func:`nst_batch.spool.outbox.retry.failed_for`."""
     with guard():
-        return names_of_failed(files_of(config), places_of(config), reason)
+        return find_failed_for(files_of(config), places_of(config), reason)
 
 
 def prune(config: Config, folders: Iterable[str]) -> Iterator[str]:
-    """Remove ended jobs, by their folders below the outbox, one after another; each that was there."""
+    """Remove ended jobs and sheets, by their folders below the outbox, one after another; each that was there."""
     fs = files_of(config)
     with guard():
         for folder in folders:

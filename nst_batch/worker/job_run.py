@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nst_batch import machine_memory
 from nst_batch.errors import JobError
-from nst_batch.filenames import OUTCOME_NAME
+from nst_batch.filenames import OUTCOME_NAME, STEPS_NAME
 from nst_batch.job import JobSpec, Outcome, load_spec, now_iso, versions
 from nst_batch.reasons import CANCELLED, IMAGE_TOO_SLOW, IMAGE_TRUNCATED, OUT_OF_MEMORY, Reason
 from nst_batch.sidecar.presets import preset_of
@@ -20,7 +20,7 @@ from nst_batch.sidecar.setting_values import SMALLEST_SIZE
 from nst_batch.transfer.errors import DamagedCheckpointError, LossNotFiniteError, OutOfMemoryError
 from nst_batch.worker.checkpoints import Checkpoint, Checkpoints
 from nst_batch.worker.job_images import JobImages, KnownInputs, load_job_images
-from nst_batch.worker.loss_log import STEPS_NAME, LossLog
+from nst_batch.worker.loss_log import LossLog
 from nst_batch.worker.result_files import Results, Saver
 from nst_batch.worker.run_listener import Instructions, Progress, RunEnd, RunListener
 from nst_batch.worker.shown import show

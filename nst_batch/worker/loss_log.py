@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from nst_batch.transfer.neural_style import Step
 
 
-STEPS_NAME = "steps.jsonl"
-
-
 def log_entry(step: Step) -> dict[str, Any]:
     """One entry of loss.json's ``log``; ``total`` is summed from what is written, so that it adds up."""
     weights = {name: float(weight) for name, weight in step.weights.items()}

@@ -15,8 +15,12 @@ import pytest
 from house import House, draw
 from PIL import Image
 
-from nst_batch.cli import MODULES, main, parser
+from nst_batch.cli import MODULES, checking, main, parser
 from nst_batch.cli.terminal import duration, plural
+from nst_batch.config.load import load_config
+from nst_batch.spool.commands import folders_of
+from nst_batch.spool.disk.primitives import Identity
+from nst_batch.spool.inbox.painted import Mark
 
 
 def test_the_commands_and_the_daemon_load_nothing_heavy() -> None:
@@ -247,7 +251,72 @@ def test_check_and_status_show_what_speaks_for_folders(house: House, capsys: pyt
     assert "folder   monet/folder.yaml: 1 photograph to be painted, 0 painted already" in told
     house.sidecar("folder", folder="monet", stile="waves.png")
     assert main(["check", "--config", str(house.config)]) == 1
-    assert "did you mean 'style'" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert f"folder    {house.inbox}/monet/folder.yaml: wrong" in told.out
+    assert "did you mean 'style'" in told.out
+    assert told.err == "nst-batch: 1 folder file of 2 not right\n"
+
+
+def test_check_of_a_folders_file_by_its_name(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """It and its photographs, but for those that a sidecar names; one outside the inbox looks around itself."""
+    for folder in (house.inbox / "monet", house.root / "aside"):
+        for name in ("waves", "harbour", "taken"):
+            draw(folder / f"{name}.png")
+        (folder / "folder.yaml").write_text("style: waves.png\n")
+        (folder / "own.yaml").write_text("content: taken.png\nstyle: waves.png\n")
+        assert main(["check", str(folder / "folder.yaml"), "--config", str(house.config)]) == 0
+        told = capsys.readouterr().out
+        assert f"folder    {folder}/folder.yaml: ok, 1 photograph\n" in told
+        assert f"photo     {folder}/harbour.png: ok, 1 job\n" in told
+        assert "taken" not in told
+    (house.inbox / "defaults.yaml").write_text("sise: 3\n")
+    assert main(["check", str(house.inbox / "defaults.yaml"), "--config", str(house.config)]) == 1
+    told_both = capsys.readouterr()
+    assert f"defaults  {house.inbox}/defaults.yaml: wrong\n          defaults.yaml: line 1, sise: " in told_both.out
+    assert "1 folder file of 1 not right" in told_both.err
+
+
+def test_check_counts_what_is_to_be_painted_still(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was painted, as the daemon remembers it, is told apart; what it is painting counts as painted."""
+    draw(house.inbox / "monet/waves.png")
+    photographs = [draw(house.inbox / f"monet/{name}.png", hue=hue) for hue, name in enumerate("abc")]
+    house.sidecar("folder", folder="monet", style="waves.png")
+    folders, entries = folders_of(load_config(house.config))
+    folders.overlay(entries, 0.0)
+    virtual = folders.virtual("monet/a.png.yaml")
+    assert virtual is not None
+    own = house.inbox / ".nst_batch"
+    own.mkdir()
+    mark = Mark(virtual.keys[0], Identity.of(photographs[0].lstat()), "")
+    (own / "painted").write_text(mark.line())
+    assert main(["check", "--config", str(house.config)]) == 0
+    told = capsys.readouterr().out
+    assert f"folder    {house.inbox}/monet/folder.yaml: ok, 2 photographs, 1 painted already" in told
+    assert "a.png: ok" not in told
+    assert "b.png: ok" in told
+
+
+def test_check_beside_a_daemon_that_takes_files(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sidecar or a photograph that is there when it lists and gone when it looks is no mistake."""
+    house.pair("dusk")
+    draw(house.inbox / "monet/waves.png")
+    draw(house.inbox / "monet/harbour.png")
+    house.sidecar("folder", folder="monet", style="waves.png")
+    looked = checking.Checker.of_sidecar
+
+    def taken(self: checking.Checker, path: Path) -> checking.Verdict:
+        for gone in (path, house.inbox / "dusk-content.png", house.inbox / "monet/harbour.png"):
+            gone.unlink()
+        return looked(self, path)
+
+    monkeypatch.setattr(checking.Checker, "of_sidecar", taken)
+    assert main(["check", "--config", str(house.config)]) == 0
+    told = capsys.readouterr()
+    assert f"sidecar   {house.inbox}/dusk.yaml: gone meanwhile" in told.out
+    assert f"photo     {house.inbox}/monet/harbour.png: gone meanwhile" in told.out
+    assert told.err == ""
 
 
 def test_status_watches(house: House) -> None:
@@ -258,13 +327,27 @@ def test_status_watches(house: House) -> None:
         assert process.stdout is not None
         seen = [json.loads(process.stdout.readline()) for _ in range(2)]
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(30) == 0, "it is how it ends"
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
     assert [facts["waiting"][0]["name"] for facts in seen] == ["dusk", "dusk"]
+
+
+def test_status_that_nobody_reads_any_more_ends(house: House) -> None:
+    """`nst-batch status --watch | head -1`: at once, and without a word."""
+    words = [sys.executable, "-m", "nst_batch", "status", "--watch", "--json", "--config", str(house.config)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(30) == 0
+        assert process.stderr.read() == ""
 
 
 def test_status_tells_when_each_job_will_be_done() -> None:
     """Of what waits: how long it takes and when it will be done; of what runs: what is left; of all: the end."""
-    from nst_batch.cli.status import lines
+    from nst_batch.cli.status_lines import lines
 
     now = time.time()
     job = {"name": "dusk", "device": "cpu", "epoch": 0, "epochs": 4, "step": 0, "steps": 9, "loss": None}
@@ -427,6 +510,16 @@ def test_control_of_a_job_that_is_not_there_ends_with_2(house: House) -> None:
     assert not list(house.root.rglob("elsewhere*"))
 
 
+def test_an_unknown_reason_is_a_mistake(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """It names those that look like it, in `reasons` too."""
+    assert main(["retry", "--reason", "image_trunkated", "--config", str(house.config)]) == 2
+    assert "did you mean image_truncated" in capsys.readouterr().err
+    assert main(["retry", "--reason", "disk_full", "--config", str(house.config)]) == 2, "which no job ends for"
+    assert "did you mean" not in capsys.readouterr().err
+    assert main(["reasons", "Disk-ful"]) == 2
+    assert "did you mean disk_full" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [[], ["a", "--all"], ["--all", "--reason", "x"], ["a", "--reason", "x"]])
 def test_retry_takes_names_or_a_rule(house: House, words: list[str]) -> None:
     """One of them, and exactly one."""
@@ -459,7 +552,7 @@ def test_errors_show_a_traceback_only_when_asked(tmp_path: Path, capsys: pytest.
 
 def test_status_tells_why_it_is_the_cpu() -> None:
     """What the daemon said once at its start can be read all night."""
-    from nst_batch.cli.status import lines
+    from nst_batch.cli.status_lines import lines
     from nst_batch.daemon.queue_state import state
 
     facts = state(None, (), (), None, 1, ("painted on the CPU: a GPU is of no use",))

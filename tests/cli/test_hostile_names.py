@@ -99,7 +99,7 @@ def test_the_daemon_and_what_it_leaves(evil: House) -> None:
     assert tame(done.stderr), done.stderr
     assert "\nnst-batch: all is well" not in done.stderr
     errors = list(evil.outbox.glob("failed/*/error.txt"))
-    assert len(errors) == 4
+    assert len(errors) == 4, done.stderr
     assert evil.job("glob")["state"] == "done"  # an image is an image, whatever its name
     for path in errors:
         assert tame(path.read_text()), path

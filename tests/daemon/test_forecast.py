@@ -95,6 +95,18 @@ def test_the_time_left_of_a_job_at_work() -> None:
     assert left == [pytest.approx(83, rel=0.05), pytest.approx(41.5, rel=0.05), pytest.approx(1.5, rel=0.05)]
 
 
+def test_a_job_that_goes_on_has_its_first_steps_behind_it() -> None:
+    """Before a worker has told anything of it, and while it waits."""
+    forecast = known()
+    paint(forecast, "a", 0.5)
+    whole, rest = seconds(forecast), forecast.job_seconds(settings(ONE_SCALE), (400, 300), "cpu", 30)
+    assert rest is not None
+    assert whole - rest == pytest.approx(30 * 0.5, rel=0.1)
+    forecast.begins("b", settings(ONE_SCALE), (400, 300), "cpu", 100.0, 30)
+    left = forecast.seconds_left("b", "cpu", 0, 100.0)
+    assert left == pytest.approx(10 * 0.5 + 3.0, rel=0.15)
+
+
 def test_a_job_that_goes_on_from_a_checkpoint_teaches_from_there() -> None:
     """The seconds of its earlier sittings are not counted as this one's."""
     forecast = known()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from nst_batch.spool.claims.attempts import Attempts
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.inbox.inbox import InboxView
+from nst_batch.spool.inbox.readiness import FolderView
 
 
 def job(name: str, **facts: Any) -> Job:
@@ -72,6 +74,32 @@ def test_waiting_jobs_say_why_in_the_order_of_their_turn() -> None:
     assert facts["waiting"][2]["until"] == 99.0
 
 
+def test_what_speaks_for_a_folder_is_no_waiting_job() -> None:
+    """Its mistake stands with the folders, once."""
+    file = FolderView("monet/folder.yaml", is_hot=True, why="monet/folder.yaml: line 1", pending=3, painted=0)
+    stuck = SimpleNamespace(names=(), sidecar=file.path, kind="unreadable", why=file.why, until=None)
+    facts = state(view(waiting=(stuck,), folders=(file,)), (), (), None, 1)
+    assert facts["waiting"] == []
+    assert facts["folders"][0]["why"] == file.why
+
+
+def test_a_job_that_has_begun_has_less_before_it(tmp_path: Path) -> None:
+    """What its newest checkpoint has behind it is in its log of steps; a log that was torn counts as none."""
+    settings = wanted(steps=10).jobs[0].settings
+    begun = replace(job("dusk"), folder=tmp_path, checkpoint=True, spec=SimpleNamespace(settings=settings, inputs=()))
+    (tmp_path / "steps.jsonl").write_text("".join(f'{{"step": {step}, "total": 1.0}}\n' for step in range(1, 8)))
+    at, machine = Moment(0.0, 1000.0), foretelling(tmp_path, 2.0)
+
+    def takes(each: Any) -> float:
+        (entry,) = state(view(), (each,), (), None, 1, foreteller=machine, at=at)["waiting"]
+        return float(entry["seconds"])
+
+    assert takes(begun) == 6.0
+    assert takes(replace(begun, checkpoint=False)) == 20.0
+    (tmp_path / "steps.jsonl").write_text('{"step": 7, "to')
+    assert takes(begun) == 20.0
+
+
 def test_a_sidecar_that_cannot_be_understood_is_not_passed_over() -> None:
     """Before a daemon has failed it, its first mistake is told."""
     reason = Reason("sidecar_invalid", "a.yaml: line 3, epocs: unknown key\na.yaml: line 4, sise: unknown key")
@@ -118,18 +146,21 @@ def test_two_workers_share_the_queue(tmp_path: Path) -> None:
     assert [entry["done_at"] for entry in facts["waiting"]] == [1025, 1045, 1050]
 
 
-def test_what_waits_for_an_image_is_no_part_of_the_forecast(tmp_path: Path) -> None:
-    """Nobody knows whether it will ever run."""
-    lonely = SimpleNamespace(names=("lonely",), sidecar="l.yaml", kind="missing", why="there is no x.jpg", until=99.0)
-    facts = state(view(waiting=(lonely,)), (), (), None, 1, foreteller=foretelling(tmp_path, 2.0))
-    assert facts["waiting"][0]["done_at"] is None
-    assert facts["empty_at"] is not None
-
-
 def test_no_end_is_told_while_sidecars_are_still_to_be_read(tmp_path: Path) -> None:
     """Twenty that have just been dropped are not nothing."""
     new = SimpleNamespace(names=("new",), sidecar="n.yaml", kind="settling", why="is still being written", until=5.0)
     assert state(view(waiting=(new,)), (), (), None, 1, foreteller=foretelling(tmp_path, 2.0))["empty_at"] is None
+
+
+def test_a_queue_that_waits_for_an_image_alone_has_no_end(tmp_path: Path) -> None:
+    """Nobody knows when it comes; what runs, or can run, has its end."""
+    lonely = SimpleNamespace(names=("lonely",), sidecar="l.yaml", kind="missing", why="missing: x.jpg", until=None)
+    machine, at = foretelling(tmp_path, 2.0), Moment(0.0, 1000.0)
+    assert state(view(waiting=(lonely,)), (), (), None, 1, foreteller=machine, at=at)["empty_at"] is None
+    at_work = worker("dusk", left=5.0)
+    assert state(view(waiting=(lonely,)), (), (at_work,), None, 1, foreteller=machine, at=at)["empty_at"] == 1005.0
+    both = view(ready=(ready("a", wanted=wanted()),), waiting=(lonely,))
+    assert state(both, (), (at_work,), None, 1, foreteller=machine, at=at)["empty_at"] == 1025.0
 
 
 def test_a_blocked_queue_says_so() -> None:

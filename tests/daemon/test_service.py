@@ -13,7 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from nst_batch.daemon.service import BEAT_SECONDS, STATUS_BYTES, Notifier, Signals, Waker, watchdog_interval
+from nst_batch.daemon.service import (
+    BEAT_SECONDS,
+    STATUS_BYTES,
+    Notifier,
+    Signals,
+    Waker,
+    farewell,
+    watchdog_interval,
+)
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -114,6 +122,20 @@ def test_a_manager_that_is_gone_is_not_an_error(tmp_path: Path, name: str) -> No
 def test_watchdog_interval_is_half_of_what_is_allowed(environ: dict[str, str], expected: float | None) -> None:
     """The beat is due twice within WATCHDOG_USEC, and only in the process that is watched."""
     assert watchdog_interval(environ, pid=77) == expected
+
+
+@pytest.mark.parametrize(
+    ("giving_back", "busy", "said"),
+    [
+        (0, 0, "ending: what waits stays in the inbox"),
+        (1, 1, "ending: the running job is put back with a checkpoint, to go on at the next start; Ctrl-C again ends"),
+        (3, 3, "ending: 3 running jobs are put back with a checkpoint, to go on at the next start; Ctrl-C again ends"),
+        (0, 2, "ending: what the cluster has goes on there"),
+    ],
+)
+def test_a_daemon_that_is_told_to_end_says_what_is_kept(giving_back: int, busy: int, said: str) -> None:
+    """And how it ends at once."""
+    assert farewell(giving_back, busy, "Ctrl-C").startswith(said)
 
 
 def test_first_signal_asks_second_insists() -> None:

@@ -12,13 +12,14 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from nst_batch import names
 from nst_batch.errors import NotNowError, UsageError
 from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
+from nst_batch.reasons import LASTING
 from nst_batch.sidecar.expand import ALIASES
 from nst_batch.sidecar.setting_values import WORDS
 from nst_batch.spool.claims.records import JobRecord
@@ -34,6 +35,7 @@ from nst_batch.spool.outbox.running import MAX_MARK_BYTES
 from nst_batch.strict_yaml.reader import scalar
 
 OLD_NOTE_NAME = ".retry"  # of versions that noted it in the failed folder: "ASIDE INBOX-ID"
+CHANGED_NS = 1_000_000_000  # a file of a failed job that is so much newer than its end was changed by a person
 RETRY_LOCK_NAME = "retry.lock"
 _ASIDE = re.compile(r"[0-9a-f]{12}")
 
@@ -70,14 +72,41 @@ def _put_back(fs: FileSystem, places: Places, folder: Path) -> Path:
     return target
 
 
-def failed_for(fs: FileSystem, places: Places, reason: str | None) -> list[str]:
-    """The failed jobs that ended for a ``reason``, by name; for None all, but for those that were cancelled."""
-    found = []
+class Failed(NamedTuple):
+    """The failed jobs that a rule finds, by name: those to be put back, and of those that stay why each failed."""
+
+    names: tuple[str, ...]
+    staying: tuple[str, ...] = ()
+
+
+def failed_for(fs: FileSystem, places: Places, reason: str | None) -> Failed:
+    """The failed jobs that ended for a ``reason``.
+
+    For None all, but for those that were cancelled; those stay that would end for the same reason at once, unless a
+    file of theirs was changed since.
+    """
+    found, staying = [], []
     for name in failed_names(fs, places):
         manifest = _manifest(fs, places.failed / name)
-        if manifest.get("reason") == reason if reason else manifest.get("state") == "failed":
-            found.append(name)
-    return found
+        why = str(manifest.get("reason"))
+        if reason is None and manifest.get("state") == "failed" and why in LASTING:
+            if not _is_changed(fs, places.failed / name):
+                staying.append(why)
+                continue
+        elif why != reason if reason is not None else manifest.get("state") != "failed":
+            continue
+        found.append(name)
+    return Failed(tuple(found), tuple(staying))
+
+
+def _is_changed(fs: FileSystem, folder: Path) -> bool:
+    """Whether a file that a failed job was given has been changed in its folder since it failed."""
+    given = folder / INPUT_FOLDER
+    try:
+        failed_ns = fs.lstat(folder / MANIFEST_NAME).st_ctime_ns
+        return any(fs.lstat(given / name).st_ctime_ns > failed_ns + CHANGED_NS for name in fs.names(given))
+    except OSError:
+        return False
 
 
 def finish_retries(fs: FileSystem, places: Places) -> None:

@@ -16,7 +16,8 @@ from nst_batch.sidecar.expand import parse_sidecar
 from nst_batch.spool.commands import failed_for, look_from_outside, read_claims, retry_jobs
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.lock import try_lock
-from nst_batch.spool.outbox.retry import rewritten
+from nst_batch.spool.outbox import retry
+from nst_batch.spool.outbox.retry import Failed, rewritten
 
 
 def manifest(sidecar: dict[str, Any], title: str, *inputs: tuple[str, str]) -> dict[str, Any]:
@@ -140,21 +141,41 @@ def test_the_queue_can_be_seen_from_outside(world: World) -> None:
     assert read_claims(world.config) == jobs
 
 
+def test_what_would_fail_in_the_same_way_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until a person changes a file of it, or it is asked for by its reason or its name."""
+    world = World(tmp_path)
+    world.start()
+    for name in ("a", "b"):
+        world.put(f"{name}.yaml", "contnt: x.jpg\n")
+    world.settle()
+    world.sweep()
+    world.stop()
+    assert failed_for(world.config, None) == Failed((), ("sidecar_invalid", "sidecar_invalid"))
+    assert failed_for(world.config, "sidecar_invalid") == Failed(("a", "b"))
+    monkeypatch.setattr(retry, "CHANGED_NS", 0)
+    failed = world.failed()["a"]
+    while (failed / "input/a.yaml").lstat().st_ctime_ns <= (failed / "job.json").lstat().st_ctime_ns:
+        (failed / "input/a.yaml").write_text("content: x.jpg\nstyle: y.jpg\n")
+    assert failed_for(world.config, None) == Failed(("a",), ("sidecar_invalid",))
+
+
 def test_all_that_failed_go_back_or_those_of_one_reason(tmp_path: Path) -> None:
     """What a person has cancelled stays, unless that is the reason that is asked for."""
     world = World(tmp_path)
     world.start()
     for name in ("a", "b"):
-        world.put(f"{name}.yaml", "contnt: x.jpg\n")
+        world.put(f"{name}.yaml", "content: x.jpg\nstyle: y.jpg\n")
     world.pair("c")
     world.put("c.cancel", "")
     world.settle()
+    world.later(4000.0)
+    world.look()
     world.sweep()
     assert set(world.failed()) == {"a", "b", "c"}
     world.stop()
-    assert failed_for(world.config, None) == ["a", "b"]
-    assert failed_for(world.config, "cancelled") == ["c"]
-    assert failed_for(world.config, "image_missing") == []
+    assert failed_for(world.config, None) == Failed(("a", "b"))
+    assert failed_for(world.config, "cancelled") == Failed(("c",))
+    assert failed_for(world.config, "image_truncated") == Failed(())
     back = dict(retry_jobs(world.config, ["a", "b"]))
     assert back == {name: world.inbox / f"retry-{name}" for name in ("a", "b")}
     assert set(world.failed()) == {"c"}

@@ -1,0 +1,142 @@
+"""``nst-batch status`` for a person: what each line says, and how it fits into a terminal's columns."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from nst_batch.characters import visible
+from nst_batch.cli.terminal import duration, plural
+from nst_batch.report.markup import columns_of, shorten_within
+
+RECENT = 10  # of what is done, and of what has failed
+HEAD = 9  # columns of a line's first word
+LEAST_NAME = 24  # columns that a name keeps, if it has as many, or a third, before the words behind it are cut
+LEAST_WIDTH = 40
+
+
+def lines(facts: dict[str, Any], width: int | None = None) -> Iterator[str]:
+    """The status, at most ``width`` columns wide; None where nobody says how wide it may be."""
+    room = None if width is None else max(LEAST_WIDTH, width) - HEAD
+    for head, name, tails in _parts(facts):
+        first, *more = _fitted(visible(name), [visible(tail) for tail in tails], room)
+        yield f"{head:{HEAD}}{first}".rstrip()
+        yield from (" " * HEAD + line for line in more)
+
+
+# What a line says: its first word, the name that it is about or "", and what follows the name, the fullest first.
+_Part = tuple[str, str, Sequence[str]]
+
+
+def _parts(facts: dict[str, Any]) -> Iterator[_Part]:
+    running = facts["daemon"]
+    yield "daemon", "", [f"running ({running})" if running else "not running: nst-batch run"]
+    if facts.get("config_fault"):
+        yield "config", "", [facts["config_fault"]]
+    if facts["paused"]:
+        yield "paused", "", ["no new job starts; nst-batch resume"]
+    if facts["blocked"]:
+        yield "waits", "", [facts["blocked"]]
+    if facts.get("closed_until"):
+        when = _clock(facts["closed_until"])
+        yield "hours", "", [f"waits for {when}, outside the schedule; now: true in a sidecar runs at any hour"]
+    for note in facts.get("notes", ()):  # a daemon of an older version tells none
+        yield "note", "", [note]
+    for folder in facts.get("folders", ()):
+        yield "folder", folder["path"], [f": {_folder(folder)}"]
+    for job in facts["running"]:
+        yield "running", job["name"], _running(job)
+    told = {folder["why"]: folder["path"] for folder in facts.get("folders", ()) if folder["why"]}
+    for job in facts["waiting"]:
+        yield "waiting", job["name"], _waiting(job, told)
+    yield from _ended(facts)
+    if facts["running"] or facts["waiting"]:
+        yield "empty", "", [_empty(facts)]
+
+
+def _folder(folder: dict[str, Any]) -> str:
+    """What a ``folder.yaml`` or ``defaults.yaml`` is at."""
+    if folder["why"]:
+        held_up = f"; {plural(folder['pending'], 'photograph')} wait" if folder["is_hot"] else ""
+        return f"{folder['why'].removeprefix(folder['path'] + ': ')}{held_up}"
+    if folder["is_hot"]:
+        return f"{plural(folder['pending'], 'photograph')} to be painted, {folder['painted']} painted already"
+    return "counts for the sidecars below it"
+
+
+def _running(job: dict[str, Any]) -> list[str]:
+    left = "" if job["seconds_left"] is None else f", {duration(job['seconds_left'])} left"
+    if job["loss"] is None or not left:
+        return [f" on {job['device']}: starting{left}", f": starting{left}"]
+    epoch, step = f"epoch {job['epoch']}/{job['epochs']}", f", step {job['step']}/{job['steps']}"
+    loss = f", loss {job['loss']:.5g}"
+    return [
+        f" on {job['device']}: {epoch}{step}{loss}{left}",
+        f": {epoch}{step}{loss}{left}",
+        f": {epoch}{loss}{left}",
+        f": {epoch}{left}",
+    ]
+
+
+def _waiting(job: dict[str, Any], told: dict[str, str]) -> list[str]:
+    """Why a job waits, and the plan for it where there is one; ``told``: whys that stand above, each with its file."""
+    why = f"waits for {told[job['why']]}, see above" if job["why"] in told else job["why"]
+    until = f", until {_clock(job['until'])}" if job["until"] else ""
+    if not job.get("done_at"):  # nor does a daemon of an older version tell
+        return [f": {why}{until}"]
+    takes, done = f", takes {duration(job['seconds'])}", f", done about {_clock(job['done_at'])}"
+    return [f": {why}{until}{takes}{done}", f": {why}{until}{done}", f": {why}{done}"]
+
+
+def _ended(facts: dict[str, Any]) -> Iterator[_Part]:
+    counts = facts["counts"]
+    yield "done", "", [f"{plural(counts['done'], 'job')} in {facts['outbox']}"]
+    for job in facts["done"][:RECENT]:
+        yield "", job["folder"], [f" ({job['state']})"]
+    if counts["failed"]:
+        yield "failed", "", [f"{plural(counts['failed'], 'job')}; nst-batch retry JOB puts one back"]
+        for job in facts["failed"][:RECENT]:
+            yield "", job["name"], [f": {_why(job)}"]
+
+
+def _why(job: dict[str, Any]) -> str:
+    """Why a job failed, what, and what to do, on one line: of several mistakes the first, and how many more."""
+    first, *more = job["message"].splitlines() or [""]
+    parts = (job["reason"], first + (f" (and {len(more)} more)" if more else ""), job["advice"])
+    return "; ".join(part for part in parts if part)
+
+
+def _empty(facts: dict[str, Any]) -> str:
+    """When the queue will be empty, as far as that hangs on the daemon alone."""
+    held_up = [job for job in facts["waiting"] if job["why"] != "ready" and not job.get("done_at")]
+    if facts["empty_at"]:
+        but = f", but for {plural(len(held_up), 'job')} held up" if held_up else ""
+        return f"about {_clock(facts['empty_at'])}, in {duration(max(0.0, facts['empty_at'] - time.time()))}{but}"
+    if held_up and len(held_up) == len(facts["waiting"]) and not facts["running"]:
+        ends = [job["until"] for job in held_up]
+        return "when what waits has what it lacks" + (f", at the latest {_clock(max(ends))}" if all(ends) else "")
+    return "not known before a worker has been ready once" if facts["daemon"] else "not known while no daemon runs"
+
+
+def _clock(moment: float) -> str:
+    at = datetime.fromtimestamp(moment).astimezone()
+    same_day = at.date() == datetime.fromtimestamp(time.time()).astimezone().date()
+    return at.strftime("%H:%M" if same_day else "%a %d %b, %H:%M")
+
+
+def _fitted(name: str, tails: Sequence[str], room: int | None) -> list[str]:
+    """A name and the fullest tail that there is room for behind it; at worst on several lines, broken between words.
+
+    The name is cut in its middle: those that one sidecar gives begin alike.
+    """
+    if room is None:
+        return [name + tails[0]]
+    for tail in tails:
+        left = room - columns_of(tail)
+        if left >= min(columns_of(name), LEAST_NAME, room // 3):
+            return [shorten_within(name, left) + tail]
+    text = shorten_within(name, room // 2) + tails[-1]
+    return textwrap.wrap(text, room, subsequent_indent="  ", break_on_hyphens=False)

@@ -1,0 +1,95 @@
+"""`status` on a terminal: what each line says, each thing once, and none is wider than the terminal."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from nst_batch.cli.status_lines import lines
+from nst_batch.report.markup import columns_of
+
+FACTS: dict[str, Any] = {
+    "daemon": "process 1", "paused": False, "blocked": None, "closed_until": None, "notes": [], "folders": [],
+    "running": [], "waiting": [], "empty_at": None, "done": [], "failed": [], "counts": {"done": 0, "failed": 0},
+    "outbox": "/srv/nst_batch/outbox", "config_fault": None,
+}  # fmt: skip
+LONG = "the harbour at dusk, seen from the old lighthouse-waves and moonlight, second version"
+
+
+def running(name: str) -> dict[str, Any]:
+    return {
+        "name": name, "device": "cpu", "epoch": 3, "epochs": 10, "step": 1234, "steps": 10000, "loss": 123456.7,
+        "seconds_left": 4000.0,
+    }  # fmt: skip
+
+
+def waiting(name: str, why: str = "ready", **facts: Any) -> dict[str, Any]:
+    return {"name": name, "why": why, "until": None, "seconds": None, "done_at": None, **facts}
+
+
+def plan(name: str) -> dict[str, Any]:
+    return waiting(name, seconds=900.0, done_at=time.time() + 5000.0)
+
+
+def told(width: int | None = None, **facts: Any) -> list[str]:
+    return list(lines({**FACTS, **facts}, width))
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_job_has_a_line_on_every_terminal(width: int) -> None:
+    """Its name is cut in the middle, both of whose ends tell it from others, and what matters least goes first."""
+    found = told(width, running=[running(LONG)], waiting=[plan(LONG)], done=[{"folder": LONG, "state": "done"}])
+    assert all(columns_of(line) <= width for line in found)
+    ours = [line for line in found if "the har" in line]
+    assert len(ours) == 3
+    assert all("version" in line and "…" in line for line in ours) or width == 200
+    assert "1 h 06 min left" in ours[0]
+    assert "done about" in ours[1]
+    assert ours[2].endswith("(done)")
+
+
+def test_wide_letters_count_as_two_columns() -> None:
+    """Names of any script fit."""
+    found = told(80, running=[running("港の夕暮れと古い灯台と波のある風景の二番目の版をもう一度描いたもの")])
+    assert all(columns_of(line) <= 80 for line in found)
+
+
+def test_prose_breaks_between_words_below_itself() -> None:
+    """Why a job failed is told in full."""
+    job = {"name": LONG, "reason": "image_truncated", "message": "a.png ends too early " * 4, "advice": "copy it again"}
+    found = told(80, failed=[job], counts={"done": 0, "failed": 1})
+    assert all(columns_of(line) <= 80 for line in found)
+    at = next(index for index, line in enumerate(found) if "the harbour" in line)
+    assert len(found[at:]) > 2
+    assert all(line.startswith(" " * 9) for line in found[at:])
+    assert " ".join(" ".join(found[at:]).split()).endswith("copy it again")
+
+
+def test_elsewhere_than_on_a_terminal_lines_stay_whole() -> None:
+    """A script that looks for a title finds it."""
+    found = told(None, running=[running(LONG)], waiting=[waiting(LONG, "missing: " + "x" * 300)])
+    assert sum(LONG in line for line in found) == 2
+
+
+def test_a_faulty_folders_file_is_told_once() -> None:
+    """What waits below a `defaults.yaml` names it; its mistake stands on its own line."""
+    why = "anna/defaults.yaml: line 2, sise: did you mean 'size'?; correct it, nothing is lost meanwhile"
+    folder = {"path": "anna/defaults.yaml", "is_hot": False, "why": why, "pending": 0, "painted": 0}
+    found = told(folders=[folder], waiting=[waiting("dusk", why), waiting("dawn", why)])
+    assert sum("did you mean" in line for line in found) == 1
+    assert "folder   anna/defaults.yaml: line 2, sise: did you mean 'size'?; correct it" in "\n".join(found)
+    assert "waiting  dusk: waits for anna/defaults.yaml, see above" in found
+
+
+def test_a_queue_that_waits_for_people_has_no_hour() -> None:
+    """ "In 0 s" it was said to be empty. What else waits has its hour, and what does not go on is counted."""
+    lacking = waiting("lonely", "missing: x.jpg", until=time.time() + 90_000.0)
+    (line,) = [line for line in told(waiting=[lacking]) if line.startswith("empty")]
+    assert line.startswith("empty    when what waits has what it lacks, at the latest ")
+    (line,) = [line for line in told(waiting=[waiting("held", "out is read-only")]) if line.startswith("empty")]
+    assert line == "empty    when what waits has what it lacks"
+    both = told(waiting=[plan("dusk"), lacking], empty_at=time.time() + 5000.2)
+    assert "in 1 h 23 min, but for 1 job held up" in both[-1]
+    assert told(waiting=[waiting("dusk")])[-1] == "empty    not known before a worker has been ready once"
