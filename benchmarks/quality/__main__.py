@@ -2,6 +2,7 @@
 
     python -m benchmarks.quality --images FOLDER --contents A.jpg B.jpg --styles C.jpg D.jpg --write docs/quality.md
     python -m benchmarks.quality --sheet docs/pictures/presets.jpg      the project's own drawn pairs
+    python -m benchmarks.quality --crops docs/pictures/crops.jpg        the same at 400 %
     python -m benchmarks.quality --judge CONTENT STYLE PICTURE…         what both judges say of any saved pictures
 
 Every picture is painted, saved as PNG into the folder ``--keep``, and judged by what was saved (evaluator.py measures
@@ -30,7 +31,7 @@ prepare_tensorflow()
 
 from benchmarks.quality.judges import judged  # noqa: E402
 from benchmarks.quality.paintings import Painter, Painting  # noqa: E402 - TensorFlow is told to be quiet first
-from benchmarks.quality.sheet import draw_sheet  # noqa: E402
+from benchmarks.quality.sheet import draw_crops, draw_sheet  # noqa: E402
 from benchmarks.quality.table import table, write_between_marks  # noqa: E402
 from nst_batch.transfer.weights import load_weights  # noqa: E402
 
@@ -59,6 +60,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--figures", type=Path, default=Path("build/quality/figures.json"), metavar="FILE")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="draw a contact sheet of the drawn pairs")
+    parser.add_argument("--crops", type=Path, metavar="FILE", help="draw crops of the drawn pairs at 400 %%")
     parser.add_argument(
         "--judge", nargs="+", type=Path, metavar="FILE", help="a content, a style, and pictures of them"
     )
@@ -66,9 +68,14 @@ def parse() -> argparse.Namespace:
     asked = parser.parse_args()
     if asked.judge and len(asked.judge) < 3:
         parser.error("--judge wants a content, a style, and at least one picture")
-    if not asked.judge and not asked.sheet and not (asked.images and asked.contents and asked.styles):
+    if (
+        not asked.judge
+        and not asked.sheet
+        and not asked.crops
+        and not (asked.images and asked.contents and asked.styles)
+    ):
         parser.error(
-            "name pictures (--images, --contents, --styles), or ask for a --sheet of the drawn pairs, or --judge"
+            "name pictures (--images, --contents, --styles), or ask for a --sheet or --crops of the drawn pairs, or --judge"
         )
     return asked
 
@@ -81,8 +88,9 @@ def main() -> int:
         for line in judged(load_weights(locate_weights("auto")), content, style, pictures):
             print(line, flush=True)
         return 0
-    pairs = drawn_pairs() if asked.sheet else pairs_in(asked.images, asked.contents, asked.styles)
-    painter = Painter(asked.keep, Figures(asked.figures), to_look_at=asked.sheet is not None)
+    drawn = asked.sheet or asked.crops
+    pairs = drawn_pairs() if drawn else pairs_in(asked.images, asked.contents, asked.styles)
+    painter = Painter(asked.keep, Figures(asked.figures), to_look_at=bool(drawn))
     paintings: list[Painting] = []
     for pair, preset, size in plan(pairs, asked.presets, asked.sizes):
         painting = painter.kept(pair, preset, size) if asked.only_shown else painter.paint(pair, preset, size)
@@ -91,7 +99,9 @@ def main() -> int:
             print(painting, flush=True)
     if asked.sheet:
         draw_sheet(asked.sheet, pairs, paintings)
-    else:
+    if asked.crops:
+        draw_crops(asked.crops, pairs, paintings)
+    if not drawn:
         text = table(paintings)
         print(text)
         if asked.write:

@@ -26,6 +26,7 @@ class Pair:
     name: str
     content: Callable[[], NDArray[np.float32]]  # (H, W, 3) RGB in [0, 1]
     style: Callable[[], NDArray[np.float32]]
+    focus: tuple[float, float] = (0.5, 0.5)  # what the eye goes to first, in shares of width and height
 
 
 def drawn_pairs() -> tuple[Pair, ...]:
@@ -33,7 +34,7 @@ def drawn_pairs() -> tuple[Pair, ...]:
     return (
         Pair("valley-swirls", _valley, _swirls),
         Pair("church-embers", _church, _embers),
-        Pair("portrait-poster", partial(draw_portrait, DRAWN_SIDE), partial(draw_poster, DRAWN_SIDE)),
+        Pair("portrait-poster", partial(draw_portrait, DRAWN_SIDE), partial(draw_poster, DRAWN_SIDE), (0.5, 0.48)),
     )
 
 

@@ -1,6 +1,7 @@
 """The contact sheet: a row a pair and preset, a column a size, all at one height, so that looks can be compared.
 
-Where there is one size only, it is a row a pair and a column a preset.
+Where there is one size only, it is a row a pair and a column a preset. A sheet of crops shows what the eye goes to at
+400 %, pixel by pixel: a row a pair, a column a size and preset.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from nst_batch import images
 
 SIDE = 360  # pixels, long side of a picture on the sheet
 GAP, LABEL = 8, 18
+ENLARGED = 4  # times, in a sheet of crops
 PAPER, INK = (250, 249, 246), (40, 40, 40)
 
 
@@ -34,6 +36,31 @@ def draw_sheet(path: Path, pairs: Sequence[Pair], paintings: Sequence[Painting])
                 rows[-1] += shown
             else:
                 rows.append(shown)
+    _lay_out(path, rows)
+
+
+def draw_crops(path: Path, pairs: Sequence[Pair], paintings: Sequence[Painting]) -> None:
+    """Save the sheet of crops as JPEG, those of one pair and size of the same place."""
+    rows = []
+    for pair in pairs:
+        mine = [each for each in paintings if each.pair == pair.name]
+        rows.append([(f"{each.preset}, {each.size} px", _crop(images.decode(each.path).rgb, pair)) for each in mine])
+    _lay_out(path, rows)
+
+
+def _crop(picture: NDArray[np.float32], pair: Pair) -> NDArray[np.uint8]:
+    """Around the pair's focus, every pixel a square of ``ENLARGED``."""
+    side = SIDE // ENLARGED
+    across, down = (
+        min(max(0, round(share * whole) - side // 2), whole - side)
+        for share, whole in zip(pair.focus, picture.shape[1::-1], strict=True)
+    )
+    part = images.quantize(picture[down : down + side, across : across + side])
+    return part.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+
+
+def _lay_out(path: Path, rows: Sequence[Sequence[tuple[str, NDArray[np.uint8]]]]) -> None:
+    """Labelled pictures in rows, as JPEG."""
     height = max(picture.shape[0] for row in rows for _, picture in row)
     columns = max(len(row) for row in rows)
     cell = SIDE + GAP, height + LABEL + GAP
