@@ -68,15 +68,9 @@ def parse() -> argparse.Namespace:
     asked = parser.parse_args()
     if asked.judge and len(asked.judge) < 3:
         parser.error("--judge wants a content, a style, and at least one picture")
-    if (
-        not asked.judge
-        and not asked.sheet
-        and not asked.crops
-        and not (asked.images and asked.contents and asked.styles)
-    ):
-        parser.error(
-            "name pictures (--images, --contents, --styles), or ask for a --sheet or --crops of the drawn pairs, or --judge"
-        )
+    named = asked.images and asked.contents and asked.styles
+    if not (asked.judge or asked.sheet or asked.crops or named):
+        parser.error("name pictures (--images, --contents, --styles), or ask for --sheet, --crops or --judge")
     return asked
 
 
