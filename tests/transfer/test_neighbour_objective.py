@@ -51,7 +51,7 @@ def test_scales_and_what_the_log_says(network, pictures):
     steps = list(make(network, pictures).steps())
     assert [(step.scale, step.height) for step in steps] == [(1, 64)] * 3 + [(2, 128)] * 3 + [(3, 128)] * 3
     for step in steps:
-        assert list(step.style_layers) == (["hypercolumn"] if step.scale < 3 else list(LAYERS))
+        assert list(step.style_layers) == [*(["hypercolumn"] if step.scale < 3 else LAYERS), "colors"]
         assert list(step.content_layers) == list(SPEC.content_layers)
         assert step.content == pytest.approx(
             (step.content_layers["block3_conv1"] + 3 * step.content_layers["block3_conv2"]) / 4
@@ -63,7 +63,7 @@ def test_scales_and_what_the_log_says(network, pictures):
         assert all(0.0 < loss < 2.0 for loss in (*step.style_layers.values(), *step.content_layers.values()))
     last = steps[-1].style_layers
     assert steps[-1].style == pytest.approx(
-        (last["block1_conv2"] + last["block2_conv1"] + 2 * last["block3_conv1"]) / 4
+        0.9 * (last["block1_conv2"] + last["block2_conv1"] + 2 * last["block3_conv1"]) / 4 + 0.1 * last["colors"]
     )
 
 

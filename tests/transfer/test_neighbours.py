@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nst_batch.transfer.objectives.moments import moments
 from nst_batch.transfer.objectives.neighbours import (
     centred,
     centred_distance,
+    color_distance,
+    color_sums,
     cosine_distance,
     grid_rows,
     hypercolumns,
@@ -18,6 +21,20 @@ from nst_batch.transfer.objectives.neighbours import (
 
 def rows(*numbers):
     return tf.constant(numbers, tf.float32)
+
+
+def test_colors_by_hand():
+    """0 for the same colours, 1 for none where there is one mean; what is not painted does not count."""
+    picture = tf.constant([[[[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]]])
+    found = moments(color_sums(picture), 1.0)
+    np.testing.assert_allclose(found, [[0.25, 0, 0], [0, 0, 0], [0, 0, 0], [0.5, 0, 0]], atol=1e-6)
+    flat = moments(color_sums(tf.fill([1, 3, 3, 3], 0.5) * [1.0, 0.0, 0.0]), 1.0)
+    assert float(color_distance(found, found)) == 0.0
+    assert float(color_distance(flat, found)) == pytest.approx(1.0, rel=1e-5)
+    shifted = moments(color_sums(picture + 0.5), 1.0)
+    assert float(color_distance(shifted, found)) == pytest.approx(3 * 0.25 / 0.25, rel=1e-5)
+    painted = color_sums(tf.concat([picture, 9.0 * picture], axis=1), tf.constant([[[[1.0], [1.0]], [[0.0], [0.0]]]]))
+    np.testing.assert_allclose(moments(painted, 1.0), found, atol=1e-6)
 
 
 def test_hypercolumns_by_hand():

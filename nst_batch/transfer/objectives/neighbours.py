@@ -9,9 +9,9 @@ layer is matched for itself by the picture alone, on another grid every few step
 that could be summed over strips, so the picture is looked at in one piece.
 
 Ours: at the same places the content layers are compared with the content's, or what is small is drawn away, a face's
-eyes first; the content has the style's mean and covariance of colours, in place of a matching of colours afterwards; a
-style is known by some thousand positions, drawn once; matches of the closing scale hold for :data:`RENEWED_EVERY`
-steps; the picture is shown in a reflected margin.
+eyes first; the content has the style's mean and covariance of colours, and the picture is held to them, for cosines do
+not see how strong a colour is (the paper matches colours afterwards); a style is known by some thousand positions,
+drawn once; matches of the closing scale hold for :data:`RENEWED_EVERY` steps; a reflected margin is around the picture.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ from nst_batch.transfer.color import match_color
 from nst_batch.transfer.frame import FRAMES, framed
 from nst_batch.transfer.network import FRAME, IMAGE
 from nst_batch.transfer.objectives.family import Family, Picture, ScaleObjective, ScaleSources, Targets, WholeView
+from nst_batch.transfer.objectives.moments import moment_sums, moments
 from nst_batch.transfer.objectives.report import Balance, normalised
 from nst_batch.transfer.spec import Precision, TransferSpec, block_of
-from nst_batch.transfer.tensors import Features, Image, Nest, Program, Rows, Scalar, Vector
+from nst_batch.transfer.tensors import Features, Image, Nest, Plane, Program, Rows, Scalar, Statistic, Vector
 
 HYPERCOLUMN = "hypercolumn"  # the name of that loss in the log
+COLORS = "colors"  # and of the loss beside it
+SHARE_OF_COLORS = 0.1  # of the style loss
 SHARE = 0.75  # of the content in what is matched with a style; the paper's α
 COARSER = 4  # times the grid of hypercolumns is coarser than the picture
 PLACES = 8192  # of a style, that hypercolumns are matched with
@@ -41,6 +44,7 @@ TURNS = 4  # a style is known turned by 0, 90, 180 and 270 degrees
 RENEWED_EVERY = 10  # steps for which the matches of the closing scale hold
 PIECE = 1024  # positions that are matched at a time
 _NOTHING = 1e-12
+_ONE = 1.0  # a position
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Neighbours(Family):
 
     @property
     def reported(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        return self.content, self.matched if self.closing else (HYPERCOLUMN,)
+        return self.content, (*(self.matched if self.closing else (HYPERCOLUMN,)), COLORS)
 
     def content_seen(self, content: Picture, styles: Sequence[tuple[Picture, float]]) -> Picture:
         total = sum(weight for _, weight in styles)
@@ -89,11 +93,15 @@ class Neighbours(Family):
             tf.add_n([share * aim for share, aim in zip(shares, layer, strict=True)])
             for layer in zip(*matched, strict=True)
         ]
+        palettes = [color_sums(framed(style.picture, matching.frame)) for style in sources.styles]
+        colors = tf.add_n([share * each for share, each in zip(shares, palettes, strict=True)])
         named = dict(self.style) if scale.closing else {HYPERCOLUMN: 1.0}
+        named = {name: (1.0 - SHARE_OF_COLORS) * weight for name, weight in named.items()} | {COLORS: SHARE_OF_COLORS}
         content, style = (weight * scale.height * scale.width for weight in (spec.content_weight, spec.style_weight))
         balance = Balance(normalised(spec.content_layers), named, content, style, spec.tv_weight)
-        places = (matching.grid, [centred([kept[layer]]) for layer in self.content])
-        targets = Targets(places, aims, matching.frame)
+        painted = tf.ones_like(sources.content[..., :1]) if sources.mask is None else sources.mask
+        places = (matching.grid, [centred([kept[layer]]) for layer in self.content], framed(painted, matching.frame))
+        targets = Targets(places, [*aims, moments(colors, _ONE)], matching.frame)
         renewed = RENEWED_EVERY if scale.closing else 0  # matches of the closing scale follow the picture
         return ScaleObjective(sources.network, family, (targets,), balance, renewed_every=renewed)
 
@@ -102,17 +110,19 @@ class Neighbours(Family):
             [tf.TensorSpec([None, filters(layer)], tf.float32) for layer in layers]
             for layers in (self.content, self.matched)
         )
-        return (_grid_specs(len(self.layers)), content), style
+        plane = tf.TensorSpec([1, None, None, 1], tf.float32)
+        return (_grid_specs(len(self.layers)), content, plane), [*style, tf.TensorSpec([4, 3], tf.float32)]
 
     def losses(self, features: Features, shown: Image, content: Nest, style: Sequence[Rows]) -> tuple[Vector, Vector]:
-        grid, places = content
+        grid, places, painted = content
         rows = self.rows(features, shown, grid)
         kept = [centred_distance(rows[layer], place) for layer, place in zip(self.content, places, strict=True)]
-        mine = [rows[layer] for layer in self.matched]
+        mine, (*aims, colors) = [rows[layer] for layer in self.matched], style
         if self.closing:
-            distances = [centred_distance(row, target) for row, target in zip(mine, style, strict=True)]
+            distances = [centred_distance(row, aim) for row, aim in zip(mine, aims, strict=True)]
         else:
-            distances = [cosine_distance(mine, style)]
+            distances = [cosine_distance(mine, aims)]
+        distances.append(color_distance(moments(color_sums(shown, painted), _ONE), colors))
         return tf.stack(kept) if kept else tf.zeros([0]), tf.stack(distances)
 
     def rows(self, features: Features, shown: Image, grid: Nest) -> dict[str, Rows]:
@@ -233,6 +243,19 @@ def cosine_distance(rows: Sequence[Rows], targets: Sequence[Rows]) -> Scalar:
 def centred_distance(rows: Rows, targets: Rows) -> Scalar:
     """mean_i (1 − cos(F_i − F̄, T_i)) of one layer, its targets centred already (:func:`centred`); a scalar."""
     return cosine_distance([rows - tf.reduce_mean(rows, axis=0)], [targets])
+
+
+def color_sums(picture: Image, weights: Plane | None = None) -> Statistic:
+    """The :func:`moment_sums` of a picture's colours, as of one pixel, each counted by its weight: (4, 3)."""
+    count = tf.cast(tf.size(picture) / 3, tf.float32) if weights is None else tf.reduce_sum(weights)
+    return tf.math.divide_no_nan(moment_sums(picture, weights), count)
+
+
+def color_distance(found: Statistic, target: Statistic) -> Scalar:
+    """‖C − C_A‖² / ‖C_A‖² + ‖μ − μ_A‖² / tr C_A of colours' covariances and means, (4, 3) :func:`moments`; a scalar."""
+    squares = tf.square(found - target)
+    spread = tf.reduce_sum(tf.square(target[:3])) + _NOTHING
+    return tf.reduce_sum(squares[:3]) / spread + tf.reduce_sum(squares[3]) / (tf.linalg.trace(target[:3]) + _NOTHING)
 
 
 def centred(rows: Sequence[Rows]) -> Rows:
