@@ -8,7 +8,7 @@ class Thumbs {
     this.wanted = new Set(); // canvases that wait
     this.reading = new Map(); // canvas: its image
     this.middle = 0; // of the window, on the scale of what make() is told
-    this.most = 8;
+    this.most = 3; // read at a time; with more of them a tab that scrolls through thousands holds some 20 MB more, and is no sooner
   }
 
   /* thumb: [file, width, height, [how many colours across, the colours as #rgb without the #]]; at: where it stands on
