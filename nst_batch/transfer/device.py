@@ -124,7 +124,7 @@ def choose_device(choice: str | int | Sequence[int] = "auto", *, boundary: Devic
             return _use_gpu(at, gpus, 0)
         if choice == "auto":
             return _use_cpu(at)
-        raise _no_gpu("device: gpu, but TensorFlow sees no GPU")
+        raise _no_gpu("TensorFlow sees no GPU")
     number = choice if isinstance(choice, int) else int(choice[0])
     if not 0 <= number < len(gpus):
         raise _no_gpu(f"device: GPU {number} is not there; TensorFlow sees {len(gpus)}")

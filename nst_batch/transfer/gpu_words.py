@@ -32,6 +32,13 @@ TROUBLES = (
         "NVIDIA's driver was updated and the old one is still loaded",
         "restart the machine",
     ),
+    Trouble(
+        r"(?:CUDA_ERROR_NOT_PERMITTED|CUDA_ERROR_OPERATING_SYSTEM|OS call failed|"
+        r"nvidia\S*: (?:[Pp]ermission denied|Operation not permitted)|[Pp]ermission denied\S* .*nvidia)",
+        "the GPU's device files may not be opened",
+        "see to the rights of /dev/nvidia*; a service whose driver came after its start has to be started anew "
+        "(systemctl restart nst-batch), for systemd lets in what is there by then",
+    ),
     Trouble(  # 303: the library that only the driver brings cannot be loaded
         r"(?s)Could not find cuda drivers.*UNKNOWN ERROR \(303\)",
         "neither NVIDIA's driver (libcuda.so.1) nor TensorFlow's CUDA packages are installed",
@@ -62,13 +69,6 @@ TROUBLES = (
         r"(?:DEVICE_UNAVAILABLE|CUDA-capable device\(s\) is/are busy|all CUDA-capable devices are busy)",
         "another program has the GPU for itself (compute mode EXCLUSIVE_PROCESS)",
         "end it, or let them share the GPU: nvidia-smi -c DEFAULT",
-    ),
-    Trouble(
-        r"(?:CUDA_ERROR_NOT_PERMITTED|CUDA_ERROR_OPERATING_SYSTEM|OS call failed|"
-        r"nvidia\S*: (?:[Pp]ermission denied|Operation not permitted)|[Pp]ermission denied\S* .*nvidia)",
-        "the GPU's device files may not be opened",
-        "see to the rights of /dev/nvidia*; a service whose driver came after its start has to be started anew "
-        "(systemctl restart nst-batch), for systemd lets in what is there by then",
     ),
     Trouble(
         r"(?:nvidia\S*: No such device|kernel driver does not appear to be running|no NVIDIA GPU device is present)",

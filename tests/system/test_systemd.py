@@ -116,6 +116,19 @@ def test_a_device_is_made_for_each_gpu(tmp_path: Path, gpus: int) -> None:
     assert told.read_text().splitlines() == ["-u -c 0", *(f"-c {number}" for number in range(max(gpus, 1)))]
 
 
+def test_a_driver_that_makes_no_device_is_a_failed_unit(tmp_path: Path) -> None:
+    """systemctl shows it; the studio starts all the same."""
+    (line,) = settings(GPU_UNIT)["ExecStart"]
+    script = re.fullmatch(r"/usr/bin/env sh -c '(.*)'", line)
+    assert script is not None
+    (tmp_path / "nvidia-modprobe").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "nvidia-modprobe").chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", script[1].replace("$$", "$")], env={"PATH": f"{tmp_path}:/bin:/usr/bin"}, check=False
+    )
+    assert done.returncode == 1
+
+
 def test_the_gpu_and_tensorflow_still_work() -> None:
     """The devices of NVIDIA's driver are let in, and nothing is set that its libraries or oneDNN cannot bear."""
     unit = settings(UNIT)
