@@ -306,7 +306,8 @@ class WorkerPool:
         """A GPU is of no use for now: the others go on, or the CPU does; a fault where nothing else may."""
         found = find_trouble(device_faults() + worker.stderr_tail())  # TensorFlow's own words tell more
         if found is not None:
-            reason = Reason.of(reason.code, f"{reason.message}: {found[0]}", found[1])
+            more = "" if found[0] in reason.message else f": {found[0]}"
+            reason = Reason.of(reason.code, f"{reason.message}{more}", found[1])
         note = self._roster.failed(worker.device, reason, now)
         if self._roster.exhausted:
             return WorkerFault(reason)

@@ -64,10 +64,10 @@ def _unseen(config: Config, shown: str, faults: str, log: str) -> Check:
     cause = find_trouble(faults + log)
     reason = f" ({cause[0]})" if cause and (shown or config.device != "auto") else ""
     advice = cause[1] if cause else gpu_advice()
-    what = f"this machine shows {shown}, but TensorFlow does not see it{reason}" if shown else f"no GPU here{reason}"
+    what = f"this machine shows {shown}, which TensorFlow does not see{reason}" if shown else f"no GPU here{reason}"
     if config.device != "auto":
         asked = config.device if isinstance(config.device, str) else ", ".join(map(str, config.device))
-        return Check("device", "bad", f"device: {asked}, but {what}", f"set device: auto, or {advice}")
+        return Check("device", "bad", f"{asked} is asked for, but {what}", f"set device: auto, or {advice}")
     if shown:
         return Check("device", "warn", f"the CPU: {what}", f"{advice}; device: cpu in config.yaml is content")
     return Check("device", "ok", f"the CPU; {what}")
@@ -83,9 +83,8 @@ def _tried(device: WorkerDevice, machine: Machine, more: str) -> Check:
     if said is not None:
         cause = find_trouble(machine.device_faults() + (answer.err if answer else ""))
         what, advice = str(said["message"]), str(said["advice"])
-        return Check(
-            "device", bad, f"{device.name}: {what}" + (f" ({cause[0]})" if cause else ""), cause[1] if cause else advice
-        )
+        more = f" ({cause[0]})" if cause and cause[0] not in what else ""
+        return Check("device", bad, f"{device.name}: {what}{more}", cause[1] if cause else advice)
     if answer is None:
         what = f"{device.name}: a small step took more than {TRIAL_SECONDS:.0f} s"
         advice = (
@@ -104,7 +103,12 @@ def _computes(said: dict[str, Any], more: str) -> Check:
     what = f"{said['name']} computes in {said['precision']}; {takes}{more}"
     if said["precision"] == "bfloat16":
         return Check("device", "ok", what)
-    return Check("device", "warn", what, "GPUs since Ampere (compute capability 8.0) have units for bfloat16")
+    return Check(
+        "device",
+        "warn",
+        what,
+        "it has no units for bfloat16, as GPUs since Ampere (compute capability 8.0) have; nothing is to be mended",
+    )
 
 
 def how_large(total_mb: float) -> str:

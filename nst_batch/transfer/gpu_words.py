@@ -24,7 +24,10 @@ class Trouble:
 
 
 _ARCHITECTURES = f"{LEAST_ARCHITECTURE} to {LARGEST_ARCHITECTURE}"
-_EXTRA = "install the locked CUDA packages (pip install --require-hashes -r requirements/gpu.txt)"
+_EXTRA = (
+    "install the locked CUDA packages (pip install --require-hashes -r requirements/gpu.txt; "
+    "the service: sudo make install-service GPU=1)"
+)
 TROUBLES = (
     Trouble(
         r"(?:kernel version [\d.]+ does not match DSO version [\d.]+|[Dd]river/library version mismatch"
@@ -63,7 +66,7 @@ TROUBLES = (
     Trouble(
         r"(?:Ignoring visible gpu device)",
         "the GPU is too old for this TensorFlow",
-        f"use a GPU of compute capability {_ARCHITECTURES}; device: cpu paints without",
+        f"use a GPU of compute capability {_ARCHITECTURES}",
     ),
     Trouble(
         r"(?:DEVICE_UNAVAILABLE|CUDA-capable device\(s\) is/are busy|all CUDA-capable devices are busy)",

@@ -145,11 +145,11 @@ def test_memory_unknown() -> None:
         ("auto", sees(), None, "ok", "the CPU; no GPU here"),
         ("auto", sees("NVIDIA A"), "NVIDIA A, 24 GiB", "ok", "NVIDIA A (GPU 0) computes in bfloat16; a picture of"),
         ("auto", sees("NVIDIA A"), "NVIDIA A, 24576 MiB", "ok", "4:3 pictures up to "),
-        ("auto", sees(), "NVIDIA A, 24 GiB", "warn", "TensorFlow does not see it"),
-        ("gpu", sees(), "NVIDIA A, 24 GiB", "bad", "TensorFlow does not see it"),
+        ("auto", sees(), "NVIDIA A, 24 GiB", "warn", "TensorFlow does not see"),
+        ("gpu", sees(), "NVIDIA A, 24 GiB", "bad", "TensorFlow does not see"),
         ("gpu", sees(), None, "bad", "no GPU here"),
         ("cpu", sees("NVIDIA A"), None, "ok", "as config.yaml asks"),
-        ("[GPU-aa]", sees(), None, "bad", "device: GPU-aa, but no GPU here"),
+        ("[GPU-aa]", sees(), None, "bad", "GPU-aa is asked for, but no GPU here"),
     ],
 )
 def test_the_device_is_what_the_config_asks_for(
@@ -268,7 +268,7 @@ def test_a_gpu_whose_packages_are_missing_is_known_by_its_device_file(tmp_path: 
     _, found = tensorflow(config(tmp_path, f"device: {device}"), machine)
     assert found.state == state
     if device == "auto":
-        assert found.what == "the CPU: this machine shows gpu:0, but TensorFlow does not see it"
+        assert found.what == "the CPU: this machine shows gpu:0, which TensorFlow does not see"
         assert "[gpu]" in found.advice or "driver" in found.advice
 
 
