@@ -184,6 +184,14 @@ def test_a_gpu_without_bfloat16_is_told_with_what_a_picture_takes(tmp_path: Path
     assert "bfloat16" in found.advice
 
 
+def test_a_cause_is_told_once(tmp_path: Path) -> None:
+    """The child that tries a step knows it mostly by the same words that its log holds."""
+    what = "NVIDIA A (GPU 0): another program has the GPU for itself (compute mode EXCLUSIVE_PROCESS)"
+    tried = trial("E CUDA_ERROR_DEVICE_UNAVAILABLE", message=what, advice="end it")
+    _, found = tensorflow(config(tmp_path), Fake(answers={"tensorflow": sees("NVIDIA A")}, shown=(0,), tried=tried))
+    assert found.what == f"gpu:0: {what}"
+
+
 @pytest.mark.parametrize("seen", [(), ("NVIDIA A",)])
 def test_device_files_that_may_not_be_opened_are_told(tmp_path: Path, seen: tuple[str, ...]) -> None:
     """CUDA itself says no more than that it sees no GPU."""
