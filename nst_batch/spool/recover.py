@@ -169,7 +169,8 @@ class Recoverer:
         ended = []
         for job in claim.record.jobs:
             if job.index in claim.done:
-                self._fs.rmtree(claim.job_folder(job))
+                if not claim.goes_at_once:
+                    self._fs.rmtree(claim.job_folder(job))
                 continue
             if claim.record.job_id(job) in in_hand:
                 # Its end may have been under way when the disk refused.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from functools import partial
+
 from nst_batch import names
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
@@ -24,6 +27,9 @@ from nst_batch.spool.outbox.superseded import drop_superseded
 from nst_batch.spool.recopy import Recopier
 from nst_batch.spool.recover import Recoverer
 from nst_batch.turn import Turn
+
+FIRST_ABREAST, MOST_ABREAST = 4, 32  # sidecars that fail side by side
+ABREAST_SECONDS = 1.0  # where they took longer, fewer do the next time
 
 
 class Sweep:
@@ -52,6 +58,7 @@ class Sweep:
         self._holds = holds
         self._recopy = Recopier(fs, claimer, inbox)
         self._ends = ends
+        self._abreast = FIRST_ABREAST
 
     def run(self, config: Config, at: Moment, turn: Turn) -> None:
         """One sweep, or as much of it as there is time for; the ends that come of it are in the queue."""
@@ -67,13 +74,32 @@ class Sweep:
                 self._end(job, job.trouble)
                 if turn.over:
                     return
-        for pair in self._inbox.hopeless():
+        if self._fail_hopeless(config, at, turn):
+            self.clear(at, turn)
+
+    def _fail_hopeless(self, config: Config, at: Moment, turn: Turn) -> bool:
+        """Fail what can only fail, several side by side, for most of it is waiting for the disk; whether all is done.
+
+        As many at a time as take a second or two.
+        """
+
+        def fail(pair: Ready | Broken) -> None:
             claimed = self.claim(pair, config, at, turn)
             if claimed is not None:
                 self._fail_known(claimed, turn)
+
+        left = deque(self._inbox.hopeless())
+        while left:
+            group = [left.popleft()]
+            # Whether a photograph is being painted already is told by claims that stand: those go one by one.
+            while left and len(group) < self._abreast and not any(map(self._inbox.own_sidecar, (group[-1], left[0]))):
+                group.append(left.popleft())
+            pace = Turn(ABREAST_SECONDS)
+            self._fs.side_by_side([partial(fail, pair) for pair in group])
+            self._abreast = max(1, self._abreast // 2) if pace.over else min(MOST_ABREAST, self._abreast * 2)
             if turn.over:
-                return
-        self.clear(at, turn)
+                return False
+        return True
 
     def _complete(self, claim: Claim, turn: Turn) -> None:
         try:
@@ -101,7 +127,7 @@ class Sweep:
     def _close(self, claim: Claim) -> None:
         self._inbox.remember(claim)
         self._clearer.close(claim)
-        del self._queue.claims[claim.record.id]
+        self._queue.claims.pop(claim.record.id, None)
 
     def claim(self, pair: Ready | Broken, config: Config, at: Moment, turn: Turn) -> Claim | None:
         """Claim a pair; None where it has changed in the last moment, or may not be moved."""

@@ -54,9 +54,10 @@ class Change:
 
 @dataclass(frozen=True)
 class SyncFolder:
-    """The names in a folder are on the disk."""
+    """The names in a folder are on the disk, as they were after ``events`` events: others may have come meanwhile."""
 
     folder: int
+    events: int
 
 
 @dataclass(frozen=True)
@@ -139,23 +140,23 @@ class Recorder(FileSystem):
     def given(self, path: Path) -> None:
         """Somebody has put a file there, long enough ago that it is on the disk."""
         node = self._made(path)
-        self.recording.events += [SyncFile(node), SyncFolder(self._find(path)[0])]
+        self.recording.events += [SyncFile(node), SyncFolder(self._find(path)[0], len(self.recording.events))]
 
     # --- the primitives, noted once they are done --------------------------------------------------------
 
     def write_new(self, path: Path, data: bytes, *, sync: bool = True) -> None:
-        super().write_new(path, data, sync=sync)
-        node = self._made(path)
+        super().write_new(path, data, sync=False)
+        self._made(path)
         if sync:
-            self.recording.events.append(SyncFile(node))
+            self.fsync_file(path)
 
     def copy_new(
         self, source: Path, target: Path, expected: Identity | None, *, sync: bool = True, strangers: bool = False
     ) -> Identity:
-        identity = super().copy_new(source, target, expected, sync=sync, strangers=strangers)
-        node = self._made(target)
+        identity = super().copy_new(source, target, expected, sync=False, strangers=strangers)
+        self._made(target)
         if sync:
-            self.recording.events.append(SyncFile(node))
+            self.fsync_file(target)
         return identity
 
     def symlink(self, points_to: str, target: Path) -> None:
@@ -205,18 +206,22 @@ class Recorder(FileSystem):
         self._change((folder, name, None))
 
     def fsync_dir(self, path: Path) -> None:
+        node, asked = self._lying_at(path), len(self.recording.events)
         super().fsync_dir(path)
-        if path == self.recording.root:
-            self.recording.events.append(SyncFolder(ROOT))
-            return
-        folder, name = self._find(path)
-        self.recording.events.append(SyncFolder(self._tree[folder][name]))
+        assert node is not None
+        self.recording.events.append(SyncFolder(node, asked))
 
     def fsync_file(self, path: Path) -> None:
+        node = self._lying_at(path)
         super().fsync_file(path)
+        if node is not None:
+            self.recording.events.append(SyncFile(node))
+
+    def _lying_at(self, path: Path) -> int | None:
+        if path == self.recording.root:
+            return ROOT
         folder, name = self._find(path)
-        if name in self._tree[folder]:
-            self.recording.events.append(SyncFile(self._tree[folder][name]))
+        return self._tree[folder].get(name)
 
 
 def scratch() -> Path:
@@ -234,16 +239,19 @@ class Survivors:
         self.recording = recording
         self._needs: dict[int, tuple[int, ...]] = {}  # change -> the ones just before it in its folders
         self._folders: dict[int, set[int]] = {}
-        newest: dict[int, int] = {}
+        changes: dict[int, list[int]] = {}  # of each folder
         self._sure_at: list[frozenset[int]] = [frozenset()]
         sure: frozenset[int] = frozenset()
         for number, event in enumerate(recording.events):
             if isinstance(event, Change):
                 self._folders[number] = event.folders
-                self._needs[number] = tuple(newest[folder] for folder in event.folders if folder in newest)
-                newest.update(dict.fromkeys(event.folders, number))
-            elif isinstance(event, SyncFolder) and event.folder in newest:
-                sure |= self._with_all_before(newest[event.folder], sure)
+                self._needs[number] = tuple(changes[folder][-1] for folder in event.folders if folder in changes)
+                for folder in event.folders:
+                    changes.setdefault(folder, []).append(number)
+            elif isinstance(event, SyncFolder):
+                before = [number for number in changes.get(event.folder, ()) if number < event.events]
+                if before:
+                    sure |= self._with_all_before(before[-1], sure)
             self._sure_at.append(sure)
 
     def _with_all_before(self, change: int, known: frozenset[int]) -> set[int]:

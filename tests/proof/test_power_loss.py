@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from power_cut import Layout, Recorder, build, disks, sample, scratch
-from power_runs import check_after_cut, draw_plan, record
+from power_runs import Plan, add_pair, check_after_cut, draw_plan, record
 
 SEEDS = (3, 5, 8, 13)
 DISKS_A_RUN = 120
@@ -158,3 +158,40 @@ def test_a_disk_is_built_as_it_was(memory: Path) -> None:
         "half": (False, b"da"),
         "zeros": (False, bytes(4)),
     }
+
+
+def crowd_plan() -> Plan:
+    """Sidecars with a mistake that fail side by side, and a good one."""
+    plan = Plan()
+    for number, kind in enumerate(("broken", "broken", "broken", "plain", "broken", "broken")):
+        add_pair(plan, f"s{number}", kind)
+    return plan
+
+
+def test_every_disk_that_is_left_of_sidecars_that_fail_side_by_side_recovers(memory: Path) -> None:
+    """Waiting for the disk together: each is failed once, and none is lost, wherever the power is cut."""
+    luck, plan, tried = random.Random(2), crowd_plan(), 0
+    _world, recording = record(memory / "world", memory / "store", plan)
+    for cut, disk in sample(recording, luck, each=2):
+        try:
+            check_after_cut(recording, disk, plan)
+        except BaseException as error:
+            raise AssertionError(f"power cut after event {cut}: {error}") from error
+        tried += 1
+        if tried == DISKS_A_RUN:
+            break
+    assert tried == DISKS_A_RUN
+
+
+def test_a_sync_covers_what_was_there_when_it_was_asked_for(memory: Path) -> None:
+    """What comes into the folder while the disk is at it may be lost."""
+    recorder = recorded(memory)
+    root = recorder.recording.root
+
+    def first() -> None:
+        recorder.write_new(root / "a", b"data", sync=False)
+        recorder.fsync_dir(root)
+
+    recorder.side_by_side([first, lambda: recorder.write_new(root / "b", b"data", sync=False)])
+    left = {frozenset(paths(disk)) for disk in possible(recorder)}
+    assert left == {frozenset("a"), frozenset("ab")}

@@ -93,6 +93,11 @@ class Claim:
         """Whether every job has its end."""
         return len(self.done) == len(self.record.jobs)
 
+    @property
+    def goes_at_once(self) -> bool:
+        """Whether nothing is left to do once its only job has its end: the claim goes away then, and all in it."""
+        return not self.record.sources and len(self.record.jobs) == 1
+
     def lacks(self, job: JobRecord) -> set[int]:
         """The sources of a job of which there is no copy yet."""
         if not self.unread:

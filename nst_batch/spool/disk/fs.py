@@ -131,13 +131,16 @@ class FileSystem(Primitives):
     def discard(self, path: Path, trash: Path) -> None:
         """Remove a folder so that it is seen whole or not at all: renamed into ``trash`` first."""
         self.make_folder(trash)
+        discarded = trash / secrets.token_hex(8)
         try:
-            self.rename(path, trash / f"{secrets.token_hex(8)}")
+            self.rename(path, discarded)
         except FileNotFoundError:
             return
         self.fsync_dir(path.parent)
         self.step("discard.renamed")
-        self.empty(trash)
+        # It alone: of what else lies there the disk may not know yet that it is gone from its place.
+        with contextlib.suppress(PermissionError):
+            self.rmtree(discarded)
 
     def empty(self, folder: Path) -> None:
         """Remove whatever lies in a folder, but for what may not be removed; one that is not there is empty."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from nst_batch.beneath import Beneath, kind_of, libc
 from nst_batch.spool.disk.copying import UnreadableError, copy_content
+from nst_batch.spool.disk.together import Together
 
 RENAME_NOREPLACE = 1
 
@@ -64,6 +65,29 @@ class Primitives(Beneath):
     def __init__(self) -> None:
         super().__init__()
         self.on_progress: Callable[[], object] = lambda: None
+        self._together: Together | None = None
+
+    def side_by_side(self, acts: Sequence[Callable[[], object]]) -> None:
+        """Pieces of work that have nothing to do with each other, which wait for the disk together.
+
+        What one of them raises passes; the others are left where they wait then, as they would be by a kill.
+        """
+        if len(acts) < 2:
+            for act in acts:
+                act()
+            return
+        self._together = Together(acts)
+        try:
+            self._together.run(self.on_progress)
+        finally:
+            self._together = None
+
+    def sync(self, fd: int) -> None:
+        """Wait until the disk has what is in an open file, or the names in an open folder."""
+        if self._together is None:
+            os.fsync(fd)
+        else:
+            self._together.wait(fd)
 
     def write_new(self, path: Path, data: Content, *, sync: bool = True) -> None:
         """Create ``path`` with ``data`` and, by default, fsync it; FileExistsError where it stands already."""
@@ -75,7 +99,7 @@ class Primitives(Beneath):
                     while view:
                         view = view[os.write(fd, view) :]
                 if sync:
-                    os.fsync(fd)
+                    self.sync(fd)
         finally:
             os.close(fd)
 
@@ -161,7 +185,7 @@ class Primitives(Beneath):
         fd = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             with _about(path):
-                os.fsync(fd)
+                self.sync(fd)
         except OSError as error:
             # Some FUSE and network file systems have no fsync of folders; there is nothing better to do there.
             if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
@@ -179,7 +203,7 @@ class Primitives(Beneath):
             raise
         try:
             with _about(path):
-                os.fsync(fd)
+                self.sync(fd)
         finally:
             os.close(fd)
 
@@ -208,7 +232,7 @@ class Primitives(Beneath):
                     whole = self._copy_content(source, source_fd, target_fd, status.st_size)
                     os.utime(target_fd, ns=(status.st_atime_ns, status.st_mtime_ns))
                     if sync:
-                        os.fsync(target_fd)
+                        self.sync(target_fd)
             finally:
                 os.close(target_fd)
             if not whole or Identity.of(os.fstat(source_fd)) != before:

@@ -162,22 +162,28 @@ class Publisher:
                 self._fs.copy_file(source / name, target / name, sync=False)
 
     def _record_end(self, claim: Claim, job: JobRecord, record: Publish, target: Path) -> Ended:
-        folder = claim.job_folder(job)
         done = Done(state=record.state, target=self._relative(target))
-        self._fs.write_durable(folder.with_suffix(DONE_SUFFIX), done.model_dump_json().encode())
+        folder = claim.job_folder(job)
+        mark, text = folder.with_suffix(DONE_SUFFIX), done.model_dump_json().encode()
+        if claim.goes_at_once:
+            # A power cut may forget it: publish.json, and the folder that has gone, say the same.
+            self._fs.replace(mark, text)
+        else:
+            self._fs.write_durable(mark, text)
         self._fs.step("publish.ended")
+        if not claim.goes_at_once:
+            self._fs.rmtree(folder)
+        self._fs.step("publish.forgotten")
         self.record_ended(claim, job, done)
         return Ended(claim.record.job_id(job), job.name, job.title, record.state, record.reason, target)
 
     def record_ended(self, claim: Claim, job: JobRecord, done: Done) -> None:
-        """A job has its end on disk: forget it and remove its folder."""
+        """A job has its end on disk: forget it."""
         claim.done[job.index] = done
         claim.attempts.pop(job.index, None)
         claim.orphaned.discard(job.index)
         claim.given.discard(job.index)
         claim.to_clear = True
-        self._fs.rmtree(claim.job_folder(job))
-        self._fs.step("publish.forgotten")
 
     # --- after a crash ----------------------------------------------------------------------------------
 
