@@ -55,6 +55,14 @@ def draw_plan(seed: int) -> Plan:
     return plan
 
 
+def crowd_plan() -> Plan:
+    """Sidecars with a mistake that fail side by side, and a good one."""
+    plan = Plan()
+    for number, kind in enumerate(("broken", "broken", "broken", "plain", "broken", "broken")):
+        add_pair(plan, f"s{number}", kind)
+    return plan
+
+
 def add_pair(plan: Plan, name: str, kind: str) -> None:
     """Put one sidecar of a kind, and its images, down in the plan."""
     contents = [f"{name}a.jpg", f"{name}b.jpg"] if kind == "grid" else [f"{name}a.jpg"]

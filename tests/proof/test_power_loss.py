@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from power_cut import Layout, Recorder, build, disks, sample, scratch
-from power_runs import Plan, add_pair, check_after_cut, draw_plan, record
+from power_runs import check_after_cut, crowd_plan, draw_plan, record
 
 SEEDS = (3, 5, 8, 13)
 DISKS_A_RUN = 120
@@ -158,14 +158,6 @@ def test_a_disk_is_built_as_it_was(memory: Path) -> None:
         "half": (False, b"da"),
         "zeros": (False, bytes(4)),
     }
-
-
-def crowd_plan() -> Plan:
-    """Sidecars with a mistake that fail side by side, and a good one."""
-    plan = Plan()
-    for number, kind in enumerate(("broken", "broken", "broken", "plain", "broken", "broken")):
-        add_pair(plan, f"s{number}", kind)
-    return plan
 
 
 def test_every_disk_that_is_left_of_sidecars_that_fail_side_by_side_recovers(memory: Path) -> None:
