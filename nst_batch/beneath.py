@@ -28,6 +28,8 @@ FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _NOT_TO_BE_HAD = (errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG)  # an old kernel, or a filter of system calls
 Kind = Literal["file", "folder", "link", "other"]
 MOST_KEPT = 64  # folders kept open at a time
+MOST_LEVELS = 16  # of a job's folder that are looked into; it has two
+DEEPEST = 100  # folders in each other below the inbox or a library; of what lies deeper nobody asks
 _TRIES = 100  # openat2 gives up, and says so, where a folder was renamed while it looked
 
 
@@ -284,12 +286,38 @@ class Beneath:
             return os.access(name, mode, dir_fd=folder, follow_symlinks=False)
         return False
 
-    def walk(self, root: Path) -> Iterator[tuple[Path, list[str]]]:
-        """Every folder from the deepest up to ``root``, each with the names in it that are no folders."""
+    def walk(self, root: Path, levels: int = MOST_LEVELS) -> Iterator[tuple[Path, list[str]]]:
+        """Every folder from the deepest up to ``root``, each with the names in it that are no folders.
+
+        What lies more than ``levels`` below, or has no path that the system would take, is not ours and is passed over.
+        """
         others = []
         for name in self.names(root):
-            if self.kind(root / name) == "folder":
-                yield from self.walk(root / name)
-            else:
+            try:
+                is_folder = self.kind(root / name) == "folder"
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                continue
+            if not is_folder:
                 others.append(name)
+            elif levels:
+                yield from self.walk(root / name, levels - 1)
         yield root, others
+
+
+def folders_below(top: Path | str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As ``os.walk`` from Python 3.12 on, which no depth upsets: each folder, the names of folders and of others in it.
+
+    What is taken out of the list of folders is not entered, nor are links; what cannot be read is passed over.
+    """
+    pending = [str(top)]
+    while pending:
+        folder = pending.pop()
+        folders: list[str] = []
+        others: list[str] = []
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                (folders if entry.is_dir(follow_symlinks=False) else others).append(entry.name)
+            yield folder, folders, others
+            pending += [f"{folder}/{name}" for name in folders]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nst_batch.beneath import folders_below
 from nst_batch.cli.checking import Checker, Verdict
 from nst_batch.cli.terminal import duration, plural, say
 from nst_batch.config.load import Config, load_config
@@ -122,6 +122,6 @@ def _hours(config: Config, now: float) -> Iterator[str]:
 
 def _files_below(inbox: Path) -> Iterator[Path]:
     """Where the daemon would look; its own folder, in which things come and go, is not entered."""
-    for folder, folders, files in os.walk(inbox):
+    for folder, folders, files in folders_below(inbox):
         folders[:] = [name for name in folders if not is_temporary(name)]
         yield from (Path(folder, name) for name in files)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from nst_batch.beneath import folders_below
 from nst_batch.cli.terminal import plural, say
 from nst_batch.config.load import Config, load_config
 from nst_batch.config.values import duration_seconds
@@ -106,7 +107,7 @@ def _counted(found: Sequence[_Old]) -> str:
 def _bytes_in(path: str) -> int:
     """What the files in a folder take, links not followed."""
     total = 0
-    for folder, _, files in os.walk(path):
+    for folder, _, files in folders_below(path):
         for name in files:
             status = os.lstat(f"{folder}/{name}")
             total += status.st_size if stat.S_ISREG(status.st_mode) else 0

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from nst_batch.beneath import folders_below
 from nst_batch.config.load import Config
 from nst_batch.doctor.check import Check, Machine
 from nst_batch.spool.disk.mounts import mount_of
@@ -98,7 +99,7 @@ def watches(config: Config, machine: Machine) -> Check:
 def count_folders(path: Path) -> int:
     """Folders from ``path`` downward, itself among them, the daemon's own and other hidden ones left out."""
     count = 0
-    for _, names, _ in os.walk(path):
+    for _, names, _ in folders_below(path):
         names[:] = [name for name in names if not name.startswith(".")]
         count += 1
         if count >= _MANY_FOLDERS:

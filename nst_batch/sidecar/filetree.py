@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from nst_batch.beneath import Beneath, Kind
+from nst_batch.beneath import DEEPEST, Beneath, Kind
 from nst_batch.characters import is_text, latin, loose
 
 
@@ -82,6 +82,8 @@ class DiskTree(_Alike):
 
     def _list(self, folder: str) -> dict[str, str]:
         found: dict[str, str] = {}
+        if folder.count("/") >= DEEPEST:
+            return found
         try:
             with self._files.scan(self.root / folder) as entries:
                 for entry in entries:
@@ -90,7 +92,7 @@ class DiskTree(_Alike):
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as error:
-            if error.errno != errno.ELOOP:  # a link by now
+            if error.errno not in (errno.ELOOP, errno.ENAMETOOLONG):  # a link by now; too deep for a path
                 raise
             return {}
         return found

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst_batch import images
+from nst_batch.beneath import folders_below
 from nst_batch.filenames import EPOCHS_FOLDER, INPUT_FOLDER, LOSS_NAME, PLOT_NAME, PREVIEW_NAME
 from nst_batch.job import JobSpec
 from nst_batch.report.loss_plot import loss_svg
@@ -144,8 +145,10 @@ class Results:
 
 
 def _relative(root: Path, skip: str) -> Iterable[str]:
-    for path in root.rglob("*"):
-        relative = path.relative_to(root)
-        # A leading dot: the spool's own mark in a running folder, or a file being written.
-        if path.is_file() and relative.parts[0] != skip and not path.name.startswith("."):
-            yield relative.as_posix()
+    for folder, folders, names in folders_below(root):
+        if folder == str(root) and skip in folders:
+            folders.remove(skip)
+        for path in (Path(folder, name) for name in names):
+            # A leading dot: the spool's own mark in a running folder, or a file being written.
+            if path.is_file() and not path.name.startswith("."):
+                yield path.relative_to(root).as_posix()

@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 from nst_batch.beneath import Beneath, kind_of, libc
 from nst_batch.spool.disk.copying import UnreadableError, copy_content
+from nst_batch.spool.disk.removing import remove_tree
 from nst_batch.spool.disk.together import Together
 
 RENAME_NOREPLACE = 1
@@ -176,7 +176,7 @@ class Primitives(Beneath):
         with contextlib.suppress(FileNotFoundError), self.at(path) as (folder, name):
             if kind_of(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode) == "folder":
                 self.forget_folders(path)
-                shutil.rmtree(name, dir_fd=folder)
+                remove_tree(folder, name)
             else:
                 os.unlink(name, dir_fd=folder)
 

@@ -287,7 +287,7 @@ class Inbox:
         self._say_once(
             "unreadable",
             listing.unreadable,
-            "{} cannot be looked at: no permission, or the disk's fault",
+            "{} cannot be looked at: no permission, the disk's fault, or too many folders in each other",
             "places cannot be looked at",
         )
 

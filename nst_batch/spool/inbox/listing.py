@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from nst_batch.beneath import Beneath, kind_of
+from nst_batch.beneath import DEEPEST, Beneath, kind_of
 from nst_batch.characters import is_text
 from nst_batch.filenames import OWN_FOLDER
 from nst_batch.spool.disk.blocked import InboxLost, is_one_files
@@ -128,7 +128,10 @@ class Lister:
                     continue
                 kind = kind_of(status.st_mode)
                 if kind == "folder":
-                    folders.append(path + "/")
+                    if prefix.count("/") < DEEPEST:
+                        folders.append(path + "/")
+                    else:
+                        unreadable.add(path)
                 # One object, and one text of its path, for as long as nothing changes, wherever they are remembered.
                 entry = Entry.of(kind, status)
                 entries[sys.intern(path)] = before if before == entry else entry

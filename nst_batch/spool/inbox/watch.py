@@ -93,8 +93,9 @@ class Watcher:
             status = self._inbox.stat()
             observer.schedule(Handler(self._inbox, self._wake), str(self._inbox), recursive=True, event_filter=EVENTS)
             observer.start()
-        except OSError as error:
-            self.problem = f"no events from {self._inbox}: {error.strerror}; it is looked at every so often instead"
+        except (OSError, RecursionError) as error:  # the second where folders lie a thousand deep
+            why = error.strerror if isinstance(error, OSError) else "its folders lie too deep"
+            self.problem = f"no events from {self._inbox}: {why}; it is looked at every so often instead"
             return
         self.observer = observer
         self._watched = (status.st_dev, status.st_ino)

@@ -153,13 +153,12 @@ class Publisher:
         self._fs.discard(running, self._places.out_trash)
 
     def _copy_tree(self, source: Path, target: Path) -> None:
-        self._fs.mkdir(target)
-        for name in self._fs.names(source):
-            kind = self._fs.kind(source / name)
-            if kind == "folder":
-                self._copy_tree(source / name, target / name)
-            elif kind in ("file", "link"):
-                self._fs.copy_file(source / name, target / name, sync=False)
+        for folder, names_in in sorted(self._fs.walk(source), key=lambda found: len(found[0].parts)):
+            there = target / folder.relative_to(source)
+            self._fs.mkdir(there)
+            for name in names_in:
+                if self._fs.kind(folder / name) in ("file", "link"):
+                    self._fs.copy_file(folder / name, there / name, sync=False)
 
     def _record_end(self, claim: Claim, job: JobRecord, record: Publish, target: Path) -> Ended:
         done = Done(state=record.state, target=self._relative(target))
