@@ -31,7 +31,7 @@ from nst_batch.daemon import loop as daemon_module
 from nst_batch.daemon.loop import Daemon
 from nst_batch.daemon.once import Once
 from nst_batch.errors import NstError
-from nst_batch.spool.commands import retry_job
+from nst_batch.spool.commands import retry_jobs
 from nst_batch.spool.disk.copying import UnreadableError
 from nst_batch.spool.disk.layout import RUNNING_MARKER
 from nst_batch.spool.disk.primitives import Identity
@@ -103,7 +103,7 @@ def main() -> int:
     config = load_config(asked.config)
     files = Files(Steps(config, asked.kill_at, asked.meddle, asked.stranger), asked.unreadable)
     if asked.retry:
-        retry_job(config, asked.retry, files)
+        list(retry_jobs(config, (asked.retry,), files))
         return 0
     try:
         daemon = Daemon(

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import yaml
 from power_cut import Layout, Recorder, Recording, build
-from spool_world import World
+from spool_world import World, retry_job
 
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Ended, Job
-from nst_batch.spool.commands import read_claims, retry_job
+from nst_batch.spool.commands import read_claims
 from nst_batch.spool.inbox.control import write_control
 
 CHECKPOINT = b"one epoch done"

@@ -19,12 +19,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from power_cut import scratch
 from power_runs import KINDS, Plan, PowerWorld, add_pair, check_visible, places
-from spool_world import KillSwitch
+from spool_world import KillSwitch, retry_job
 
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Job
-from nst_batch.spool.commands import retry_job
 from nst_batch.spool.disk.fs import FileSystem
 
 SETTLE_SECONDS = 5.0
