@@ -19,6 +19,7 @@ from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.worker.shown import show
 
+NOTE = "painted on the CPU: gpu:0 is left out: it is taken"
 EVIL = "\"><script>alert(1)</script>'</style>{{ 7 * 7 }}"
 
 
@@ -85,7 +86,7 @@ def made(tmp_path: Path, job: JobSpec, steps: int = 20, outputs: tuple[str, ...]
     outcome = Outcome(
         state="done", final=f"{job.title}.png", outputs=(f"{job.title}.png", "loss.json", *outputs), seconds=12.375,
         steps_done=steps, device="cpu", precision="float32", weights={"source": "untrained", "sha256": "ab" * 32},
-        versions={"tensorflow": "2.0.1"}, started_at=now_iso(), finished_at=now_iso(),
+        versions={"tensorflow": "2.0.1"}, started_at=now_iso(), finished_at=now_iso(), notes=(NOTE,),
     )  # fmt: skip
     outcome = show(FileSystem(), tmp_path, job, outcome)
     html = (tmp_path / "index.html").read_text(encoding="utf-8")
@@ -93,7 +94,7 @@ def made(tmp_path: Path, job: JobSpec, steps: int = 20, outputs: tuple[str, ...]
 
 
 def test_its_figures_are_those_of_the_files(tmp_path: Path) -> None:
-    """Settings, steps, seconds, device and versions of job.json; the values of each step of loss.json."""
+    """Settings, steps, seconds, device, versions and notes of job.json; the values of each step of loss.json."""
     job = spec(size=64, style_weight=3.0, preset="classic")
     outcome, page, _ = made(tmp_path, job)
     assert outcome.outputs == ("dusk.png", "index.html", "loss.json")
@@ -101,7 +102,7 @@ def test_its_figures_are_those_of_the_files(tmp_path: Path) -> None:
     for key, value in job.settings.model_dump(mode="json").items():
         assert key in text
         assert isinstance(value, dict) or str(value).removesuffix(".0").lower() in text.lower(), key
-    for fact in ("12.375", "20", "cpu", "float32", "untrained", "ab" * 32, "2.0.1", job.id, outcome.finished_at):
+    for fact in (NOTE, "12.375", "20", "cpu", "float32", "untrained", "ab" * 32, "2.0.1", job.id, outcome.finished_at):
         assert str(fact) in text
     data = json.loads(next(each for each in page.inside["script"] if each.startswith("{")))["losses"]
     for index, entry in enumerate(log(20)):
