@@ -6,8 +6,8 @@ rate: a 4096³ matrix product in bfloat16, TF32 and float32 (IEEE), and in each 
 several ways of asking TensorFlow for it, XLA's among them, beside the product's rate. jobs: whole jobs through the
 daemon, each preset cold and warm. memory: what pictures take at their peak beside the estimate, and the largest that
 fits. oom: what a job says where memory runs out. Each measurement is a process of its own, so that what fails leaves
-the others alone; a part ends after about ``--seconds``. It runs on a CPU as well (``--device cpu``), where TF32 is
-float32 and smaller ``--sizes`` are wise.
+the others alone; a part ends after about ``--seconds``. It runs on a CPU as well (``--device cpu``), without TF32,
+and smaller ``--sizes`` are wise there.
 """
 
 from __future__ import annotations
@@ -81,9 +81,10 @@ def _cell(name: str, value: Any) -> str:
 
 
 def rate(asked: argparse.Namespace, tables: Tables) -> None:
-    """A process for each precision, with its share of the time."""
-    share = asked.seconds / len(asked.precisions)
-    for precision in asked.precisions:
+    """A process for each precision, with its share of the time; TF32 is a GPU's."""
+    precisions = [each for each in asked.precisions if asked.device != "cpu" or each != "tf32"]
+    share = asked.seconds / len(precisions)
+    for precision in precisions:
         arguments = ["--precision", precision, "--device", asked.device, "--seconds", str(share)]
         arguments += ["--sizes", *map(str, asked.sizes), "--ways", *asked.ways]
         why = run_child("benchmarks.gpu.rate", arguments, share + 120.0, tables.take)
