@@ -22,7 +22,7 @@ from nst_batch.machine_memory import oom_kills
 from nst_batch.protocol import LineReader, Message, WorkerOptions, to_line
 from nst_batch.spool.claims.live_job import Job
 
-STDERR_TAIL_BYTES = 4000
+LOG_TAIL_BYTES = 4000
 GO_SECONDS, KILL_SECONDS = 2.0, 5.0  # to end by itself, and once it is killed
 WORKER_COMMAND = (sys.executable, "-m", "nst_batch.worker.process")
 
@@ -51,6 +51,17 @@ def job_message(job: Job) -> Message:
         "stop": job.to_stop,
         "last_for_memory": job.attempts.is_last_for_memory,
     }
+
+
+def log_tail(log: Path) -> str:
+    """The end of what a worker wrote to standard error."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - LOG_TAIL_BYTES))
+            return file.read().decode(errors="replace").strip()
+    except OSError as error:
+        return f"(its log {log} could not be read: {error.strerror})"
 
 
 class WorkerProcess:
@@ -180,13 +191,7 @@ class WorkerProcess:
 
     def stderr_tail(self) -> str:
         """The end of what it wrote to standard error, for a report of its death."""
-        try:
-            with self._log.open("rb") as log:
-                log.seek(0, os.SEEK_END)
-                log.seek(max(0, log.tell() - STDERR_TAIL_BYTES))
-                return log.read().decode(errors="replace").strip()
-        except OSError as error:
-            return f"(its log {self._log} could not be read: {error.strerror})"
+        return log_tail(self._log)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from nst_batch.daemon.devices import WorkerDevice
 from nst_batch.daemon.slurm.commands import LIVE
+from nst_batch.daemon.worker_process import log_tail
 from nst_batch.mailbox import MailReader, MailWriter
 from nst_batch.protocol import FROM_WORKER_NAME, OPTIONS_NAME, TO_WORKER_NAME, Message, WorkerOptions
 from nst_batch.spool.claims.live_job import Job
@@ -26,7 +27,6 @@ from nst_batch.spool.disk.own import DamagedError, read_model
 RECORD_NAME = "record.json"
 SCRIPT_NAME = "worker.sh"
 LOG_NAME = "worker.log"
-LOG_TAIL_BYTES = 4000
 NAME_PREFIX = "nst_batch-"  # of the job's name in Slurm
 
 
@@ -175,10 +175,4 @@ class Allocation:
 
     def log_tail(self) -> str:
         """The end of what the worker wrote to standard error."""
-        try:
-            with (self.folder / LOG_NAME).open("rb") as log:
-                log.seek(0, 2)
-                log.seek(max(0, log.tell() - LOG_TAIL_BYTES))
-                return log.read().decode(errors="replace").strip()
-        except OSError as error:
-            return f"(its log could not be read: {error.strerror})"
+        return log_tail(self.folder / LOG_NAME)
