@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from nst_batch.cli.terminal import Commands
     from nst_batch.worker.session import DeviceSession
 
+SMOOTHING = 0.0  # of the bar's rate: the mean from the beginning on
+
 EPILOG = """\
 DIR gets index.html, which opens from the disk, sheet.png with all on one sheet, and the pictures. Without an IMAGE it
 shows what the filters of each layer answer to most; with some (a content and a style, say) also their feature maps,
@@ -94,23 +96,27 @@ def _check_free(target: Path) -> None:
 
 def _make(session: DeviceSession, shown: Sequence[tuple[str, Any]], folder: Path) -> None:
     from nst_batch.layers.album import Album  # noqa: PLC0415 - loads Pillow
-    from nst_batch.layers.study import LAYERS, count_steps, study  # noqa: PLC0415
+    from nst_batch.layers.effort import efforts  # noqa: PLC0415
+    from nst_batch.layers.study import LAYERS, study  # noqa: PLC0415
 
     begun = time.monotonic()
     network = session.network(session.precision("auto"))
     album = Album(folder, shown)
+    ahead = list(efforts([rgb.shape[:2] for _, rgb in shown]))
+    steps = iter(ahead)
     bar: tqdm[Any] = tqdm(
-        total=count_steps(len(shown)),
+        total=sum(ahead),
         desc=LAYERS[0],
         disable=not sys.stderr.isatty(),
         leave=False,
-        bar_format="{desc}: {percentage:3.0f}%|{bar}| step {n_fmt}/{total_fmt}, {remaining} left",
+        bar_format="{desc}: {percentage:3.0f}%|{bar}| {remaining} left",
+        smoothing=SMOOTHING,
         **room_for_bars(),
     )
     with contextlib.ExitStack() as tidy:
         tidy.callback(erase_rest)
         tidy.enter_context(bar)
-        for number, view in enumerate(study(network, [rgb for _, rgb in shown], bar.update), 1):
+        for number, view in enumerate(study(network, [rgb for _, rgb in shown], lambda: bar.update(next(steps))), 1):
             album.add(view)
             if bar.disable:
                 say(f"{view.layer}: done, {number} of {len(LAYERS)}", error=True)

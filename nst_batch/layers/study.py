@@ -45,13 +45,6 @@ class LayerView:
     images: tuple[ImageView, ...]
 
 
-def count_steps(images: int) -> int:
-    """How many steps :func:`study` takes of that many images."""
-    from nst_batch.transfer.visualization import patterns, rebuilt  # noqa: PLC0415 - loads TensorFlow
-
-    return sum(patterns.steps_of(layer) + 2 * images * rebuilt.steps_of() for layer in LAYERS)
-
-
 def study(network: Network, images: Sequence[Floats], tick: Callable[[], object]) -> Iterator[LayerView]:
     """The 16 layers in order, of ``images`` (H, W, 3) in [0, 1]; ``tick`` is called after each step."""
     from nst_batch.transfer.visualization import patterns, rebuilt, responses  # noqa: PLC0415 - loads TensorFlow

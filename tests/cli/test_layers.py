@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from house import House, draw
 from PIL import Image
+from tqdm import tqdm
 
-from nst_batch.cli import main
+from nst_batch.cli import layers, main
 from nst_batch.layers import study
+from nst_batch.layers.effort import efforts
 from nst_batch.transfer.visualization import patterns, rebuilt
 
 
@@ -48,6 +50,34 @@ def test_two_images_through_the_layers(place: House, capfd: pytest.CaptureFixtur
     assert "c.png" in (folder / "index.html").read_text()
     with Image.open(folder / "sheet.png") as sheet:
         assert sheet.width > 1500
+
+
+def test_the_bar_ends_with_the_last_step(place: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each step takes is known beforehand, of every step and of no more."""
+    bars: list[Counted] = []
+
+    class Counted(tqdm):  # type: ignore[type-arg]
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.seen: list[float] = []
+            bars.append(self)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.seen.append(n or 0.0)
+            return super().update(n)
+
+    monkeypatch.setattr(layers, "tqdm", Counted)
+    assert main(["layers", "c.png", "s.png", "--out", "out"]) == 0
+    (bar,) = bars
+    assert len(bar.seen) == 2 * (2 + 2 * 2 * 2)
+    assert sum(bar.seen) == pytest.approx(bar.total)
+
+
+def test_a_deep_layer_is_known_to_take_longer() -> None:
+    """Or the first estimate, made of the quick layers, would be far too low."""
+    ahead = list(efforts([(160, 120)]))
+    first, last = ahead[: len(ahead) // 16], ahead[-len(ahead) // 16 :]
+    assert 4.0 < sum(last) / sum(first) < 40.0
 
 
 def test_without_an_image_it_shows_the_patterns(place: House) -> None:

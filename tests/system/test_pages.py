@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import axe_core_python
+import numpy as np
 import pytest
 from house import draw
 
 from benchmarks import chromium
 from nst_batch.images.film import animated_webp, has_mp4, mp4
 from nst_batch.job import JobInput, JobSpec, Outcome
+from nst_batch.layers.album import Album
+from nst_batch.layers.study import ImageView, LayerView
 from nst_batch.report.gallery import Gallery
 from nst_batch.report.live import live_script
 from nst_batch.sidecar.settings import Patch, resolve
@@ -292,6 +295,19 @@ def test_the_slider_and_the_swipe_by_touch(tab: Tab) -> None:
     tab.close()
 
 
+def test_on_a_phone_the_picture_has_no_bands(tab: Tab) -> None:
+    """Its stage is as high as it is, and what is told of it stands below, not beyond the screen."""
+    chromium.look(tab.driver, 390, 844, touch=True)
+    tab.open("result 27")
+    shape = "[part.clientWidth, part.clientHeight]"
+    stage, canvas = (
+        tab.js(f"(part => {shape})(document.querySelector('[data-part={name}]'))") for name in ("stage", "canvas")
+    )
+    assert all(abs(a - b) <= 2 for a, b in zip(stage, canvas, strict=True))
+    assert tab.part("inputs").rect["y"] < 844
+    tab.close()
+
+
 def test_hostile_names_are_only_names(tab: Tab) -> None:
     """A title and a file name full of markup are shown as they are, and their pictures are found."""
     tab.js("window.scrollTo(0, 1e6)")
@@ -469,6 +485,57 @@ def test_a_contact_sheet(browser: Any, sheets: Path, name: str, width: int, dark
     if name == "grid":
         assert HOSTILE in browser.find_element("css selector", "thead").text
         assert "image truncated" in browser.find_element("css selector", "tbody").text
+    assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+    findings = check(tab)
+    assert not findings, "\n".join(findings)
+    assert tab.complaints() == []
+
+
+@pytest.mark.parametrize("width", [260, 390, 1280, 3840])
+def test_a_contact_sheet_scrolls_only_what_is_too_wide(browser: Any, sheets: Path, width: int) -> None:
+    """No bar that moves nothing, down or across."""
+    tab = object.__new__(Tab)
+    tab.driver, tab.address = browser, next(sheets.rglob("grid-sheet/index.html")).as_uri()
+    chromium.look(browser, width, 844, touch=width < 500)
+    browser.get(tab.address)
+    tab.wait("[...document.images].every(e => e.naturalWidth)")
+    box = "document.querySelector('.scroll')"
+    assert tab.js(f"{box}.scrollHeight <= {box}.clientHeight")
+    assert tab.js(f"{box}.scrollWidth <= {box}.clientWidth") == (width > 260)
+    assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.fixture(scope="module")
+def layers_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """How VGG19 sees, of two images, one with a hostile name."""
+    folder = tmp_path_factory.mktemp("layers") / "out #1"
+    generator = np.random.default_rng(0)
+
+    def drawn(*shape: int) -> Any:
+        return generator.random(shape, np.float32)
+
+    album = Album(folder, [(HOSTILE, None), ("waves.png", None)])
+    for layer, places, filters in (("block1_conv1", 40, 64), ("block3_conv2", 10, 256), ("block5_conv4", 3, 512)):
+        maps = tuple(drawn(places, places * 2) for _ in range(6))
+        image = ImageView(maps, drawn(filters, filters), drawn(80, 160, 3), drawn(80, 160, 3))
+        album.add(LayerView(layer, 3, (1, 2, 3, 4, 5, 60), drawn(6, 96, 96, 3), (image, image)))
+    album.finish({"of": f"{HOSTILE}, waves.png", "weights": "auto"})
+    return (folder / "index.html").as_uri()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [390, 1280, 3840])
+def test_the_layers_page(browser: Any, layers_page: str, width: int, *, dark: bool) -> None:
+    """Nothing complained of, no finding, nothing wider than the page, every picture there."""
+    tab = object.__new__(Tab)
+    tab.driver, tab.address = browser, layers_page
+    chromium.look(browser, width, 844, dark=dark, touch=width < 500)
+    browser.get("about:blank")
+    browser.get_log("browser")
+    browser.get(layers_page)
+    tab.js("document.querySelectorAll('img').forEach(e => { e.loading = 'eager' })")
+    tab.wait("[...document.images].every(e => e.naturalWidth)")
+    assert HOSTILE in browser.find_element("css selector", ".top").text
     assert tab.js("document.documentElement.scrollWidth <= innerWidth")
     findings = check(tab)
     assert not findings, "\n".join(findings)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nst_batch.transfer.losses import positions
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.objectives.gram import gram_matrix
+from nst_batch.transfer.spec import block_of
 from nst_batch.transfer.visualization import patterns, rebuilt
 from nst_batch.transfer.visualization.fourier import drawn, enlarged, pictures
 from nst_batch.transfer.visualization.responses import gram, responses, telling_filters
@@ -54,7 +55,7 @@ def test_a_pattern_is_what_its_filter_answers_to(network: Network, layer: str) -
     ticks: list[None] = []
     chosen = (1, 5, 9)
     found = patterns.patterns(network, layer, chosen, lambda: ticks.append(None))
-    assert len(ticks) == patterns.steps_of(layer)
+    assert len(ticks) == sum(steps for _, steps in patterns.COURSES[block_of(layer)])
     assert found.shape[0] == 3
     assert (found.min(), found.max()) > (0.0, 0.0)
     answers = np.stack([responses(network, picture)[layer].mean(axis=(0, 1))[list(chosen)] for picture in found])
@@ -109,4 +110,4 @@ def test_a_picture_rebuilt_from_content_and_from_style(network: Network, content
         found = of(made)
         far = np.linalg.norm(grey[number] - wanted[number])
         assert np.linalg.norm(found[number] - wanted[number]) < 0.5 * far
-    assert len(ticks) == 2 * rebuilt.steps_of()
+    assert len(ticks) == 2 * sum(steps for _, steps in rebuilt.COURSE)

@@ -11,9 +11,6 @@
     part.shown.hidden = false;
     const viewer = new Viewer(part.viewer, null);
     viewer.show({ src: absolute(data.src), alt: data.alt, before: absolute(data.before), epochs: data.epochs.map(absolute) });
-    part.picture.addEventListener("load", () => {
-      part.stage.style.aspectRatio = `${part.picture.naturalWidth} / ${part.picture.naturalHeight}`;
-    });
     part.viewer.addEventListener("keydown", (event) => {
       if (viewer.key(event)) event.preventDefault();
     });

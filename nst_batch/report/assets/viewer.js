@@ -133,6 +133,7 @@ class Viewer {
     const { stage, canvas, picture } = this.part;
     const width = picture.naturalWidth, height = picture.naturalHeight;
     if (!width || !stage.clientWidth) return;
+    stage.style.setProperty("--shape", `${width} / ${height}`); // of the stage too, where the page asks for that
     const fitting = Math.min(stage.clientWidth / width, stage.clientHeight / height);
     const scale = this.level ? this.level / window.devicePixelRatio : fitting;
     const x = (stage.scrollLeft + stage.clientWidth / 2) / Math.max(1, canvas.clientWidth);

@@ -46,15 +46,10 @@ def seen_pixels(layer: str) -> int:
     return seen
 
 
-def steps_of(layer: str) -> int:
-    """How many steps :func:`patterns` takes."""
-    return sum(steps for _, steps in COURSES[int(layer[5])])
-
-
 def patterns(network: Network, layer: str, filters: Sequence[int], tick: Tick, seed: int = 0) -> NDArray[np.float32]:
     """For each of ``filters`` (N of them) the picture that it answers to most: (N, side, side, 3) in [0, 1].
 
-    ``tick`` is called after each of :func:`steps_of` steps.
+    ``tick`` is called after each step.
     """
     answer = _answers(network, layer, filters)
 

@@ -25,11 +25,6 @@ CONTENT_TV, STYLE_TV = 0.15, 0.02
 CONTRAST = 1.1  # at the most, of the image's own
 
 
-def steps_of() -> int:
-    """How many steps each of the two takes."""
-    return sum(steps for _, steps in COURSE)
-
-
 def from_content(network: Network, layer: str, image: NDArray[np.float32], tick: Tick) -> NDArray[np.float32]:
     """(H, W, 3) in [0, 1] -> the same, as the layer's features tell it."""
     extract = network.extractor([layer])
