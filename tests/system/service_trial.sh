@@ -71,6 +71,32 @@ report restarts "$(state NRestarts)"
 drop long 9000
 running() { compgen -G '/srv/nst_batch/outbox/running/long/*.json' >/dev/null; }
 wait_for 60 running
+
+# Reloads: a bad config fails for who asks and the old one stays; a good one counts. The job is at work all the while.
+pid=$(state MainPID)
+cp /etc/nst_batch/config.yaml /tmp/config.kept
+echo 'inbocks: x' >>/etc/nst_batch/config.yaml
+systemctl reload nst-batch 2>/dev/null
+report bad_reload $?
+report bad_reload_state "$(state ActiveState)"
+told() { journalctl -u nst-batch -p "$1" --no-pager | grep -q "$2"; }
+wait_for 10 told warning 'config not read again, the old one stays' && report bad_reload_told yes
+[[ $(state StatusText) == *'config'* ]] && report bad_reload_status yes
+sed 's/^limits: .*/limits: {min_free_gb: 0, max_sidecar_kb: 1}/' /tmp/config.kept >/etc/nst_batch/config.yaml
+systemctl reload nst-batch
+report good_reload $?
+wait_for 10 told notice 'config read again' && report good_reload_told yes
+member 'cd /srv/nst_batch/inbox/of-mine && { printf "content: a.png\nstyle: a.png\n"; seq -f "# %g" 600; } >large.yaml'
+wait_for 30 test -e /srv/nst_batch/outbox/failed/large/error.txt && report good_reload_counts yes
+cp /tmp/config.kept /etc/nst_batch/config.yaml
+systemctl reload nst-batch
+[[ $(state MainPID) == "$pid" ]] && running && report reloads_touch_no_job yes
+
+# The daemon is killed in the middle of the job: back by itself, and the job is at work again.
+kill -KILL "$pid"
+killed() { [[ $(state MainPID) != "$pid" && $(state ActiveState) == active ]] && running; }
+wait_for 90 killed && report after_kill yes
+
 SECONDS=0
 systemctl stop nst-batch
 report stop_seconds "$SECONDS"

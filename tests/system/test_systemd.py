@@ -200,7 +200,7 @@ def bring_packages(folder: Path) -> None:
 @pytest.mark.timeout(1200)
 def test_the_service_on_a_real_systemd(tmp_path: Path) -> None:
     """
-    Installed by one command, it paints for a colleague, survives a hang and an upgrade, and refuses a bad config.
+    Installed by one command, it paints for a colleague, survives hangs, kills and upgrades, and refuses a bad config.
 
     Taken away by one command, it leaves pictures, queue and config.
     """
@@ -222,6 +222,13 @@ def test_the_service_on_a_real_systemd(tmp_path: Path) -> None:
     assert report.get("doctor_as_member") == "asks_for_root"
     assert report["after_hang"] == "active", journal
     assert int(report["restarts"]) == 1, journal
+    assert report["bad_reload"] != "0", journal
+    assert report["bad_reload_state"] == "active"
+    assert (report.get("bad_reload_told"), report.get("bad_reload_status")) == ("yes", "yes"), journal
+    assert report["good_reload"] == "0", journal
+    assert (report.get("good_reload_told"), report.get("good_reload_counts")) == ("yes", "yes"), journal
+    assert report.get("reloads_touch_no_job") == "yes"
+    assert report.get("after_kill") == "yes", "the job was not at work again after the daemon had been killed"
     assert report["stop_result"] == "success", journal
     assert int(report["stop_seconds"]) <= 30
     assert report.get("job_kept") == "yes", "the job that was at work when the service was stopped is gone"
