@@ -85,7 +85,7 @@ wait_for 10 told warning 'config not read again, the old one stays' && report ba
 sed 's/^limits: .*/limits: {min_free_gb: 0, max_sidecar_kb: 1}/' /tmp/config.kept >/etc/nst_batch/config.yaml
 systemctl reload nst-batch
 report good_reload $?
-wait_for 10 told notice 'config read again' && report good_reload_told yes
+wait_for 10 told info 'config read again' && report good_reload_told yes
 member 'cd /srv/nst_batch/inbox/of-mine && { printf "content: a.png\nstyle: a.png\n"; seq -f "# %g" 600; } >large.yaml'
 wait_for 30 test -e /srv/nst_batch/outbox/failed/large/error.txt && report good_reload_counts yes
 cp /tmp/config.kept /etc/nst_batch/config.yaml
