@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from benchmarks.quality.judges import Judges
 from benchmarks.quality.pairs import Pair, at_size
 from benchmarks.quality.second import SecondMeasures
 from nst_batch import images
+from nst_batch.sidecar.presets import preset_of
 from nst_batch.sidecar.settings import Patch, Settings, resolve
 from nst_batch.worker.job_images import JobImages
 from nst_batch.worker.session import DeviceSession
@@ -103,11 +105,11 @@ class Painter:
         return self._judges[pair.name]
 
     def _stem(self, pair: Pair, preset: str, size: int) -> str:
-        """The picture's name: equal only for the same pictures painted with the same settings."""
+        """The picture's name: equal only for the same pictures painted by the same recipe, whatever else keys say."""
         if pair.name not in self._hashes:
             pixels = hashlib.sha256(pair.content().tobytes() + pair.style().tobytes())
             self._hashes[pair.name] = pixels.hexdigest()
-        text = self._hashes[pair.name] + _settings(preset, size).model_dump_json()
+        text = self._hashes[pair.name] + json.dumps(vars(preset_of(preset)), default=dict, sort_keys=True)
         return f"{pair.name}_{preset}_{size}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
