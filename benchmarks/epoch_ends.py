@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cv2
 
+from nst_batch.cli.terminal import muted_libraries
 from nst_batch.filenames import LOSS_NAME, SPEC_NAME
 from nst_batch.images import ImageLimits
 from nst_batch.job import JobInput, JobSpec, now_iso
@@ -75,7 +76,8 @@ def main() -> int:
     parser.add_argument("--weights", default="auto")
     parser.add_argument("--device", default="auto")
     asked = parser.parse_args()
-    session = DeviceSession.open(asked.weights, asked.device, ImageLimits(), asked.checkpoint_seconds)
+    with muted_libraries(unless=False):
+        session = DeviceSession.open(asked.weights, asked.device, ImageLimits(), asked.checkpoint_seconds)
     watch = Watch()
     with tempfile.TemporaryDirectory(prefix="epoch-ends-") as name:
         folder = Path(name)

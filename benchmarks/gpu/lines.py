@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
 import sys
 import threading
@@ -10,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 MARK = "figure "
+REMARK = re.compile(r"[IW]\d{4} |WARNING: All log messages")  # of TensorFlow's start, whatever its log level is
 
 
 def emit(part: str, **fields: Any) -> None:
@@ -51,5 +54,8 @@ def run_child(
         listener.join(2.0)
     if code == 0:
         return ""
-    last = next((line.strip() for line in reversed(said) if line.strip()), "")
-    return f"more than {seconds:.0f} s" if ended_by_us else f"ended with {code}: {last[:300]}"
+    if ended_by_us:
+        return f"more than {seconds:.0f} s"
+    last = next((line.strip() for line in reversed(said) if line.strip() and not REMARK.match(line)), "")
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+    return f"{how}: {last[:300]}" if last else how
