@@ -37,7 +37,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "memory": {
         "size": "px", "megapixels": "megapixels", "precision": "precision", "optimizer": "optimizer",
-        "strips": "blocks in strips", "view": "height of strips", "peak_mb": "MB at the peak",
+        "strips": "blocks in strips", "view": "strips so many times as high", "peak_mb": "MB at the peak",
         "expected_mb": "estimate", "ratio": "ratio", "process_mb": "MB of the process", "seconds_a_step": "s a step",
         "start_seconds": "s to the first",
     },
@@ -64,6 +64,8 @@ class Tables:
         if part != self._open:
             self._open = part
             print(f"\n{part}\n\n| " + " | ".join(columns.values()) + " |\n|" + "---|" * len(columns), flush=True)
+        if figure.get("strips") == 0:
+            figure = {**figure, "strips": "in one piece", "view": ""}
         cells = [_cell(name, figure.get(name, "")) for name in columns]
         print("| " + " | ".join(cells) + " |" + (f" {figure['failed']}" if "failed" in figure else ""), flush=True)
 
