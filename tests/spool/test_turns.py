@@ -13,6 +13,7 @@ from spool_world import World
 from nst_batch import names
 from nst_batch.spool.claims.naming import FolderNames, Namer
 from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.inbox.sidecars import SidecarReading
 from nst_batch.spool.sweep import MOST_ABREAST
 from nst_batch.turn import Turn
 
@@ -222,6 +223,34 @@ def test_a_look_at_an_unchanged_inbox_makes_the_same_lists_again(world: World) -
     second = world.look(3.0)
     assert len(first.waiting) == 5
     assert second.waiting is first.waiting
+
+
+def test_what_comes_and_goes_in_a_folder_concerns_the_sidecars_that_ask_for_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five thousand photographs of one hot folder: as each is done with, the others are not read again."""
+    world.put("hot/folder.yaml", "style: s.jpg\n")
+    world.put("s.jpg")
+    for number in range(20):
+        world.put(f"hot/p{number:02}.jpg", f"photograph {number}")
+    world.settle()
+    world.settle()
+    assert len(world.look().ready) == 20
+    read = counted(monkeypatch, SidecarReading, "expand", lambda _result: 1)
+    asked = counted(monkeypatch, os, "access", lambda _result: 1)
+    for number in range(3):
+        job = world.hand_out_next()
+        assert job is not None
+        world.work(job)
+        world.finish(job)
+        world.look()
+        world.sweep()
+        world.put(f"hot/later{number}.txt", "comes and is nobody's")
+    assert read[0] == 0
+    assert asked[0] <= 3 * 20
+    world.put("hot/new.jpg", "one more photograph")
+    world.settle()
+    assert read[0] == 1
 
 
 @pytest.fixture

@@ -19,6 +19,11 @@ class Changes:
     folders: set[str]  # folders in which names came or went
 
 
+def is_another(before: Entry | None, now: Entry) -> bool:
+    """Whether what has a path is not what it was; a folder stays one whatever comes and goes in it."""
+    return before is None or not (now.is_as(before) or before.kind == now.kind == "folder")
+
+
 @dataclass(slots=True)
 class Known:
     """One sidecar. ``fresh`` says that ``wanted`` or ``broken`` is what it comes to by the listing at hand."""

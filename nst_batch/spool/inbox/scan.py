@@ -18,6 +18,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from nst_batch import names
@@ -29,9 +30,9 @@ from nst_batch.spool.claims.naming import Namer, key_of
 from nst_batch.spool.claims.records import digest_of
 from nst_batch.spool.disk.blocked import is_one_files
 from nst_batch.spool.disk.primitives import Identity
-from nst_batch.spool.inbox.known import Changes, Known, bases_of
+from nst_batch.spool.inbox.known import Changes, Known, bases_of, is_another
 from nst_batch.spool.inbox.listing import Entry, Listing
-from nst_batch.spool.inbox.readiness import Broken, Ready, Scan, Waiting
+from nst_batch.spool.inbox.readiness import Broken, Ready, Scan, Waiting, Wanted
 from nst_batch.spool.inbox.sidecars import SidecarReading
 from nst_batch.turn import Turn
 
@@ -75,6 +76,8 @@ class Scanner:
     _scan: Scan = field(default_factory=Scan)
     _expire_before: float = -math.inf
     _held: dict[str, _Held] = field(default_factory=dict)
+    _may_take: Callable[[str], bool] = lambda _folder: True  # ``takable``, asked once a folder and look
+    _readable: dict[str, Entry] = field(default_factory=dict)  # images that may be read, as they were then
     _mono: float = 0.0  # of the last look
     _turned: int = 0  # among the sidecars, where the next turn begins to read
 
@@ -163,7 +166,7 @@ class Scanner:
     def _stamp(self, entries: Mapping[str, Entry], mono: float) -> Changes:
         """Note since when each file that has not been still for long is as it is."""
         before = self._entries
-        changed = {path: mono for path, entry in entries.items() if path not in before or not entry.is_as(before[path])}
+        changed = {path: mono for path, entry in entries.items() if is_another(before.get(path), entry)}
         came = [path for path in changed if path not in before]
         gone = {path for path in before if path not in entries} if len(before) + len(came) != len(entries) else set()
         moving = {
@@ -172,6 +175,8 @@ class Scanner:
             if path in entries and path not in changed and mono < since + self.settle_seconds
         }
         self._moving = {**moving, **changed} if moving else changed
+        for path in gone:
+            self._readable.pop(path, None)
         folders = {path.rpartition("/")[0] for moved in (came, gone) for path in moved}
         return Changes(changed.keys() | gone if gone else changed.keys(), folders)
 
@@ -263,12 +268,13 @@ class Scanner:
         waiting: list[Waiting] = []
         broken: list[Broken] = []
         changes = [math.inf]
+        hindrance, self._may_take = cache(self.hindrance), cache(self.takable)  # of thousands in one folder
         for path, known in self._sidecars.items():
             held = self._holds(path, at.mono)
             if held is not None:
                 changes.append(held.due)
                 waiting.append(Waiting(path, known.names, "unreadable", held.why, None))
-            elif why := self.hindrance(path.rpartition("/")[0]):
+            elif why := hindrance(path.rpartition("/")[0]):
                 waiting.append(Waiting(path, known.names, "defaults", why, None))
             elif known.broken is not None:
                 broken.append(known.as_broken(path))
@@ -293,7 +299,7 @@ class Scanner:
             if at.mono < due:
                 return self._settling(path, path, known, due, at)
             return Waiting(path, known.names, "settling", f"{path} is about to be read", None)
-        if known.unreadable or not self.takable(folder):
+        if known.unreadable or not self._may_take(folder):
             changes.append(at.mono + LOOK_AGAIN_SECONDS)
             why = known.unreadable or f"no permission to take files out of {folder or 'the inbox'}"
             return Waiting(path, known.names, "unreadable", why, None)
@@ -308,7 +314,7 @@ class Scanner:
         if hindrance is not None or known.wanted is None:
             assert hindrance is not None
             return hindrance
-        lacking = self._lacking(known)
+        lacking = self._lacking(known, known.wanted)
         if not lacking and known.missing_since is not None:
             known.waited_before, known.missing_since = known.waited(at.mono), None
         if lacking and known.missing_since is None:
@@ -327,10 +333,16 @@ class Scanner:
             path, known.entry, known.digest, known.wanted, known.names, bool(lacking), unreadable, known.refused
         )
 
-    def _lacking(self, known: Known) -> tuple[str, ...]:
-        assert known.wanted is not None
+    def _lacking(self, known: Known, wanted: Wanted) -> tuple[str, ...]:
         files = (image for image in known.images if self._entries[image].kind == "file")
-        return (*known.wanted.missing, *(image for image in files if not self.readable(image)))
+        return (*wanted.missing, *(image for image in files if not self._may_be_read(image)))
+
+    def _may_be_read(self, image: str) -> bool:
+        """Asked once of an image as it is: other rights are another entry."""
+        entry = self._entries[image]
+        if self._readable.get(image) is not entry and self.readable(image):
+            self._readable[image] = entry
+        return self._readable.get(image) is entry
 
     def _incomplete(
         self, path: str, known: Known, lacking: tuple[str, ...], left: float, at: Moment, changes: list[float]
