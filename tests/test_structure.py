@@ -71,7 +71,7 @@ HOMES = {
     "tensorflow": ("transfer",),
     "keras": ("transfer",),
     "h5py": ("transfer",),
-    "av": ("images",),
+    "av": ("worker",),
     "cv2": ("images", "sample", "cli"),
     "yaml": ("strict_yaml", "spool/outbox", "report", "cli"),
 }

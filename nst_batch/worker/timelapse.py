@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_batch import images
-from nst_batch.images.film import animated_webp, has_mp4, mp4
 from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.worker.film import animated_webp, has_mp4, mp4
 from nst_batch.worker.job_images import JobImages
 from nst_batch.worker.result_files import Saver
 

@@ -17,7 +17,6 @@ import pytest
 from house import draw
 
 from benchmarks import chromium
-from nst_batch.images.film import animated_webp, has_mp4, mp4
 from nst_batch.job import JobInput, JobSpec, Outcome
 from nst_batch.layers.album import Album
 from nst_batch.layers.study import ImageView, LayerView
@@ -25,6 +24,7 @@ from nst_batch.report.gallery import Gallery
 from nst_batch.report.live import live_script
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.worker.film import animated_webp, has_mp4, mp4
 from nst_batch.worker.shown import show
 
 pytestmark = [

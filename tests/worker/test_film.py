@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_batch.images.film import animated_webp, has_mp4, mp4
+from nst_batch.worker.film import animated_webp, has_mp4, mp4
 
 SHADES = (30, 90, 150, 210)
 TIMES = (500, 42, 42, 2500)
