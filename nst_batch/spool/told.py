@@ -70,7 +70,9 @@ def obstacle(config: Config, fs: FileSystem | None = None) -> str | None:
     places, fs = places_of(config), files_of(config, fs)
     try:
         refuse_unmounted(fs, places)
-        for folder in (places.inbox, places.outbox):
+        # The first daemon of an inbox makes the outbox.
+        needed = (places.inbox,) if fs.kind(places.own) is None else (places.inbox, places.outbox)
+        for folder in needed:
             if not folder.is_dir():
                 return f"{folder} is not there"
         for folder in (places.own, places.running):

@@ -407,6 +407,13 @@ def test_status_without_a_daemon_tells_of_the_folders(house: House) -> None:
     assert "lonely" in text
 
 
+def test_folders_that_the_first_daemon_will_make_are_no_trouble(house: House) -> None:
+    """Those of an inbox that a daemon has had are."""
+    assert "is not there" not in house.command("status").stdout
+    (house.inbox / ".nst_batch").mkdir()
+    assert f"waits    {house.outbox} is not there" in house.command("status").stdout
+
+
 def test_status_calls_a_failed_job_by_the_name_that_retry_takes(
     house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:
