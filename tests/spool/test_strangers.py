@@ -20,6 +20,7 @@ from spool_world import World, retry_job
 
 from nst_batch.clock import Moment
 from nst_batch.errors import NotNowError
+from nst_batch.job import versions
 from nst_batch.spool.commands import look_from_outside
 from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.told import obstacle, told_by_daemon
@@ -33,6 +34,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="two users need root")
 def as_user(uid: int, act: Callable[[], object]) -> None:
     """Do something in a process of a user's; what fails there fails here."""
     sys.stderr.flush()
+    versions()  # reads modules of the interpreter's, which may be in a folder that is closed to others
     child = os.fork()
     if child == 0:
         code = 1
