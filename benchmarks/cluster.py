@@ -1,6 +1,7 @@
 """What a Slurm cluster asks of the daemon: jobs claimed and published a second, its memory and share of a core.
 
     python -m benchmarks.cluster [--jobs 200] [--nodes 2] [--processors 4] [--queued 50]
+    python -m benchmarks.cluster --claims [--jobs 1000]    nothing is painted: the nodes are drained
     python -m benchmarks.cluster --deaths [--jobs 200]     a node, the controller and the daemon (twice) are killed
 
 Starts a Slurm cluster of its own on the loopback (Debian: slurm-wlm, munge), whose nodes pretend to have so
@@ -39,15 +40,7 @@ def spent(pid: int) -> tuple[float, float]:
 
 def measure(root: Path, cluster: Cluster, jobs: int, queued: int) -> None:
     """Drop so many jobs, and print what they took."""
-    house = KillHouse(root / "house", executor="slurm", slurm={"gpus": 0, "max_queued": queued})
-    house.configure(
-        executor="slurm",
-        slurm={"gpus": 0, "max_queued": queued},
-        defaults={"epochs": 1, "steps_per_epoch": 1, "size": 48, "precision": "float32"},
-        watch={"settle_seconds": 0.1, "rescan_seconds": 0.5},
-    )
-    for _ in range(jobs):
-        house.drop()
+    house = settled_house(root / "house", jobs, queued)
     claims = house.inbox / ".nst_batch/claims"
     begun = time.monotonic()
     daemon = house.launch()
@@ -74,6 +67,43 @@ def measure(root: Path, cluster: Cluster, jobs: int, queued: int) -> None:
         house.end()
 
 
+def measure_claims(root: Path, cluster: Cluster, jobs: int) -> None:
+    """Drop so many jobs on a cluster without a node, and print what claiming and submitting all of them took."""
+    cluster.ask("scontrol", "update", f"NodeName={','.join(cluster.nodes)}", "State=DRAIN", "Reason=measured")
+    house = settled_house(root / "house", jobs, jobs)
+    slurm = house.inbox / ".nst_batch/slurm"
+    begun = time.monotonic()
+    daemon = house.launch()
+    try:
+        while len(cluster.jobs()) < jobs:
+            time.sleep(2.0)
+        seconds = time.monotonic() - begun
+        processor, memory = spent(daemon.pid)
+        print(f"{jobs} jobs claimed and in Slurm's queue in {seconds:.0f} s: {jobs / seconds:.1f} a second")
+        print(f"the daemon: {100 * processor / seconds:.1f} % of a core ({1000 * processor / jobs:.0f} ms a job)")
+        print(f"            {memory:.0f} MB at most; {len(list(slurm.iterdir()))} folders of allocations")
+        time.sleep(10.0)
+        print(f"with all of them waiting: {100 * (spent(daemon.pid)[0] - processor) / 10.0:.1f} % of a core")
+    finally:
+        daemon.kill()
+        daemon.wait()
+        house.end()
+
+
+def settled_house(root: Path, jobs: int, queued: int) -> KillHouse:
+    """A house with so many jobs of a moment each."""
+    house = KillHouse(root, executor="slurm", slurm={"gpus": 0, "max_queued": queued})
+    house.configure(
+        executor="slurm",
+        slurm={"gpus": 0, "max_queued": queued},
+        defaults={"epochs": 1, "steps_per_epoch": 1, "size": 48, "precision": "float32"},
+        watch={"settle_seconds": 0.1},
+    )
+    for _ in range(jobs):
+        house.drop()
+    return house
+
+
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description="what a Slurm cluster asks of the daemon")
@@ -81,6 +111,7 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--processors", type=int, default=4, help="that a node pretends to have")
     parser.add_argument("--queued", type=int, default=50, help="allocations in Slurm's queue at a time")
+    parser.add_argument("--claims", action="store_true", help="measure claiming and submitting alone")
     parser.add_argument("--deaths", action="store_true", help="kill a node, the controller, and the daemon twice")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or the cluster would outlive this
@@ -99,7 +130,10 @@ def main() -> int:
                 ends = run_night(root / "house", cluster, asked.jobs)
                 print(f"{dict(ends)} in {time.monotonic() - begun:.0f} s")
                 return int(ends["done"] != asked.jobs)
-            measure(root, cluster, asked.jobs, asked.queued)
+            if asked.claims:
+                measure_claims(root, cluster, asked.jobs)
+            else:
+                measure(root, cluster, asked.jobs, asked.queued)
         finally:
             cluster.end()
     return 0

@@ -8,15 +8,17 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from far_host import NEAR, FarHost
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch")
 DEAD_AFTER_SECONDS = 10  # of silence, before the controller gives a node up
 
 _CONFIG = """\
 ClusterName=test
-SlurmctldHost=localhost(127.0.0.1)
+SlurmctldHost=localhost({address})
 SlurmctldPort={controller_port}
 SlurmUser={user}
 SlurmdUser={user}
@@ -62,8 +64,12 @@ def _program(name: str) -> str | None:
 class Cluster:
     """Started by :meth:`start`, and ended for certain by :meth:`end`."""
 
-    def __init__(self, root: Path, nodes: tuple[str, ...] = ("n1", "n2"), cpus: int = 1) -> None:
+    def __init__(
+        self, root: Path, nodes: tuple[str, ...] = ("n1", "n2"), cpus: int = 1, far: Mapping[str, FarHost] | None = None
+    ) -> None:
+        """``far``: the hosts of the nodes that are not on this one."""
         self.root = root
+        self._far = far or {}
         self.nodes = nodes
         self._cpus = cpus
         self._config = root / "slurm.conf"
@@ -95,10 +101,14 @@ class Cluster:
     def _configuration(self) -> str:
         ports = _free_ports(1 + len(self.nodes))
         user = os.environ.get("USER") or subprocess.check_output(["id", "-un"], text=True).strip()
-        head = _CONFIG.format(root=self.root, controller_port=ports[0], user=user, dead_after=DEAD_AFTER_SECONDS)
+        address = NEAR if self._far else "127.0.0.1"
+        head = _CONFIG.format(
+            root=self.root, address=address, controller_port=ports[0], user=user, dead_after=DEAD_AFTER_SECONDS
+        )
         host = socket.gethostname()
         lines = [
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={self._cpus} RealMemory=4000"
+            f"NodeName={node} NodeHostname={host} NodeAddr={self._address(node)} Port={port} CPUs={self._cpus} "
+            "RealMemory=4000"
             for node, port in zip(self.nodes, ports[1:], strict=True)
         ]
         everyone = ",".join(self.nodes)
@@ -107,6 +117,9 @@ class Cluster:
             f"PartitionName=urgent Nodes={everyone} MaxTime=INFINITE PriorityTier=9",
         ]
         return head + "\n".join(lines) + "\n"
+
+    def _address(self, node: str) -> str:
+        return self._far[node].address if node in self._far else "127.0.0.1"
 
     def start_controller(self) -> None:
         """Start the controller, or start it again where it left off."""
@@ -118,7 +131,8 @@ class Cluster:
 
     def start_node(self, node: str) -> None:
         """Start one node's daemon."""
-        self._spawn(node, "slurmd", "-D", "-f", str(self._config), "-N", node)
+        prefix = self._far[node].prefix if node in self._far else []
+        self._spawn(node, "slurmd", "-D", "-f", str(self._config), "-N", node, prefix=prefix)
 
     def kill_node(self, node: str) -> None:
         """As a power cut: its daemon and whatever runs on it are gone in a moment."""
@@ -163,12 +177,12 @@ class Cluster:
             return set()
         return {name for name, state in (line.split("|") for line in lines) if state == "idle"}
 
-    def _spawn(self, name: str, program: str, *arguments: str) -> None:
+    def _spawn(self, name: str, program: str, *arguments: str, prefix: Sequence[str] = ()) -> None:
         path = _program(program)
         assert path is not None
         with (self.root / f"{name}.out").open("ab") as out:
             self._processes[name] = subprocess.Popen(
-                [path, *arguments],
+                [*prefix, path, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

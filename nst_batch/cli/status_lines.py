@@ -118,7 +118,7 @@ def _empty(facts: dict[str, Any]) -> str:
     if held_up and len(held_up) == len(facts["waiting"]) and not facts["running"]:
         ends = [job["until"] for job in held_up]
         return "when what waits has what it lacks" + (f", at the latest {_clock(max(ends))}" if all(ends) else "")
-    return "not known before a worker has been ready once" if facts["daemon"] else "not known while no daemon runs"
+    return "not known before a worker is at work" if facts["daemon"] else "not known while no daemon runs"
 
 
 def _clock(moment: float) -> str:

@@ -168,6 +168,7 @@ def parse_config(text: bytes | str, path: Path) -> Config:
         source=path,
     )
     problems = [*_path_problems(marked), *_folder_problems(config, marked), *_default_problems(config, marked)]
+    problems += _device_problems(config, marked)
     if problems:
         raise problems_error("config_invalid", str(path), problems)
     return config
@@ -211,6 +212,16 @@ def _default_problems(config: Config, marked: Marked) -> list[Problem]:
         what = f"is more than limits.max_priority, {most}"
         problems.append(problem_at(marked, ("defaults", "priority"), what, f"write at most {most}, or raise the limit"))
     return problems
+
+
+def _device_problems(config: Config, marked: Marked) -> list[Problem]:
+    """What stands as ``device`` is of this machine; on a cluster it must not be told another story than ``gpus``."""
+    device, gpus = config.device, config.slurm.gpus
+    if config.executor == "local" or device in ("auto", "gpu" if gpus else "cpu"):
+        return []
+    what = f"says {shown(device)}, and slurm.gpus: {gpus} decides with executor: slurm"
+    fix = f"leave device out; slurm: {{gpus: {1 - gpus}}} is the other kind of worker"
+    return [problem_at(marked, ("device",), what, fix)]
 
 
 def _path_problems(marked: Marked) -> list[Problem]:

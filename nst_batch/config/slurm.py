@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from nst_batch.config.values import Command, Duration, PositiveDuration
 from nst_batch.strict_yaml.models import Expected, Fault, StrictModel, faults_error
 from nst_batch.strict_yaml.reader import shown
 
-_OWN_OPTIONS = ("--job-name", "-J", "--output", "-o", "--chdir", "-D", "--requeue", "--signal", "--array", "-a")
+_OWN_OPTIONS = (
+    *("--job-name", "-J", "--output", "-o", "--error", "-e", "--chdir", "-D", "--input", "-i", "--open-mode"),
+    *("--requeue", "--signal", "--array", "-a", "--wrap", "--wait", "-W", "--parsable", "--quiet", "-Q", "--test-only"),
+)
 _TEXT = Expected("text")
 
 
@@ -18,9 +22,17 @@ def _not_ours(value: object) -> object:
     """Options of sbatch that decide what this program has to decide would break it quietly."""
     items = value if isinstance(value, list) else []
     for place, item in enumerate(items):
-        if isinstance(item, str) and item.split("=")[0] in _OWN_OPTIONS:
+        if isinstance(item, str) and any(map(_means(item), _OWN_OPTIONS)):
             raise faults_error(Fault(f"must not hold {shown(item)}: that one is nst_batch's own", "", (place,)))
     return value
+
+
+def _means(item: str) -> Callable[[str], bool]:
+    """Whether sbatch would take it for an option: by its whole name, by the beginning of one, or as ``-JNAME``."""
+    name = item.split("=", maxsplit=1)[0]
+    if item.startswith("--"):
+        return lambda option: len(name) > len("--") and option.startswith(name)
+    return lambda option: len(option) == len("-J") and item.startswith(option)
 
 
 class Slurm(StrictModel):
@@ -61,3 +73,11 @@ class Slurm(StrictModel):
     setup: Annotated[
         str, Field(description="shell lines that a node runs before the worker, such as module load cuda"), _TEXT
     ] = ""
+
+    @model_validator(mode="after")
+    def _warned_in_time(self) -> Slurm:
+        """A warning that comes before a worker is up only ends it."""
+        if self.time_limit and self.warn_seconds >= self.time_limit:
+            what = f"must be shorter than time_limit, which is {self.time_limit:g} seconds"
+            raise faults_error(Fault(what, "leave time_limit out, or make it longer", ("warn_seconds",)))
+        return self

@@ -11,6 +11,14 @@ from nst_batch.spool.claims.live_job import Job
 
 
 @dataclass(frozen=True)
+class Begun:
+    """A worker has begun with a job that was handed out before there was one."""
+
+    job: Job
+    device: str
+
+
+@dataclass(frozen=True)
 class Stepped:
     """A running job got on; ``epoch_end`` at the end of an epoch."""
 
@@ -66,4 +74,4 @@ class WorkerFault:
     reason: Reason
 
 
-Event = Stepped | Phased | Finished | Yielded | Refused | Died | WorkerFault
+Event = Begun | Stepped | Phased | Finished | Yielded | Refused | Died | WorkerFault

@@ -227,6 +227,8 @@ class Daemon:
     def _hand_out(self, view: InboxView, at: Moment, turn: Turn) -> None:
         jobs = (job for job in self.spool.jobs() if not job.is_held(at.mono))
         waits = any(self._hours.let(job) for job in jobs if self._pool.at_work_on(job.id) is None)
+        if view.paused:
+            self._pool.call_back()
         if view.paused or not (waits or any(map(self._hours.let, view.ready))):
             if self._hours.closed_until:
                 self._pool.rest()  # the device is somebody else's now
@@ -236,15 +238,14 @@ class Daemon:
         reason = self.spool.room()
         if reason:
             raise SpoolBlocked("disk_full", reason, "")
-        if self._pool.start_due > at.mono:
-            self._look_at(self._pool.start_due)
         for give in self._pool.openings(at.mono):
             job = self.spool.hand_out_next(at, turn, now_only=self._hours.closed_until is not None)
             if job is None:
                 return
             give(job)
             self._status_writer.given(job, self._pool, at)
-            self._listener.started(job)
+        if self._pool.start_due > at.mono:
+            self._look_at(self._pool.start_due)
 
     def _obey(self, view: InboxView) -> None:
         """Pass stop and cancel on to workers; those of jobs that do not run are the spool's."""
@@ -309,9 +310,10 @@ class Daemon:
 
     def _end_of_once(self) -> int | None:
         """With ``--once``: the exit code when there is nothing left to wait for, else None."""
-        if self._once is None or self.view is None or self._pool.busy:
+        gives_up = self._pool.gives_up
+        if self._once is None or self.view is None or (self._pool.busy and not gives_up):
             return None
-        blocked = self._block.reason or (self._pool.trouble if self._pool.gives_up else None)
+        blocked = self._block.reason or (self._pool.trouble if gives_up else None)
         why, over = self._once.end(self.view, self.spool, blocked)
         if why:
             self._listener.warn(f"ended before the inbox was empty: {why}")

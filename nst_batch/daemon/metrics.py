@@ -102,7 +102,7 @@ class Metrics:
         closed_until: float | None,
     ) -> Iterator[tuple[str, Literal["gauge", "counter"], str, Samples]]:
         ages = list(_waiting_ages(view, jobs, pool, at.wall))
-        running = sum(worker.job is not None for worker in pool.workers)
+        running = sum(worker.at_work for worker in pool.workers)
         yield (
             "nst_batch_queue_jobs",
             "gauge",
@@ -174,7 +174,8 @@ def _waiting_ages(view: InboxView | None, jobs: Iterable[Job], pool: Executor, w
     claimed = set()
     for job in jobs:
         claimed.add(job.name)
-        if job.outcome is None and job.trouble is None and pool.at_work_on(job.id) is None:
+        worker = pool.at_work_on(job.id)
+        if job.outcome is None and job.trouble is None and (worker is None or not worker.at_work):
             yield max(0.0, wall - datetime.fromisoformat(job.arrival).timestamp())
     for pair in view.ready if view is not None else ():
         # The look may be older than a claim.

@@ -28,7 +28,7 @@ class OpenHours:
         self.schedule = schedule
         self.closed_until: float | None = None  # seconds since the epoch; None: open
         self._note = note
-        self._asked_back: dict[str, Job] = {}  # by device
+        self._asked_back: dict[str, Job] = {}  # by id
 
     def attend(self, busy: Iterable[Worker], at: Moment) -> float:
         """Ask back what may not run now, and say so; when to attend again at the latest (monotonic)."""
@@ -41,12 +41,16 @@ class OpenHours:
             return math.inf if until is None else at.mono + until - at.wall
         if not was_closed:
             self._note(f"outside the hours of the schedule: jobs wait for {clock(self.closed_until, at.wall)}")
+        before, self._asked_back = self._asked_back, {}
         for worker in busy:
             job = worker.job
-            if job is not None and not job.now and self._asked_back.get(worker.device.name) is not job:
-                self._asked_back[worker.device.name] = job
+            if job is None or job.now:
+                continue
+            self._asked_back[job.id] = job
+            if before.get(job.id) is not job:
                 worker.tell({"do": "yield"})
-                self._note(f"{job.name}: ends its step and waits for {clock(self.closed_until, at.wall)}")
+                how = "ends its step and waits" if worker.at_work else "leaves the cluster's queue and waits"
+                self._note(f"{job.name}: {how} for {clock(self.closed_until, at.wall)}")
         return at.mono + self.closed_until - at.wall
 
     def let(self, asked: Asked) -> bool:

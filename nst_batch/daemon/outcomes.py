@@ -71,6 +71,7 @@ class OutcomeHandler:
         for job in self._spool.jobs():
             if job.orphaned or at_work_on(job.id) is not None or job.is_held(at.mono):
                 continue
+            job = self._spool.job(job.id)  # noqa: PLW2901 - what its worker has left since it was given
             if job.outcome is not None:
                 self.handle(job, at)
             elif job.given:

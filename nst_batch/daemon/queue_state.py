@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -58,7 +58,7 @@ def running_entries(
     workers: Iterable[Worker], foreteller: Foreteller | None = None, mono: float = 0.0
 ) -> list[dict[str, Any]]:
     """Every job at work."""
-    return [_running_entry(worker, foreteller, mono) for worker in workers if worker.job is not None]
+    return [_running_entry(worker, foreteller, mono) for worker in workers if worker.at_work]
 
 
 def _running_entry(worker: Worker, foreteller: Foreteller | None, mono: float) -> dict[str, Any]:
@@ -102,11 +102,13 @@ def waiting_entries(
     rota: Rota | None = None,
     closed_until: float | None = None,
     foreteller: Foreteller | None = None,
+    queued: Mapping[str, str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Every job that is not at work, in the order in which they will run, each with why it waits.
 
     ``closed_until``: when the schedule lets jobs begin; None: now. ``seconds`` is how long a job will take; None where
-    that is not known, or it is not known whether it will run.
+    that is not known, or it is not known whether it will run. ``queued``: how the jobs stand that wait in the queue of
+    a cluster, by id.
     """
     jobs = tuple(jobs)
     turns = [
@@ -122,7 +124,8 @@ def waiting_entries(
         turns += (_Turn(pair.priority, pair.lane, name, pair, time) for name, time in named if name not in claimed)
     for priority, _lane, name, source, seconds in (rota or Rota()).in_order(turns):
         if isinstance(source, Job):
-            why, until = _why(source, closed_until)
+            in_queue = (queued or {}).get(source.id)
+            why, until = _why(source, closed_until) if in_queue is None else (in_queue, None)
             yield _entry(name, why, until, priority, source.arrival, seconds, begun=source.checkpoint)
         else:
             yield _entry(name, *_when_ready(source, closed_until), priority, now_iso(source.arrival / 1e9), seconds)
@@ -230,6 +233,8 @@ def line_of(
     left = [entry["seconds_left"] for entry in running]
     others = [worker for worker in workers if worker.job is None]
     left += [0.0 if worker.ready else max(0.0, WORKER_START - (at.mono - worker.last_beat)) for worker in others]
+    if not left and workers:  # nobody knows when a cluster will have a place
+        left = [None]
     return Line(left or [WORKER_START], at.wall, None if closed_until is None else round(closed_until))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from nst_batch.characters import is_text
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
-from nst_batch.daemon.events import Event, Finished, Phased, Stepped
+from nst_batch.daemon.events import Begun, Event, Finished, Phased, Stepped
 from nst_batch.daemon.executor import Executor
 from nst_batch.daemon.forecast import Forecast
 from nst_batch.daemon.gallery_keeper import GalleryKeeper
@@ -75,12 +75,17 @@ class StatusWriter:
         self._line = ""  # what the service manager shows
 
     def given(self, job: Job, pool: Executor, at: Moment) -> None:
-        """A worker has been given a job."""
-        spec, worker = job.spec, pool.at_work_on(job.id)
-        if spec is not None and worker is not None:
+        """A worker has been given a job, or is to have it once a cluster has a place for it."""
+        worker = pool.at_work_on(job.id)
+        if worker is not None and worker.at_work:
+            self._begun(job, worker.device.name, at)
+
+    def _begun(self, job: Job, device: str, at: Moment) -> None:
+        self._listener.started(job)
+        if job.spec is not None:
             shape = self._shapes.of_job(job)
             done = steps_reached(self._files, job)
-            self._told_of().forecast.begins(job.id, spec.settings, shape, worker.device.name, at.mono, done)
+            self._told_of().forecast.begins(job.id, job.spec.settings, shape, device, at.mono, done)
 
     def heard(self, event: Event, at: Moment) -> None:
         """Something that a worker tells: how fast it is hangs on some of it."""
@@ -88,7 +93,9 @@ class StatusWriter:
         if job is None:
             return
         forecast = self._told_of().forecast
-        if isinstance(event, Stepped):
+        if isinstance(event, Begun):
+            self._begun(event.job, event.device, at)
+        elif isinstance(event, Stepped):
             forecast.stepped(job.id, event.progress, epoch_end=event.epoch_end)
         elif not isinstance(event, Phased):
             forecast.ends(job.id, at.mono, whole=isinstance(event, Finished))
@@ -160,7 +167,7 @@ class StatusWriter:
     ) -> int:
         """Put the state down where it has changed; how many bytes that took."""
         jobs = self._spool.jobs()
-        steps = [(worker.device, worker.ready, worker.progress) for worker in pool.workers]
+        steps = [(worker.device, worker.at_work, worker.ready, worker.progress) for worker in pool.workers]
         wrong = (blocked, self.config_fault, view is not None and view.paused)
         counts = (self._done, self._failed, *wrong, closed_until, pool.notes)
         lists = () if view is None else (view.ready, view.waiting, view.broken, view.folders)
@@ -177,7 +184,8 @@ class StatusWriter:
         at_work = running_entries(pool.workers, foreteller, at.mono)
         queue = line_of(pool.workers, at_work, at, closed_until)
         running = {entry["id"] for entry in at_work}
-        entries = waiting_entries(view, jobs, running, self._spool.rota, closed_until, foreteller)
+        queued = pool.queued
+        entries = waiting_entries(view, jobs, running, self._spool.rota, closed_until, foreteller, queued)
         listed, waiting = encoded(queue.placed(entries), self._notifier.watchdog)
         facts = summary(view, at_work, queue, blocked, os.getpid(), pool.notes, closed_until)
         facts["outbox"] = self._outbox  # where results go, whatever becomes of the file that says so

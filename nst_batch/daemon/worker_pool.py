@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from nst_batch.config.load import Config
 from nst_batch.daemon.devices import WorkerDevice
+from nst_batch.daemon.ends_with_daemon import EndsWithDaemon
 from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Stepped, WorkerFault, Yielded
 from nst_batch.daemon.forecast import guessed_seconds
 from nst_batch.daemon.roster import Roster, find_roster
@@ -42,7 +43,7 @@ COMPILE_SECONDS = 3600.0  # or so long, where TensorFlow has to be compiled for 
 ASLEEP_SECONDS = 30.0  # longer than this between two looks, and the daemon itself was not running
 
 
-class WorkerPool:
+class WorkerPool(EndsWithDaemon):
     """Every worker of the daemon; ``command`` is what starts one."""
 
     def __init__(
@@ -102,20 +103,13 @@ class WorkerPool:
 
     @property
     def gives_up(self) -> bool:
-        """Whether starting has failed so often that somebody who waits for the end should wait no longer."""
-        return self._start_failures >= self._config.jobs.attempts
+        """Whether somebody who waits for the end should wait no longer: no worker starts, and none is at work."""
+        return self._start_failures >= self._config.jobs.attempts and not self.busy
 
     @property
     def start_due(self) -> float:
         """When the next worker may be started (monotonic)."""
         return self._start_due
-
-    def jobs_in_hand(self) -> frozenset[str]:
-        """Ids of the jobs that workers had before this daemon began: none, since they end with theirs."""
-        return frozenset()
-
-    def adopt(self, find: Callable[[str], Job | None]) -> None:
-        """Nothing is taken over from an earlier daemon."""
 
     def at_work_on(self, job_id: str) -> WorkerProcess | None:
         """The worker that has this job."""

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -53,10 +53,10 @@ def job_message(job: Job) -> Message:
     }
 
 
-def log_tail(log: Path) -> str:
-    """The end of what a worker wrote to standard error."""
+def log_tail(log: Path, opener: Callable[[str, int], int] | None = None) -> str:
+    """The end of what a worker wrote to standard error. ``opener`` as that of :func:`open`."""
     try:
-        with log.open("rb") as file:
+        with open(log, "rb", opener=opener) as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - LOG_TAIL_BYTES))
             return file.read().decode(errors="replace").strip()
@@ -112,6 +112,11 @@ class WorkerProcess:
         """The descriptor to wait on."""
         assert self.process.stdout is not None
         return self.process.stdout.fileno()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it has a job."""
+        return self.job is not None
 
     @property
     def idle(self) -> bool:

@@ -96,6 +96,8 @@ def tensorflow(config: Config, machine: Machine) -> tuple[Check, ...]:
     kind = "with" if found.get("cuda") else "without"
     what = f"{found.get('version')}, built {kind} CUDA, with Keras {found.get('keras')}"
     version = Check("TensorFlow", "ok", "; ".join((what, *left_aside(machine.environ))))
+    if config.executor == "slurm":  # it paints on other machines than this one
+        return (version,)
     return (version, *devices(config, machine, [str(name) for name in found.get("gpus", ())], answer.err))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nst_batch.config.load import Config
 from nst_batch.doctor import computing, folders
 from nst_batch.doctor.check import Check, Machine
+from nst_batch.doctor.cluster import cluster
 from nst_batch.footing import Footing
 
 
@@ -28,6 +29,8 @@ def examine(config: Config, machine: Machine | None = None, footing: Footing | N
     yield folders.watches(config, machine)
     yield computing.weights(config, machine)
     yield computing.opencv(machine)
+    if config.executor == "slurm":
+        yield from cluster(config, machine)
     yield from computing.tensorflow(config, machine)
 
 

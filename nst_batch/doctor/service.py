@@ -25,7 +25,7 @@ _ANSWER_SECONDS, _EXAMINE_SECONDS = 20.0, 300.0
 _PROPERTIES = (
     *("LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "ExecMainStatus", "NeedDaemonReload"),
     *("FragmentPath", "DropInPaths", "ExecStart", "User", "Group", "UMask", "Environment", "WorkingDirectory"),
-    *("ProtectSystem", "ProtectHome", "PrivateNetwork", "ReadWritePaths"),
+    *("ProtectSystem", "ProtectHome", "PrivateNetwork", "ReadWritePaths", "IPAddressDeny", "RestrictAddressFamilies"),
 )
 _HOMES = ("/home", "/root", "/run/user")
 _WRITABLE_ALWAYS = ("/dev", "/proc", "/sys")
@@ -84,7 +84,21 @@ def _of_the_unit(unit: Mapping[str, str], machine: Machine) -> Iterator[Check]:
     yield _umask(unit)
     for name, path in (("inbox", config.inbox), ("outbox", config.outbox)):
         yield from _shared(name, path, group, unit)
+    if config.executor == "slurm":
+        yield _way_to_the_cluster(unit)
     yield from _as_the_service(unit, program, environ, config.source, machine)
+
+
+def _way_to_the_cluster(unit: Mapping[str, str]) -> Check:
+    """Slurm's commands speak to its controller over the network, which the unit as it comes does not let them."""
+    families = unit["RestrictAddressFamilies"]
+    allowed = families.startswith("~") or not families or "AF_INET" in families.split()
+    if unit["PrivateNetwork"] == "yes" or unit["IPAddressDeny"] or not allowed:
+        advice = "a drop-in as docs/cluster.md has it (systemctl edit nst-batch)"
+        return Check(
+            "network", "bad", "executor: slurm, but the unit lets nothing through to Slurm's controller", advice
+        )
+    return Check("network", "ok", "the unit lets Slurm's commands through to their controller")
 
 
 def _state(unit: Mapping[str, str]) -> Check:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import resource
 import signal
@@ -64,6 +65,7 @@ class InstructionQueue:
         self._instruction: Instruction = "go"
         self._ended = False
         self._at_work = False
+        self._holds_until = math.inf
         self._changed = threading.Condition()
 
     @property
@@ -86,9 +88,17 @@ class InstructionQueue:
                     self._instruction = "yield"
             self._changed.notify_all()
 
+    def known_until(self, moment: float) -> None:
+        """What is known now holds until then (monotonic): nothing goes on after it before this is called again."""
+        with self._changed:
+            self._holds_until = moment
+            self._changed.notify_all()
+
     def instruction(self) -> Instruction:
-        """What the running job should do now."""
-        return self._instruction
+        """What the running job should do now; waits where that may not be known any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: time.monotonic() < self._holds_until)
+            return self._instruction
 
     def next_job(self) -> Message | None:
         """Wait for a job; None when there is no more work."""
@@ -107,6 +117,16 @@ def listen(instructions: InstructionQueue) -> None:
         instructions.tell(json.loads(line))
     # No finally, no at-exit: another daemon may already be recovering this job.
     os._exit(ORPHANED_EXIT)
+
+
+def _listen_to_the_end(listen: Callable[[InstructionQueue], None], instructions: InstructionQueue) -> None:
+    """A worker that hears nothing any more ends: nobody could stop it, or give it another job."""
+    try:
+        listen(instructions)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
 
 
 class Pipe(Protocol):
@@ -160,7 +180,7 @@ def serve(options: WorkerOptions, reporter: Reporter, listen: Callable[[Instruct
     # systemd and a terminal's Ctrl-C signal the whole group: the daemon decides what becomes of the job.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: instructions.tell({"do": "end"}))
-    threading.Thread(target=listen, args=(instructions,), daemon=True).start()
+    threading.Thread(target=_listen_to_the_end, args=(listen, instructions), daemon=True).start()
     try:
         # Imported here: TensorFlow takes seconds, and the parent-death signal must stand before that.
         from nst_batch.worker.job_run import JobRun  # noqa: PLC0415

@@ -47,7 +47,9 @@ class Place:
         self.notes: list[str] = []
         self.metrics = Metrics(self.config.metrics, FileSystem(), self.notes.append)
         self.pool: Any = SimpleNamespace(
-            workers=[SimpleNamespace(job=1)], restarts=2, at_work_on=lambda job: job == "a" or None
+            workers=[SimpleNamespace(at_work=True), SimpleNamespace(at_work=False)],
+            restarts=2,
+            at_work_on=lambda job: SimpleNamespace(at_work=job == "a") if job in ("a", "queued") else None,
         )
         self.jobs: list[Any] = []
         self.view: Any = None
@@ -80,7 +82,7 @@ def test_what_is_told(place: Place) -> None:
     """The queue, the oldest job that waits, ends by reason, steps, workers, disk."""
     place.jobs = [
         SimpleNamespace(id=job, name=job, arrival=now_iso(WALL - age), outcome=None, trouble=None)
-        for job, age in (("a", 900.0), ("b", 600.0))
+        for job, age in (("a", 900.0), ("b", 600.0), ("queued", 300.0))
     ]
     pairs = [SimpleNamespace(names=("b", "c", "d"), arrival=(WALL - 60.0) * 1e9)]
     place.view = SimpleNamespace(ready=pairs, waiting=(1, 2, 3), paused=True)
@@ -91,7 +93,7 @@ def test_what_is_told(place: Place) -> None:
     place.post(0.0, blocked="the disk is full", closed_until=WALL + 1)
     found = place.read()
     assert found['queue_jobs{state="running"}'] == 1
-    assert found['queue_jobs{state="waiting"}'] == 3  # b by its claim, c and d by their pair
+    assert found['queue_jobs{state="waiting"}'] == 4  # b by its claim, c and d by their pair, one in a cluster's queue
     assert found['queue_jobs{state="incomplete"}'] == 3
     assert found["oldest_waiting_seconds"] == pytest.approx(600.0, abs=1.0)
     assert found['jobs_ended_total{reason="",state="done"}'] == 1

@@ -26,13 +26,14 @@ def at(text: str) -> Moment:
 class Worker:
     """A worker with a job, as far as the schedule knows one."""
 
-    def __init__(self, name: str, *, now: bool = False) -> None:
+    def __init__(self, name: str, *, now: bool = False, at_work: bool = True) -> None:
+        self.at_work = at_work
         self.device = SimpleNamespace(name=f"device of {name}")
         self.told: list[dict[str, Any]] = []
         self.take(name, now=now)
 
     def take(self, name: str, *, now: bool = False) -> None:
-        self.job: Any = SimpleNamespace(name=name, now=now)
+        self.job: Any = SimpleNamespace(id=name, name=name, now=now)
 
     def tell(self, message: dict[str, Any]) -> None:
         self.told.append(message)
@@ -79,6 +80,15 @@ def test_who_is_asked_back() -> None:
     ordinary.take("c")
     hours.attend([ordinary], at("2026-01-15 12:01"))  # type: ignore[list-item]
     assert len(ordinary.told) == 2
+
+
+def test_what_waits_in_a_clusters_queue_leaves_it() -> None:
+    """It is asked back as well, and told of in other words: there is no step to be ended."""
+    notes: list[str] = []
+    hours, queued = OpenHours([NIGHT], notes.append), Worker("a", at_work=False)
+    hours.attend([queued], at("2026-01-15 12:00"))  # type: ignore[list-item]
+    assert queued.told == [{"do": "yield"}]
+    assert notes[-1].startswith("a: leaves the cluster's queue and waits for ")
 
 
 def test_a_schedule_read_again_counts_at_once() -> None:

@@ -44,7 +44,7 @@ def job(name: str, **facts: Any) -> Job:
 
 
 def worker(name: str, **progress: Any) -> Any:
-    return SimpleNamespace(job=job(name), progress=progress, device=SimpleNamespace(name="cpu"))
+    return SimpleNamespace(job=job(name), at_work=True, progress=progress, device=SimpleNamespace(name="cpu"))
 
 
 def ready(*names: str, wanted: Any = None) -> Any:

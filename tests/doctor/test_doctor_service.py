@@ -165,3 +165,24 @@ def test_a_machine_without_systemd_says_so(capsys: pytest.CaptureFixture[str], m
     assert main(["doctor", "--service"]) == 78
     assert "systemd does not answer" in capsys.readouterr().out
     assert main(["doctor", "--service", "--config", "x.yaml"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("other", "state"),
+    [
+        ({}, "bad"),
+        ({"PrivateNetwork": "no", "RestrictAddressFamilies": "AF_UNIX"}, "bad"),
+        ({"PrivateNetwork": "no", "IPAddressDeny": "::/0 0.0.0.0/0"}, "bad"),
+        ({"PrivateNetwork": "no", "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX"}, "ok"),
+        ({"PrivateNetwork": "no", "RestrictAddressFamilies": "~AF_PACKET"}, "ok"),
+    ],
+)
+def test_a_service_without_a_network_reaches_no_cluster(
+    unit: dict[str, str], other: dict[str, str], state: str
+) -> None:
+    """Slurm's commands speak to a controller; the unit as it comes does not let them."""
+    config = Path(unit["WorkingDirectory"]) / "config.yaml"
+    config.write_text("weights: untrained\nexecutor: slurm\n")
+    assert found({"IPAddressDeny": "", **unit, **other})["network"].state == state
+    config.write_text("weights: untrained\n")
+    assert "network" not in found(unit)

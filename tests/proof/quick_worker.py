@@ -180,10 +180,11 @@ class JobRun:
 def main() -> int:
     if not sys.argv[1].startswith("{"):
         folder = Path(sys.argv[1])
-        if not node.take(folder, os.environ["SLURM_JOB_ID"]):
+        owner = node.take(folder, os.environ["SLURM_JOB_ID"])
+        if owner is None:
             return 0
-        reporter = Reporter(MailWriter(folder / FROM_WORKER_NAME), node.STEP_SECONDS)
-        serve(reporter, node.Post(folder).listen, locked=False)
+        reporter = Reporter(MailWriter(folder / FROM_WORKER_NAME, owner), node.STEP_SECONDS)
+        serve(reporter, node.Post(folder, owner).listen, locked=False)
         reporter.say("ended")
         return 0
     options = WorkerOptions.model_validate_json(sys.argv[1])

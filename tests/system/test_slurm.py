@@ -46,6 +46,7 @@ def studio(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     yield make
     for house in houses:
         house.end()
+    cluster.ask("scancel", "--me")  # warm workers would keep the nodes from the next test for a while
 
 
 def running(house: House) -> dict[str, Any] | None:

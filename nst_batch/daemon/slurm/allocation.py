@@ -1,8 +1,12 @@
 """One allocation of Slurm with a worker in it, and the folder by which a restarted daemon finds it again.
 
-``inbox/.nst_batch/slurm/TOKEN/`` holds the record, the worker's options, the script that Slurm runs, both mailboxes and
-the worker's log. The record is written durably before ``sbatch`` is asked, and Slurm knows the allocation by the token:
-an allocation is never asked for twice without being known.
+``inbox/.nst_batch/slurm/TOKEN/`` holds the record, the worker's options, both mailboxes and the worker's log. The
+record is written durably before ``sbatch`` is asked, and Slurm knows the allocation by the token: none is ever asked
+for twice without being known.
+
+The token is for all to see in Slurm's queue, and whoever may write in the inbox could put a folder of their own where
+this one is looked for. So the script comes to Slurm from here, not from the folder, and works in the folder only if
+what it makes there belongs to the same user as the folder; the mailboxes have a care of their own.
 """
 
 from __future__ import annotations
@@ -15,19 +19,30 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from nst_batch.daemon.devices import WorkerDevice
-from nst_batch.daemon.slurm.commands import LIVE
+from nst_batch.daemon.slurm.commands import LIVE, QueueEntry
 from nst_batch.daemon.worker_process import log_tail
 from nst_batch.mailbox import MailReader, MailWriter
-from nst_batch.protocol import FROM_WORKER_NAME, OPTIONS_NAME, TO_WORKER_NAME, Message, WorkerOptions
+from nst_batch.protocol import FROM_WORKER_NAME, OPTIONS_NAME, TAKEN_NAME, TO_WORKER_NAME, Message, WorkerOptions
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.blocked import pause_for
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.own import DamagedError, read_model
 
 RECORD_NAME = "record.json"
-SCRIPT_NAME = "worker.sh"
 LOG_NAME = "worker.log"
 NAME_PREFIX = "nst_batch-"  # of the job's name in Slurm
+SCRIPT = """\
+#!/bin/sh
+cd {folder} || exit 72
+umask 077
+set -C
+: >{log} || exit 73
+[ "$(stat -c %u {log})" = "$(stat -c %u .)" ] || exit 74
+set +C
+exec >>{log} 2>&1
+{setup}
+exec {command}
+"""
 
 
 class AllocationRecord(BaseModel):
@@ -60,20 +75,24 @@ class Allocation:
         self.progress: Message = {}
         self.state = ""  # in Slurm's words; "" where it has not been asked yet
         self.node = ""
+        self.why_queued = ""  # in Slurm's words
         self.ready = False
         self.details: Message = {}
         self.taken = False  # the worker has begun with the job
         self.ending = False  # no other job is given to it
         self.stalled = False
-        self.cancel_asked = False  # by a person, of the job
+        self.called_back = False  # the job is wanted back, should its worker not have begun
         self.cancelled = False  # scancel has been asked for
         self.revoked_at: float | None = None  # since when its worker must not touch the job any more (monotonic)
         self.last_beat = now
         self.jobs_done = 0
         self.fault: Message | None = None
         self._current = ""  # id of the job that the worker's messages are about
-        self._reader = MailReader(folder / FROM_WORKER_NAME)
-        self._writer = MailWriter(folder / TO_WORKER_NAME)
+        self.requeued = False  # somebody has put it back into the queue (scontrol requeue): its worker is no more
+        self._has_begun = self._had_begun = False  # a worker has come up; had by the last look at the queue
+        self._was_at_work = False  # when it was given the job
+        self._reader = MailReader(folder / FROM_WORKER_NAME, fs.owner, "say")
+        self._writer = MailWriter(folder / TO_WORKER_NAME, fs.owner)
 
     @property
     def name(self) -> str:
@@ -88,9 +107,36 @@ class Allocation:
         return WorkerDevice(f"slurm {number}{place}" + (f" ({self.state.lower()})" if self.state else ""))
 
     @property
+    def queue_state(self) -> str:
+        """Why its job has not begun, for people."""
+        if not self.record.slurm_id:
+            return "Slurm is asked for a place"
+        why = f": {self.why_queued}" if self.why_queued not in ("", "None") else ""
+        return f"in Slurm's queue as {self.record.slurm_id} ({(self.state or 'not yet seen').lower()}{why})"
+
+    @property
     def runs(self) -> bool:
         """Whether its worker may be at work now."""
         return self.state in ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED")
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it has a job that does not just wait in Slurm's queue."""
+        return self.job is not None and (self.runs or self.taken)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a worker has ever come up in it. OSError."""
+        if not self._has_begun:
+            self._has_begun = self.ready or self._fs.kind(self.folder / TAKEN_NAME) is not None
+        return self._has_begun
+
+    def seen(self, entry: QueueEntry) -> None:
+        """What Slurm's queue says of it."""
+        # The queue was looked at after the look before this one: a worker that was up by then is no more.
+        self.requeued = entry.state == "PENDING" and self._had_begun
+        self._had_begun = self.ready
+        self.state, self.node, self.why_queued = entry.state, entry.node, entry.why
 
     @property
     def is_over(self) -> bool:
@@ -102,18 +148,21 @@ class Allocation:
         """Warm and without a job."""
         return self.ready and self.state == "RUNNING" and not (self.record.job or self.ending or self.fault)
 
-    def make(self, options: WorkerOptions, setup: str, command: Sequence[str]) -> None:
-        """Lay the folder down, all but the record. ``command`` starts a worker, given the folder. OSError."""
+    def make(self, options: WorkerOptions) -> None:
+        """Lay the folder down, all but the record. OSError."""
         self._fs.make_folder(self.folder)
         self._fs.replace(self.folder / OPTIONS_NAME, options.model_dump_json().encode())
+
+    def script(self, setup: str, command: Sequence[str]) -> str:
+        """What Slurm is to run. ``command`` starts a worker, given the folder."""
         line = shlex.join((*command, str(self.folder)))
-        self._fs.replace(self.folder / SCRIPT_NAME, f"#!/bin/sh\n{setup}\nexec {line}\n".encode())
+        return SCRIPT.format(folder=shlex.quote(str(self.folder)), log=LOG_NAME, setup=setup, command=line)
 
     def give(self, job: Job, message: Message, now: float) -> None:
         """The job is this worker's from now on, whatever becomes of the daemon. OSError."""
         self._remember(job=job.id)
         self.job, self.progress, self.taken, self.last_beat = job, {}, False, now
-        self.cancel_asked = False
+        self.called_back, self._was_at_work = False, self.runs
         self.tell(message)
 
     def submitted(self, slurm_id: str) -> None:
@@ -136,7 +185,9 @@ class Allocation:
             self._writer.post(message)
         except OSError as error:
             raise pause_for(error) from error
-        self.cancel_asked = self.cancel_asked or message["do"] == "cancel"
+        nothing_yet = self.job is None or not self.job.checkpoint  # that it could be stopped with
+        ends = message["do"] in ("cancel", "yield") or (message["do"] == "stop" and nothing_yet)
+        self.called_back = self.called_back or ends
 
     def end(self) -> None:
         """Ask it to finish. SpoolBlocked."""
@@ -146,9 +197,9 @@ class Allocation:
     def read(self, now: float) -> list[Message]:
         """What its worker has said of itself and of the job that it has now. OSError."""
         said = []
-        for message in self._reader.read():
+        for message in self._new_messages():
             self.last_beat = now
-            match message.get("say"):
+            match message["say"]:
                 case "ready":
                     self.ready = True
                     self.details = message
@@ -157,9 +208,10 @@ class Allocation:
                 case "ended":
                     self.ending = True
                 case "taken":
-                    self._current = message["job"]
+                    self._current = message.get("job", "")
                     self.taken = self.taken or self._is_current
-                    continue
+                    if self._was_at_work:
+                        continue
                 case "step" | "epoch" if self._is_current:
                     self.progress = message
                 case "finished":
@@ -169,10 +221,20 @@ class Allocation:
                 said.append(message)
         return said
 
+    def _new_messages(self) -> list[Message]:
+        try:
+            return self._reader.read()
+        except FileNotFoundError:  # no worker has come up yet
+            return []
+
     @property
     def _is_current(self) -> bool:
         return bool(self._current) and self._current == self.record.job
 
-    def log_tail(self) -> str:
-        """The end of what the worker wrote to standard error."""
-        return log_tail(self.folder / LOG_NAME)
+    def last_line(self) -> str:
+        """What the worker wrote to standard error last; "" for nothing. OSError."""
+        log = self.folder / LOG_NAME
+        if self._fs.kind(log) is None:
+            return f"it has written nothing into {self.folder}; is the inbox there on that node, at the same path?"
+        lines = log_tail(log, lambda path, _flags: self._fs.open(Path(path))).splitlines()
+        return lines[-1].strip() if lines else ""

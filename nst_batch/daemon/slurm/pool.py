@@ -16,17 +16,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from nst_batch.config.load import Config
-from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Stepped, Yielded
+from nst_batch.daemon.events import Begun, Event, Finished, Phased, Refused, Stepped, Yielded
 from nst_batch.daemon.slurm.allocation import Allocation, AllocationRecord, allocation_records
 from nst_batch.daemon.slurm.commands import QueueEntry
+from nst_batch.daemon.slurm.ends import GONE, end_of_run, may_live_on, start_failure
 from nst_batch.daemon.slurm.scheduler import Scheduler
 from nst_batch.daemon.worker_process import job_message, worker_options
 from nst_batch.errors import SetupError
 from nst_batch.filenames import OWN_FOLDER
 from nst_batch.protocol import WorkerOptions
-from nst_batch.reasons import OUT_OF_MEMORY, Reason
+from nst_batch.reasons import Reason
 from nst_batch.report.markup import duration
-from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.blocked import SpoolBlocked, pause_for
 from nst_batch.spool.disk.fs import FileSystem
@@ -39,7 +39,9 @@ REVOKED_SECONDS = 15.0  # a worker that its machine has lost, but that lives, re
 START_SECONDS = 600.0  # for a worker to load TensorFlow from a shared file system
 PAUSES = (5.0, 15.0, 60.0, 300.0)  # before Slurm is asked again for what it has refused, or what ended at once
 MISSED_LOOKS = 2  # of the queue without it, before an allocation is taken to be gone
-BYGONE = frozenset(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED", "DEADLINE"))
+# A thousand in four minutes, for less than a tenth of a core: what is asked for is claimed first.
+NEW_AT_ONCE, NEW_SECONDS = 20, 5.0
+UNHEARD_LOOKS = 3  # at the queue without an answer, before somebody who waits for the end should wait no longer
 
 
 class SlurmPool:
@@ -61,11 +63,13 @@ class SlurmPool:
         self._allocations: dict[str, Allocation] = {}  # by the name that Slurm knows
         self._read = False  # the folders have been looked at
         self._scheduler = Scheduler(config.slurm)
+        self._having: dict[str, Allocation] = {}  # by the id of the last job that each was given
         self._mail_due: dict[str, float] = {}
         self._missed: dict[str, int] = {}
         self.restarts = 0  # allocations that ended with a job, which another one has to go on with
         self._failures = 0  # in a row: refused, or ended before a worker was ready
-        self._start_due = 0.0
+        self._start_due = self._new_due = 0.0
+        self._new_left = 0  # that may be asked for before ``_new_due``
         self._troubles: dict[str, str] = {}  # of submitting, of starting
         self._to_tell: list[Event] = []
 
@@ -93,8 +97,13 @@ class SlurmPool:
 
     @property
     def giving_back(self) -> tuple[Allocation, ...]:
-        """The workers whose jobs have to come back before the daemon ends: none, they go on."""
-        return ()
+        """What has to come back before the daemon ends: the jobs that Slurm has never heard of. The others go on."""
+        return tuple(one for one in self.busy if self._is_unheard_of(one))
+
+    @property
+    def queued(self) -> dict[str, str]:
+        """How the jobs stand that were handed out and have not begun, by id."""
+        return {one.record.job: one.queue_state for one in self.busy if not one.at_work}
 
     @property
     def trouble(self) -> str | None:
@@ -104,13 +113,15 @@ class SlurmPool:
 
     @property
     def gives_up(self) -> bool:
-        """Whether somebody who waits for the end should wait no longer."""
-        return self._failures >= self._config.jobs.attempts
+        """Whether somebody who waits for the end should wait no longer: nothing can be asked for, and nothing runs."""
+        fails = self._failures >= self._config.jobs.attempts or self._scheduler.failures >= UNHEARD_LOOKS
+        return fails and not any(one.record.slurm_id for one in self.busy)
 
     @property
     def start_due(self) -> float:
         """When Slurm may next be asked for an allocation (monotonic)."""
-        return self._start_due
+        is_full = len(self._allocations) >= self._settings.max_queued
+        return self._start_due if self._new_left or is_full else max(self._start_due, self._new_due)
 
     def jobs_in_hand(self) -> frozenset[str]:
         """Ids of the jobs that allocations have, those of an earlier daemon included."""
@@ -128,12 +139,16 @@ class SlurmPool:
 
     def at_work_on(self, job_id: str) -> Allocation | None:
         """The allocation that has this job."""
-        return next((one for one in self._allocations.values() if one.record.job == job_id), None)
+        one = self._having.get(job_id)
+        return one if one is not None and one.record.job == job_id else None
 
     def ready_for_work(self, now: float) -> Iterator[Allocation]:
         """Warm workers, then allocations that are still to be asked for."""
         yield from [one for one in self._allocations.values() if one.idle]
-        while len(self._allocations) < self._settings.max_queued and now >= self._start_due:
+        if now >= self._new_due:
+            self._new_left, self._new_due = NEW_AT_ONCE, now + NEW_SECONDS
+        while len(self._allocations) < self._settings.max_queued and now >= self._start_due and self._new_left:
+            self._new_left -= 1
             token = secrets.token_hex(8)
             yield Allocation(self._fs, self._folder / token, AllocationRecord(token=token), now)
 
@@ -146,11 +161,11 @@ class SlurmPool:
         """Hand a job to a warm worker, or ask for an allocation for it. SpoolBlocked."""
         try:
             if worker.name not in self._allocations:
-                worker.make(self._options(), self._settings.setup, self._command)
+                worker.make(self._options())
             worker.give(job, job_message(job), now)
         except OSError as error:
             raise pause_for(error) from error
-        self._allocations[worker.name] = worker
+        self._keep(worker)
 
     def news(self, now: float) -> Iterator[Event]:
         """What has happened since the last call."""
@@ -161,7 +176,7 @@ class SlurmPool:
             entries = self._scheduler.queue(now)
             if entries is not None:
                 self._take_in(entries, now)
-            pause = max(MAIL_SECONDS, sum(one.runs for one in self._allocations.values()) / MAILS_A_SECOND)
+            pause = max(MAIL_SECONDS, len(self._allocations) / MAILS_A_SECOND)
             for one in list(self._allocations.values()):
                 if now >= self._mail_due.get(one.name, 0.0):
                     self._mail_due[one.name] = now + pause
@@ -177,15 +192,22 @@ class SlurmPool:
         self._config = config
 
     def end(self) -> None:
-        """The daemon ends: workers go on with their jobs, those without one end."""
+        """The daemon ends: workers go on, those without a job end, and what Slurm has not heard of comes back."""
+        for one in self._allocations.values():
+            one.called_back = one.called_back or self._is_unheard_of(one)
+        self.rest()
+
+    def rest(self) -> None:
+        """End the workers that have nothing to do."""
         for one in self._allocations.values():
             if one.idle:
                 with contextlib.suppress(SpoolBlocked):
                     one.end()
 
-    def rest(self) -> None:
-        """End the workers that have nothing to do."""
-        self.end()
+    def call_back(self) -> None:
+        """No job begins for now: those that wait in Slurm's queue come back."""
+        for one in self.busy:
+            one.called_back = one.called_back or not one.at_work
 
     def kill(self) -> tuple[Job, ...]:
         """Nothing is taken back: the jobs are the cluster's, and the next daemon finds them there."""
@@ -201,7 +223,13 @@ class SlurmPool:
                 self._fs.rmtree(self._folder / token)
                 continue
             one = Allocation(self._fs, self._folder / token, record, 0.0)
-            self._allocations[one.name] = one
+            self._keep(one)
+
+    def _keep(self, one: Allocation) -> None:
+        self._allocations[one.name] = one
+        self._having = {job: other for job, other in self._having.items() if other is not one}
+        if one.record.job:
+            self._having[one.record.job] = one
 
     def _options(self) -> WorkerOptions:
         return worker_options(self._config, parent=0, device="gpu" if self._settings.gpus else "cpu")
@@ -219,8 +247,13 @@ class SlurmPool:
         for one in self._allocations.values():
             if not self._scheduler.may_submit:
                 return
-            if not one.record.slurm_id and not self._scheduler.is_being_asked_for(one.name):
-                self._scheduler.submit(one.name, one.folder, now)
+            if self._is_unheard_of(one) and not one.called_back:
+                self._scheduler.submit(one.name, one.script(self._settings.setup, self._command), now)
+
+    def _is_unheard_of(self, one: Allocation) -> bool:
+        """Whether Slurm has certainly never taken it."""
+        asked = self._scheduler.is_being_asked_for(one.name)
+        return self._scheduler.has_looked and not one.record.slurm_id and not asked
 
     def _take_in(self, entries: list[QueueEntry], now: float) -> None:
         known: dict[str, list[QueueEntry]] = {}
@@ -235,21 +268,24 @@ class SlurmPool:
                 own = found[0]
                 one.submitted(own.slurm_id)
             for twin in (entry for entry in found if entry is not own and entry.lives):
-                self._scheduler.cancel(twin.slurm_id, now)
+                self._scheduler.cancel(twin.slurm_id, one.name, now)
             if own is not None:
                 self._missed.pop(one.name, None)
                 if one.state != own.state and own.state == "RUNNING":
                     one.last_beat = now
-                one.state, one.node = own.state, own.node
+                one.seen(own)
             elif one.record.slurm_id:
                 # Just submitted, perhaps, or ended so long ago that Slurm has forgotten.
                 self._missed[one.name] = self._missed.get(one.name, 0) + 1
                 if self._missed[one.name] >= MISSED_LOOKS:
-                    one.state = "GONE"
+                    one.state = GONE
 
     def _watch_over(self, one: Allocation, now: float) -> None:
-        """End a worker that gets no further, and in Slurm's queue what was cancelled before it had a node."""
-        if one.cancel_asked and not (one.cancelled or one.runs) and one.record.slurm_id:
+        """End a worker that gets no further, and what is not to begin, or not to begin again, in Slurm's queue."""
+        if one.called_back and self._is_unheard_of(one):
+            one.state = "CANCELLED"
+        is_queued = bool(one.record.slurm_id) and not (one.cancelled or one.runs or one.is_over)
+        if is_queued and (one.called_back or one.requeued):
             self._cancel(one, now)
         if one.state != "RUNNING" or one.cancelled or one.fault:
             return
@@ -263,7 +299,7 @@ class SlurmPool:
 
     def _cancel(self, one: Allocation, now: float) -> None:
         one.cancelled = True
-        self._scheduler.cancel(one.record.slurm_id, now)
+        self._scheduler.cancel(one.record.slurm_id, one.name, now)
 
     def _failed(self, now: float, what: str, text: str) -> None:
         pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
@@ -285,6 +321,8 @@ class SlurmPool:
                     yield Phased(None, f"worker ready in {one.device.name}: {message['device']}")
                 case "fault":
                     self._failed(now, "start", f"{one.device.name}: {Reason(**message['reason']).in_one_line}")
+                case "taken" if job is not None:
+                    yield Begun(job, one.device.name)
                 case "phase" if job is not None:
                     yield Phased(job, message["phase"], message.get("told", False))
                 case "step" | "epoch" if job is not None:
@@ -302,43 +340,21 @@ class SlurmPool:
     def _buried(self, one: Allocation, now: float) -> Iterator[Event]:
         """Slurm says that nothing of it runs any more."""
         yield from self._heard(one, now)  # its last words
-        if one.job is not None and one.taken and one.state in BYGONE:
-            # The machine was lost, not the worker perhaps: it must not touch the job once another has it.
+        if may_live_on(one):
+            # It must not touch the job once another worker has it.
             if one.revoked_at is None:
                 one.revoked_at = now
                 one.tell({"do": "revoked"})
             if now - one.revoked_at < REVOKED_SECONDS:
                 return
-        job, taken = one.job, one.taken
+        job = one.job
         del self._allocations[one.name]
+        self._having.pop(one.record.job, None)
         self._mail_due.pop(one.name, None)
         self._missed.pop(one.name, None)
-        if not one.ready and not one.fault and one.state not in BYGONE and not one.cancelled:
-            last = one.log_tail().splitlines()
-            text = f"the worker of {one.device.name} ended before it was ready" + (f": {last[-1]}" if last else "")
+        if text := start_failure(one):
             self._failed(now, "start", text)
         if job is not None:
-            self.restarts += 1
-            yield self._end_of_run(one, job, taken=taken)
+            self.restarts += one.taken
+            yield end_of_run(one, job, self._config.jobs.stall_timeout)
         self._fs.rmtree(one.folder)
-
-    def _end_of_run(self, one: Allocation, job: Job, *, taken: bool) -> Event:
-        """What the end of an allocation means for the job that it had."""
-        if not taken:
-            return Yielded(job, counted=False)
-        where, state = one.device.name, one.state
-        if one.stalled:
-            text = f"no step for {duration(self._config.jobs.stall_timeout)} in {where}; the worker was ended"
-            return Died(job, _failure("worker_stalled", text, by_signal=False))
-        if state == "OUT_OF_MEMORY":
-            return Died(job, _failure(OUT_OF_MEMORY, f"the worker in {where} ran out of memory", by_signal=True))
-        if state == "FAILED":
-            last = one.log_tail().splitlines()
-            text = f"the worker in {where} died" + (f": {last[-1]}" if last else "")
-            return Died(job, _failure("worker_died", text, by_signal=True))
-        return Yielded(job)
-
-
-def _failure(code: str, text: str, *, by_signal: bool) -> RunFailure:
-    advice = "ask for more with slurm: memory in config.yaml" if code == OUT_OF_MEMORY else ""
-    return RunFailure(Reason.of(code, text, advice) if advice else Reason.of(code, text), by_signal=by_signal)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from nst_batch.config.slurm import Slurm
 from nst_batch.daemon.slurm import commands
-from nst_batch.daemon.slurm.allocation import SCRIPT_NAME
 from nst_batch.daemon.slurm.commands import Command, QueueEntry
 
 QUEUE_SECONDS = 5.0  # between two looks at Slurm's queue; one command, however many allocations there are
@@ -35,6 +33,7 @@ class Scheduler:
         self._look_due = 0.0
         self.has_looked = False  # since the last request that may have got through unheard
         self.trouble = ""  # why the queue cannot be looked at
+        self.failures = 0  # looks in a row that had no answer
 
     def is_being_asked_for(self, name: str) -> bool:
         """Whether the answer to a request for this allocation is still to come."""
@@ -45,13 +44,13 @@ class Scheduler:
         """Whether one more request may be made now."""
         return self.has_looked and len(self._submits) < SUBMITS_AT_ONCE
 
-    def submit(self, name: str, folder: Path, now: float) -> None:
-        """Ask for an allocation that goes by ``name``. OSError."""
-        self._submits[name] = commands.submit(self._settings, name, str(folder), str(folder / SCRIPT_NAME), now)
+    def submit(self, name: str, script: str, now: float) -> None:
+        """Ask for an allocation that goes by ``name`` and runs ``script``. OSError."""
+        self._submits[name] = commands.submit(self._settings, name, script, now)
 
-    def cancel(self, slurm_id: str, now: float) -> None:
+    def cancel(self, slurm_id: str, name: str, now: float) -> None:
         """End one, wherever it stands. OSError."""
-        self._cancels.append(commands.cancel(slurm_id, now))
+        self._cancels.append(commands.cancel(slurm_id, name, now))
         self._look_due = min(self._look_due, now + CANCELLED_SECONDS)
 
     def answers(self, now: float) -> list[Submitted]:
@@ -81,6 +80,7 @@ class Scheduler:
             return None
         self._looking, self._look_due, self.trouble = None, now + QUEUE_SECONDS, end.why
         if end.why:
+            self.failures += 1
             return None
-        self.has_looked = True
+        self.has_looked, self.failures = True, 0
         return commands.queue_entries(end.text)

@@ -98,6 +98,10 @@ class Claim:
         """Whether nothing is left to do once its only job has its end: the claim goes away then, and all in it."""
         return not self.record.sources and len(self.record.jobs) == 1
 
+    def may_be_given(self, job: JobRecord) -> bool:
+        """Whether nobody has it, and all that it needs is here."""
+        return not (job.index in self.given or job.index in self.orphaned or self.lacks(job))
+
     def lacks(self, job: JobRecord) -> set[int]:
         """The sources of a job of which there is no copy yet."""
         if not self.unread:

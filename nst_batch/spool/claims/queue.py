@@ -38,6 +38,7 @@ class JobQueue:
         self.to_stop: set[str] = set()  # ids of jobs that are to be handed out only to be published as they stand
         self._running, self._failed = FolderNames(fs, places.running), FolderNames(fs, places.failed)
         self._out: set[str] = set()  # ids of jobs that this daemon has handed out
+        self._in_hand: dict[str, Job] = {}  # by id: jobs in workers' hands, as they were when they were first listed
         self._untold: list[Ended] = []  # a disk that refuses may come between an end and its telling
 
     def read(self) -> Recovery:
@@ -45,6 +46,7 @@ class JobQueue:
         self.stale = True
         claims, recovery = self._recover(frozenset(self._out))
         self.claims = {claim.record.id: claim for claim in claims}
+        self._in_hand.clear()
         self._out.difference_update(end.id for end in recovery.ended)
         self._out = {job_id for job_id in self._out if self._holds.of(job_id) is None}
         self.stale = False
@@ -55,11 +57,22 @@ class JobQueue:
         self._out |= in_hand
 
     def jobs(self) -> tuple[Job, ...]:
-        """Every live job."""
-        return tuple(self.view(claim, job) for claim in self.claims.values() for job in claim.live())
+        """Every live job; what a worker is at work on shows as it was when it was given.
+
+        A cluster may have a thousand of them: the disk is not asked of each at every look.
+        """
+        return tuple(self._listed(claim, job) for claim in self.claims.values() for job in claim.live())
+
+    def _listed(self, claim: Claim, record: JobRecord) -> Job:
+        if record.index not in claim.given or record.index in claim.orphaned:
+            return self.view(claim, record)
+        job_id = claim.record.job_id(record)
+        if job_id not in self._in_hand:
+            self._in_hand[job_id] = self.view(claim, record)
+        return self._in_hand[job_id]
 
     def view(self, claim: Claim, record: JobRecord) -> Job:
-        """One job as the rest of the program sees it."""
+        """One job as the rest of the program sees it, as it stands now."""
         job_id = claim.record.job_id(record)
         held = self._holds.of(job_id, claim.record.id)
         return job_view(self._fs, claim, record, self._places, held, to_stop=job_id in self.to_stop)
@@ -84,8 +97,8 @@ class JobQueue:
             job
             for claim in self.claims.values()
             if claim.copied
-            for job in (self.view(claim, record) for record in claim.live() if not claim.lacks(record))
-            if not (job.given or job.orphaned or job.trouble or job.outcome or self._holds.waits(job.id))
+            for job in (self.view(claim, record) for record in claim.live() if claim.may_be_given(record))
+            if not (job.trouble or job.outcome or self._holds.waits(job.id))
             and job.attempts.cut is None
             and (job.now or not now_only)
             and (job.id in self.to_stop or counts.is_due(job.attempts, at.wall, pauses))
@@ -123,6 +136,7 @@ class JobQueue:
         """No worker has the job any more."""
         claim.given.discard(record.index)
         self._out.discard(claim.record.job_id(record))
+        self._in_hand.pop(claim.record.job_id(record), None)
 
     def standing(self) -> tuple[Claim, ...]:
         """Every claim that has not gone away, its jobs done or not."""
