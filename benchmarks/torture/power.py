@@ -24,7 +24,7 @@ def power_cuts(folder: Path, first: int, size: int) -> Figures:
     figures: Figures = {"runs": 0, "prefixes": 0, "disks": 0}
     for seed in range(first, first + size):
         luck, plan = random.Random(seed), draw_plan(seed) if seed % 5 else crowd_plan()
-        with mock.patch("os.fsync"):
+        with mock.patch("os.fsync"), mock.patch("nst_batch.spool.sweep.WORTH_A_GROUP", 0.0):
             _world, recording = record(folder / f"{seed}", folder / f"{seed}-store", plan)
             for cut, disk in sample(recording, luck, DISKS_A_PREFIX):
                 try:
@@ -52,7 +52,7 @@ def machine(folder: Path, first: int, size: int) -> Figures:
     class Seeded(SpoolMachine):
         """The same machine with this slice's own luck."""
 
-    with mock.patch("os.fsync"):
+    with mock.patch("os.fsync"), mock.patch("nst_batch.spool.sweep.WORTH_A_GROUP", 0.0):
         run_state_machine_as_test(seeded(first)(Seeded), settings=longer)
     kills = sum(count for what, count in TALLY.items() if what.startswith("kill "))
     return {"kills": kills, **{what: count for what, count in TALLY.items() if not what.startswith("kill ")}}

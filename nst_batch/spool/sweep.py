@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from functools import partial
 
@@ -30,6 +31,7 @@ from nst_batch.turn import Turn
 
 FIRST_ABREAST, MOST_ABREAST = 4, 32  # sidecars that fail side by side
 ABREAST_SECONDS = 1.0  # where they took longer, fewer do the next time
+WORTH_A_GROUP = 0.25  # of their time, spent waiting for the disk: for less one by one is sooner
 
 
 class Sweep:
@@ -78,7 +80,7 @@ class Sweep:
             self.clear(at, turn)
 
     def _fail_hopeless(self, config: Config, at: Moment, turn: Turn) -> bool:
-        """Fail what can only fail, several side by side, for most of it is waiting for the disk; whether all is done.
+        """Fail what can only fail, several side by side where most of it is waiting for the disk; whether all is done.
 
         As many at a time as take a second or two.
         """
@@ -94,9 +96,15 @@ class Sweep:
             # Whether a photograph is being painted already is told by claims that stand: those go one by one.
             while left and len(group) < self._abreast and not any(map(self._inbox.own_sidecar, (group[-1], left[0]))):
                 group.append(left.popleft())
-            pace = Turn(ABREAST_SECONDS)
+            begun, waited_before = time.monotonic(), self._fs.waited
             self._fs.side_by_side([partial(fail, pair) for pair in group])
-            self._abreast = max(1, self._abreast // 2) if pace.over else min(MOST_ABREAST, self._abreast * 2)
+            took, waited = time.monotonic() - begun, self._fs.waited - waited_before
+            if waited < WORTH_A_GROUP * took:
+                self._abreast = 1
+            else:
+                self._abreast = (
+                    max(1, self._abreast // 2) if took > ABREAST_SECONDS else min(MOST_ABREAST, self._abreast * 2)
+                )
             if turn.over:
                 return False
         return True

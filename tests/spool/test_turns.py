@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 from spool_world import World
 
 from nst_batch import names
+from nst_batch.spool import sweep
 from nst_batch.spool.claims.naming import FolderNames, Namer
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.inbox.sidecars import SidecarReading
-from nst_batch.spool.sweep import MOST_ABREAST
+from nst_batch.spool.sweep import FIRST_ABREAST, MOST_ABREAST
 from nst_batch.turn import Turn
 
 
@@ -93,15 +95,15 @@ def test_no_image_leaves_while_sidecars_are_still_to_be_read(world: World) -> No
 
 def test_a_sweep_fails_what_there_is_time_for_and_each_once(world: World) -> None:
     """Thousands of sidecars with one and the same mistake, made by a script."""
-    broken(world, 90)
+    broken(world, 40)
     world.settle()
-    ended = []
-    for _ in range(9):
+    ended: list[str] = []
+    while len(ended) < 40:
         now = world.spool.sweep(world.at, turn(1.5))
-        assert len(now) <= MOST_ABREAST
+        assert 1 <= len(now) <= MOST_ABREAST
         ended += [end.name for end in now]
         world.look()
-    assert sorted(ended) == [f"s{number:03}" for number in range(90)]
+    assert sorted(ended) == [f"s{number:03}" for number in range(40)]
     assert world.claims() == []
 
 
@@ -174,11 +176,38 @@ def test_the_names_listed_grow_with_the_sidecars_that_fail(tmp_path: Path, monke
 
 def test_a_sidecar_with_a_mistake_costs_the_disk_few_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each fsync is a wait, of ten milliseconds on a disk that turns; it was 35 of them a sidecar, one by one."""
+    monkeypatch.setattr(sweep, "WORTH_A_GROUP", 0.0)
     broken(world, 60)
     world.settle()
     syncs = counted(monkeypatch, os, "fsync", lambda _result: 1)
     assert len(world.sweep()) == 60
     assert syncs[0] <= 12 * 60
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.0, 1), (0.02, 16)])
+def test_sidecars_fail_side_by_side_where_the_disk_is_slow(
+    seconds: float, most: int, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory, or on a disk that answers at once, the threads would cost more than they spare."""
+    monkeypatch.setattr(os, "fsync", lambda _fd: None)
+    clock = Ticking()
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
+    sizes: list[int] = []
+
+    def noted(acts: Sequence[Callable[[], object]]) -> None:
+        sizes.append(len(acts))
+        clock.now += 0.01
+        world.fs.waited += seconds
+        clock.now += seconds
+        for act in acts:
+            act()
+
+    monkeypatch.setattr(world.fs, "side_by_side", noted)
+    broken(world, 40)
+    world.settle()
+    assert len(world.sweep()) == 40
+    assert sizes[0] == FIRST_ABREAST
+    assert max(sizes[1:]) == most
 
 
 def test_naming_many_jobs_of_one_title_takes_a_few_looks_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import ctypes
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -65,6 +66,7 @@ class Primitives(Beneath):
     def __init__(self) -> None:
         super().__init__()
         self.on_progress: Callable[[], object] = lambda: None
+        self.waited = 0.0  # seconds, for the disk to have things durable
         self._together: Together | None = None
 
     def side_by_side(self, acts: Sequence[Callable[[], object]]) -> None:
@@ -78,16 +80,18 @@ class Primitives(Beneath):
             return
         self._together = Together(acts)
         try:
-            self._together.run(self.on_progress)
+            self.waited += self._together.run(self.on_progress)
         finally:
             self._together = None
 
     def sync(self, fd: int) -> None:
         """Wait until the disk has what is in an open file, or the names in an open folder."""
-        if self._together is None:
-            os.fsync(fd)
-        else:
+        if self._together is not None:
             self._together.wait(fd)
+            return
+        begun = time.monotonic()
+        os.fsync(fd)
+        self.waited += time.monotonic() - begun
 
     def write_new(self, path: Path, data: Content, *, sync: bool = True) -> None:
         """Create ``path`` with ``data`` and, by default, fsync it; FileExistsError where it stands already."""
