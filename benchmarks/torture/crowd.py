@@ -77,6 +77,17 @@ def one_title(house: KillHouse, count: int) -> None:
         (house.inbox / f"s{number}.yaml").write_text('content: "c*.png"\nstyle: b.png\ntitle: Dusk\n')
 
 
+def photographs(house: KillHouse, count: int) -> None:
+    """One hot folder, and a pause stands."""
+    hot = house.inbox / "hot"
+    hot.mkdir()
+    for path in (house.inbox / "PAUSE", hot / "style.png"):
+        path.write_bytes(b"picture")
+    (hot / "folder.yaml").write_text("style: style.png\n")
+    for number in range(count):
+        (hot / f"p{number:05}.jpg").write_bytes(b"photograph %d" % number)
+
+
 def crowd(fill: Callable[[KillHouse, int], None]) -> Callable[[Path, int, int], Figures]:
     """The trial of one kind of queue."""
 
@@ -150,5 +161,6 @@ TRIALS = (
     Trial("bad", "sidecars with a mistake, at once", "sidecars", 20_000, 20_000, crowd(bad)),
     Trial("waiting", "sidecars that wait for an image", "sidecars", 20_000, 20_000, crowd(waiting)),
     Trial("paused", "good sidecars while a pause stands", "sidecars", 20_000, 20_000, crowd(good)),
+    Trial("photos", "photographs in one hot folder", "photographs", 5_000, 5_000, crowd(photographs)),
     Trial("title", "grids whose jobs have one title", "jobs", 20_000, 20_000, crowd(one_title)),
 )
