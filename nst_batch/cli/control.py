@@ -167,8 +167,8 @@ def run_retry(arguments: argparse.Namespace) -> int:
 def _staying(reasons: Sequence[str]) -> str:
     """``2 jobs stay, which would fail at once again: ...``; ``reasons``: why each of them failed."""
     counts = ", ".join(f"{reason} ({count})" for reason, count in Counter(reasons).most_common())
-    fix = "correct their files in outbox/failed/JOB/input first, or nst-batch retry --reason CODE"
-    return f"{plural(len(reasons), 'job')} would fail in the same way, and stay: {counts}; {fix}"
+    fix = "correct the image in outbox/failed/JOB/input, or put a corrected sidecar into the inbox"
+    return f"{plural(len(reasons), 'job')} would fail in the same way, so they stay: {counts}; {fix}"
 
 
 def run_pause(arguments: argparse.Namespace) -> int:

@@ -90,7 +90,7 @@ def failed_for(fs: FileSystem, places: Places, reason: str | None) -> Failed:
         manifest = _manifest(fs, places.failed / name)
         why = str(manifest.get("reason"))
         if reason is None and manifest.get("state") == "failed" and why in LASTING:
-            if not _is_changed(fs, places.failed / name):
+            if not _is_changed(fs, places.failed / name, manifest):
                 staying.append(why)
                 continue
         elif why != reason if reason is not None else manifest.get("state") != "failed":
@@ -99,12 +99,16 @@ def failed_for(fs: FileSystem, places: Places, reason: str | None) -> Failed:
     return Failed(tuple(found), tuple(staying))
 
 
-def _is_changed(fs: FileSystem, folder: Path) -> bool:
-    """Whether a file that a failed job was given has been changed in its folder since it failed."""
+def _is_changed(fs: FileSystem, folder: Path, manifest: dict[str, Any]) -> bool:
+    """Whether a file that a failed job was given has been changed in its folder since it failed.
+
+    A sidecar that was understood counts as it was then: the one that is put back is made of what was asked for.
+    """
     given = folder / INPUT_FOLDER
     try:
         failed_ns = fs.lstat(folder / MANIFEST_NAME).st_ctime_ns
-        return any(fs.lstat(given / name).st_ctime_ns > failed_ns + CHANGED_NS for name in fs.names(given))
+        files = [name for name in fs.names(given) if not (manifest.get("sidecar") and names.is_sidecar(name))]
+        return any(fs.lstat(given / name).st_ctime_ns > failed_ns + CHANGED_NS for name in files)
     except OSError:
         return False
 

@@ -159,6 +159,24 @@ def test_what_would_fail_in_the_same_way_stays(tmp_path: Path, monkeypatch: pyte
     assert failed_for(world.config, None) == Failed(("a",), ("sidecar_invalid",))
 
 
+def test_a_sidecar_that_was_understood_does_not_count_as_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its failed job a sidecar is made anew, so that it would fail in the same way; its image does count."""
+    monkeypatch.setattr(retry, "CHANGED_NS", 0)
+    given = tmp_path / "outbox/failed/a/input"
+    given.mkdir(parents=True)
+    (given / "a.yaml").touch()
+    (given / "x.png").touch()
+    job = given.parent / "job.json"
+    job.write_text('{"state": "failed", "reason": "image_too_small", "sidecar": {"content": "x.png"}}')
+    config = World(tmp_path).config
+    for name, counts in (("a.yaml", False), ("x.png", True)):
+        while (given / name).lstat().st_ctime_ns <= job.lstat().st_ctime_ns:
+            (given / name).write_text("content: x.png")
+        assert bool(failed_for(config, None).names) is counts
+
+
 def test_all_that_failed_go_back_or_those_of_one_reason(tmp_path: Path) -> None:
     """What a person has cancelled stays, unless that is the reason that is asked for."""
     world = World(tmp_path)
