@@ -193,10 +193,10 @@ class Line:
                 end = max(begin, (entry["until"] or 0.0) - self._now) + seconds
                 self._last = max(self._last, end)
                 entry["done_at"] = round(self._now + end) if self._is_known else None
+            elif entry["held_up"]:
+                self._held_up += 1
             elif entry["why"] == "ready" or self._waits_for_hours(entry):
                 self._is_known = False
-            else:
-                self._held_up += 1
             yield entry
 
     def _waits_for_hours(self, entry: dict[str, Any]) -> bool:

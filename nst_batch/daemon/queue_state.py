@@ -126,7 +126,8 @@ def waiting_entries(
         if isinstance(source, Job):
             in_queue = (queued or {}).get(source.id)
             why, until = _why(source, closed_until) if in_queue is None else (in_queue, None)
-            yield _entry(name, why, until, priority, source.arrival, seconds, begun=source.checkpoint)
+            facts = {"begun": source.checkpoint, "held_up": source.held is not None}
+            yield _entry(name, why, until, priority, source.arrival, seconds, **facts)
         else:
             yield _entry(name, *_when_ready(source, closed_until), priority, now_iso(source.arrival / 1e9), seconds)
     if view is None:
@@ -138,7 +139,9 @@ def waiting_entries(
     for item in view.waiting:
         if item.sidecar in told:
             continue
-        yield from (_entry(name, item.why, item.until, 0, "") for name in item.names or (item.sidecar,))
+        is_held = item.kind != "settling"  # which passes by itself
+        for name in item.names or (item.sidecar,):
+            yield _entry(name, item.why, item.until, 0, "", held_up=is_held)
 
 
 def _when_ready(asked: Job | Ready, closed_until: float | None) -> tuple[str, float | None]:
@@ -166,11 +169,14 @@ def _entry(
     seconds: float | None = None,
     *,
     begun: bool = False,
+    held_up: bool = False,
 ) -> dict[str, Any]:
+    """``held_up``: until somebody else sees to it, and nobody knows when."""
     # Whole seconds, or the state would differ at every look by what two clocks differ.
     due = None if until is None else round(until)
     takes = None if seconds is None else round(seconds, 1)
-    facts = {"name": name, "why": why, "until": due, "priority": priority, "arrival": arrival, "begun": begun}
+    facts = {"name": name, "why": why, "until": due, "priority": priority, "arrival": arrival}
+    facts |= {"begun": begun, "held_up": held_up}
     return {**facts, "seconds": takes, "done_at": None}
 
 

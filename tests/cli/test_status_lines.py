@@ -85,11 +85,13 @@ def test_a_faulty_folders_file_is_told_once() -> None:
 
 def test_a_queue_that_waits_for_people_has_no_hour() -> None:
     """ "In 0 s" it was said to be empty. What else waits has its hour, and what does not go on is counted."""
-    lacking = waiting("lonely", "missing: x.jpg", until=time.time() + 90_000.0)
+    lacking = waiting("lonely", "missing: x.jpg", until=time.time() + 90_000.0, held_up=True)
     (line,) = [line for line in told(waiting=[lacking]) if line.startswith("empty")]
     assert line.startswith("empty    when what waits has what it lacks, at the latest ")
-    (line,) = [line for line in told(waiting=[waiting("held", "out is read-only")]) if line.startswith("empty")]
+    (line,) = [
+        line for line in told(waiting=[waiting("held", "out is read-only", held_up=True)]) if line.startswith("empty")
+    ]
     assert line == "empty    when what waits has what it lacks"
     both = told(waiting=[plan("dusk"), lacking], empty_at=time.time() + 5000.2)
     assert "in 1 h 23 min, but for 1 job held up" in both[-1]
-    assert told(waiting=[waiting("dusk")])[-1] == "empty    not known before a worker has been ready once"
+    assert told(waiting=[waiting("dusk")])[-1] == "empty    not known before a worker is at work"
