@@ -72,8 +72,7 @@ def _show(arguments: argparse.Namespace, known: Watched) -> None:
     shown = list(lines(facts, screen_columns()))
     if arguments.watch:
         begin_screen(f"{datetime.now().astimezone():%H:%M:%S}")
-    for line in shown:
-        say(line)
+    say(*shown)
 
 
 def gather(config: Config, *, newest: int = NEWEST, config_fault: str = "") -> dict[str, Any]:

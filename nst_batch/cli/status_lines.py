@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 from nst_batch.characters import visible
@@ -122,9 +121,8 @@ def _empty(facts: dict[str, Any]) -> str:
 
 
 def _clock(moment: float) -> str:
-    at = datetime.fromtimestamp(moment).astimezone()
-    same_day = at.date() == datetime.fromtimestamp(time.time()).astimezone().date()
-    return at.strftime("%H:%M" if same_day else "%a %d %b, %H:%M")
+    at, now = time.localtime(moment), time.localtime(time.time())
+    return time.strftime("%H:%M" if at[:3] == now[:3] else "%a %d %b, %H:%M", at)
 
 
 def _fitted(name: str, tails: Sequence[str], room: int | None) -> list[str]:

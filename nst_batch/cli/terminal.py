@@ -23,18 +23,17 @@ ERASE_LINE, ERASE_BELOW = "\x1b[K", "\x1b[J"  # from the cursor on (ECMA-48: EL,
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-def say(text: str, *, error: bool = False) -> None:
-    """Print one line, as a result or (``error``) beside it; what could command the terminal is made visible.
+def say(*lines: str, error: bool = False) -> None:
+    """Print a line, or several at once, as a result or (``error``) beside it; what could command the terminal is shown.
 
     Everything that the program prints goes through here, for names and texts of other people are in most of it.
     """
-    print(visible(text), file=sys.stderr if error else sys.stdout, flush=True)
+    print("\n".join(map(visible, lines)), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def say_lines(text: str, *, error: bool = False) -> None:
     """As :func:`say`, for a text of several lines."""
-    for line in text.rstrip("\n").split("\n"):
-        say(line, error=error)
+    say(*text.rstrip("\n").split("\n"), error=error)
 
 
 def begin_screen(title: str) -> None:
