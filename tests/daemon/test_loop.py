@@ -11,6 +11,7 @@ from nst_batch.clock import Moment
 from nst_batch.config.load import parse_config
 from nst_batch.daemon import loop as daemon_module
 from nst_batch.daemon.loop import VIEW_HOLDS_SECONDS, Daemon
+from nst_batch.spool import sweep
 from nst_batch.spool.inbox.inbox import InboxView
 
 
@@ -40,6 +41,8 @@ class Watched:
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
     """Ten bad sidecars, of which a turn fails one."""
     monkeypatch.setattr(daemon_module, "WORK_SECONDS", 0.0)
+    monkeypatch.setattr(sweep, "FIRST_ABREAST", 1)
+    monkeypatch.setattr(sweep, "WORTH_A_GROUP", 2.0)  # however slow the disk: one by one
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     for number in range(10):
