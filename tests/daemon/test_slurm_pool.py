@@ -195,13 +195,24 @@ def test_what_never_began_comes_back_uncounted(world: World) -> None:
     assert world.pool.trouble is None
 
 
+def test_a_worker_that_is_warned_at_once_is_told_of(world: World) -> None:
+    """A partition whose limit is shorter than the warning would make the daemon ask for ever, in silence."""
+    job = world.job()
+    one = world.give(job)
+    world.look()
+    world.say(one, {"say": "ready", "device": "cpu", "weights": ""}, {"say": "ended"})
+    world.slurm.jobs[one.record.slurm_id][1:] = ["COMPLETED", "n1", "None"]
+    assert ends(world.look()) == [Yielded(job, counted=False)]
+    assert "shorter than slurm: warn_seconds" in str(world.pool.trouble)
+
+
 def test_a_node_without_the_shared_folder_is_told_of(world: World) -> None:
     """A worker that ends before it has written a line has not found its folder."""
     one = world.give(world.job())
     world.look()
     world.slurm.jobs[one.record.slurm_id][1:] = ["FAILED", "n7", "NonZeroExitCode"]
     world.look()
-    assert "on n7" in str(world.pool.trouble)
+    assert "on n7 (failed: NonZeroExitCode)" in str(world.pool.trouble)
     assert "is the inbox there on that node, at the same path?" in str(world.pool.trouble)
 
 

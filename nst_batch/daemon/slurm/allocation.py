@@ -75,7 +75,7 @@ class Allocation:
         self.progress: Message = {}
         self.state = ""  # in Slurm's words; "" where it has not been asked yet
         self.node = ""
-        self.why_queued = ""  # in Slurm's words
+        self.slurms_why = ""  # in Slurm's words
         self.ready = False
         self.details: Message = {}
         self.taken = False  # the worker has begun with the job
@@ -104,14 +104,15 @@ class Allocation:
         """Where it is, for people."""
         number = self.record.slurm_id or "to be submitted"
         place = f" on {self.node}" if self.node else ""
-        return WorkerDevice(f"slurm {number}{place}" + (f" ({self.state.lower()})" if self.state else ""))
+        why = f": {self.slurms_why}" if self.is_over and self.slurms_why not in ("", "None") else ""
+        return WorkerDevice(f"slurm {number}{place}" + (f" ({self.state.lower()}{why})" if self.state else ""))
 
     @property
     def queue_state(self) -> str:
         """Why its job has not begun, for people."""
         if not self.record.slurm_id:
             return "Slurm is asked for a place"
-        why = f": {self.why_queued}" if self.why_queued not in ("", "None") else ""
+        why = f": {self.slurms_why}" if self.slurms_why not in ("", "None") else ""
         return f"in Slurm's queue as {self.record.slurm_id} ({(self.state or 'not yet seen').lower()}{why})"
 
     @property
@@ -136,7 +137,7 @@ class Allocation:
         # The queue was looked at after the look before this one: a worker that was up by then is no more.
         self.requeued = entry.state == "PENDING" and self._had_begun
         self._had_begun = self.ready
-        self.state, self.node, self.why_queued = entry.state, entry.node, entry.why
+        self.state, self.node, self.slurms_why = entry.state, entry.node, entry.why
 
     @property
     def is_over(self) -> bool:

@@ -23,7 +23,13 @@ def may_live_on(one: Allocation) -> bool:
 
 
 def start_failure(one: Allocation) -> str:
-    """Why no worker came up in an ended allocation; "" where that is nobody's fault."""
+    """Why no worker got to work in an ended allocation; "" where that is nobody's fault."""
+    warned = one.ready and one.state == "COMPLETED" and not (one.taken or one.jobs_done or one.called_back)
+    if warned and one.job is not None:
+        return (
+            f"the worker of {one.device.name} was told to end before it could begin; the partition's time limit may be "
+            "shorter than slurm: warn_seconds"
+        )
     if one.ready or one.fault or one.cancelled or one.called_back or one.state in NO_FAULT_OF_THE_START:
         return ""
     text = f"the worker of {one.device.name} ended before it was ready"
