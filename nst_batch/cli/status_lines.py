@@ -59,7 +59,8 @@ def _parts(facts: dict[str, Any]) -> Iterator[_Part]:
 def _folder(folder: dict[str, Any]) -> str:
     """What a ``folder.yaml`` or ``defaults.yaml`` is at."""
     if folder["why"]:
-        held_up = f"; {plural(folder['pending'], 'photograph')} wait" if folder["is_hot"] else ""
+        waits = "waits" if folder["pending"] == 1 else "wait"
+        held_up = f"; {plural(folder['pending'], 'photograph')} {waits}" if folder["is_hot"] else ""
         return f"{folder['why'].removeprefix(folder['path'] + ': ')}{held_up}"
     if folder["is_hot"]:
         return f"{plural(folder['pending'], 'photograph')} to be painted, {folder['painted']} painted already"

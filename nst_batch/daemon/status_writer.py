@@ -125,7 +125,7 @@ class StatusWriter:
         new = [pair for sidecar, pair in waits.items() if self._waits.get(sidecar) != pair.why]
         for pair in new[:MANY]:
             until = "" if pair.until is None else f", until {datetime.fromtimestamp(pair.until):%d %b %H:%M}"
-            self._listener.note(f"{pair.sidecar} waits{until}: {pair.why}")
+            self._listener.note(f"{pair.sidecar} waits{until}: {pair.why.removeprefix(f'{pair.sidecar}: ')}")
         if len(new) > MANY:
             self._listener.note(f"{len(new) - MANY} more sidecars wait; nst-batch status says for what")
         self._waits = {sidecar: pair.why for sidecar, pair in waits.items()}

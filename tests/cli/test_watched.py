@@ -6,9 +6,25 @@ import json
 import signal
 
 import pytest
-from house import House
+from house import House, draw
 
 from nst_batch.cli import main
+
+
+def test_a_faulty_folders_file_is_told_once(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the log and in `status`, by its path, and among no waiting jobs."""
+    draw(house.inbox / "monet/harbour.png")
+    house.sidecar("folder", folder="monet", stile="waves.png")
+    house.start()
+    house.wait_for(lambda: "monet/folder.yaml waits: style: is required" in house.logs(), "what is wrong with it")
+
+    def told() -> list[str]:
+        assert main(["status", "--config", str(house.config)]) == 0
+        return [line for line in capsys.readouterr().out.splitlines() if "style: is required" in line]
+
+    (line,) = house.wait_for(told, "the same in the status")
+    assert line.startswith("folder   monet/folder.yaml: style: is required")
+    assert line.endswith("; 1 photograph waits")
 
 
 def test_a_broken_config_does_not_blind_who_watches(house: House, capsys: pytest.CaptureFixture[str]) -> None:
