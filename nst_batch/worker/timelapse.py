@@ -47,6 +47,8 @@ class Timelapse:
         self._images = job_images
         self._saver = saver
         self._size = _within(job_images.size, SIDE)
+        # Of the result's shape: a coarse scale's own, rounded to whole pixels, can be another.
+        self._look_size = _within(job_images.size, _LOOK_SIDE)
         self._steps: list[int] = []  # of the frames that there are or will be
         self._last: NDArray[np.float32] | None = None  # what the last of them looks like
         self._looked = self._next = 0  # steps of the last look and of the next one
@@ -66,7 +68,8 @@ class Timelapse:
         self._last, self._change = None, CHANGE
         with contextlib.suppress(OSError, ValueError, IndexError):  # without it the next picture is a frame
             look = np.load(BytesIO((self._folder / f"{self._steps[-1]:08d}.npy").read_bytes()), allow_pickle=False)
-            self._last = look.astype(np.float32) / np.float32(255)
+            if look.shape == (*self._look_size, 3):
+                self._last = look.astype(np.float32) / np.float32(255)
         with contextlib.suppress(OSError, ValueError):
             self._change = max(CHANGE, float((self._folder / _CHANGE_NAME).read_text()))
 
@@ -79,7 +82,7 @@ class Timelapse:
         if step < self._next or (self._steps and step <= self._steps[-1]):
             return
         now = picture()
-        look = _look(now)
+        look = images.quantize(images.resize_array(now, self._look_size))
         seen = look.astype(np.float32) / np.float32(255)
         changed = math.inf if self._last is None else float(np.sqrt(np.mean((seen - self._last) ** 2)))
         if changed < self._change:
@@ -138,11 +141,3 @@ def _within(size: tuple[int, int], side: int) -> tuple[int, int]:
     """Height and width made smaller, where they are larger, so that the long side has ``side`` pixels."""
     scale = min(1.0, side / max(size))
     return max(2, round(size[0] * scale)), max(2, round(size[1] * scale))
-
-
-def _look(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A picture of any scale, small enough to be compared with every other one, (h, w, 3), 0 to 255."""
-    height, width = picture.shape[:2]
-    scale = _LOOK_SIDE / max(height, width)
-    small = images.resize_array(picture, (max(2, round(height * scale)), max(2, round(width * scale))))
-    return images.quantize(small)

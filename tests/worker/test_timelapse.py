@@ -155,3 +155,28 @@ def test_frames_are_small_and_of_one_size(tmp_path: Path, saver: Saver) -> None:
     narrow.shoot(0, lambda: grey(0.2, (32, 1600)))
     with Image.open(io.BytesIO(narrow.films(grey(0.5, (32, 1600)))["webp"])) as image:
         assert image.size == (512, 10)
+
+
+def test_a_coarse_scale_may_have_another_shape(tmp_path: Path, saver: Saver) -> None:
+    """Its sides are rounded to whole pixels; frames of all scales are compared, also with one that was kept before."""
+    film = begun(tmp_path, saver, size=(171, 256))
+    for step, size in enumerate(((43, 64), (48, 64), (86, 128), (171, 256)), start=1):
+        film.shoot(step, lambda size=size, step=step: grey(0.2 * step, size))  # type: ignore[misc]
+    saver.wait()
+    assert kept(tmp_path) == [1, 2, 3, 4]
+    later = begun(tmp_path, saver, step=4, size=(171, 256))
+    later.shoot(5, lambda: grey(0.8, (171, 256)))
+    saver.wait()
+    assert kept(tmp_path) == [1, 2, 3, 4]
+
+
+def test_a_look_of_another_shape_is_not_compared(tmp_path: Path, saver: Saver) -> None:
+    """One that a version before has left behind."""
+    film = begun(tmp_path, saver, size=(171, 256))
+    film.shoot(1, lambda: grey(0.5, (43, 64)))
+    saver.wait()
+    np.save(tmp_path / "frames" / "00000001.npy", np.zeros((48, 64, 3), np.uint8))
+    later = begun(tmp_path, saver, step=1, size=(171, 256))
+    later.shoot(2, lambda: grey(0.5, (171, 256)))
+    saver.wait()
+    assert kept(tmp_path) == [1, 2]
