@@ -78,6 +78,18 @@ def test_missing_images_wait_and_then_fail_with_what_is_there(world: World) -> N
     assert world.inbox_files() == set()
 
 
+def test_the_wait_for_images_counts_over_another_config(world: World) -> None:
+    """A studio that has its config read again every now and then does not wait for ever."""
+    world.put("b.yaml", "content: gone.jpg\nstyle: gone.jpg\n")
+    world.settle()
+    for _ in range(3):
+        world.look(1000)
+        world.spool.reload(world.config)
+        world.settle()
+    assert world.look(500).waiting
+    assert [pair.expired for pair in world.look(200).ready] == [True]
+
+
 def test_the_wait_for_images_counts_over_restarts_and_ignores_the_wall_clock(world: World) -> None:
     """A restart does not begin the hour anew; a wall clock set years ahead does not end it."""
     world.put("b.yaml", "content: gone.jpg\nstyle: gone.jpg\n")

@@ -58,10 +58,15 @@ class Inbox:
         self._painted = Painted(fs, places)
         self._theirs: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self.claims: Callable[[], Iterable[Claim]] = tuple
-        self.reconfigure(config)
+        self._reading, self._scanner = self._read_by(config)
 
     def reconfigure(self, config: Config) -> None:
-        """Take another config; everything in the inbox is understood anew, by the new rules."""
+        """Take another config; everything in the inbox is understood anew, by the new rules. What waits has waited."""
+        before = self._scanner
+        self._reading, self._scanner = self._read_by(config)
+        self._scanner.restored = {**before.restored, **before.waits()}
+
+    def _read_by(self, config: Config) -> tuple[SidecarReading, Scanner]:
         limit = int(config.limits.max_sidecar_kb * 1024)
         inbox = self._places.inbox
         self._rescan = config.watch.rescan_seconds
@@ -81,9 +86,9 @@ class Inbox:
             memory=self._painted,
             underway=lambda: underway(self.claims()),
         )
-        self._reading = SidecarReading(config, self._folders)
-        self._scanner = Scanner(
-            self._reading,
+        reading = SidecarReading(config, self._folders)
+        return reading, Scanner(
+            reading,
             read=read,
             readable=self._is_readable,
             takable=lambda folder: self._fs.may(inbox / folder, os.W_OK | os.X_OK),
@@ -306,7 +311,7 @@ class Inbox:
     def save_waits(self, at: Moment) -> None:
         """Put down how long incomplete pairs have waited."""
         self._waits_due = at.mono + WAITS_SECONDS
-        waits = self._scanner.waits(at)
+        waits = self._scanner.waits(at.mono)
         if waits or not self._waits_saved:
             data = {path: [*identity, waited] for path, (identity, waited) in waits.items()}
             self._fs.replace(self._places.own / WAITS_NAME, json.dumps(data).encode())

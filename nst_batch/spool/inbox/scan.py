@@ -153,13 +153,11 @@ class Scanner:
         """The sidecars that have not been read as they are now."""
         return {path for path, known in self._sidecars.items() if not known.fresh}
 
-    def waits(self, at: Moment) -> dict[str, tuple[Identity, float]]:
-        """Seconds waited for missing images by sidecar, to be kept over a restart."""
-        return {
-            path: (known.entry.identity, known.waited(at.mono))
-            for path, known in self._sidecars.items()
-            if known.waited(at.mono) > 0
-        }
+    def waits(self, mono: float | None = None) -> dict[str, tuple[Identity, float]]:
+        """Seconds waited for missing images by sidecar, at the last look or now: to be kept over a restart."""
+        now = self._mono if mono is None else mono
+        waited = {path: (known.entry.identity, known.waited(now)) for path, known in self._sidecars.items()}
+        return {path: wait for path, wait in waited.items() if wait[1] > 0}
 
     # --- one look ---------------------------------------------------------------------------------------
 
