@@ -92,11 +92,17 @@ class Forecast:
         if ended is not None and 0.0 <= now - ended < WINDOW_SECONDS:
             self.pace.learn_gap(device, now - ended)
 
-    def stepped(self, job_id: str, progress: Message, *, epoch_end: bool) -> None:
-        """A job got on."""
+    def stepped(self, job_id: str, progress: Message, now: float, *, epoch_end: bool) -> None:
+        """A job got on. What it has left is put right in ``progress``, so that all who tell of it say the same."""
         sitting = self._sittings.get(job_id)
         if sitting is None or "pixels" not in progress:
             return
+        self._learn(sitting, progress, epoch_end=epoch_end)
+        left = self.seconds_left(job_id, progress["step"], now)
+        if left is not None:
+            progress["left"] = left
+
+    def _learn(self, sitting: _Sitting, progress: Message, *, epoch_end: bool) -> None:
         pixels, step, seconds = progress["pixels"], progress["step"], progress["seconds"]
         sitting.seconds = seconds
         if sitting.window is None:  # its first steps, unless it went on from a checkpoint, began at nought
@@ -139,11 +145,12 @@ class Forecast:
             return 0.0
         return self._seconds(settings, todo, device) + self.pace.rest_seconds(device) + self.pace.gap_seconds(device)
 
-    def seconds_left(self, job_id: str, device: str, step: int, now: float) -> float | None:
+    def seconds_left(self, job_id: str, step: int, now: float) -> float | None:
         """What a job at work has before it."""
         sitting = self._sittings.get(job_id)
-        if sitting is None or not self.pace.knows(device):
+        if sitting is None or not self.pace.knows(sitting.device):
             return None
+        device = sitting.device
         todo = _after(self._legs(sitting.settings, sitting.shape), step or sitting.done)
         rest = self.pace.rest_seconds(device)
         rest = SAVING_SHARE * rest if step else max(SAVING_SHARE * rest, rest - (now - sitting.begun))

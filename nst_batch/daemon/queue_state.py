@@ -67,8 +67,7 @@ def _running_entry(worker: Worker, foreteller: Foreteller | None, mono: float) -
     progress = worker.progress
     left = progress.get("left")
     if foreteller is not None:
-        step = progress.get("step", 0)
-        foretold = foreteller.forecast.seconds_left(worker.job.id, worker.device.name, step, mono)
+        foretold = foreteller.forecast.seconds_left(worker.job.id, progress.get("step", 0), mono)
         left = left if foretold is None else foretold
     return {
         "name": worker.job.name,

@@ -96,7 +96,7 @@ class StatusWriter:
         if isinstance(event, Begun):
             self._begun(event.job, event.device, at)
         elif isinstance(event, Stepped):
-            forecast.stepped(job.id, event.progress, epoch_end=event.epoch_end)
+            forecast.stepped(job.id, event.progress, at.mono, epoch_end=event.epoch_end)
         elif not isinstance(event, Phased):
             forecast.ends(job.id, at.mono, whole=isinstance(event, Finished))
             self._has_learned = True

@@ -32,7 +32,7 @@ def paint(forecast: Forecast, name: str, step_seconds: float, *, begun: float = 
     forecast.begins(name, settings(ONE_SCALE), (400, 300), "cpu", begun)
     for step in range(1, 41):
         message = {"step": step, "pixels": 120_000, "seconds": step * step_seconds}
-        forecast.stepped(name, message, epoch_end=step % 10 == 0)
+        forecast.stepped(name, message, begun + step * step_seconds, epoch_end=step % 10 == 0)
     end = begun + 3.0 + 40 * step_seconds
     forecast.ends(name, end, whole=True)
     return end
@@ -91,7 +91,7 @@ def test_the_time_left_of_a_job_at_work() -> None:
     forecast = known()
     paint(forecast, "earlier", 2.0)
     forecast.begins("job", settings(ONE_SCALE), (400, 300), "cpu", 100.0)
-    left = [forecast.seconds_left("job", "cpu", step, 100.0) for step in (0, 20, 40)]
+    left = [forecast.seconds_left("job", step, 100.0) for step in (0, 20, 40)]
     assert left == [pytest.approx(83, rel=0.05), pytest.approx(41.5, rel=0.05), pytest.approx(1.5, rel=0.05)]
 
 
@@ -103,7 +103,7 @@ def test_a_job_that_goes_on_has_its_first_steps_behind_it() -> None:
     assert rest is not None
     assert whole - rest == pytest.approx(30 * 0.5, rel=0.1)
     forecast.begins("b", settings(ONE_SCALE), (400, 300), "cpu", 100.0, 30)
-    left = forecast.seconds_left("b", "cpu", 0, 100.0)
+    left = forecast.seconds_left("b", 0, 100.0)
     assert left == pytest.approx(10 * 0.5 + 3.0, rel=0.15)
 
 
@@ -113,7 +113,7 @@ def test_a_job_that_goes_on_from_a_checkpoint_teaches_from_there() -> None:
     forecast.begins("job", settings(ONE_SCALE), (400, 300), "cpu", 0.0)
     for step in range(21, 41):
         message = {"step": step, "pixels": 120_000, "seconds": 900.0 + step}
-        forecast.stepped("job", message, epoch_end=step % 10 == 0)
+        forecast.stepped("job", message, float(step), epoch_end=step % 10 == 0)
     recipe = Recipe.of(settings(ONE_SCALE), "cpu")
     assert forecast.pace.step_seconds(recipe, 120_000) == pytest.approx(1.0, rel=0.1)
 
@@ -122,8 +122,8 @@ def test_a_long_epoch_teaches_before_its_end() -> None:
     """A step that takes a minute is known after the first one."""
     forecast = known()
     forecast.begins("job", settings(ONE_SCALE), (400, 300), "cpu", 0.0)
-    forecast.stepped("job", {"step": 1, "pixels": 120_000, "seconds": 60.0}, epoch_end=False)
-    forecast.stepped("job", {"step": 2, "pixels": 120_000, "seconds": 120.0}, epoch_end=False)
+    forecast.stepped("job", {"step": 1, "pixels": 120_000, "seconds": 60.0}, 60.0, epoch_end=False)
+    forecast.stepped("job", {"step": 2, "pixels": 120_000, "seconds": 120.0}, 120.0, epoch_end=False)
     recipe = Recipe.of(settings(ONE_SCALE), "cpu")
     assert forecast.pace.step_seconds(recipe, 120_000) == pytest.approx(60.0, rel=0.15)
 
@@ -206,3 +206,13 @@ def test_a_few_files_are_looked_at_in_a_round(tmp_path: Path) -> None:
     shapes.begin_round()
     assert [shapes.of_wanted(job) for job in jobs] == [(30, 20)] * len(jobs)
     assert not shapes.were_cut
+
+
+def test_all_who_tell_of_a_job_tell_one_time() -> None:
+    """What is left as the worker reckons gives way to what is foretold, which the status and the queue go by."""
+    forecast = known()
+    forecast.begins("job", settings(ONE_SCALE), (400, 300), "cpu", 0.0)
+    progress = {"step": 10, "pixels": 120_000, "seconds": 10.0, "left": 9e9}
+    forecast.stepped("job", progress, 10.0, epoch_end=True)
+    assert progress["left"] == forecast.seconds_left("job", 10, 10.0)
+    assert progress["left"] < 1000.0
