@@ -61,16 +61,17 @@ def _crop(picture: NDArray[np.float32], pair: Pair) -> NDArray[np.uint8]:
 
 def _lay_out(path: Path, rows: Sequence[Sequence[tuple[str, NDArray[np.uint8]]]]) -> None:
     """Labelled pictures in rows, as JPEG."""
-    height = max(picture.shape[0] for row in rows for _, picture in row)
+    heights = [max(picture.shape[0] for _, picture in row) + LABEL + GAP for row in rows]
     columns = max(len(row) for row in rows)
-    cell = SIDE + GAP, height + LABEL + GAP
-    sheet = Image.new("RGB", (columns * cell[0] + GAP, len(rows) * cell[1] + GAP), PAPER)
+    sheet = Image.new("RGB", (columns * (SIDE + GAP) + GAP, sum(heights) + GAP), PAPER)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    for y, row in enumerate(rows):
-        for x, (label, picture) in enumerate(row):
-            at = GAP + x * cell[0], GAP + y * cell[1]
+    top = GAP
+    for row, height in zip(rows, heights, strict=True):
+        for column, (label, picture) in enumerate(row):
+            at = GAP + column * (SIDE + GAP), top
             pen.text(at, label, fill=INK, font=font)
             sheet.paste(Image.fromarray(picture), (at[0], at[1] + LABEL))
+        top += height
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path, quality=88, optimize=True)
 
