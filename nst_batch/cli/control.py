@@ -60,7 +60,10 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
         command.add_argument("job", nargs="+", metavar="JOB", help=JOB_HELP)
         command.set_defaults(run=function)
     text = "put failed or cancelled jobs back"
-    more = "The inputs of each move to inbox/retry-JOB/."
+    more = (
+        "The inputs of each move to inbox/retry-JOB/; a sidecar that could not be understood goes back beside its "
+        "images, to where it was."
+    )
     command = commands.add_parser("retry", parents=[common], help=text, description=f"{text.capitalize()}. {more}")
     command.add_argument("job", nargs="*", metavar="JOB", help=JOB_HELP)
     which = command.add_mutually_exclusive_group()
@@ -155,8 +158,8 @@ def run_retry(arguments: argparse.Namespace) -> int:
     if arguments.reason is not None and not found.names and arguments.reason not in OF_JOBS:
         what = f"--reason {arguments.reason}: no job ends for that reason{like(arguments.reason, OF_JOBS)}"
         raise UsageError("usage", what, "nst-batch reasons lists them all")
-    for name, folder in retry_jobs(config, found.names):
-        say(f"{name} is back in {folder}")
+    for name, path in retry_jobs(config, found.names):
+        say(f"{name} is back as {path}")
     if found.staying:
         say(_staying(found.staying))
     elif not found.names:

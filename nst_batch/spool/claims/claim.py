@@ -238,11 +238,4 @@ class Claimer:
         """Move a file into the inbox, to where it was or, if something stands there by now, beside it."""
         wanted = self._places.inbox / origin
         self._fs.make_folder(wanted.parent)
-        taken: set[str] = set()
-        while True:
-            target = wanted.with_name(unique_file(wanted.name, taken))
-            try:
-                self._fs.move_file(path, target)
-            except FileExistsError:
-                continue
-            return target
+        return self._fs.move_beside(path, wanted)

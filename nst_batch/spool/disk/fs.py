@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nst_batch.spool.disk.copying import UnreadableError
+from nst_batch.spool.disk.layout import unique_file
 from nst_batch.spool.disk.primitives import HARD_LINK, Content, Identity, Primitives, is_private_elsewhere
 
 
@@ -118,6 +119,17 @@ class FileSystem(Primitives):
             self.remove(source)
         self.fsync_dir(target.parent)
         self.fsync_dir(source.parent)
+
+    def move_beside(self, source: Path, wanted: Path) -> Path:
+        """Move a file to ``wanted`` or, where something stands there, to a name with a number beside it."""
+        taken: set[str] = set()
+        while True:
+            target = wanted.with_name(unique_file(wanted.name, taken))
+            try:
+                self.move_file(source, target)
+            except FileExistsError:
+                continue
+            return target
 
     def fsync_tree(self, root: Path) -> None:
         """Make a folder and all in it durable, files before the folders that name them."""

@@ -78,10 +78,10 @@ def read_model(fs: FileSystem, kind: type[Model], path: Path) -> Model | None:
         raise DamagedError(f"{path.name} does not say what it should") from error
 
 
-def read_note(fs: FileSystem, path: Path) -> dict[str, Any]:
-    """A JSON object of which nothing but advice hangs, whoever wrote it; {} where it is not there or damaged."""
+def read_note(fs: FileSystem, path: Path, *, of_any_user: bool = True) -> dict[str, Any]:
+    """A JSON object; {} where it is not there or damaged. Nothing but advice may hang of what any user can write."""
     try:
-        data = json.loads(read_own(fs, path, of_any_user=True) or b"{}")
+        data = json.loads(read_own(fs, path, of_any_user=of_any_user) or b"{}")
     except (DamagedError, ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}

@@ -22,6 +22,7 @@ class RetryNote(BaseModel):
 
     failed: Component
     id: str  # of its job: another failed job may have the name by now
+    home: str | None = None  # the inbox's folder that its sidecar goes back to; None: the pair has a folder of its own
 
 
 def retry_notes(fs: FileSystem, places: Places) -> Iterator[tuple[Path, RetryNote]]:

@@ -1,5 +1,8 @@
 """``retry``: a failed job goes back into the inbox, as a pair of its own in ``inbox/retry-JOB/``.
 
+A sidecar that nobody understood lies in ``failed/`` alone, for its images have stayed in the inbox: it goes back to the
+folder where it lay, which is where they are and whose ``defaults.yaml`` counts for it.
+
 The pair is put together aside, in the daemon's own folder, where it is noted durably which failed folder it stands
 for; then one rename puts it into the inbox and the failed folder goes away. Killed anywhere, the same command or the
 next start of the daemon finishes: a note whose folder aside is gone means that the pair is in the inbox already.
@@ -17,6 +20,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from nst_batch import names
+from nst_batch.beneath import DEEPEST
 from nst_batch.errors import NotNowError, UsageError
 from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
 from nst_batch.reasons import LASTING
@@ -41,7 +45,7 @@ _ASIDE = re.compile(r"[0-9a-f]{12}")
 
 
 def retry_jobs(fs: FileSystem, places: Places, wanted: Iterable[str]) -> Iterator[tuple[str, Path]]:
-    """Put failed jobs (JOB or id) back one after another; each with its folder in the inbox.
+    """Put failed jobs (JOB or id) back one after another; each with its folder in the inbox, or its sidecar there.
 
     UsageError where no failed job has that name, NotNowError while another retry is under way.
     """
@@ -63,13 +67,37 @@ def retry_jobs(fs: FileSystem, places: Places, wanted: Iterable[str]) -> Iterato
 
 def _put_back(fs: FileSystem, places: Places, folder: Path) -> Path:
     aside = places.retries / secrets.token_hex(6)
-    _put_together(fs, folder, aside)
-    note = RetryNote(failed=folder.name, id=_id(fs, folder))
+    home = _home(fs, places, folder)
+    _put_together(fs, folder, aside, alone=home is not None)
+    note = RetryNote(failed=folder.name, id=_id(fs, folder), home=home)
     fs.write_durable(aside.with_name(aside.name + RETRY_NOTE_SUFFIX), note.model_dump_json().encode())
     fs.step("retry.noted")
     target = _carry_out(fs, places, aside, note)
     assert target is not None
     return target
+
+
+def _home(fs: FileSystem, places: Places, folder: Path) -> str | None:
+    """The folder below the inbox that the sidecar of a failed job goes back to; None where it has one of its own.
+
+    For one that lies there alone as it was dropped, never understood. Where it lay is believed of the daemon's own
+    job.json only, for others may write in the outbox, and only if a real folder that the daemon looks into is there.
+    """
+    manifest, given = read_note(fs, folder / MANIFEST_NAME, of_any_user=False), folder / INPUT_FOLDER
+    origin = manifest.get("origin")
+    if manifest.get("sidecar") or not isinstance(origin, str) or "\0" in origin or fs.kind(given) != "folder":
+        return None
+    there = [name for name in fs.names(given) if not names.is_temporary(name)]
+    if len(there) != 1 or not names.is_sidecar(there[0]):
+        return None
+    above = origin.rpartition("/")[0]
+    parts = above.split("/") if above else []
+    if len(parts) > DEEPEST or any(part in ("", ".", "..") or names.is_temporary(part) for part in parts):
+        return None
+    try:
+        return above if fs.kind(places.inbox / above) == "folder" else None
+    except (OSError, ValueError):  # a name too long for the disk, or no text
+        return None
 
 
 class Failed(NamedTuple):
@@ -168,11 +196,14 @@ def _take_over_old_notes(fs: FileSystem, places: Places) -> None:
             fs.write_durable(places.retries / (aside + RETRY_NOTE_SUFFIX), note.model_dump_json().encode())
 
 
-def _put_together(fs: FileSystem, folder: Path, aside: Path) -> None:
+def _put_together(fs: FileSystem, folder: Path, aside: Path, *, alone: bool) -> None:
+    """Copy what a failed job was given; ``alone``: its sidecar, without what an editor has left beside it."""
     fs.mkdir(aside)
     given = folder / INPUT_FOLDER
     manifest = _manifest(fs, folder)
     there = fs.names(given) if fs.kind(given) == "folder" else []
+    if alone:
+        there = [name for name in there if names.is_sidecar(name)]
     for name in there:
         kind = fs.kind(given / name)
         text = _rewritten(manifest, set(there)) if names.is_sidecar(name) and kind == "file" else None
@@ -196,7 +227,7 @@ def _rewritten(manifest: dict[str, Any], there: set[str]) -> bytes | None:
 
 
 def _carry_out(fs: FileSystem, places: Places, aside: Path, note: RetryNote) -> Path | None:
-    target = None
+    target = None if note.home is None else _carry_home(fs, places, aside, note.home)
     while fs.kind(aside) == "folder":
         target = places.inbox / names.unique_name(RETRY_PREFIX + note.failed, fs.names(places.inbox))
         try:
@@ -212,6 +243,19 @@ def _carry_out(fs: FileSystem, places: Places, aside: Path, note: RetryNote) -> 
     fs.step("retry.removed")
     fs.remove(aside.with_name(aside.name + RETRY_NOTE_SUFFIX))
     fs.fsync_dir(places.retries)
+    return target
+
+
+def _carry_home(fs: FileSystem, places: Places, aside: Path, home: str) -> Path | None:
+    """Move a sidecar to where it lay, or beside what has its name by now; it stays where that folder refuses it."""
+    target = None
+    try:
+        for name in fs.names(aside):
+            target = fs.move_beside(aside / name, places.inbox / home / name)
+            fs.step("retry.moved")
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None  # the folder has gone: a folder of its own, then
+    fs.rmdir(aside)
     return target
 
 

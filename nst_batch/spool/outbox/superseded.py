@@ -6,9 +6,6 @@ their only copy, and leaves by ``retry`` or ``prune``.
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from nst_batch import names
 from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
 from nst_batch.reasons import WITH_RESULT
@@ -16,7 +13,7 @@ from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.naming import key_of
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import Places
-from nst_batch.spool.disk.own import DamagedError, read_own
+from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.disk.retry_notes import failed_names
 
 
@@ -35,18 +32,9 @@ def drop_superseded(fs: FileSystem, places: Places, claim: Claim) -> list[str]:
 
 def _is_an_earlier_one(fs: FileSystem, places: Places, name: str, claim: Claim) -> bool:
     folder = places.failed / name
-    manifest = _own_manifest(fs, places, name)
+    manifest = read_note(fs, folder / MANIFEST_NAME, of_any_user=False)  # others may write in the outbox
     is_its = manifest.get("origin") == claim.record.origin and str(manifest.get("id")) < claim.record.id
     if not is_its or manifest.get("state") != "failed" or manifest.get("settings") is not None:
         return False
     given = folder / INPUT_FOLDER
     return fs.kind(given) == "folder" and fs.names(given) == [claim.record.sidecar_name]
-
-
-def _own_manifest(fs: FileSystem, places: Places, name: str) -> dict[str, Any]:
-    """job.json, if the daemon's user has written it: others may write in the outbox."""
-    try:
-        found = json.loads(read_own(fs, places.failed / name / MANIFEST_NAME) or b"{}")
-    except (DamagedError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spool_world import World, retry_job
+from spool_world import KillSwitch, StepLog, World, retry_job
 
 from nst_batch.errors import NotNowError, UsageError
 from nst_batch.names import normal, title_fault
@@ -100,17 +101,129 @@ def test_a_broken_sidecar_goes_back_as_it_was(world: World) -> None:
     text = (world.inbox / "a.yaml").read_bytes()
     world.settle()
     world.sweep()
-    folder = retry_job(world.config, "a")
-    assert (folder / "a.yaml").read_bytes() == text
+    back = retry_job(world.config, "a")
+    assert back == world.inbox / "a.yaml"
+    assert back.read_bytes() == text
     assert world.failed() == {}
+
+
+def broken_in_a_folder(world: World, folder: str = "ann") -> Path:
+    """The failed folder of a sidecar with a slip in it, whose images have stayed where they were."""
+    world.pair(f"{folder}/a", extra="sise: 1\n")
+    world.settle()
+    world.sweep()
+    return world.failed()["a"]
+
+
+def correct(failed: Path) -> None:
+    sidecar = failed / "input/a.yaml"
+    sidecar.write_text(sidecar.read_text().replace("sise: 1", "size: 96"))
+
+
+def test_a_corrected_sidecar_goes_back_to_its_images(world: World) -> None:
+    """To the folder where it lay, so that they are found and the folder's defaults count."""
+    world.put("ann/defaults.yaml", "epochs: 7\n")
+    world.settle()
+    failed = broken_in_a_folder(world)
+    correct(failed)
+    (failed / "input/a.yaml~").write_text("sise: 1\n")  # of an editor
+    assert retry_job(world.config, "a") == world.inbox / "ann/a.yaml"
+    assert world.failed() == {}
+    world.settle()
+    world.sweep()
+    job = world.hand_out_next()
+    assert job is not None
+    assert job.spec is not None
+    assert (job.name, job.spec.settings.epochs, job.spec.settings.size) == ("a", 7, 96)
+    assert world.inbox_files() == {"ann/defaults.yaml", "ann/a-content.jpg", "ann/a-style.jpg"}
+
+
+def test_a_sidecar_that_has_its_name_by_now_stays(world: World) -> None:
+    """The one that goes back gets a number."""
+    failed = broken_in_a_folder(world)
+    correct(failed)
+    world.put("ann/a.yaml", "mine")
+    assert retry_job(world.config, "a") == world.inbox / "ann/a-2.yaml"
+    assert (world.inbox / "ann/a.yaml").read_text() == "mine"
+
+
+def test_a_sidecar_with_images_put_beside_it_goes_back_with_them(world: World) -> None:
+    """They are what it is meant for now."""
+    failed = broken_in_a_folder(world)
+    (failed / "input/a-content.jpg").write_text("another")
+    assert retry_job(world.config, "a") == world.inbox / "retry-a"
+    assert world.inbox_files() >= {"retry-a/a.yaml", "retry-a/a-content.jpg"}
+
+
+def test_a_folder_that_has_gone_is_not_made_again(world: World) -> None:
+    """Nor is one followed that is a link by now."""
+    failed = broken_in_a_folder(world)
+    (world.inbox / "ann").rename(world.root / "elsewhere")
+    (world.inbox / "ann").symlink_to(world.root / "elsewhere")
+    assert retry_job(world.config, "a") == world.inbox / "retry-a"
+    assert not (world.root / "elsewhere/a.yaml").exists()
+    assert not failed.exists()
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["../a.yaml", "/tmp/a.yaml", ".nst_batch/a.yaml", ".nst_batch/claims/a.yaml", "ann/../../a.yaml", "ann//a.yaml",
+     "./a.yaml", "a\0/a.yaml", "\ud800/a.yaml", f"{'x' * 300}/a.yaml", "a/" * 200 + "a.yaml", 7, None, ["ann"],
+     "ann/a-style.jpg/a.yaml", "nowhere/a.yaml", "link/a.yaml", "link/deep/a.yaml"],
+)  # fmt: skip
+def test_where_it_lay_is_a_real_folder_of_the_inbox_or_nothing(world: World, origin: object) -> None:
+    """Whatever job.json says: nothing is put outside the inbox, or into the daemon's own folder."""
+    failed = broken_in_a_folder(world)
+    (world.root / "elsewhere/deep").mkdir(parents=True)
+    (world.inbox / "link").symlink_to(world.root / "elsewhere")
+    body = json.loads((failed / "job.json").read_bytes())
+    (failed / "job.json").write_text(json.dumps({**body, "origin": origin}))
+    assert retry_job(world.config, "a") == world.inbox / "retry-a"
+    assert [path.name for path in (world.root / "elsewhere").rglob("*")] == ["deep"]
+
+
+def test_what_another_user_says_of_where_it_lay_is_not_believed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else who may write in the outbox could put files into folders of the inbox that are closed to them."""
+    broken_in_a_folder(world)
+    believed = retry.read_note
+
+    def of_another(fs: FileSystem, path: Path, *, of_any_user: bool = True) -> dict[str, Any]:
+        return believed(fs, path) if of_any_user else {}  # as of a file of another user
+
+    monkeypatch.setattr(retry, "read_note", of_another)
+    assert retry_job(world.config, "a") == world.inbox / "retry-a"
+
+
+def test_a_killed_retry_of_a_lone_sidecar_leaves_it_once(tmp_path: Path) -> None:
+    """At every step: it is failed still, or back beside its images, and the next start finishes."""
+    whole = World(tmp_path / "whole")
+    whole.start()
+    broken_in_a_folder(whole)
+    log = StepLog()
+    retry_job(whole.config, "a", FileSystem(log))
+    assert "retry.moved" in log.names
+    for number, name in enumerate(log.names, 1):
+        world = World(tmp_path / f"{number}")
+        world.start()
+        correct(broken_in_a_folder(world))
+        with pytest.raises(KillSwitch):
+            retry_job(world.config, "a", FileSystem(StepLog(number)))
+        world.start()
+        if world.failed():
+            retry_job(world.config, "a")
+        yaml = {path for path in world.inbox_files() if path.endswith(".yaml")}
+        assert yaml == {"ann/a.yaml"}, name
+        assert world.failed() == {}, name
+        assert list((world.inbox / ".nst_batch/retry").iterdir()) == [], name
 
 
 def test_a_second_retry_of_a_name_gets_a_number(world: World) -> None:
     """What stands in the inbox is not touched."""
     world.put("retry-a/note.txt", "mine")
-    world.pair("a", extra="sise: 1\n")
+    world.put("a.yaml", "content: x.jpg\nstyle: y.jpg\n")
     world.settle()
-    world.sweep()
+    world.later(4000.0)
+    world.run_all()
     assert retry_job(world.config, "A") == world.inbox / "retry-a-2"
     assert (world.inbox / "retry-a/note.txt").read_text() == "mine"
 
