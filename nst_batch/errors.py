@@ -109,8 +109,6 @@ class ProblemsError(NstError):
 
     def __init__(self, code: str, source: str, problems: tuple[Problem, ...]) -> None:
         lines = [f"{source}: {problem}" for problem in problems]
-        is_sidecar = not code.startswith("config")
-        again = "put it into the inbox again; its images have stayed there" if is_sidecar else "try again"
-        super().__init__(code, lines, f"correct {source} and {again}")
+        super().__init__(code, lines, f"correct {source} and try again")
         self.source = source
         self.problems = problems

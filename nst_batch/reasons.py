@@ -24,6 +24,7 @@ CANCELLED = "cancelled"
 IMAGE_TRUNCATED = "image_truncated"
 IMAGE_TOO_SLOW = "image_too_slow"
 OUT_OF_MEMORY = "out_of_memory"
+SIDECAR_IS_LINK = "sidecar_is_link"
 PATH_OUTSIDE = "path_outside"
 DISK_READONLY = "disk_readonly"
 NO_PERMISSION = "no_permission"
@@ -44,14 +45,14 @@ class Known(NamedTuple):
 OF_JOBS: Mapping[str, Known] = {
     "sidecar_invalid": Known(
         "the sidecar is not YAML, or its keys and values are not as docs/sidecar.md has them",
-        "correct it and put it into the inbox again; its images have stayed there",
+        "correct it in outbox/failed/JOB/input, then nst-batch retry JOB; its images have stayed in the inbox",
         lasting=True,
     ),
     "sidecar_too_large": Known(
         "the sidecar is larger than limits.max_sidecar_kb of config.yaml",
-        "shorten it, or raise the limit, and put it into the inbox again",
+        "shorten it in outbox/failed/JOB/input, or raise the limit, then nst-batch retry JOB",
     ),
-    "sidecar_is_link": Known(
+    SIDECAR_IS_LINK: Known(
         "the sidecar is a symbolic link, which is not followed", "put the file itself there", lasting=True
     ),
     PATH_OUTSIDE: Known(
@@ -301,6 +302,10 @@ class Reason:
     def noting(self, note: str) -> Reason:
         """The same with a remark behind its message, such as how often it was tried."""
         return replace(self, message=f"{self.message} ({note})")
+
+    def advising(self, advice: str) -> Reason:
+        """The same where more is known of what to do."""
+        return replace(self, advice=visible(advice))
 
 
 _HEAD = """\

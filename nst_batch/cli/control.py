@@ -170,7 +170,10 @@ def run_retry(arguments: argparse.Namespace) -> int:
 def _staying(reasons: Sequence[str]) -> str:
     """``2 jobs stay, which would fail at once again: ...``; ``reasons``: why each of them failed."""
     counts = ", ".join(f"{reason} ({count})" for reason, count in Counter(reasons).most_common())
-    fix = "correct the image in outbox/failed/JOB/input, or put a corrected sidecar into the inbox"
+    fix = (
+        "correct in outbox/failed/JOB/input the image, or the sidecar if it was not understood, or put a corrected "
+        "sidecar into the inbox"
+    )
     return f"{plural(len(reasons), 'job')} would fail in the same way, so they stay: {counts}; {fix}"
 
 

@@ -6,6 +6,7 @@ Pure but for a look at images that lie in a library, of which no listing of the 
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Literal
 
 from nst_batch import names
 from nst_batch.beneath import Beneath, kind_of
+from nst_batch.filenames import FAILED_FOLDER, INPUT_FOLDER
 from nst_batch.images.files import MEGA, ImageLimits, too_large
-from nst_batch.reasons import Reason
+from nst_batch.reasons import SIDECAR_IS_LINK, Reason
 from nst_batch.sidecar.expand import JobRequest
 from nst_batch.sidecar.resolver import FileRef
 from nst_batch.spool.claims.claim import ClaimLostError
@@ -40,7 +42,11 @@ def record_of(
 
 def _record_of_broken(broken: Broken, after: After) -> ClaimRecord:
     """A sidecar that cannot be understood becomes one failed job that holds the sidecar alone."""
-    job = JobRecord(index=1, name=broken.name, title=broken.title, output="", settings=None, trouble=broken.reason)
+    lies = f"{FAILED_FOLDER}/{broken.name}/{INPUT_FOLDER}/{broken.sidecar.rpartition('/')[2]}"
+    what = "put the file itself in the place of" if broken.reason.code == SIDECAR_IS_LINK else "correct"
+    retry = f"nst-batch retry {shlex.quote(broken.name)}"
+    why = broken.reason.advising(f"{what} {lies} in the outbox, then {retry}; its images have stayed in the inbox")
+    job = JobRecord(index=1, name=broken.name, title=broken.title, output="", settings=None, trouble=why)
     return _record(broken.sidecar, broken.entry, broken.digest, after, (job,))
 
 

@@ -138,6 +138,23 @@ def test_a_corrected_sidecar_goes_back_to_its_images(world: World) -> None:
     assert world.inbox_files() == {"ann/defaults.yaml", "ann/a-content.jpg", "ann/a-style.jpg"}
 
 
+def test_the_advice_names_the_sidecar_where_it_lies_and_the_way_back(world: World) -> None:
+    """In error.txt and job.json; a name with a space in it is quoted as a shell needs it."""
+    world.pair("ann/my a", extra="sise: 1\n")
+    world.settle()
+    world.sweep()
+    failed = world.failed()["my a"]
+    advice = (
+        "correct failed/my a/input/my a.yaml in the outbox, then nst-batch retry 'my a'; "
+        "its images have stayed in the inbox"
+    )
+    code, *_what, last = (failed / "error.txt").read_text().splitlines()
+    assert code == "sidecar_invalid: ann/my a.yaml: line 3, sise: unknown key; did you mean 'size'?"
+    assert last == advice
+    assert json.loads((failed / "job.json").read_bytes())["advice"] == advice
+    assert (world.outbox / "failed/my a/input/my a.yaml").is_file()
+
+
 def test_a_sidecar_that_has_its_name_by_now_stays(world: World) -> None:
     """The one that goes back gets a number."""
     failed = broken_in_a_folder(world)
