@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nst_batch.characters import visible_lines
 from nst_batch.cli.status_lines import RECENT, lines
-from nst_batch.cli.terminal import begin_screen, erase_rest, reader_stays, say, say_lines, screen_columns
+from nst_batch.cli.terminal import Screen, erase_rest, reader_stays, say, say_lines, screen_columns
 from nst_batch.cli.watched import Watched, watched_config
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
@@ -47,9 +47,10 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the status, once or again and again."""
     known = watched_config(arguments.config)
+    screen = Screen() if arguments.watch else None
     try:
         while True:
-            _show(arguments, known)
+            _show(arguments, known, screen)
             if not (arguments.watch and reader_stays(WATCH_SECONDS)):
                 return EXIT_OK
             with contextlib.suppress(NstError):  # it may be mended, or go wrong, meanwhile
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_OK
 
 
-def _show(arguments: argparse.Namespace, known: Watched) -> None:
+def _show(arguments: argparse.Namespace, known: Watched, screen: Screen | None) -> None:
     facts = gather(known.config, newest=NEWEST if arguments.json else RECENT, config_fault=known.fault)
     if arguments.json:
         indent = None if arguments.watch else 2
@@ -70,9 +71,10 @@ def _show(arguments: argparse.Namespace, known: Watched) -> None:
         say_lines(text if text == visible_lines(text) else json.dumps(facts, indent=indent))
         return
     shown = list(lines(facts, screen_columns()))
-    if arguments.watch:
-        begin_screen(f"{datetime.now().astimezone():%H:%M:%S}")
-    say(*shown)
+    if screen is None:
+        say(*shown)
+    else:
+        screen.show([f"{datetime.now().astimezone():%H:%M:%S}", *shown], "nst-batch status")
 
 
 def gather(config: Config, *, newest: int = NEWEST, config_fault: str = "") -> dict[str, Any]:

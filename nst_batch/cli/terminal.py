@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import bisect
 import contextlib
+import itertools
 import logging
 import os
 import select
@@ -14,11 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nst_batch.characters import visible, visible_lines
+from nst_batch.report.markup import columns_of
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-ERASE_LINE, ERASE_BELOW = "\x1b[K", "\x1b[J"  # from the cursor on (ECMA-48: EL, ED)
+HOME = "\x1b[H"  # ECMA-48: CUP
+ERASE_LINE, ERASE_BELOW = "\x1b[K", "\x1b[J"  # from the cursor on (EL, ED)
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -36,11 +40,37 @@ def say_lines(text: str, *, error: bool = False) -> None:
     say(*text.rstrip("\n").split("\n"), error=error)
 
 
-def begin_screen(title: str) -> None:
-    """Begin anew on a terminal; elsewhere a line of its own stands between two screens."""
-    if sys.stdout.isatty():
-        sys.stdout.write("\x1b[H\x1b[2J\x1b[3J")
-    say(title)
+class Screen:
+    """What is shown again and again: in the place of what was shown before on a terminal, below it elsewhere.
+
+    What the terminal showed before the first one is scrolled up, so that it can be looked at still.
+    """
+
+    def __init__(self) -> None:
+        self._is_begun = False
+
+    def show(self, lines: Sequence[str], whole: str) -> None:
+        """Show lines from the first on, as many as there is room for; ``whole`` is the command that shows them all."""
+        size = screen_size() if sys.stdout.isatty() else None
+        if size is not None and size.lines:
+            lines = cut_to(lines, size, whole)
+            above = "" if self._is_begun else "\n" * size.lines
+            self._is_begun = True
+            sys.stdout.write(f"{above}{HOME}{ERASE_BELOW}")
+        say(*lines)
+
+
+def cut_to(lines: Sequence[str], size: os.terminal_size, whole: str) -> list[str]:
+    """The first lines that a terminal has room for, and how many more there are; its last row is the cursor's.
+
+    A line that is wider than the terminal takes several rows.
+    """
+    room, shown = max(size.lines - 1, 2), list(map(visible, lines))
+    ends = list(itertools.accumulate(max(1, -(-columns_of(line) // size.columns)) for line in shown))
+    if not ends or ends[-1] <= room:
+        return shown
+    fit = bisect.bisect_right(ends, room - 1)
+    return [*shown[:fit], f"… and {plural(len(shown) - fit, 'more line')}: {whole}"]
 
 
 def reader_stays(seconds: float) -> bool:
@@ -103,8 +133,15 @@ def columns() -> int:
 
 def screen_columns() -> int | None:
     """How many columns standard output's terminal has; None where it is none, or does not say."""
+    size = screen_size()
+    return None if size is None else size.columns
+
+
+def screen_size() -> os.terminal_size | None:
+    """The columns and rows of standard output's terminal; None where it is none, or does not say."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+        size = os.get_terminal_size(sys.stdout.fileno())
+        return size if size.columns else None
     return None
 
 
