@@ -27,8 +27,8 @@ def failed_page(entry: GalleryEntry, tile: Tile, sidecars: Sequence[tuple[str, s
         tile=tile,
         state=STATE_NAMES[entry.state],
         gallery="../" * (entry.folder.count("/") + 1) + PAGE_NAME,
-        # A sidecar that was not understood went alone: there is nothing to be put back.
-        command=f"nst-batch retry {shlex.quote(entry.name)}" if entry.settings else None,
+        went_alone=not entry.settings,  # a sidecar that was not understood
+        command=f"nst-batch retry {shlex.quote(entry.name)}",
         settings=[(str(key), setting_text(value)) for key, value in entry.settings.items()],
         facts=[(key, value) for key, value in facts if value],
         sidecars=sidecars,

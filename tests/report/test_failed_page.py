@@ -47,13 +47,14 @@ def test_it_says_why_what_to_do_and_what_it_was_given(tmp_path: Path) -> None:
     assert 'href="./failed/dusk%201/index.html"' in (tmp_path / "index.html").read_text()
 
 
-def test_one_that_went_alone_is_corrected_and_dropped_again(tmp_path: Path) -> None:
-    """There is nothing to put back of a sidecar that was not understood."""
+def test_one_that_went_alone_is_corrected_where_it_lies_and_put_back(tmp_path: Path) -> None:
+    """A sidecar that was not understood: the page says where it is, and that its images have stayed."""
     path = add(tmp_path, "dusk", settings=None, reason="sidecar_invalid")
     Gallery(tmp_path).update()
     page = (path / "index.html").read_text()
-    assert "retry" not in page
-    assert "corrected sidecar" in page
+    assert "nst-batch retry dusk" in page
+    assert "Once the sidecar is corrected, in this job's folder <code>input</code>" in page
+    assert "Once its cause is gone" not in page
 
 
 def test_it_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
