@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -82,32 +82,48 @@ def run_stop(arguments: argparse.Namespace) -> int:
     """Write ``inbox/JOB.stop``."""
     config = steering_config(arguments.config)
     known, held_by = _Known.of(config)
-    for name in arguments.job:
+
+    def stop(name: str) -> None:
         known.require(name)
         if fold(name) not in known.running | known.begun:
             raise NotNowError("nothing_to_stop", nothing_to_stop(name, known.job(name)), "")
-    for name in arguments.job:
         write_control(config, name, "stop")
         begun = "will be published as it stands, before the next job starts"
         say(f"{name} {'will end with the picture as it stands' if fold(name) in known.running else begun}")
-    return _done(held_by)
+
+    return _each(arguments.job, stop, held_by)
 
 
 def run_cancel(arguments: argparse.Namespace) -> int:
     """Write ``inbox/JOB.cancel``."""
     config = steering_config(arguments.config)
     known, held_by = _Known.of(config)
-    for name in arguments.job:
+
+    def cancel(name: str) -> None:
         known.require(name)
-    for name in arguments.job:
         write_control(config, name, "cancel")
         say(f"{name} will be dropped; its inputs go to the outbox's failed folder")
-    return _done(held_by)
+
+    return _each(arguments.job, cancel, held_by)
 
 
-def _done(held_by: str | None) -> int:
-    if held_by is None:
+def _each(jobs: Sequence[str], act: Callable[[str], None], held_by: str | None) -> int:
+    """Do what can be done for each job, and only then tell of those for which it cannot.
+
+    A name that is wrong (exit code 2) goes before what cannot be now (75).
+    """
+    refused: list[UsageError | NotNowError] = []
+    wanted = tuple(dict.fromkeys(jobs))
+    for name in wanted:
+        try:
+            act(name)
+        except (UsageError, NotNowError) as error:
+            refused.append(error)
+    if held_by is None and len(refused) < len(wanted):
         say("no daemon is running: it is done when the next one starts")
+    if refused:
+        worst = min(refused, key=lambda error: error.exit_code)
+        raise type(worst)(worst.code, [error.message for error in refused], worst.advice)
     return EXIT_OK
 
 

@@ -104,7 +104,7 @@ def folders_of(config: Config) -> tuple[Folders, Mapping[str, Entry]]:
 
 
 def retry_jobs(config: Config, wanted: Iterable[str], fs: FileSystem | None = None) -> Iterator[tuple[str, Path]]:
-    """Put failed jobs back one after another, each with its path there; UsageError at one that is none."""
+    """Put failed jobs back one after another, each with its path there; at last UsageError for those that are none."""
     places, fs = places_of(config), files_of(config, fs)
     with guard():
         is_daemons = fs.pinned(places.own) is not None

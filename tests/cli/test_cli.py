@@ -517,6 +517,40 @@ def test_control_of_a_job_that_is_not_there_ends_with_2(house: House) -> None:
     assert not list(house.root.rglob("elsewhere*"))
 
 
+def test_of_several_jobs_those_that_there_are_are_seen_to(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """`cancel`, `stop` and `retry` alike: the wrong names are told, each in a line, and the exit code is 2."""
+    for name in ("a", "b"):
+        house.sidecar(name, content="x.png", style="y.png")
+    config = ["--config", str(house.config)]
+    assert main(["cancel", "nosuch", "b", "neither", "b", *config]) == 2
+    told = capsys.readouterr()
+    assert (house.inbox / "b.cancel").exists()
+    assert told.out.startswith("b will be dropped")
+    assert told.out.count("b will be dropped") == 1
+    assert told.err.splitlines() == [
+        "nst-batch: nosuch: there is no such job",
+        "nst-batch: neither: there is no such job",
+        "nst-batch: nst-batch status lists those there are",
+    ]
+    assert main(["stop", "nosuch", "a", *config]) == 2, "a waits and has no picture: that alone would be 75"
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("nst-batch: nosuch: there is no such job\nnst-batch: a waits and has no picture yet")
+    for name in ("c", "d"):
+        failed = house.outbox / "failed" / name
+        (failed / "input").mkdir(parents=True)
+        (failed / "job.json").write_text('{"state": "failed", "id": "7"}')
+    assert main(["retry", "nosuch", "d", "neither", "c", *config]) == 2
+    told = capsys.readouterr()
+    assert [line.split()[0] for line in told.out.splitlines()] == ["d", "c"]
+    assert told.err.splitlines() == [
+        "nst-batch: no failed job is called nosuch",
+        "nst-batch: no failed job is called neither",
+        "nst-batch: nst-batch status shows the failed jobs",
+    ]
+    assert not list((house.outbox / "failed").iterdir())
+
+
 def test_an_unknown_reason_is_a_mistake(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """It names those that look like it, in `reasons` too."""
     assert main(["retry", "--reason", "image_trunkated", "--config", str(house.config)]) == 2

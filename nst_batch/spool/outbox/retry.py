@@ -47,7 +47,8 @@ _ASIDE = re.compile(r"[0-9a-f]{12}")
 def retry_jobs(fs: FileSystem, places: Places, wanted: Iterable[str]) -> Iterator[tuple[str, Path]]:
     """Put failed jobs (JOB or id) back one after another; each with its folder in the inbox, or its sidecar there.
 
-    UsageError where no failed job has that name, NotNowError while another retry is under way.
+    UsageError, once all others are back, where no failed job has that name; NotNowError while another retry is
+    under way.
     """
     fs.make_one_folder(places.retries)
     lock = try_lock(fs, places.own / RETRY_LOCK_NAME)
@@ -55,12 +56,15 @@ def retry_jobs(fs: FileSystem, places: Places, wanted: Iterable[str]) -> Iterato
         raise NotNowError("retry_under_way", "another retry is under way", "try again in a moment")
     try:
         _finish_all(fs, places)
-        for name in wanted:
+        unknown = []
+        for name in dict.fromkeys(wanted):
             folder = find_failed(fs, places, name)
             if folder is None:
-                what = f"no failed job is called {name}"
-                raise UsageError("no_such_job", what, "nst-batch status shows the failed jobs")
-            yield name, _put_back(fs, places, folder)
+                unknown.append(f"no failed job is called {name}")
+            else:
+                yield name, _put_back(fs, places, folder)
+        if unknown:
+            raise UsageError("no_such_job", unknown)
     finally:
         lock.release()
 
