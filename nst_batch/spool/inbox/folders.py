@@ -53,6 +53,7 @@ class _Special:
     path: str
     entry: Entry
     since: float  # monotonic; as it is
+    is_settling: bool = True
     is_read: bool = False
     digest: bytes = b""  # of its text
     stamp: bytes = b""  # of the defaults that it was read with; b"" where it is to be read again
@@ -159,7 +160,8 @@ class Folders:
             self._specials.values(), key=lambda item: (item.path.count("/"), names.is_hot(item.path))
         ):
             due = special.since + self.settle_seconds
-            if mono < due:
+            special.is_settling = mono < due
+            if special.is_settling:
                 self.next_change = min(self.next_change, due)
                 special.is_read, special.why = False, f"{special.path} is still being written"
                 continue
@@ -301,21 +303,16 @@ class Folders:
     def waiting(self) -> Iterable[Waiting]:
         """What keeps photographs and sidecars from being painted, once a file."""
         for special in self._specials.values():
-            if special.why and special.is_read and (special.pending or not names.is_hot(special.path)):
+            if special.is_settling:
+                yield Waiting(special.path, (), "settling", special.why, None)
+            elif special.why and special.is_read and (special.pending or not names.is_hot(special.path)):
                 yield Waiting(special.path, (), "unreadable", special.why, None)
 
     def views(self) -> tuple[FolderView, ...]:
         """For ``status``."""
         return tuple(
-            FolderView(
-                special.path,
-                names.is_hot(special.path),
-                special.why,
-                special.pending,
-                special.painted,
-                special.problems,
-            )
-            for special in sorted(self._specials.values(), key=lambda item: item.path)
+            FolderView(one.path, names.is_hot(one.path), one.why, one.pending, one.painted, one.problems)
+            for one in sorted(self._specials.values(), key=lambda item: item.path)
         )
 
     # --- inside -------------------------------------------------------------------------------------------

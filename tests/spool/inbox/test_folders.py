@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from spool_world import KillSwitch, StepLog, World
 
+from nst_batch.daemon.once import Once
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.inbox import painted as painted_module
 from nst_batch.spool.outbox.retry import retry_jobs
@@ -446,3 +447,16 @@ def test_a_failed_job_keeps_its_folders_defaults(world: World) -> None:
     world.settle()
     found = settings_of(world, "one")
     assert (found["size"], found["output"]) == (300, "ann")
+
+
+@pytest.mark.parametrize("special", ["defaults.yaml", "folder.yaml"])
+def test_run_once_waits_for_a_folders_file_that_is_still_being_written(world: World, special: str) -> None:
+    """What it speaks for cannot be read before it: the inbox is not empty."""
+    world.put(f"ann/{special}", "size: 96\n" if special == "defaults.yaml" else "style: style.jpg\n")
+    world.put("ann/style.jpg")
+    world.put("ann/photo.jpg")
+    if special == "defaults.yaml":
+        world.pair("ann/a")
+    assert Once("leave").end(world.look(), world.spool, None) == ("", False)
+    world.settle()
+    assert Once("leave").end(world.settle(), world.spool, None) == ("", False), "there is something to be painted now"
