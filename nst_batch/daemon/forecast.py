@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import median_low
 from typing import Any, NamedTuple
 
 from nst_batch.daemon.pace import WINDOW_SECONDS, Pace, Recipe
@@ -17,6 +18,8 @@ from nst_batch.transfer.pyramid import plan_scales
 
 USUAL_SHAPE = (3000, 2000)  # of a photograph of which nothing is known, in pixels
 MOST_REMEMBERED = 2000
+SEVERAL = 3  # calls, of which the one in the middle tells
+LONG_CALL_SECONDS = 30.0  # what takes so long is told by one or two
 SAVING_SHARE = 0.5  # of what a job takes beside its steps, what comes after the last one
 
 
@@ -66,10 +69,29 @@ class _Sitting:
     shape: tuple[int, int] | None
     done: int  # steps of earlier sittings
     first_seconds: float | None = None  # of optimisation, when its first step was told
-    seconds: float = 0.0
+    seconds: float = 0.0  # at the last step that was told
+    step: int = 0
     window: tuple[int, int, float] | None = None  # pixels, step and seconds where it begins
     lead: tuple[int, float] = (0, 0.0)  # steps and seconds of this scale before the window: tracing is among them
     tracing: float = 0.0  # seconds of all scales so far
+    calls: list[tuple[int, float]] = field(default_factory=list)  # in the window: the steps and seconds of each
+
+    def opens(self, window: tuple[int, int, float], lead: tuple[int, float]) -> None:
+        """Steps are measured from here on."""
+        self.window, self.lead, self.calls = window, lead, []
+
+    def counts(self, steps: int, seconds: float) -> None:
+        """So many steps more, so long after those before; those of one call come all at once, and not all are told."""
+        if seconds > 0:
+            self.calls.append((steps, seconds))
+        elif self.calls:
+            before, spent = self.calls[-1]
+            self.calls[-1] = (before + steps, spent)
+
+    def step_seconds(self, *, whole: bool) -> float:
+        """Of a step, by the call in the middle: one that traced its program says nothing of the others."""
+        calls = self.calls if whole or len(self.calls) == 1 else self.calls[:-1]  # of the last one more may come
+        return median_low(spent / steps for steps, spent in calls)
 
 
 class Forecast:
@@ -104,7 +126,7 @@ class Forecast:
 
     def _learn(self, sitting: _Sitting, progress: Message, *, epoch_end: bool) -> None:
         pixels, step, seconds = progress["pixels"], progress["step"], progress["seconds"]
-        sitting.seconds = seconds
+        last, sitting.seconds, sitting.step = (sitting.step, sitting.seconds), seconds, step
         if sitting.window is None:  # its first steps, unless it went on from a checkpoint, began at nought
             is_new = seconds < WINDOW_SECONDS or step <= 1
             sitting.first_seconds = 0.0 if is_new else seconds
@@ -112,12 +134,17 @@ class Forecast:
             return
         before, first, since = sitting.window
         if before != pixels:
-            sitting.window, sitting.lead = (pixels, step, seconds), (step - first, seconds - since)
-        elif step > first and (epoch_end or seconds - since >= WINDOW_SECONDS):
-            each, weight = (seconds - since) / (step - first), min(1.0, 0.2 + (seconds - since) / WINDOW_SECONDS)
+            sitting.opens((pixels, step, seconds), (step - first, seconds - since))
+            return
+        sitting.counts(step - last[0], seconds - last[1])
+        spent = seconds - since
+        enough = spent >= WINDOW_SECONDS if len(sitting.calls) > SEVERAL else spent >= LONG_CALL_SECONDS
+        if step > first and sitting.calls and (epoch_end or enough):
+            each, weight = sitting.step_seconds(whole=epoch_end), min(1.0, 0.2 + spent / WINDOW_SECONDS)
             self.pace.learn_step(Recipe.of(sitting.settings, sitting.device), pixels, each, weight)
-            sitting.tracing += max(0.0, sitting.lead[1] - sitting.lead[0] * each)
-            sitting.window, sitting.lead = (pixels, step, seconds), (0, 0.0)
+            lead_steps, lead_seconds = sitting.lead
+            sitting.tracing += max(0.0, lead_seconds - lead_steps * each) + max(0.0, spent - (step - first) * each)
+            sitting.opens((pixels, step, seconds), (0, 0.0))
 
     def ends(self, job_id: str, now: float, *, whole: bool) -> None:
         """The worker has the job no more; ``whole`` where it came to the job's end."""

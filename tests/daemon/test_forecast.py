@@ -216,3 +216,31 @@ def test_all_who_tell_of_a_job_tell_one_time() -> None:
     forecast.stepped("job", progress, 10.0, epoch_end=True)
     assert progress["left"] == forecast.seconds_left("job", 10, 10.0)
     assert progress["left"] < 1000.0
+
+
+def test_a_program_that_is_traced_within_an_epoch_is_no_step() -> None:
+    """The second call of a job makes its program for several steps, which takes seconds; later jobs have it."""
+    forecast = known()
+    forecast.begins("job", settings(ONE_SCALE), (400, 300), "cpu", 0.0)
+    seconds = 0.0
+    for step in range(1, 41):
+        if step % 5 == 2:  # five steps a call but for the first
+            seconds += 9.0 if step == 2 else 1.0
+        message = {"step": step, "pixels": 120_000, "seconds": 0.2 + seconds}
+        forecast.stepped("job", message, seconds, epoch_end=step % 20 == 0)
+    recipe = Recipe.of(settings(ONE_SCALE), "cpu")
+    assert forecast.pace.step_seconds(recipe, 120_000) == pytest.approx(0.2, rel=0.15)
+    forecast.ends("job", seconds + 1.0, whole=True)
+    assert forecast.pace.rest_seconds("cpu") > 8.0
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_steps_that_are_not_told_count(every: int) -> None:
+    """A worker that is fast does not tell of each step."""
+    forecast = known()
+    forecast.begins("job", settings(ONE_SCALE), (400, 300), "cpu", 0.0)
+    for step in range(1, 41, every):
+        message = {"step": step, "pixels": 120_000, "seconds": 0.5 * step}
+        forecast.stepped("job", message, 0.5 * step, epoch_end=step == 40)
+    recipe = Recipe.of(settings(ONE_SCALE), "cpu")
+    assert forecast.pace.step_seconds(recipe, 120_000) == pytest.approx(0.5, rel=0.1)
