@@ -135,8 +135,9 @@ def record(root: Path, store: Path, plan: Plan, kind: type[Recorder] = Recorder)
 
 
 def _missing(plan: Plan) -> set[str]:
-    """Images that were not there at first and come with the retry of their job."""
-    return {f"retry-{title}/{title}.jpg" for title in plan.retried if f"{title}.jpg" not in plan.files}
+    """Images that were not there at first and come with the retry of their job; what was not understood lacks none."""
+    understood = {title for title in plan.retried if f"{title}.yaml" not in plan.inputs[title]}
+    return {f"retry-{title}/{title}.jpg" for title in understood if f"{title}.jpg" not in plan.files}
 
 
 def _play(world: PowerWorld, recorder: Recorder, plan: Plan) -> None:
