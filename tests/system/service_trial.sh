@@ -81,7 +81,8 @@ report bad_reload $?
 report bad_reload_state "$(state ActiveState)"
 told() { journalctl -u nst-batch -p "$1" --no-pager | grep -q "$2"; }
 wait_for 10 told warning 'config not read again, the old one stays' && report bad_reload_told yes
-[[ $(state StatusText) == *'config'* ]] && report bad_reload_status yes
+status_tells() { [[ $(state StatusText) == *'config'* ]]; }
+wait_for 10 status_tells && report bad_reload_status yes
 sed 's/^limits: .*/limits: {min_free_gb: 0, max_sidecar_kb: 1}/' /tmp/config.kept >/etc/nst_batch/config.yaml
 systemctl reload nst-batch
 report good_reload $?
