@@ -38,6 +38,12 @@ def spent(pid: int) -> tuple[float, float]:
     return (int(fields[11]) + int(fields[12])) / TICKS, int(peak.split()[1]) / 1024
 
 
+def tell_costs(processor: float, memory: float, seconds: float, jobs: int, more: str) -> None:
+    """What the daemon took for so many jobs."""
+    print(f"the daemon: {100 * processor / seconds:.1f} % of a core ({1000 * processor / jobs:.0f} ms a job)")
+    print(f"            {memory:.0f} MB at most; {more}")
+
+
 def measure(root: Path, cluster: Cluster, jobs: int, queued: int) -> None:
     """Drop so many jobs, and print what they took."""
     house = settled_house(root / "house", jobs, queued)
@@ -58,8 +64,7 @@ def measure(root: Path, cluster: Cluster, jobs: int, queued: int) -> None:
         seconds = time.monotonic() - begun
         processor, memory = spent(daemon.pid)
         print(f"{jobs} jobs over {len(cluster.nodes)} nodes: {jobs / seconds:.2f} claimed and published a second")
-        print(f"the daemon: {100 * processor / seconds:.1f} % of a core ({1000 * processor / jobs:.0f} ms a job)")
-        print(f"            {memory:.0f} MB at most; Slurm's jobs: {len(cluster.jobs())}")
+        tell_costs(processor, memory, seconds, jobs, f"Slurm's jobs: {len(cluster.jobs())}")
     finally:
         if daemon.poll() is None:
             daemon.send_signal(signal.SIGTERM)
@@ -80,8 +85,7 @@ def measure_claims(root: Path, cluster: Cluster, jobs: int) -> None:
         seconds = time.monotonic() - begun
         processor, memory = spent(daemon.pid)
         print(f"{jobs} jobs claimed and in Slurm's queue in {seconds:.0f} s: {jobs / seconds:.1f} a second")
-        print(f"the daemon: {100 * processor / seconds:.1f} % of a core ({1000 * processor / jobs:.0f} ms a job)")
-        print(f"            {memory:.0f} MB at most; {len(list(slurm.iterdir()))} folders of allocations")
+        tell_costs(processor, memory, seconds, jobs, f"{len(list(slurm.iterdir()))} folders of allocations")
         time.sleep(10.0)
         print(f"with all of them waiting: {100 * (spent(daemon.pid)[0] - processor) / 10.0:.1f} % of a core")
     finally:
@@ -121,9 +125,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="cluster-") as folder:
         root = Path(folder)
         nodes = tuple(f"n{number + 1}" for number in range(asked.nodes))
-        cluster = Cluster(root / "cluster", nodes, cpus=asked.processors)
-        try:
-            cluster.start()
+        with Cluster(root / "cluster", nodes, cpus=asked.processors) as cluster:
             os.environ.update(cluster.environment)
             if asked.deaths:
                 begun = time.monotonic()
@@ -134,8 +136,6 @@ def main() -> int:
                 measure_claims(root, cluster, asked.jobs)
             else:
                 measure(root, cluster, asked.jobs, asked.queued)
-        finally:
-            cluster.end()
     return 0
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from far_host import NEAR, FarHost
+
+if TYPE_CHECKING:
+    import pytest
+    from kill_house import KillHouse
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch")
 DEAD_AFTER_SECONDS = 10  # of silence, before the controller gives a node up
@@ -62,7 +68,7 @@ def _program(name: str) -> str | None:
 
 
 class Cluster:
-    """Started by :meth:`start`, and ended for certain by :meth:`end`."""
+    """Started by :meth:`start`, and ended for certain by :meth:`end`; ``with`` does both."""
 
     def __init__(
         self, root: Path, nodes: tuple[str, ...] = ("n1", "n2"), cpus: int = 1, far: Mapping[str, FarHost] | None = None
@@ -202,6 +208,28 @@ class Cluster:
                 logs = "\n".join(path.read_text(errors="replace")[-2000:] for path in self.root.glob("*.out"))
                 raise TimeoutError(f"no {what} within {seconds:g} s\n{logs}")
             time.sleep(0.2)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    @contextlib.contextmanager
+    def houses(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[KillHouse]]:
+        """A list for houses whose daemons hand their jobs to this cluster; they end with it, and their workers."""
+        for key, value in self.environment.items():
+            monkeypatch.setenv(key, value)
+        houses: list[KillHouse] = []
+        yield houses
+        for house in houses:
+            house.end()
+        self.ask("scancel", "--me")  # warm workers would keep the nodes from the next test for a while
 
     def end(self) -> None:
         """End every process of the cluster."""

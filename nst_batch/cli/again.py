@@ -28,6 +28,12 @@ takes the draft's steps too, unless the sidecar had others, --set size=1024 look
     nst-batch again dusk --set size=1024 --set style_weight=2
 """
 
+NOT_SET = {
+    **dict.fromkeys(("content", "style"), "what the result was made of; drop a sidecar for another pair"),
+    "output": "the folder in which the result lies; drop a sidecar for another one",
+    "title": "--title",
+}
+
 
 def add(commands: Commands, common: argparse.ArgumentParser) -> None:
     """Add the command to the command line."""
@@ -44,13 +50,6 @@ def add(commands: Commands, common: argparse.ArgumentParser) -> None:
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key about the painting")
     command.add_argument("--title", metavar="T", help="the new result's title (default: the old one with a number)")
     command.set_defaults(run=run)
-
-
-NOT_SET = {
-    **dict.fromkeys(("content", "style"), "what the result was made of; drop a sidecar for another pair"),
-    "output": "the folder in which the result lies; drop a sidecar for another one",
-    "title": "--title",
-}
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -130,7 +130,7 @@ class Forecast:
         if sitting.window is None:  # its first steps, unless it went on from a checkpoint, began at nought
             is_new = seconds < WINDOW_SECONDS or step <= 1
             sitting.first_seconds = 0.0 if is_new else seconds
-            sitting.window, sitting.lead = (pixels, step, seconds), (step, seconds) if is_new else (0, 0.0)
+            sitting.opens((pixels, step, seconds), (step, seconds) if is_new else (0, 0.0))
             return
         before, first, since = sitting.window
         if before != pixels:

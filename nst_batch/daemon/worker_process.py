@@ -64,6 +64,12 @@ def log_tail(log: Path, opener: Callable[[str, int], int] | None = None) -> str:
         return f"(its log {log} could not be read: {error.strerror})"
 
 
+def last_words(said: str) -> str:
+    """``: …`` with the last line of what a worker wrote to standard error; "" where it wrote nothing."""
+    lines = said.strip().splitlines()
+    return f": {lines[-1].strip()}" if lines else ""
+
+
 class WorkerProcess:
     """One worker process and what it is doing. ``command`` is what starts it, but for its options."""
 
@@ -214,8 +220,8 @@ class ProcessEnd:
 
     @property
     def last_words(self) -> str:
-        """``: …`` with the last line that it wrote to standard error, empty where it wrote nothing."""
-        return f": {self.stderr.splitlines()[-1].strip()}" if self.stderr.strip() else ""
+        """See :func:`last_words`."""
+        return last_words(self.stderr)
 
     @property
     def is_unfit(self) -> bool:

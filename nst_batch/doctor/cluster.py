@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nst_batch.config.load import Config
-from nst_batch.daemon.slurm.commands import options_of
+from nst_batch.daemon.slurm.commands import LIMIT_SECONDS, options_of
 from nst_batch.doctor.check import Check, Machine
-from nst_batch.doctor.folders import file_system
+from nst_batch.doctor.folders import existing, file_system
 from nst_batch.spool.inbox.polling import is_network
 
 COMMANDS = ("sbatch", "squeue", "scancel")
-ANSWER_SECONDS = 60.0  # Slurm's own patience with a controller is 10 s a try, of several
 
 
 def cluster(config: Config, machine: Machine) -> Iterator[Check]:
@@ -31,10 +30,10 @@ def cluster(config: Config, machine: Machine) -> Iterator[Check]:
 
 
 def _word(config: Config, machine: Machine) -> Check:
-    answer = machine.run(["sbatch", "--test-only", *options_of(config.slurm), "--wrap=true"], ANSWER_SECONDS)
+    answer = machine.run(["sbatch", "--test-only", *options_of(config.slurm), "--wrap=true"], LIMIT_SECONDS)
     ping = "scontrol ping tells whether its controller is there; without munge no command is heard"
     if answer is None:
-        return Check("Slurm", "bad", f"sbatch gave no answer within {ANSWER_SECONDS:.0f} s", ping)
+        return Check("Slurm", "bad", f"sbatch gave no answer within {LIMIT_SECONDS:.0f} s", ping)
     said = [line.strip().removeprefix("sbatch: ") for line in answer.err.splitlines() if line.strip()]
     if answer.status != 0:
         what = "; ".join(line.removeprefix("error: ") for line in said) or f"sbatch ended with {answer.status}"
@@ -48,7 +47,7 @@ def _seen_by_nodes(config: Config, machine: Machine) -> Check:
     if config.weights not in ("auto", "untrained"):
         places.append(Path(config.weights))
     mounts = machine.read("/proc/self/mountinfo")
-    kinds = {place: file_system(_existing(place), mounts) for place in places}
+    kinds = {place: file_system(existing(place), mounts) for place in places}
     own = {place: kind for place, kind in kinds.items() if not is_network(kind)}
     if not own:
         return Check("shared files", "ok", f"{', '.join(dict.fromkeys(kinds.values()))}: nodes may have it as well")
@@ -59,7 +58,3 @@ def _seen_by_nodes(config: Config, machine: Machine) -> Check:
         f"{partition}ls -d {' '.join(map(str, own))} asks a node whether it sees the same"
     )
     return Check("shared files", "warn", f"on a disk of this machine's own: {what}", advice)
-
-
-def _existing(path: Path) -> Path:
-    return next(place for place in (path, *path.parents) if place.exists())

@@ -43,7 +43,7 @@ def _rights(path: Path) -> str:
 
 def free_space(name: str, path: Path, least_gb: float) -> Check:
     """Free space on the folder's file system against ``min_free_gb`` (10⁹ bytes)."""
-    free = shutil.disk_usage(_existing(path)).free / GB
+    free = shutil.disk_usage(existing(path)).free / GB
     what = f"{free:,.1f} GB free at {name}"
     if free < least_gb:
         advice = f"make room; no job starts below {least_gb:g} GB (limits: min_free_gb), the queue waits meanwhile"
@@ -54,7 +54,7 @@ def free_space(name: str, path: Path, least_gb: float) -> Check:
 def file_systems(config: Config, machine: Machine) -> tuple[Check, ...]:
     """What the folders lie on: whether files can share blocks, and whether the kernel tells of changes."""
     mounts = machine.read("/proc/self/mountinfo")
-    inbox, outbox = _existing(config.inbox), _existing(config.outbox)
+    inbox, outbox = existing(config.inbox), existing(config.outbox)
     kinds = {name: file_system(path, mounts) for name, path in (("inbox", inbox), ("outbox", outbox))}
     if inbox.stat().st_dev != outbox.stat().st_dev:
         how = "two file systems: what goes from inbox to outbox is copied"
@@ -112,5 +112,6 @@ def file_system(path: Path, mounts: str) -> str:
     return mount_of(Path(os.path.realpath(path)), mounts)[1]
 
 
-def _existing(path: Path) -> Path:
+def existing(path: Path) -> Path:
+    """The path itself, or the nearest folder above it that is there."""
     return next(place for place in (path, *path.parents) if place.exists())

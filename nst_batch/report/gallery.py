@@ -28,13 +28,12 @@ from nst_batch.report.entries import GalleryEntry, Stamp, read, walk
 from nst_batch.report.failed_page import failed_page
 from nst_batch.report.live import FOLDER, IDLE, LIVE
 from nst_batch.report.markup import script_data
-from nst_batch.report.sheet_notes import own_note
 from nst_batch.report.sheets import Sheets
 from nst_batch.report.template import asset, asset_names, render
 from nst_batch.report.thumbnails import Blur, Thumbnail, make
 from nst_batch.report.tiles import STATE_NAMES, Tile, tile
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.spool.disk.own import DamagedError, read_own
+from nst_batch.spool.disk.own import DamagedError, read_note, read_own
 
 CHUNK = 250  # jobs in a file of data, and on a plain page
 FIRST = 60  # pictures that stand in the page itself
@@ -110,7 +109,7 @@ class Gallery:
 
     def _recall(self) -> None:
         with contextlib.suppress(OSError):
-            known = own_note(self._files, self._own / "known.json")
+            known = read_note(self._files, self._own / "known.json", of_any_user=False)
             if known.get("format") == _FORMAT:
                 self._known, self._thumbnails, self._sheets.known = (
                     known[each] for each in ("jobs", "thumbnails", "sheets")

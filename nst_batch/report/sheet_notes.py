@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -12,19 +11,15 @@ from urllib.parse import unquote_to_bytes
 from nst_batch.filenames import MANIFEST_NAME
 from nst_batch.report.entries import walk
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.spool.disk.own import DamagedError, read_own
+from nst_batch.spool.disk.own import read_note
 
 MARK = "sheet.json"
 FORMAT = 1
 
 
-def own_note(files: FileSystem, path: Path) -> dict[str, Any]:
-    """A JSON object that this program's own user wrote; {} where it is not there or is anything else."""
-    try:
-        data = json.loads(read_own(files, path) or b"{}")
-    except (DamagedError, ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
+def note_of(files: FileSystem, outbox: Path, folder: str) -> dict[str, Any]:
+    """What the sheet in ``folder`` notes, if this program's own user wrote it; {} for nothing."""
+    return read_note(files, outbox / folder / MARK, of_any_user=False)
 
 
 def left_alone(outbox: Path, files: FileSystem, leaving: Collection[str] = ()) -> Iterator[tuple[str, float]]:
@@ -34,7 +29,7 @@ def left_alone(outbox: Path, files: FileSystem, leaving: Collection[str] = ()) -
     """
     gone = frozenset(leaving)
     for folder, _ in walk(str(outbox), {}, MARK):
-        note = own_note(files, outbox / folder / MARK)
+        note = note_of(files, outbox, folder)
         if note.get("format") != FORMAT:
             continue  # only begun, or of another version
         tiles = [*note["places"], *note["shown"]]

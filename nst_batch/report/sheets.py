@@ -18,7 +18,7 @@ from nst_batch import names
 from nst_batch.filenames import PAGE_NAME
 from nst_batch.report.markup import href
 from nst_batch.report.sheet import is_made, sheet_of
-from nst_batch.report.sheet_notes import FORMAT, MARK, own_note
+from nst_batch.report.sheet_notes import FORMAT, MARK, note_of
 from nst_batch.report.sheet_picture import sheet_jpeg
 from nst_batch.report.template import render
 from nst_batch.report.thumbnails import make
@@ -90,7 +90,7 @@ class Sheets:
         known["places"].setdefault(str(of["index"]), tile)
 
     def _remake(self, claim: str, known: dict[str, Any], again: dict[str, Tile]) -> dict[str, Any] | None:
-        note = own_note(self._files, self._outbox / known["folder"] / MARK)
+        note = note_of(self._files, self._outbox, known["folder"])
         if note.get("format") != FORMAT or note.get("claim") != claim:
             return None  # taken away, or made by another version: what it was made of is not known any more
         both = zip(note["places"], note["shown"], strict=True)
@@ -136,7 +136,7 @@ class Sheets:
 
         there = self._files.names(self._outbox / parent)
         folders = (f"{parent}/{name}".lstrip("/") for name in there if names.fold(name).startswith(names.fold(wanted)))
-        begun = (each for each in folders if own_note(self._files, self._outbox / each / MARK).get("claim") == claim)
+        begun = (each for each in folders if note_of(self._files, self._outbox, each).get("claim") == claim)
         if folder := next(begun, ""):
             return folder
         folder = f"{parent}/{names.unique_name(wanted, there)}".lstrip("/")

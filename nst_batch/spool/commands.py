@@ -38,8 +38,12 @@ def read_claims(config: Config) -> tuple[Job, ...]:
     A claim that is damaged is passed over: the daemon says so. Who may not look into its folder sees none.
     """
     places, fs = places_of(config), files_of(config)
+    return _jobs_of(_claims(fs, places), fs, places)
+
+
+def _jobs_of(claims: Iterable[Claim], fs: FileSystem, places: Places) -> tuple[Job, ...]:
     jobs = []
-    for claim in _claims(fs, places):
+    for claim in claims:
         for job in claim.live():
             view = job_view(fs, claim, job, places)
             at_work = view.attempts.given and is_held(lock_path(claim, job))
@@ -64,11 +68,11 @@ def _claims(fs: FileSystem, places: Places) -> Iterator[Claim]:
 def look_from_outside(config: Config, at: Moment) -> tuple[InboxView, tuple[Job, ...]]:
     """What a daemon would find: one look, for people. Files that are still being written count as still."""
     places, fs = places_of(config), files_of(config)
-    jobs = read_claims(config)
+    claims = tuple(_claims(fs, places))
+    jobs = _jobs_of(claims, fs, places)
     watch = config.watch.model_copy(update={"settle_seconds": 0.0})
     inbox = Inbox(config.model_copy(update={"watch": watch}), fs, places)
     inbox.restore_waits(at)
-    claims = tuple(_claims(fs, places))
     inbox.claims = lambda: claims
     taken = frozenset(names.fold(name) for name in (*(job.name for job in jobs), *failed_names(fs, places)))
     try:

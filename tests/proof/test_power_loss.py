@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from power_cut import Layout, Recorder, build, disks, sample, scratch
-from power_runs import check_after_cut, crowd_plan, draw_plan, record
+from power_runs import Plan, check_after_cut, crowd_plan, draw_plan, record
 
 from nst_batch.spool import sweep
 
@@ -38,13 +38,18 @@ def test_every_disk_that_a_power_cut_leaves_recovers(memory: Path, seed: int) ->
     """Each job in exactly one place, once, with all its files; no partial result is ever seen."""
     luck = random.Random(seed)
     plan = draw_plan(seed)
+    cut_often(memory, plan, luck, f"seed {seed}, {plan}")
+
+
+def cut_often(memory: Path, plan: Plan, luck: random.Random, told: str) -> None:
+    """Play the plan: what is left of it recovers wherever the power is cut; ``told`` with what does not."""
     _world, recording = record(memory / "world", memory / "store", plan)
     tried = 0
     for cut, disk in sample(recording, luck, each=2):
         try:
             check_after_cut(recording, disk, plan)
         except BaseException as error:
-            raise AssertionError(f"seed {seed}, power cut after event {cut}: {error}\n{plan}") from error
+            raise AssertionError(f"power cut after event {cut}: {error}\n{told}") from error
         tried += 1
         if tried == DISKS_A_RUN:
             break
@@ -165,17 +170,7 @@ def test_a_disk_is_built_as_it_was(memory: Path) -> None:
 
 def test_every_disk_that_is_left_of_sidecars_that_fail_side_by_side_recovers(memory: Path) -> None:
     """Waiting for the disk together: each is failed once, and none is lost, wherever the power is cut."""
-    luck, plan, tried = random.Random(2), crowd_plan(), 0
-    _world, recording = record(memory / "world", memory / "store", plan)
-    for cut, disk in sample(recording, luck, each=2):
-        try:
-            check_after_cut(recording, disk, plan)
-        except BaseException as error:
-            raise AssertionError(f"power cut after event {cut}: {error}") from error
-        tried += 1
-        if tried == DISKS_A_RUN:
-            break
-    assert tried == DISKS_A_RUN
+    cut_often(memory, crowd_plan(), random.Random(2), "a crowd")
 
 
 def test_a_sync_covers_what_was_there_when_it_was_asked_for(memory: Path) -> None:

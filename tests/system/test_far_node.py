@@ -40,12 +40,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarHost]:
 @pytest.fixture(scope="module")
 def cluster(host: FarHost) -> Iterator[Cluster]:
     """A node on each host; Slurm takes ``a-far`` first."""
-    one = Cluster(host.folder.parent / "cluster", ("a-far", "b-near"), far={"a-far": host})
-    try:
-        one.start()
+    with Cluster(host.folder.parent / "cluster", ("a-far", "b-near"), far={"a-far": host}) as one:
         yield one
-    finally:
-        one.end()
 
 
 @pytest.fixture
@@ -53,20 +49,15 @@ def studio(
     cluster: Cluster, host: FarHost, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[Callable[[str], KillHouse]]:
     """Makes a house in the shared folder whose jobs go to a node."""
-    for key, value in cluster.environment.items():
-        monkeypatch.setenv(key, value)
-    houses: list[KillHouse] = []
+    with cluster.houses(monkeypatch) as houses:
 
-    def make(*arguments: str) -> KillHouse:
-        slurm = {"gpus": 0, "max_queued": 1, "arguments": list(arguments)}
-        jobs = {"attempts": 3, "backoff_seconds": [0.05], "stall_timeout": 60}
-        houses.append(KillHouse(host.folder / request.node.name, executor="slurm", slurm=slurm, jobs=jobs))
-        return houses[-1]
+        def make(*arguments: str) -> KillHouse:
+            slurm = {"gpus": 0, "max_queued": 1, "arguments": list(arguments)}
+            jobs = {"attempts": 3, "backoff_seconds": [0.05], "stall_timeout": 60}
+            houses.append(KillHouse(host.folder / request.node.name, executor="slurm", slurm=slurm, jobs=jobs))
+            return houses[-1]
 
-    yield make
-    for house in houses:
-        house.end()
-    cluster.ask("scancel", "--me")  # warm workers would keep the nodes from the next test for a while
+        yield make
 
 
 def steps(house: KillHouse, name: str) -> list[int]:

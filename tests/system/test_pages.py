@@ -119,6 +119,17 @@ class Tab:
         driver.get(address)
         self.wait("document.querySelectorAll('.laid .tile canvas[data-drawn]').length")
 
+    @classmethod
+    def of_page(cls, driver: Any, address: str, width: int, *, dark: bool = False) -> Tab:
+        """Any page, at a width as a phone or a screen has it, with nothing complained of before."""
+        tab = object.__new__(cls)
+        tab.driver, tab.address = driver, address
+        chromium.look(driver, width, 844, dark=dark, touch=width < 500)
+        driver.get("about:blank")
+        driver.get_log("browser")
+        driver.get(address)
+        return tab
+
     def js(self, script: str) -> Any:
         return self.driver.execute_script(f"return ({script})")
 
@@ -400,12 +411,7 @@ def job_page(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
 def test_a_jobs_page(browser: Any, job_page: str, width: int, dark: bool) -> None:
     """Nothing complained of, no finding; the slider, the film, and the values of the step that keys lead to."""
-    tab = object.__new__(Tab)
-    tab.driver, tab.address = browser, job_page
-    chromium.look(browser, width, 844, dark=dark, touch=width < 500)
-    browser.get("about:blank")
-    browser.get_log("browser")
-    browser.get(job_page)
+    tab = Tab.of_page(browser, job_page, width, dark=dark)
     assert tab.wait("document.querySelector('[data-part=picture]').naturalWidth") == 96
     assert tab.js("document.querySelector('h1').textContent") == HOSTILE
     values = "document.querySelector('[data-part=values]').textContent"
@@ -474,12 +480,7 @@ def of_several(
 @pytest.mark.parametrize("name", ["grid", "seeds"])
 def test_a_contact_sheet(browser: Any, sheets: Path, name: str, width: int, dark: bool) -> None:
     """All of it is seen, nothing complained of, no finding; what is too wide moves within the page."""
-    tab = object.__new__(Tab)
-    tab.driver, tab.address = browser, next(sheets.rglob(f"{name}-sheet/index.html")).as_uri()
-    chromium.look(browser, width, 844, dark=dark, touch=width < 500)
-    browser.get("about:blank")
-    browser.get_log("browser")
-    browser.get(tab.address)
+    tab = Tab.of_page(browser, next(sheets.rglob(f"{name}-sheet/index.html")).as_uri(), width, dark=dark)
     tab.wait("[...document.images].every(e => e.naturalWidth)")
     assert len(browser.find_elements("css selector", "td a, .flow a")) == {"grid": 4, "seeds": 8}[name]
     if name == "grid":
@@ -494,10 +495,7 @@ def test_a_contact_sheet(browser: Any, sheets: Path, name: str, width: int, dark
 @pytest.mark.parametrize("width", [260, 390, 1280, 3840])
 def test_a_contact_sheet_scrolls_only_what_is_too_wide(browser: Any, sheets: Path, width: int) -> None:
     """No bar that moves nothing, down or across."""
-    tab = object.__new__(Tab)
-    tab.driver, tab.address = browser, next(sheets.rglob("grid-sheet/index.html")).as_uri()
-    chromium.look(browser, width, 844, touch=width < 500)
-    browser.get(tab.address)
+    tab = Tab.of_page(browser, next(sheets.rglob("grid-sheet/index.html")).as_uri(), width)
     tab.wait("[...document.images].every(e => e.naturalWidth)")
     box = "document.querySelector('.scroll')"
     assert tab.js(f"{box}.scrollHeight <= {box}.clientHeight")
@@ -527,12 +525,7 @@ def layers_page(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("width", [390, 1280, 3840])
 def test_the_layers_page(browser: Any, layers_page: str, width: int, *, dark: bool) -> None:
     """Nothing complained of, no finding, nothing wider than the page, every picture there."""
-    tab = object.__new__(Tab)
-    tab.driver, tab.address = browser, layers_page
-    chromium.look(browser, width, 844, dark=dark, touch=width < 500)
-    browser.get("about:blank")
-    browser.get_log("browser")
-    browser.get(layers_page)
+    tab = Tab.of_page(browser, layers_page, width, dark=dark)
     tab.js("document.querySelectorAll('img').forEach(e => { e.loading = 'eager' })")
     tab.wait("[...document.images].every(e => e.naturalWidth)")
     assert HOSTILE in browser.find_element("css selector", ".top").text

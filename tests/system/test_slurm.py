@@ -24,29 +24,20 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster with two nodes of one processor each."""
-    one = Cluster(tmp_path_factory.mktemp("cluster"))
-    try:
-        one.start()
+    with Cluster(tmp_path_factory.mktemp("cluster")) as one:
         yield one
-    finally:
-        one.end()
 
 
 @pytest.fixture
 def studio(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., KillHouse]]:
     """Makes houses whose daemons hand their jobs to the cluster, with workers that only pretend to paint."""
-    for key, value in cluster.environment.items():
-        monkeypatch.setenv(key, value)
-    houses: list[KillHouse] = []
+    with cluster.houses(monkeypatch) as houses:
 
-    def make(**slurm: Any) -> KillHouse:
-        houses.append(KillHouse(tmp_path / "house", executor="slurm", slurm={"gpus": 0, "max_queued": 2, **slurm}))
-        return houses[-1]
+        def make(**slurm: Any) -> KillHouse:
+            houses.append(KillHouse(tmp_path / "house", executor="slurm", slurm={"gpus": 0, "max_queued": 2, **slurm}))
+            return houses[-1]
 
-    yield make
-    for house in houses:
-        house.end()
-    cluster.ask("scancel", "--me")  # warm workers would keep the nodes from the next test for a while
+        yield make
 
 
 def running(house: House) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from nst_batch.daemon.devices import WorkerDevice
 from nst_batch.daemon.slurm.commands import LIVE, QueueEntry
-from nst_batch.daemon.worker_process import log_tail
+from nst_batch.daemon.worker_process import last_words, log_tail
 from nst_batch.mailbox import MailReader, MailWriter
 from nst_batch.protocol import FROM_WORKER_NAME, OPTIONS_NAME, TAKEN_NAME, TO_WORKER_NAME, Message, WorkerOptions
 from nst_batch.spool.claims.live_job import Job
@@ -232,10 +232,9 @@ class Allocation:
     def _is_current(self) -> bool:
         return bool(self._current) and self._current == self.record.job
 
-    def last_line(self) -> str:
-        """What the worker wrote to standard error last; "" for nothing. OSError."""
+    def last_words(self) -> str:
+        """Of its worker; also that none has written anything there. OSError."""
         log = self.folder / LOG_NAME
         if self._fs.kind(log) is None:
-            return f"it has written nothing into {self.folder}; is the inbox there on that node, at the same path?"
-        lines = log_tail(log, lambda path, _flags: self._fs.open(Path(path))).splitlines()
-        return lines[-1].strip() if lines else ""
+            return f": it has written nothing into {self.folder}; is the inbox there on that node, at the same path?"
+        return last_words(log_tail(log, lambda path, _flags: self._fs.open(Path(path))))

@@ -32,9 +32,7 @@ def start_failure(one: Allocation) -> str:
         )
     if one.ready or one.fault or one.cancelled or one.called_back or one.state in NO_FAULT_OF_THE_START:
         return ""
-    text = f"the worker of {one.device.name} ended before it was ready"
-    last = one.last_line()
-    return f"{text}: {last}" if last else text
+    return f"the worker of {one.device.name} ended before it was ready{one.last_words()}"
 
 
 def end_of_run(one: Allocation, job: Job, stall_timeout: float) -> Event:
@@ -50,7 +48,6 @@ def end_of_run(one: Allocation, job: Job, stall_timeout: float) -> Event:
         advice = "ask for more with slurm: memory in config.yaml"
         return Died(job, RunFailure(Reason.of(OUT_OF_MEMORY, text, advice), by_signal=True))
     if one.state == "FAILED":
-        last = one.last_line()
-        text = f"the worker in {where} died" + (f": {last}" if last else "")
+        text = f"the worker in {where} died{one.last_words()}"
         return Died(job, RunFailure(Reason.of("worker_died", text), by_signal=True))
     return Yielded(job)

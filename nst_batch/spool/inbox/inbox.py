@@ -58,15 +58,15 @@ class Inbox:
         self._painted = Painted(fs, places)
         self._theirs: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self.claims: Callable[[], Iterable[Claim]] = tuple
-        self._reading, self._scanner = self._read_by(config)
+        self._go_by(config)
 
     def reconfigure(self, config: Config) -> None:
         """Take another config; everything in the inbox is understood anew, by the new rules. What waits has waited."""
         before = self._scanner
-        self._reading, self._scanner = self._read_by(config)
+        self._go_by(config)
         self._scanner.restored = {**before.restored, **before.waits()}
 
-    def _read_by(self, config: Config) -> tuple[SidecarReading, Scanner]:
+    def _go_by(self, config: Config) -> None:
         limit = int(config.limits.max_sidecar_kb * 1024)
         inbox = self._places.inbox
         self._rescan = config.watch.rescan_seconds
@@ -86,9 +86,9 @@ class Inbox:
             memory=self._painted,
             underway=lambda: underway(self.claims()),
         )
-        reading = SidecarReading(config, self._folders)
-        return reading, Scanner(
-            reading,
+        self._reading = SidecarReading(config, self._folders)
+        self._scanner = Scanner(
+            self._reading,
             read=read,
             readable=self._is_readable,
             takable=lambda folder: self._fs.may(inbox / folder, os.W_OK | os.X_OK),

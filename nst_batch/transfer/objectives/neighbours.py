@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from nst_batch.transfer.color import match_color
 from nst_batch.transfer.frame import FRAMES, framed
-from nst_batch.transfer.network import FRAME, IMAGE
+from nst_batch.transfer.network import FRAME, IMAGE, PLANE
 from nst_batch.transfer.objectives.family import Family, Picture, ScaleObjective, ScaleSources, Targets, WholeView
 from nst_batch.transfer.objectives.moments import moment_sums, moments
 from nst_batch.transfer.objectives.report import Balance, normalised
@@ -110,8 +110,7 @@ class Neighbours(Family):
             [tf.TensorSpec([None, filters(layer)], tf.float32) for layer in layers]
             for layers in (self.content, self.matched)
         )
-        plane = tf.TensorSpec([1, None, None, 1], tf.float32)
-        return (_grid_specs(len(self.layers)), content, plane), [*style, tf.TensorSpec([4, 3], tf.float32)]
+        return (_grid_specs(len(self.layers)), content, PLANE), [*style, tf.TensorSpec([4, 3], tf.float32)]
 
     def losses(self, features: Features, shown: Image, content: Nest, style: Sequence[Rows]) -> tuple[Vector, Vector]:
         grid, places, painted = content
