@@ -6,9 +6,12 @@ import html
 import json
 import math
 import os
+import re
 import unicodedata
 from urllib.parse import quote
 
+# Within file names, keys and words run together: behind what joins them, and before a capital.
+_JOINTS = re.compile(r"(?<=[_,;=&+)\]-])(?=\w)|(?<=[^\W\d]\.)(?=[^\W\d])|(?<=[a-zß-öø-ÿ])(?=[A-ZÀ-ÖØ-Þ])")
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -22,6 +25,11 @@ def clean(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if _allowed(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def parts_of(text: str) -> list[str]:
+    """``text`` cut where a line may end within its words: ``style_weight`` behind ``_``."""
+    return _JOINTS.split(text)
 
 
 def script_data(value: object) -> str:

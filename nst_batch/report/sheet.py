@@ -7,18 +7,24 @@ down and the others across, so that the sheet comes nearest to a square; one alo
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from nst_batch.names import stem
+from nst_batch.report.markup import parts_of
 from nst_batch.report.tiles import STATE_NAMES, Tile
+
+LONG_WORD = 20  # letters
 
 
 class Label(NamedTuple):
-    """One value of one axis: what is said of it at the edge, and its small picture (file, width, height) if any."""
+    """One value of one axis: what it is, what is said of it at the edge, its small picture (file, width, height)."""
 
     axis: str
     text: str
+    shown: str
     thumb: tuple[str, int, int] | None
 
     @property
@@ -46,6 +52,12 @@ class Sheet:
     same: Head  # what all of them have in common
 
     @property
+    def has_long_words(self) -> bool:
+        """Whether a column's head has words for which it is too narrow on a phone."""
+        words = (word for head in self.columns for label in head for word in label.shown.split())
+        return any(len(part) > LONG_WORD and not _breaks_anywhere(part) for word in words for part in parts_of(word))
+
+    @property
     def tiles(self) -> list[Tile]:
         """Every tile there is."""
         return [tile for row in self.cells for tile in row if tile is not None]
@@ -69,7 +81,7 @@ def why_not(tile: Tile) -> str:
 
 def sheet_of(name: str, tiles: Iterable[tuple[Tile, Tile]]) -> Sheet:
     """The sheet of jobs, each with the tile that has its place and the one that is shown there, in order."""
-    places = _with_thumbs([(_labels(place), shown) for place, shown in tiles])
+    places = _told_apart(_with_thumbs([(_labels(place), shown) for place, shown in tiles]))
     count = len(places[0][0])
     axes = [list(dict.fromkeys(labels[axis] for labels, _ in places if len(labels) == count)) for axis in range(count)]
     same = tuple(values[0] for values in axes if len(values) == 1)
@@ -97,6 +109,19 @@ def _with_thumbs(places: list[tuple[Head, Tile]]) -> list[tuple[Head, Tile]]:
     return [(tuple(known.get((label.axis, label.text), label) for label in head), tile) for head, tile in places]
 
 
+def _told_apart(places: list[tuple[Head, Tile]]) -> list[tuple[Head, Tile]]:
+    """Images of one axis that would be called the same, ``a.jpg`` and ``a.png``, have their suffixes."""
+    texts: dict[tuple[str, str], set[str]] = {}
+    for head, _ in places:
+        for label in head:
+            texts.setdefault((label.axis, label.shown), set()).add(label.text)
+
+    def told(label: Label) -> Label:
+        return label if len(texts[label.axis, label.shown]) == 1 else label._replace(shown=label.text)
+
+    return [(tuple(map(told, head)), tile) for head, tile in places]
+
+
 def _flowing(name: str, places: Sequence[tuple[Head, Tile]], same: Head) -> Sheet:
     across = len(places) if len(places) <= 6 else math.ceil(math.sqrt(1.5 * len(places)))
     rows = [places[start : start + across] for start in range(0, len(places), across)]
@@ -111,8 +136,14 @@ def _labels(tile: Tile) -> Head:
         inputs = [item for item in tile["inputs"] if item["role"] == role]
         thumb = inputs[0]["thumb"] if len(inputs) == 1 else None
         text = " + ".join(item["name"] for item in inputs)
-        found.append(Label(role, text, None if thumb is None else (thumb[0], thumb[1], thumb[2])))
-    return (*found, *(Label(key, text, None) for key, text in tile["of"]["varied"]))
+        shown = " + ".join(stem(item["name"]) for item in inputs)
+        found.append(Label(role, text, shown, None if thumb is None else (thumb[0], thumb[1], thumb[2])))
+    return (*found, *(Label(key, text, text, None) for key, text in tile["of"]["varied"]))
+
+
+def _breaks_anywhere(text: str) -> bool:
+    """Whether it is of a script whose lines may end behind most signs."""
+    return any(unicodedata.east_asian_width(char) in "WF" for char in text)
 
 
 def _split(sizes: Sequence[int]) -> int:

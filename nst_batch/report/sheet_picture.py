@@ -10,7 +10,6 @@ from typing import BinaryIO, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from nst_batch.names import stem
 from nst_batch.report.sheet import Head, Sheet, is_made, why_not
 from nst_batch.report.tiles import Tile
 
@@ -114,7 +113,7 @@ class _Pen:
         for label in head:
             if label.thumb and room > self._text:
                 y += self._place(label.thumb[0], x, y, width, room) + 2
-            y = self.write(x, y, stem(label.text) if label.is_image else f"{label.axis} {label.text}", width)
+            y = self.write(x, y, label.shown if label.is_image else f"{label.axis} {label.shown}", width)
         if not head and alone is not None:
             self.write(x, y, alone["title"], width)
 

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from nst_batch.report.markup import clean, duration, number
+from nst_batch.report.markup import clean, duration, number, parts_of
 
 _HERE = Path(__file__).parent
 
@@ -29,8 +29,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: clean(value) if type(value) is str else value,
     )
-    environment.filters.update(duration=duration, number=number)
+    environment.filters.update(duration=duration, number=number, breakable=_breakable)
     return environment
+
+
+def _breakable(text: str) -> Markup:
+    """A name whose lines end where its parts do."""
+    return Markup("<wbr>").join(parts_of(clean(text)))
 
 
 def render(name: str, /, **facts: Any) -> str:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from nst_batch.report.gallery import Gallery
+from nst_batch.report.markup import parts_of
 from nst_batch.report.sheet import Sheet, sheet_of
 from nst_batch.report.sheet_notes import left_alone
 from nst_batch.report.sheet_picture import sheet_jpeg
@@ -267,3 +268,37 @@ def test_a_job_that_has_another_small_picture_of_an_image_makes_no_new_column() 
     assert (len(sheet.rows), len(sheet.columns)) == (2, 2)
     assert all(each is not None for row in sheet.cells for each in row)
     assert not any("other" in label.thumb[0] for head in (*sheet.rows, *sheet.columns) for label in head if label.thumb)
+
+
+def test_images_are_called_by_their_names_without_suffixes_where_that_tells_them_apart() -> None:
+    """``a.png`` is ``a``; beside an ``a.jpg`` both keep theirs."""
+    names = ("a.png", "a.jpg", "b c.v2.png")
+    tiles = [tile(n, [["seed", str(n % 2)]], content=names[n // 2]) for n in range(6)]
+    told = {label.shown for head in laid(tiles).rows + laid(tiles).columns for label in head if label.is_image}
+    assert told == {"a.png", "a.jpg", "b c.v2"}
+
+
+@pytest.mark.parametrize(
+    ("word", "is_long"),
+    [
+        ("Expressionistische", False), ("Donaudampfschifffahrtsgesellschaft", True),
+        ("IMG_20260301_203015_COVER", False), ("富士山の夕焼けと桜の花びらが舞う公園の風景写真", False),
+    ],
+)  # fmt: skip
+def test_long_words_at_the_columns_are_known(word: str, is_long: bool) -> None:
+    """A name that can be cut where its parts end, or anywhere, is none."""
+    tiles = [tile(n, [], content=f"{n // 2}.png", style=("x.png", f"{word}.png")[n % 2]) for n in range(4)]
+    assert laid(tiles).has_long_words == is_long
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("style_weight", ["style_", "weight"]), ("at dusk-v2", ["at dusk-", "v2"]), ("0.001", ["0.001"]),
+        ("photo.final", ["photo.", "final"]), ("dunkleWelle", ["dunkle", "Welle"]), ("1.235·10⁵", ["1.235·10⁵"]),
+        ("_", ["_"]),
+    ],
+)  # fmt: skip
+def test_names_are_cut_between_their_parts(text: str, parts: list[str]) -> None:
+    """Behind what joins them and before a capital; never within a number."""
+    assert parts_of(text) == parts
