@@ -48,7 +48,7 @@ class Checker:
         limits = images.ImageLimits(config.limits.max_megapixels, config.limits.max_file_mb)
         self._seen = _Seen(limits)
         self.times = times or Times(config)
-        self._folders, self._entries = folders_of(config)
+        self._folders, self._entries, self._foreseen = folders_of(config)
         self._named: set[str] = set()  # images of the inbox that sidecars name
 
     def of_sidecar(self, path: Path) -> Verdict:
@@ -82,25 +82,36 @@ class Checker:
 
         After each its photographs. Sidecars whose images they are not are to be looked at before.
         """
+        self._foreseen.begin()
         seen = self._folders.overlay(self._entries, 0.0, frozenset(self._named))
+        painted = self._folders.photographs
+        alike = {each: other for each, other in self._foreseen.alike.items() if each not in painted}
         for view in self._folders.views():
             if only in (None, view.path):
-                yield self._of_view(view)
+                same = {each: other for each, other in alike.items() if _folder(each) == _folder(view.path)}
+                yield self._of_view(view, len(same))
                 own = [each for each in seen if not view.why and _folder(each) == _folder(view.path)]
-                yield from self._of_photographs(own if view.is_hot else [])
+                yield from self._of_photographs(own if view.is_hot else [], same)
 
-    def _of_view(self, view: FolderView) -> Verdict:
+    def _of_view(self, view: FolderView, alike: int) -> Verdict:
         path = self._config.inbox / view.path
         kind: Literal["folder", "defaults"] = "folder" if view.is_hot else "defaults"
         if view.why:
             return _wrong(kind, path, *(view.problems or (view.why,)))
-        painted = f", {view.painted:,} painted already" if view.painted else ""
-        photographs = f"{plural(view.pending, 'photograph')}{painted}"
+        painted = view.painted - alike
+        photographs = plural(view.pending, "photograph")
+        photographs += f", {alike:,} more the same as another" if alike else ""
+        photographs += f", {painted:,} painted already" if painted else ""
         return Verdict(kind, path, True, f"ok, {photographs if view.is_hot else 'counts for the sidecars below it'}")
 
-    def _of_photographs(self, paths: list[str]) -> Iterator[Verdict]:
+    def _of_photographs(self, paths: list[str], alike: dict[str, str]) -> Iterator[Verdict]:
+        """``paths`` are as the daemon sees them; ``alike`` are those that have the bytes of another."""
         for each in sorted(paths, key=natural_key):
-            if (virtual := self._folders.virtual(each)) is not None:
+            if each in alike:
+                other = alike[each] if _folder(alike[each]) != _folder(each) else alike[each].rpartition("/")[2]
+                same = f"ok, the same photograph as {other}, painted once for both"
+                yield Verdict("photo", self._config.inbox / each, True, same)
+            elif (virtual := self._folders.virtual(each)) is not None:
                 path = self._config.inbox / virtual.photograph
                 yield self._of_text("photo", path, self._config.inbox, each, virtual.text)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -52,10 +52,16 @@ class FolderRequest:
     written: dict[str, Any]  # with what defaults.yaml gave
     styles: tuple[str, ...] = field(default=())
 
-    def found(self, resolver: FileResolver) -> tuple[tuple[Choice, ...], tuple[FileRef, ...], str]:
-        """The styles as they lie there, every image that the folder's own file names, and what is missing."""
+    def found(
+        self, resolver: FileResolver, mark: Callable[[FileRef], str]
+    ) -> tuple[tuple[Choice, ...], tuple[FileRef, ...], str]:
+        """The styles as they lie there, every image that the folder's own file names, and what is missing.
+
+        ``mark`` tells an image from others of its name: two folders may each have a ``style.jpg``.
+        """
         request, missing = self.request, ""
         own: list[FileRef] = []
+        more: list[FileRef] = []
         choices: dict[str, tuple[FileRef, ...]] = {}
         for reference in request.style:
             files = resolver.find(reference, "style")
@@ -67,14 +73,18 @@ class FolderRequest:
         for role, reference in request.more:
             files = resolver.find(reference, role)
             missing = missing or ("" if files else reference)
-            own += files
+            more += files
+        of_all = tuple(more)
+        own += more
         if request.blend is not None:
-            return (self._choice(tuple(request.style)),), tuple(own), missing
-        return tuple(self._choice((reference,)) for reference in choices), tuple(own), missing
+            blended = tuple(file for files in choices.values() for file in files)
+            return (self._choice(tuple(request.style), map(mark, blended + of_all)),), tuple(own), missing
+        found = tuple(self._choice((each,), map(mark, files + of_all)) for each, files in choices.items())
+        return found, tuple(own), missing
 
-    def _choice(self, references: tuple[str, ...]) -> Choice:
+    def _choice(self, references: tuple[str, ...], marks: Iterable[str]) -> Choice:
         settings = {key: value for key, value in self.written.items() if key not in _NOT_A_SETTING}
-        said = json.dumps([settings, references, self.request.blend], sort_keys=True, ensure_ascii=False)
+        said = json.dumps([settings, references, self.request.blend, *marks], sort_keys=True, ensure_ascii=False)
         return Choice(references, hashlib.blake2b(said.encode(), digest_size=12).hexdigest())
 
     def sidecar(self, photograph: str, choices: Sequence[Choice], several: bool) -> bytes:

@@ -24,7 +24,7 @@ from nst_batch.spool.inbox.control import write_control as put_control
 from nst_batch.spool.inbox.folders import Folders
 from nst_batch.spool.inbox.inbox import Inbox, InboxView
 from nst_batch.spool.inbox.listing import Entry, Lister
-from nst_batch.spool.inbox.painted import Painted, underway
+from nst_batch.spool.inbox.painted import Foreseen, Painted, underway
 from nst_batch.spool.outbox.prune import remove_ended
 from nst_batch.spool.outbox.retry import Failed
 from nst_batch.spool.outbox.retry import failed_for as find_failed_for
@@ -81,15 +81,17 @@ def look_from_outside(config: Config, at: Moment) -> tuple[InboxView, tuple[Job,
         return inbox.lost(at, error.in_one_line), jobs
 
 
-def folders_of(config: Config) -> tuple[Folders, Mapping[str, Entry]]:
-    """The hot folders and folders' defaults of an inbox as a daemon would take them, and its listing.
+def folders_of(config: Config) -> tuple[Folders, Mapping[str, Entry], Foreseen]:
+    """The hot folders and folders' defaults of an inbox as a daemon would take them, its listing in natural order.
 
-    Who may not look into the daemon's own folder cannot tell which photographs are painted already.
+    With what of its photographs is painted, or will be. Who may not look into the daemon's own folder cannot tell which
+    are painted already.
     """
     places, fs, root = places_of(config), files_of(config), config.inbox
     limit = int(config.limits.max_sidecar_kb * 1024)
-    memory, claims = Painted(fs, places), tuple(_claims(fs, places))
-    memory.read()
+    painted, claims = Painted(fs, places), tuple(_claims(fs, places))
+    painted.read()
+    memory = Foreseen(painted, claims)
     folders = Folders(
         root,
         config.library,
@@ -100,11 +102,12 @@ def folders_of(config: Config) -> tuple[Folders, Mapping[str, Entry]]:
         underway=lambda: underway(claims),
     )
     try:
-        entries = Lister(fs, root, names.is_temporary, lambda: None).look().entries
+        found = Lister(fs, root, names.is_temporary, lambda: None).look().entries
     except InboxLost:
-        entries = {}
+        found = {}
+    entries = dict(sorted(found.items(), key=lambda item: names.natural_key(item[0])))
     folders.overlay(entries, 0.0)
-    return folders, entries
+    return folders, entries, memory
 
 
 def retry_jobs(config: Config, wanted: Iterable[str], fs: FileSystem | None = None) -> Iterator[tuple[str, Path]]:

@@ -138,12 +138,14 @@ class Sweep:
         self._queue.claims.pop(claim.record.id, None)
 
     def claim(self, pair: Ready | Broken, config: Config, at: Moment, turn: Turn) -> Claim | None:
-        """Claim a pair; None where it has changed in the last moment, or may not be moved."""
+        """Claim a pair; None where it has changed in the last moment, may not be moved, or need not be painted."""
         own = self._inbox.own_sidecar(pair)
         self._inbox.forget(pair.sidecar)
         if own is not None and self._inbox.is_being_painted(own):
             self._inbox.cannot_take(pair.sidecar, f"{own.photograph} is being painted under another name", at)
             return None
+        if own is not None and self._inbox.is_painted(own):
+            return None  # it waited for the other one, which has ended since the look; the next look knows
         try:
             record = record_of(self._fs, pair, self._inbox.entries, config.after, config.limits.max_file_mb)
             if own is not None:

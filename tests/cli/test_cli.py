@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -281,8 +282,7 @@ def test_check_counts_what_is_to_be_painted_still(house: House, capsys: pytest.C
     draw(house.inbox / "monet/waves.png")
     photographs = [draw(house.inbox / f"monet/{name}.png", hue=hue) for hue, name in enumerate("abc")]
     house.sidecar("folder", folder="monet", style="waves.png")
-    folders, entries = folders_of(load_config(house.config))
-    folders.overlay(entries, 0.0)
+    folders, _, _ = folders_of(load_config(house.config))
     virtual = folders.virtual("monet/a.png.yaml")
     assert virtual is not None
     own = house.inbox / ".nst_batch"
@@ -294,6 +294,32 @@ def test_check_counts_what_is_to_be_painted_still(house: House, capsys: pytest.C
     assert f"folder    {house.inbox}/monet/folder.yaml: ok, 2 photographs, 1 painted already" in told
     assert "a.png: ok" not in told
     assert "b.png: ok" in told
+
+
+def test_check_foretells_one_picture_of_equal_photographs(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the daemon paints them: by their bytes, in every folder of the same settings and style."""
+    draw(house.inbox / "monet/waves.png")
+    draw(house.inbox / "monet/a.png", hue=3)
+    draw(house.inbox / "degas/c 10.png", hue=9)
+    for folder, name in (("monet", "b.png"), ("degas", "a again.png")):
+        house.inbox.joinpath(folder).mkdir(exist_ok=True)
+        shutil.copyfile(house.inbox / "monet/a.png", house.inbox / folder / name)
+    os.link(house.inbox / "degas/c 10.png", house.inbox / "degas/c 2.png")
+    shutil.copyfile(house.inbox / "monet/waves.png", house.inbox / "degas/waves.png")
+    for folder in ("monet", "degas"):
+        house.sidecar("folder", folder=folder, style="waves.png")
+    assert main(["check", "--config", str(house.config)]) == 0
+    told = capsys.readouterr().out
+    assert "degas/folder.yaml: ok, 2 photographs, 1 more the same as another\n" in told
+    assert "monet/folder.yaml: ok, 0 photographs, 2 more the same as another\n" in told
+    assert re.findall(r"^photo +.*/(.*?): (ok.*)", told, re.MULTILINE) == [
+        ("a again.png", "ok, 1 job"),
+        ("c 2.png", "ok, 1 job"),
+        ("c 10.png", "ok, the same photograph as c 2.png, painted once for both"),
+        ("a.png", "ok, the same photograph as degas/a again.png, painted once for both"),
+        ("b.png", "ok, the same photograph as degas/a again.png, painted once for both"),
+    ]
+    assert "2 jobs, about" in told
 
 
 def test_check_beside_a_daemon_that_takes_files(

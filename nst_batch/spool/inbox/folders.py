@@ -22,7 +22,7 @@ from nst_batch.filenames import MANIFEST_NAME
 from nst_batch.sidecar.expand import SidecarRules
 from nst_batch.sidecar.filetree import DiskTree, ListingTree
 from nst_batch.sidecar.folder import Choice, FolderDefaults, FolderRequest, parse_defaults, parse_folder, with_defaults
-from nst_batch.sidecar.resolver import FileResolver
+from nst_batch.sidecar.resolver import FileRef, FileResolver
 from nst_batch.spool.disk.blocked import is_one_files
 from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.listing import Entry
@@ -36,14 +36,11 @@ LOOK_AGAIN_SECONDS = 10.0
 class Memory(Protocol):
     """What has been painted."""
 
-    @property
-    def version(self) -> int:
-        """Another number once anything is added."""
-        ...
-
     def has(self, key: str, identity: Identity, photograph: str) -> bool:
         """Whether a photograph (a path in the inbox) has been painted so."""
-        ...
+
+    def mark(self, path: str, identity: Identity | None) -> str:
+        """What tells an image (a path in the inbox, or of a library) from others of its name."""
 
 
 @dataclass
@@ -77,6 +74,7 @@ class _Resolving:
     """Looks for styles as sidecars' own are looked for; nothing is listed before it is asked for."""
 
     def __init__(self, inbox: Path, library: tuple[Path, ...], entries: Mapping[str, Entry], most: int) -> None:
+        self.entries = entries
         self._tree = ListingTree(inbox, entries)
         self._shelves = [DiskTree(folder) for folder in library]
         self._most = most
@@ -217,7 +215,10 @@ class Folders:
             )
 
     def _find_styles(self, special: _Special, request: FolderRequest, resolving: _Resolving) -> None:
-        choices, own, missing = request.found(resolving.of(special.folder))
+        def mark(ref: FileRef) -> str:
+            return self.memory.mark(ref.path, None if ref.library else resolving.entries[ref.path].identity)
+
+        choices, own, missing = request.found(resolving.of(special.folder), mark)
         special.choices = choices
         special.images = frozenset(ref.path for ref in own if not ref.library)
         special.ready = not missing

@@ -227,6 +227,11 @@ class Inbox:
         digest = digest_of_file(self._fs, self._places.inbox / own.photograph)
         return any(digest == digest_of_file(self._fs, copy) for copy in twins)
 
+    def is_painted(self, own: Virtual) -> bool:
+        """Whether the same bytes have been painted since the last look."""
+        entry = self._listing.entries.get(own.photograph)
+        return entry is not None and any(self._painted.has(key, entry.identity, own.photograph) for key in own.keys)
+
     def remember(self, claim: Claim) -> None:
         """Put down, durably, that a hot folder's photograph has been painted. OSError."""
         marks = marks_of(self._fs, claim)

@@ -24,6 +24,7 @@ from nst_batch.spool.disk.primitives import Identity
 PAINTED_NAME = "painted"
 KEPT = 20_000
 _PIECE_BYTES = 1 << 20
+_END_BYTES = 1 << 16
 
 
 class Mark(NamedTuple):
@@ -49,7 +50,7 @@ class Painted:
         self._marks: dict[tuple[str, int], list[Mark]] = {}  # by key and size
         self._is_cut = False  # the file's last line has no end: nothing may be written behind it
         self._digests: dict[tuple[str, Identity], str] = {}  # of photographs that had to be read
-        self.version = 0
+        self._style_marks: dict[tuple[str, Identity], str] = {}
 
     def read(self) -> None:
         """Take over what an earlier daemon has put down; what is damaged of it is left out."""
@@ -62,7 +63,6 @@ class Painted:
         self._is_cut = bool(rest)
         for mark in filter(None, map(_mark, lines)):
             self._keep(mark)
-        self.version += 1
 
     def add(self, marks: Iterable[Mark], there: Iterable[Identity]) -> None:
         """Remember, durably. ``there``: the files of the inbox, of which nothing is forgotten. OSError."""
@@ -71,7 +71,6 @@ class Painted:
             return
         for mark in new:
             self._keep(mark)
-        self.version += 1
         if self._is_cut or (len(self._all) > 2 * KEPT and self._forget(frozenset(there))):
             self._fs.write_durable(self._path, "".join(mark.line() for mark in self._all).encode())
             self._is_cut = False
@@ -94,6 +93,31 @@ class Painted:
         digests = {mark.digest for mark in marks} - {""}
         return bool(digests) and self._digest_of(photograph, identity) in digests
 
+    def mark(self, path: str, identity: Identity | None) -> str:
+        """What tells a style (a path in the inbox; one of a library has no ``identity``) from others of its name.
+
+        Its size, first and last bytes: of a thousand styles not everything can be read within a look.
+        """
+        try:
+            known = (path, identity or Identity.of(self._fs.lstat(Path(path))))
+            if known not in self._style_marks:
+                self._style_marks[known] = _ends_of(self._fs, self._inbox / path, known[1].size)
+            return self._style_marks[known]
+        except OSError:
+            return ""
+
+    def are_equal(self, one: tuple[str, Identity], other: tuple[str, Identity]) -> bool:
+        """Whether two photographs of one size have the same bytes."""
+        if one[1] == other[1]:
+            return True
+        digest = self._digest_of(*one)
+        return digest != "" and digest == self._digest_of(*other)
+
+    def is_as(self, photograph: str, identity: Identity, copy: Path) -> bool:
+        """Whether a photograph has the bytes of a file of its size that lies in a claim."""
+        digest = self._digest_of(photograph, identity)
+        return digest != "" and digest == digest_of_file(self._fs, copy)
+
     def _digest_of(self, photograph: str, identity: Identity) -> str:
         known = (photograph, identity)
         if known not in self._digests:
@@ -115,6 +139,44 @@ class Painted:
         for mark in kept:
             self._keep(mark)
         return bool(forgotten)
+
+
+class Foreseen:
+    """What has been painted, and what will be by then: of equal photographs only the first is painted.
+
+    For those who foretell what a daemon will do, and read every photograph anyway: to know equal ones, one that has
+    the size of another is read.
+    """
+
+    def __init__(self, painted: Painted, claims: Collection[Claim] = ()) -> None:
+        self._painted = painted
+        self._claims = claims
+        self.alike: dict[str, str] = {}  # a photograph that is not painted: the one that is
+        self._first: dict[tuple[str, int], list[tuple[str, Identity]]] = {}
+
+    def mark(self, path: str, identity: Identity | None) -> str:
+        """As that of what has been painted."""
+        return self._painted.mark(path, identity)
+
+    def begin(self) -> None:
+        """From here on photographs are asked for in the order in which they are painted."""
+        self.alike, self._first = {}, {}
+
+    def has(self, key: str, identity: Identity, photograph: str) -> bool:
+        """Whether a photograph has been painted so, or will have been when its turn comes."""
+        if self._painted.has(key, identity, photograph) or self._is_at_work(key, identity, photograph):
+            return True
+        before = self._first.setdefault((key, identity.size), [])
+        for other, as_it_is in before:
+            if other != photograph and self._painted.are_equal((photograph, identity), (other, as_it_is)):
+                self.alike[photograph] = other
+                return True
+        before.append((photograph, identity))
+        return False
+
+    def _is_at_work(self, key: str, identity: Identity, photograph: str) -> bool:
+        copies = twins_of(self._claims, (key,), identity.size)
+        return any(self._painted.is_as(photograph, identity, copy) for copy in copies)
 
 
 class Underway(NamedTuple):
@@ -173,6 +235,15 @@ def digest_of_file(fs: FileSystem, path: Path) -> str:
     except OSError:
         return ""
     return sum_of.hexdigest()
+
+
+def _ends_of(fs: FileSystem, path: Path, size: int) -> str:
+    fd = fs.open(path)
+    try:
+        ends = os.pread(fd, _END_BYTES, 0), os.pread(fd, _END_BYTES, max(0, size - _END_BYTES))
+    finally:
+        os.close(fd)
+    return hashlib.blake2b(b"".join((str(size).encode(), *ends)), digest_size=12).hexdigest()
 
 
 def _mark(line: str) -> Mark | None:

@@ -10,6 +10,7 @@ import pytest
 from spool_world import KillSwitch, StepLog, World
 
 from nst_batch.daemon.once import Once
+from nst_batch.spool.commands import folders_of
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.inbox import painted as painted_module
 from nst_batch.spool.outbox.retry import retry_jobs
@@ -184,6 +185,72 @@ def test_two_photographs_of_the_same_bytes_are_painted_once(world: World) -> Non
     run(world)
     assert len(titles(world)) == 1
     assert len(world.inbox_files()) == 3
+
+
+@pytest.mark.parametrize("key", ["style", "mask"])
+def test_images_of_one_name_in_two_folders_are_two(keeping: World, key: str) -> None:
+    """Each folder has a ``waves.jpg`` of its own: the photograph that lies in both is painted with both."""
+    text = "style: waves.jpg\n" if key == "style" else "style: common.jpg\nmask: waves.jpg\n"
+    keeping.put("common.jpg", "the style of all")
+    for folder in ("monet", "degas"):
+        hot(keeping, folder, text)
+        keeping.put(f"{folder}/harbour.jpg", "a harbour")
+    keeping.put("degas/waves.jpg", "another one")
+    run(keeping)
+    assert titles(keeping) == ["harbour", "harbour"]
+
+
+def test_a_style_is_told_by_its_bytes(keeping: World) -> None:
+    """A folder that is renamed or has its style copied anew paints nothing again; with another style it does."""
+    hot(keeping)
+    keeping.put("monet/harbour.jpg", "a harbour")
+    run(keeping)
+    (keeping.inbox / "monet").rename(keeping.inbox / "claude")
+    keeping.put("claude/waves.jpg", "the style")
+    run(keeping)
+    assert titles(keeping) == ["harbour"]
+    keeping.put("claude/waves.jpg", "another style")
+    run(keeping)
+    assert titles(keeping) == ["harbour", "harbour"]
+
+
+def test_one_that_has_waited_for_the_same_is_not_painted_after_it(world: World) -> None:
+    """The look before the other one's end still took it for one that is to be painted."""
+    hot(world)
+    world.put("monet/a.jpg", "a harbour")
+    world.put("monet/b.jpg", "a harbour")
+    world.settle()
+    world.settle()
+    job = world.hand_out_next()
+    assert job is not None
+    assert world.hand_out_next() is None
+    assert len(world.look(400.0).ready) == 1
+    world.work(job)
+    world.finish(job)
+    world.sweep()
+    assert world.hand_out_next() is None
+    run(world)
+    assert len(titles(world)) == 1
+
+
+def test_what_is_foretold_is_what_is_painted(world: World) -> None:
+    """``folders_of``, for ``check``: of equal photographs one, and none while that is at work."""
+    hot(world)
+    for name in ("b", "a", "c"):
+        world.put(f"monet/{name}.jpg", "a harbour" if name != "c" else "a valley")
+    world.settle()
+    foretold = [folders_of(world.config)[0].photographs]
+    world.settle()
+    while (job := world.hand_out_next()) is not None:
+        foretold.append(folders_of(world.config)[0].photographs)
+        world.work(job)
+        world.finish(job)
+    run(world)
+    foretold.append(folders_of(world.config)[0].photographs)
+    assert foretold[0] == {"monet/a.jpg", "monet/c.jpg"}
+    assert foretold[1:] == [foretold[1], frozenset(), frozenset()]
+    assert len(foretold[1]) == 1
+    assert len(titles(world)) == len(foretold[0])
 
 
 def test_one_that_failed_is_not_tried_again_by_itself(keeping: World) -> None:
