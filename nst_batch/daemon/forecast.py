@@ -59,6 +59,20 @@ def _after(todo: Iterable[Leg], done: int) -> tuple[Leg, ...]:
     return tuple(left)
 
 
+_Programs = tuple[str, str, str, tuple[str, ...], tuple[str, ...]]
+
+
+def _programs(settings: Settings) -> _Programs:
+    """What tells jobs apart that need other programs; sizes and weights do not."""
+    return (
+        settings.preset,
+        settings.optimizer,
+        settings.precision,
+        tuple(settings.content_layers),
+        tuple(settings.style_layers),
+    )
+
+
 @dataclass
 class _Sitting:
     """A job at work: since when, and from where its steps are measured."""
@@ -101,9 +115,19 @@ class Forecast:
         self.pace = pace
         self._sittings: dict[str, _Sitting] = {}
         self._ended: dict[str, float] = {}  # by device, when its last job ended
+        self._workers: dict[str, object] = {}  # by device, which one is at work there
+        self._traced: dict[str, set[_Programs]] = {}  # by device, what its worker has painted by: those programs it has
+        self._counted: set[_Programs] = set()  # new ones of this round, which one job of the queue has to make
         self._known: dict[tuple[int, tuple[int, int] | None], tuple[Settings, tuple[Leg, ...]]] = {}
 
     # --- learning -----------------------------------------------------------------------------------------
+
+    def worker_is(self, device: str, worker: object, rate: float) -> None:
+        """Who works there, known by what it said when it was ready, and its rate: a new one has no programs yet."""
+        self.pace.rate_is(device, rate)
+        if self._workers.get(device) is not worker:
+            self._workers[device] = worker
+            self._traced[device] = set()
 
     def begins(
         self, job_id: str, settings: Settings, shape: tuple[int, int] | None, device: str, now: float, done: int = 0
@@ -153,10 +177,23 @@ class Forecast:
             return
         self._ended[sitting.device] = now
         if sitting.first_seconds is not None:
-            beside = now - sitting.begun - (sitting.seconds - sitting.first_seconds)
-            self.pace.learn_rest(sitting.device, beside + sitting.tracing)
+            beside = now - sitting.begun - (sitting.seconds - sitting.first_seconds) + sitting.tracing
+            if self._is_new(sitting.settings, sitting.device):
+                self.pace.learn_tracing(sitting.device, beside - self.pace.rest_seconds(sitting.device))
+                self._traced[sitting.device].add(_programs(sitting.settings))
+            else:
+                self.pace.learn_rest(sitting.device, beside)
+
+    def _is_new(self, settings: Settings, device: str) -> bool:
+        """Whether the worker at work there has to make this job's programs first."""
+        traced = self._traced.get(device)
+        return traced is not None and _programs(settings) not in traced
 
     # --- foretelling --------------------------------------------------------------------------------------
+
+    def begin_round(self) -> None:
+        """The whole queue is told anew: of several jobs of a new kind the first one makes the programs."""
+        self._counted.clear()
 
     def job_seconds(
         self, settings: Settings, shape: tuple[int, int] | None, device: str, done: int = 0
@@ -170,7 +207,11 @@ class Forecast:
         todo = _after(self._legs(settings, shape), done)
         if not todo:
             return 0.0
-        return self._seconds(settings, todo, device) + self.pace.rest_seconds(device) + self.pace.gap_seconds(device)
+        beside = self.pace.rest_seconds(device) + self.pace.gap_seconds(device)
+        if self._is_new(settings, device) and _programs(settings) not in self._counted:
+            self._counted.add(_programs(settings))
+            beside += self.pace.tracing_seconds(device)
+        return self._seconds(settings, todo, device) + beside
 
     def seconds_left(self, job_id: str, step: int, now: float) -> float | None:
         """What a job at work has before it."""
@@ -180,7 +221,11 @@ class Forecast:
         device = sitting.device
         todo = _after(self._legs(sitting.settings, sitting.shape), step or sitting.done)
         rest = self.pace.rest_seconds(device)
-        rest = SAVING_SHARE * rest if step else max(SAVING_SHARE * rest, rest - (now - sitting.begun))
+        saving = SAVING_SHARE * rest
+        if self._is_new(sitting.settings, device):
+            self._counted.add(_programs(sitting.settings))
+            rest += self.pace.tracing_seconds(device)
+        rest = saving if step else max(saving, rest - (now - sitting.begun))
         return self._seconds(sitting.settings, todo, device) + rest
 
     def _legs(self, settings: Settings, shape: tuple[int, int] | None) -> tuple[Leg, ...]:

@@ -16,11 +16,12 @@ from nst_batch.sidecar.presets import preset_of
 from nst_batch.sidecar.settings import Settings
 
 STEP_FLOPS_A_PIXEL = 1.44e6  # VGG19 to its fifth block, forward and backward
-SHARE_OF_RATE = 0.8  # of a matrix product's rate, what a step reaches
+SHARE_OF_RATE = 0.92  # of a matrix product's rate, what a step with Gram matrices reaches
 FIXED_SECONDS = {"cpu": 0.02, "gpu": 0.003}  # of a step, however small its picture
-NEIGHBOURS_COST = 1.1  # times a step of the others (docs/quality.md: 115 processor seconds for 250 steps, 46 for 160)
-LBFGS_COST = 1.2  # evaluations a step
-FIRST_REST = 1.0  # seconds of a job outside its steps, before one is known
+FAMILY_COST = {"gram": 1.0, "moments": 1.22, "neighbours": 1.27}  # of a step: margins and frames cost, and matches
+LBFGS_COST = 1.13  # a step takes more than one evaluation now and then
+FIRST_REST = 0.5  # seconds of a job outside its steps, before one is known
+FIRST_TRACING = 4.0  # seconds in which a worker's first job of a kind makes its programs, before one is known
 FIRST_GAP = 0.1  # seconds between two jobs
 WORKER_START = 10.0  # seconds until a worker is ready
 WINDOW_SECONDS = 10.0  # of steps, at most, that make one measurement
@@ -79,6 +80,7 @@ class Pace:
         kept = facts or {}
         self._rates = {device: rate for device, rate in _numbers(kept.get("rates")) if rate > 0}
         self._rests = {device: _Mean(seconds, 1.0) for device, seconds in _numbers(kept.get("rests"))}
+        self._tracings = {device: _Mean(seconds, 1.0) for device, seconds in _numbers(kept.get("tracings"))}
         self._gaps = {device: _Mean(seconds, 1.0) for device, seconds in _numbers(kept.get("gaps"))}
         self._ratios: dict[str, dict[int, _Mean]] = {}
         self._drift = 0.0  # how much slower everything is of late, as a logarithm: others use the machine too
@@ -95,6 +97,7 @@ class Pace:
         return {
             "rates": dict(self._rates),
             "rests": {device: round(mean.value, 3) for device, mean in self._rests.items()},
+            "tracings": {device: round(mean.value, 3) for device, mean in self._tracings.items()},
             "gaps": {device: round(mean.value, 3) for device, mean in self._gaps.items()},
             "steps": {
                 kind: {str(octave): round(mean.value + self._drift, 4) for octave, mean in ratios.items()}
@@ -147,6 +150,14 @@ class Pace:
         """A job took so long beside its steps."""
         _learn(self._rests, device, max(0.0, seconds))
 
+    def tracing_seconds(self, device: str) -> float:
+        """How much longer a worker's first job of a kind takes: it makes the programs that later ones find."""
+        return _value(self._tracings, device, FIRST_TRACING)
+
+    def learn_tracing(self, device: str, seconds: float) -> None:
+        """The first job of a kind took so much longer."""
+        _learn(self._tracings, device, max(0.0, seconds))
+
     def gap_seconds(self, device: str) -> float:
         """How long a worker waits from one job to the next."""
         return _value(self._gaps, device, FIRST_GAP)
@@ -157,7 +168,7 @@ class Pace:
 
     def _guess(self, recipe: Recipe, pixels: float) -> float:
         """By the device's rate alone."""
-        cost = NEIGHBOURS_COST if recipe.family == "neighbours" else 1.0
+        cost = FAMILY_COST.get(recipe.family, 1.0)
         cost *= LBFGS_COST if recipe.optimizer == "lbfgs" else 1.0
         rate = self._rates.get(recipe.device, math.inf)
         return FIXED_SECONDS.get(recipe.device, 0.0) + cost * STEP_FLOPS_A_PIXEL * pixels / (SHARE_OF_RATE * rate)

@@ -179,7 +179,9 @@ class StatusWriter:
         for worker in pool.workers:
             if worker.ready:
                 foreteller.device = worker.device.name
-                foreteller.forecast.pace.rate_is(worker.device.name, worker.details.get("rate", 0.0))
+                rate = worker.details.get("rate", 0.0)
+                foreteller.forecast.worker_is(worker.device.name, worker.details, rate)
+        foreteller.forecast.begin_round()
         self._shapes.begin_round()
         at_work = running_entries(pool.workers, foreteller, at.mono)
         queue = line_of(pool.workers, at_work, at, closed_until)

@@ -69,6 +69,26 @@ def test_a_job_that_was_painted_tells_how_long_the_next_one_takes() -> None:
     assert seconds(forecast) == pytest.approx(84.0, rel=0.05)
 
 
+def test_a_workers_first_job_of_a_kind_takes_longer_and_the_later_ones_do_not() -> None:
+    """It makes the programs: learned apart, counted once a kind and round, and anew for a new worker."""
+    forecast, worker = known(), {"rate": 1e12}
+    other = ONE_SCALE.replace("classic", "fine")
+    forecast.worker_is("cpu", worker, 1e12)
+    paint(forecast, "job", 1.0)  # three seconds beside its steps, of which half a second is a guess for every job
+    assert forecast.pace.tracing_seconds("cpu") == pytest.approx(2.5)
+    assert forecast.pace.rest_seconds("cpu") == pytest.approx(0.5)
+    forecast.begin_round()
+    warm, new, second = seconds(forecast), seconds(forecast, other), seconds(forecast, other)
+    assert (warm, new - second) == (pytest.approx(40.6, rel=0.05), pytest.approx(2.5))
+    forecast.begin_round()
+    assert seconds(forecast, other) == new
+    forecast.worker_is("cpu", worker, 1e12)
+    assert seconds(forecast) == warm
+    forecast.worker_is("cpu", {"rate": 1e12}, 1e12)
+    forecast.begin_round()
+    assert seconds(forecast) == pytest.approx(warm + 2.5)
+
+
 def test_what_one_size_took_tells_of_others() -> None:
     """A step on twice the pixels is expected to be as many times slower than the rate lets expect."""
     forecast = known(1e11)
