@@ -7,6 +7,7 @@ class Thumbs {
     this.folder = folder;
     this.wanted = new Set(); // canvases that wait
     this.reading = new Map(); // canvas: its image
+    this.idle = []; // images that have read what they were to: used again, they let go of it at once
     this.middle = 0; // of the window, on the scale of what make() is told
     this.most = 3; // read at a time; with more of them a tab that scrolls through thousands holds some 20 MB more, and is no sooner
   }
@@ -54,13 +55,14 @@ class Thumbs {
   }
 
   read(canvas) {
-    const image = new Image();
+    const image = this.idle.pop() || new Image();
     this.wanted.delete(canvas);
     this.reading.set(canvas, image);
     const end = () => {
       if (this.reading.get(canvas) === image) this.reading.delete(canvas);
       image.onload = image.onerror = null;
-      image.src = "";
+      image.removeAttribute("src");
+      if (!this.idle.includes(image)) this.idle.push(image);
       this.next();
     };
     image.onerror = end;
