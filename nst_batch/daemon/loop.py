@@ -27,7 +27,7 @@ from nst_batch.daemon.reloading import Reloader
 from nst_batch.daemon.service import Notifier, Signals, Waker, farewell, watchdog_interval
 from nst_batch.daemon.status_writer import StatusWriter
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, SetupError
-from nst_batch.reasons import INBOX_LOST, Reason
+from nst_batch.reasons import INBOX_LOST
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.disk.blocked import InboxLost, SpoolBlocked
 from nst_batch.spool.disk.fs import FileSystem
@@ -77,11 +77,10 @@ class Daemon:
         self._woken = threading.Event()
         self.view: InboxView | None = None
         self._hooks = HookRunner(config.hooks, listener.warn, files)
-        self._block = QueueBlock(listener.note, listener.warn, self._hooks.trouble)
+        self._block = QueueBlock(listener.note, listener.warn, self._hooks.trouble, self.spool.try_to_write)
         self._metrics = Metrics(config.metrics, files, listener.warn)
         self._hours = OpenHours(config.schedule, listener.note)
         self._looked_well = self._posted_well = True
-        self._held_back: tuple[float, Reason] | None = None  # no job starts before then (monotonic), and why
         self.next_look = 0.0
         self._view_holds = 0.0  # until then (monotonic) a sweep goes on by the last look
         self._told: set[tuple[str, str]] = set()  # (job, action) already passed on to a worker
@@ -233,8 +232,7 @@ class Daemon:
             if self._hours.closed_until:
                 self._pool.rest()  # the device is somebody else's now
             return
-        if self._held_back is not None and at.mono < self._held_back[0]:
-            raise SpoolBlocked.of(self._held_back[1])
+        self._block.keep_back()
         reason = self.spool.room()
         if reason:
             raise SpoolBlocked("disk_full", reason, "")
@@ -276,6 +274,7 @@ class Daemon:
             case Finished(job):
                 with self._block.instead():
                     self._outcomes.handle(self.spool.job(job.id), at)
+                    self._block.let(all_is_well=True)
             case Yielded(job, counted):
                 with self._block.instead():
                     if counted:
@@ -283,11 +282,10 @@ class Daemon:
                     else:
                         self.spool.take_back(job)
             case Refused(job, reason):
-                # Or the same job would be handed out, and given back, at every look.
-                self._held_back = (at.mono + BLOCKED_RETRY_SECONDS, reason)
+                self._block.hold(reason, BLOCKED_RETRY_SECONDS)
                 with self._block.instead():
                     if self.spool.take_back(job, reason):
-                        self._held_back = None
+                        self._block.let()
             case Died(job, failure):
                 with self._block.instead():
                     self._outcomes.handle_failure(self.spool.job(job.id), failure, at)

@@ -91,10 +91,7 @@ class Spool:
 
         Where the disk refuses, or a folder is not mounted, :meth:`look` tries again.
         """
-        self._attach(at or Moment.now())
-
-    def _attach(self, at: Moment) -> None:
-        self.attachment.attach(at.wall, make=not self._begun)
+        self.attachment.attach((at or Moment.now()).wall, make=not self._begun)
 
     def close(self, at: Moment | None = None) -> None:
         """Let go of the inbox."""
@@ -172,6 +169,11 @@ class Spool:
     def room(self) -> str | None:
         """Why no job may start for want of disk space; None where there is enough."""
         return short_of_room(self._places, self._config.limits.min_free_gb)
+
+    def try_to_write(self) -> None:
+        """Write into our own folders, and take it away again; SpoolBlocked while one of them refuses."""
+        with self._held():
+            self._holds.try_ours()
 
     # --- what needs no worker ---------------------------------------------------------------------------
 
@@ -345,7 +347,7 @@ class Spool:
             return None
         self._queue.stale = True
         try:
-            self._attach(at)
+            self.open(at)
         except NstError as error:
             if error.code == INBOX_TAKEN and not self._begun:
                 raise  # it never was ours

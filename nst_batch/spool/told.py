@@ -6,7 +6,6 @@ Apart from :mod:`nst_batch.spool.commands`, so that ``status`` answers before th
 from __future__ import annotations
 
 import contextlib
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,10 @@ from nst_batch.errors import NstError
 from nst_batch.spool.disk.attach import refuse_unmounted
 from nst_batch.spool.disk.blocked import guard
 from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.holding import probe
 from nst_batch.spool.disk.layout import SHOWN_PREFIX, Places
 from nst_batch.spool.disk.lock import holder
 from nst_batch.spool.disk.own import read_note
-
-PROBE_BYTES = 4096
 
 
 def places_of(config: Config) -> Places:
@@ -77,21 +75,10 @@ def obstacle(config: Config, fs: FileSystem | None = None) -> str | None:
                 return f"{folder} is not there"
         for folder in (places.own, places.running):
             if fs.kind(folder) == "folder":
-                _try_to_write(fs, folder)
+                with guard(), contextlib.suppress(PermissionError):
+                    probe(fs, folder)
     except NstError as error:
         return error.in_one_line
     except PermissionError:
         return None  # the daemon's own folder, of which another user can tell nothing
     return None
-
-
-def _try_to_write(fs: FileSystem, folder: Path) -> None:
-    with guard(), contextlib.suppress(PermissionError):
-        path = folder / f".{secrets.token_hex(6)}.tmp"
-        try:
-            fs.write_new(path, bytes(PROBE_BYTES), sync=False)
-        except OSError as error:
-            error.filename = str(folder)
-            raise
-        finally:
-            fs.remove(path)

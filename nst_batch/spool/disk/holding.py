@@ -21,6 +21,7 @@ from nst_batch.spool.disk.mounts import mount_at, mounts_now
 
 FIRST_PAUSE_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 600.0
+PROBE_BYTES = 4096
 BY_ITSELF = "it is tried again by itself, later and later"
 
 Result = TypeVar("Result")
@@ -113,11 +114,15 @@ class Holds:
     def ours_can_be_written(self) -> bool:
         """Whether the daemon's own folders take a file, so that what refuses is another place."""
         try:
-            for folder in (self._places.claims, self._places.running, self._places.outbox):
-                probe(self._fs, folder)
+            self.try_ours()
         except OSError:
             return False
         return True
+
+    def try_ours(self) -> None:
+        """Write into the daemon's own folders; OSError where one does not let us."""
+        for folder in (self._places.claims, self._places.running, self._places.outbox):
+            probe(self._fs, folder)
 
     def _refusing(self, error: OSError) -> Path:
         """The folder that refuses, as people know it: not the hidden one in which a result is put together there."""
@@ -135,7 +140,14 @@ class Holds:
 
 
 def probe(fs: FileSystem, folder: Path) -> None:
-    """Write a hidden file and remove it; OSError where ``folder`` does not let us."""
+    """Write a hidden file that takes room, and remove it; OSError, of ``folder``, where that does not let us."""
     path = beside(folder / "probe")
-    fs.write_new(path, b"", sync=False)
+    try:
+        fs.write_new(path, bytes(PROBE_BYTES), sync=False)
+    except OSError as error:
+        error.filename = str(folder)
+        with contextlib.suppress(OSError):
+            if fs.kind(path) is not None:
+                fs.remove(path)
+        raise
     fs.remove(path)
