@@ -47,7 +47,8 @@ class CurveProfile:
         if self.is_hdr or (self.matrix is not None and np.abs(self.matrix - np.eye(3)).max() > _SAME):
             return False
         grid = np.linspace(0.0, 1.0, 256)
-        return all(np.abs(srgb_encode(_sample(curve, grid)) - grid).max() <= _SAME for curve in self.curves)
+        shown = [srgb_encode(_table(curve, np.dtype(np.uint8))) for curve in self.curves]
+        return float(np.abs(np.array(shown) - grid).max()) <= _SAME
 
 
 def srgb_encode(linear: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
@@ -105,14 +106,10 @@ def tone_map(linear: Floats) -> Floats:
     return np.asarray(linear * np.where(most > _KNEE, bent / most, 1), np.float32)
 
 
-def _sample(curve: npt.NDArray[np.float64], at: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    return np.asarray(np.interp(at, np.linspace(0.0, 1.0, len(curve)), curve), np.float64)
-
-
 def _table(curve: npt.NDArray[np.float64], dtype: np.dtype[np.generic]) -> Floats:
     """The curve for each value that a whole-number sample can have, or an even grid for float samples."""
     size = 256 if dtype == np.uint8 else 65536
-    return _sample(curve, np.linspace(0.0, 1.0, size)).astype(np.float32)
+    return np.interp(np.linspace(0.0, 1.0, size), np.linspace(0.0, 1.0, len(curve)), curve).astype(np.float32)
 
 
 def _look_up(samples: npt.NDArray[np.generic], table: Floats) -> Floats:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import struct
 from io import BytesIO
+from typing import cast
 
 import imagecodecs
 import numpy as np
-from PIL import ImageCms
-from PIL.Image import Image
+from PIL import Image, ImageCms
 
-from nst_batch.colors.curves import CurveProfile, Doubles
+from nst_batch.colors.curves import CurveProfile, Doubles, Floats, Samples, apply_curves, to_unit
 
 _STEPS = 4096
 _SAME = 2e-3  # of linear light: what a profile of curves may differ from its own sum, by rounding
@@ -23,21 +23,54 @@ _RELATIVE = 1
 _LINEAR_SRGB = imagecodecs.cms_profile(
     "rgb", whitepoint=[0.3127, 0.3290, 1.0], primaries=[0.64, 0.33, 1.0, 0.30, 0.60, 1.0, 0.15, 0.06, 1.0], gamma=1.0
 )
+_SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}  # of so many channels
+
+Profile = bytes | CurveProfile | None
+"""An ICC profile, a description in numbers, or None where the file says nothing: sRGB, or ink by the plain formula."""
 
 
-def color_space(profile: bytes) -> str:
-    """The profile's device space: ``RGB``, ``GRAY``, ``CMYK``, ``Lab`` …; empty where it is no profile."""
-    if len(profile) < 128 or profile[36:40] != b"acsp":
-        return ""
-    return profile[16:20].decode("latin-1").strip()
+def to_srgb(samples: Samples, profile: Profile) -> tuple[Floats, tuple[str, ...]]:
+    """Grey, RGB or ink (height × width × 1, 3 or 4) -> float32 RGB in sRGB, and what there is to say about it."""
+    ink = samples.shape[2] == 4
+    notes: tuple[str, ...] = ()
+    if isinstance(profile, bytes):
+        try:
+            samples = _fitting(samples, profile)
+            curves = None if ink else parse_curves(profile)
+            if curves is None:
+                at_8_bits = () if samples.dtype == np.uint8 else ("its colour profile was applied at 8 bits",)
+                return _by_tables(samples, profile), at_8_bits
+            profile = None if curves.is_srgb else curves
+        except Exception as error:  # lcms has many names for a bad profile; the picture is still good
+            why = " ".join(str(error).split())[:100] or type(error).__name__
+            profile, notes = None, (f"its colour profile was not used: {why}",)
+    if ink:
+        rgb = to_unit(np.asarray(_image(samples).convert("RGB")))
+        return rgb, (*notes, "CMYK without a colour profile: converted by the plain formula")
+    rgb = apply_curves(samples, profile) if isinstance(profile, CurveProfile) else to_unit(samples)
+    return np.repeat(rgb, 3, axis=2) if rgb.shape[2] == 1 else rgb, notes
+
+
+def _fitting(samples: Samples, profile: bytes) -> Samples:
+    """The samples as the profile describes them: grey ones in three channels for RGB. ValueError where it does not."""
+    space = _space(profile)
+    if space == "RGB" and samples.shape[2] == 1:
+        samples = cast("Samples", np.repeat(samples, 3, axis=2))
+    if space != _SPACES[samples.shape[2]]:
+        raise ValueError(f"it is for {space}, the picture is not")
+    return samples
+
+
+def _space(profile: bytes) -> str:
+    """The colours of the device: ``RGB``, ``GRAY``, ``CMYK``, ``Lab`` … OSError where it is no profile."""
+    return str(ImageCms.ImageCmsProfile(BytesIO(profile)).profile.xcolor_space).strip()
 
 
 def parse_curves(profile: bytes) -> CurveProfile | None:
-    """The curves and the matrix of an RGB or grey profile; None where it is made of tables, or cannot be read."""
-    grey = color_space(profile) == "GRAY"
+    """The curves and the matrix of an RGB or grey profile; None where it has none. OSError where it is no profile."""
     ramp = np.linspace(0.0, 1.0, _STEPS)
     try:
-        if grey:
+        if _space(profile) == "GRAY":
             return CurveProfile((_linear(profile, ramp[None])[0, :, 1],), None)
         single = np.zeros((3, _STEPS, 3))
         for channel in range(3):
@@ -72,11 +105,9 @@ def _linear(profile: bytes, values: Doubles) -> Doubles:
     )
 
 
-def convert_by_tables(image: Image, profile: bytes) -> Image:
-    """An 8-bit picture (RGB, L or CMYK) -> RGB in sRGB, by ImageCms.
-
-    Raises ImageCms.PyCMSError or OSError for a profile that does not fit or is damaged.
-    """
+def _by_tables(samples: Samples, profile: bytes) -> Floats:
+    """A profile of tables, at 8 bits: the only depth that ImageCms has. Any of its errors for a damaged one."""
+    image = _image(samples)
     transform = ImageCms.buildTransform(
         ImageCms.ImageCmsProfile(BytesIO(profile)),
         ImageCms.createProfile("sRGB"),
@@ -85,9 +116,14 @@ def convert_by_tables(image: Image, profile: bytes) -> Image:
         ImageCms.Intent.RELATIVE_COLORIMETRIC,
         ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
-    converted = ImageCms.applyTransform(image, transform)
-    assert converted is not None  # it is None only where the image is changed in place
-    return converted
+    return to_unit(np.asarray(ImageCms.applyTransform(image, transform)))
+
+
+def _image(samples: Samples) -> Image.Image:
+    """For Pillow, at 8 bits."""
+    stored = samples if samples.dtype == np.uint8 else np.floor(to_unit(samples) * 255 + 0.5).astype(np.uint8)
+    mode = {1: "L", 3: "RGB", 4: "CMYK"}[samples.shape[2]]
+    return Image.fromarray(stored[..., 0] if mode == "L" else stored, mode)
 
 
 def srgb_profile() -> bytes:

@@ -1,4 +1,4 @@
-"""Pictures in and out: headers, decoding, resizing, encoding, and the one place that knows BGR from RGB.
+"""Pictures in and out: headers, decoding, resizing, encoding.
 
 Everywhere else a picture is a float32 array, height × width × 3, red first, sRGB values in [0, 1], upright.
 
@@ -8,7 +8,6 @@ Importing this package loads neither NumPy nor OpenCV nor Pillow, so that the da
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -19,21 +18,16 @@ if TYPE_CHECKING:
     from nst_batch.images.decoding import Picture, decode, decode_bytes
     from nst_batch.images.encoding import encode, quantize
     from nst_batch.images.resizing import resize, resize_array
-    from nst_batch.images.transparency import fill_transparent, flatten
-
-# A second wall behind our own limits, which are checked on the header; OpenCV reads it when it is loaded.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 29))
 
 _LATER = {
     "decoding": ("Picture", "decode", "decode_bytes"),
     "encoding": ("encode", "quantize"),
     "resizing": ("resize", "resize_array"),
-    "transparency": ("fill_transparent", "flatten"),
 }
 _HOMES = {name: module for module, names in _LATER.items() for name in names}
 
-__all__ = ["Header", "ImageLimits", "Picture", "decode", "decode_bytes", "encode", "fill_transparent", "flatten"]
-__all__ += ["quantize", "read_header", "resize", "resize_array"]
+__all__ = ["Header", "ImageLimits", "Picture", "decode", "decode_bytes", "encode", "quantize", "read_header"]
+__all__ += ["resize", "resize_array"]
 
 
 def __getattr__(name: str) -> object:

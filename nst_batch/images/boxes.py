@@ -17,17 +17,17 @@ class Box(NamedTuple):
     end: int
 
 
-def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
-    """The boxes between ``start`` and ``end``, one after the other; the last may be cut off."""
-    stop = len(data) if end is None else min(end, len(data))
+def boxes(data: bytes) -> Iterator[Box]:
+    """The boxes that ``data`` begins with, one after the other; the last may be cut off."""
+    start = 0
     for _ in range(_MOST):
-        if start + 8 > stop:
+        if start + 8 > len(data):
             return
         length, kind, head = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8], 8
         if length == 1:
             length, head = int.from_bytes(data[start + 8 : start + 16], "big"), 16
         if length == 0:
-            length = stop - start
+            length = len(data) - start
         if length < head:
             return
         yield Box(kind, start + head, start + length)
@@ -36,12 +36,9 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
 
 def content(data: bytes, *path: bytes) -> Iterator[bytes]:
     """What stands in each box at ``path``, outermost kind first."""
-    places = [Box(b"", 0, len(data))]
-    for kind in path:
-        places = [
-            Box(kind, box.start + _FULL_BOXES.get(kind, 0), box.end)
-            for place in places
-            for box in boxes(data, place.start, place.end)
-            if box.kind == kind
-        ]
-    yield from (data[box.start : box.end] for box in places)
+    if not path:
+        yield data
+        return
+    for box in boxes(data):
+        if box.kind == path[0]:
+            yield from content(data[box.start + _FULL_BOXES.get(box.kind, 0) : box.end], *path[1:])

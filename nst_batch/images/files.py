@@ -15,9 +15,6 @@ from nst_batch.errors import JobError
 MEGA = 1_000_000
 _HEADER_BYTES, _HEADER_READS, _HEADER_SECONDS = 16 * MEGA, 20_000, 3.0  # EXIF, profiles and depth maps take up to 10 MB
 
-ENDLESS = "its header has no end: too many parts, or too much before the pixels"
-_NOT_A_FILE_ADVICE = "drop the picture itself, as an ordinary file"
-
 _NOT_FILES = {errno.EISDIR: "a folder", errno.ELOOP: "a symbolic link", errno.ENXIO: "a socket or a device"}
 
 
@@ -41,7 +38,6 @@ class Header:
     format: str
     width: int
     height: int
-    has_alpha: bool
     bits: int
     orientation: int = 1
     more: bool = False
@@ -59,12 +55,17 @@ def read_regular(path: str | os.PathLike[str], limits: ImageLimits) -> bytes:
     most = int(limits.max_file_mb * MEGA)
     try:
         with open(path, "rb", opener=_opened) as file:
-            _check(name, os.fstat(file.fileno()), limits)
-            data = file.read(most + 1)
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                kind = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device"
+                raise JobError("image_not_a_file", f"{name}: is {kind}")
+            data = file.read(most + 1) if status.st_size <= most else b""
     except (OSError, ValueError) as error:
         raise _cannot_open(name, error) from error
-    if len(data) > most:
-        raise too_large(name, len(data), limits)
+    if max(status.st_size, len(data)) > most:
+        raise too_large(name, max(status.st_size, len(data)), limits)
+    if not data:
+        raise JobError("image_truncated", f"{name}: the file is empty")
     return data
 
 
@@ -84,33 +85,19 @@ class Sparing(io.BytesIO):
         self._bytes, self._reads, self._until = _HEADER_BYTES, _HEADER_READS, time.thread_time() + _HEADER_SECONDS
 
     def read(self, size: int | None = -1) -> bytes:
-        """As of any file. OSError where it is too much."""
+        """As of any file. JobError image_unreadable where it is too much."""
         data = super().read(size)
         self._reads -= 1
         self._bytes -= len(data) if len(data) < MEGA else 0  # all at once: by a decoder that is no Python
         if min(self._reads, self._bytes) < 0 or time.thread_time() > self._until:
-            raise OSError(ENDLESS)
+            what = "its header has no end: too many parts, or too much before the pixels"
+            raise JobError("image_unreadable", what)
         return data
-
-
-def _check(name: str, status: os.stat_result, limits: ImageLimits) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        mode = status.st_mode
-        kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
-        raise JobError("image_not_a_file", f"{name}: is {kind}", _NOT_A_FILE_ADVICE)
-    if status.st_size == 0:
-        raise JobError("image_truncated", f"{name}: the file is empty", "copy the picture again, whole")
-    if status.st_size > limits.max_file_mb * MEGA:
-        raise too_large(name, status.st_size, limits)
 
 
 def too_large(name: str, size: int, limits: ImageLimits) -> JobError:
     """The error of a file of ``size`` bytes, which is over the limit."""
-    return JobError(
-        "image_file_too_large",
-        f"{name}: {size / MEGA:.1f} MB, the limit is {limits.max_file_mb:g} MB",
-        "save it smaller, or raise limits.max_file_mb in config.yaml",
-    )
+    return JobError("image_file_too_large", f"{name}: {size / MEGA:.1f} MB, the limit is {limits.max_file_mb:g} MB")
 
 
 def _cannot_open(name: str, error: OSError | ValueError) -> JobError:
@@ -118,8 +105,7 @@ def _cannot_open(name: str, error: OSError | ValueError) -> JobError:
     if number in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
         return JobError("image_missing", f"{name}: no such file", "check the name, or put the file there")
     if number in _NOT_FILES:
-        return JobError("image_not_a_file", f"{name}: is {_NOT_FILES[number]}", _NOT_A_FILE_ADVICE)
+        return JobError("image_not_a_file", f"{name}: is {_NOT_FILES[number]}")
     if number in (errno.EACCES, errno.EPERM):
-        advice = "let the daemon's user read it (chmod a+r, or the group of the inbox)"
-        return JobError("image_no_permission", f"{name}: may not be read", advice, retry=True)
+        return JobError("image_no_permission", f"{name}: may not be read", retry=True)
     return JobError("image_unreadable", f"{name}: {error}", "look at the disk it lies on", retry=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TypeVar
 
 from nst_batch.errors import JobError
@@ -17,21 +18,16 @@ def within(seconds: float, name: str, work: Callable[[], T]) -> T:
     Nothing can stop a decoder within its own library. It is left behind in a thread that ends with the process, which
     should therefore do nothing after the job at hand; the next picture would wait for it.
     """
-    result: list[T] = []
-    errors: list[BaseException] = []
+    result: Future[T] = Future()
 
     def run() -> None:
         try:
-            result.append(work())
+            result.set_result(work())
         except BaseException as error:
-            errors.append(error)
+            result.set_exception(error)
 
-    thread = threading.Thread(target=run, name=f"reading {name}", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not result:
-        advice = "it was made to be slow, or is damaged: open it in a picture editor and save it anew"
-        raise JobError("image_too_slow", f"{name}: was not decoded within {seconds:g} s", advice)
-    return result[0]
+    threading.Thread(target=run, name=f"reading {name}", daemon=True).start()
+    try:
+        return result.result(seconds)
+    except TimeoutError as error:
+        raise JobError("image_too_slow", f"{name}: was not decoded within {seconds:g} s") from error

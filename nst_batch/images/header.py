@@ -12,8 +12,8 @@ from nst_batch.errors import JobError
 from nst_batch.images.boxes import content
 from nst_batch.images.files import MEGA, Header, ImageLimits, Sparing, read_regular
 from nst_batch.images.jpegxl import jxl_facts
-from nst_batch.images.kinds import HEAD, kind_of, not_read, picture_start
-from nst_batch.images.pillow import damaged, open_image, reading
+from nst_batch.images.kinds import kind_of, not_read, trimmed
+from nst_batch.images.pillow import open_image, reading
 from nst_batch.images.wholeness import png_chunks
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _DEFAULT_LIMITS = ImageLimits()
 ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
-_ALPHA_MODES = frozenset(["RGBA", "RGBa", "LA", "La", "PA"])
 # In the header box, or in the SIZ marker of a code stream.
 _JPEG2000_BITS = rb"ihdr.{10}([^\xff])|\xff\x4f\xff\x51.{38}(.)"
 _MAX_EXIF = 1 << 20
@@ -37,35 +36,34 @@ def read_header(path: str | os.PathLike[str], limits: ImageLimits = _DEFAULT_LIM
     """
     data, name = read_regular(path, limits), Path(path).name
     with reading(name, data):
-        return header_of(data[picture_start(data[:HEAD]) :], kind_of(data[:HEAD]), name, limits)
+        return header_of(trimmed(data), limits)
 
 
-def header_of(data: bytes, kind: str, name: str, limits: ImageLimits) -> Header:
-    """The header of a file's bytes, of the kind that :func:`kinds.kind_of` tells."""
+def header_of(data: bytes, limits: ImageLimits) -> Header:
+    """The header of a file's bytes. To be called within :func:`reading`."""
+    kind = kind_of(data)
     if kind == "TIFF":
-        from nst_batch.images.tiff import open_tiff, tiff_facts  # noqa: PLC0415 - loads NumPy
+        from nst_batch.images.tiff import open_tiff, tiff_header  # noqa: PLC0415 - loads NumPy
 
-        return _checked(tiff_facts(open_tiff(Sparing(data), name), name), name, limits)
+        return _checked(tiff_header(open_tiff(Sparing(data))), limits)
     if kind == "JXL":
-        facts = jxl_facts(data)  # its decoder turns pictures upright by itself; alpha is known once it is decoded
-        return _checked(Header("JXL", facts.width, facts.height, False, facts.bits, more=facts.moves), name, limits)
+        return _checked(jxl_facts(data).header, limits)
     what, advice = ("", "") if kind else not_read(data)
     if what:  # before any decoder that might take it for one of its own
-        raise JobError("image_unreadable", f"{name}: is {what}, which is not read here", advice)
+        raise JobError("image_unreadable", f"is {what}, which is not read here", advice)
     image = open_image(Sparing(data), kind)
-    has_alpha = image.mode in _ALPHA_MODES or "transparency" in image.info
     more = image.format != "HEIF" and getattr(image, "is_animated", False)
-    bits, orientation = _bits(image, data), _orientation(image, data)
-    return _checked(Header(str(image.format), *image.size, has_alpha, bits, orientation, more), name, limits)
+    header = Header(str(image.format), *image.size, _bits(image, data), _orientation(image, data), more)
+    return _checked(header, limits)
 
 
-def _checked(header: Header, name: str, limits: ImageLimits) -> Header:
+def _checked(header: Header, limits: ImageLimits) -> Header:
     """The header of the picture as it is shown, from that of one as it is stored."""
     width, height = header.width, header.height
     if header.orientation in _SIDEWAYS:
         width, height = height, width
     if width < 1 or height < 1:
-        raise damaged(name, f"says that it is {width} × {height} pixels")
+        raise JobError("image_unreadable", f"says that it is {width} × {height} pixels")
     pixels, size = width * height / MEGA, width * height * header.pixel_bytes / MEGA
     most = limits.max_megapixels
     if pixels > most:
@@ -74,8 +72,7 @@ def _checked(header: Header, name: str, limits: ImageLimits) -> Header:
         what = f"{header.pixel_bytes} bytes a pixel make {size:.0f} MB, the limit is {most * _PIXEL_BYTES:g} MB"
     else:
         return dataclasses.replace(header, width=width, height=height)
-    advice = "make it smaller, or raise limits.max_megapixels in config.yaml"
-    raise JobError("image_too_large", f"{name}: {what}", advice)
+    raise JobError("image_too_large", what)
 
 
 def _orientation(image: ImageFile, data: bytes) -> int:
@@ -109,7 +106,7 @@ def _bits(image: ImageFile, head: bytes) -> int:
             found = re.search(_JPEG2000_BITS, head[:MEGA], re.DOTALL)
             return (found[found.lastindex or 0][0] & 0x7F) + 1 if found else by_mode
         case "PPM":
-            return 16 if by_mode != 1 and ppm_head(head)[0] > 255 else min(by_mode, 32)
+            return ppm_head(head)[0].bit_length() or by_mode
     return by_mode
 
 

@@ -8,65 +8,56 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-_TRUNCATED, _BASIC_INFO, _COLORS = 2, 0x40, 0x100  # JxlDecoderStatus
+from nst_batch.images.files import Header
+
+_TRUNCATED, _COLORS = 2, 0x100  # JxlDecoderStatus
 _INFO = struct.Struct("64I")  # JxlBasicInfo: 4 bytes a field but for the padding at its end
+_WIDTH, _HEIGHT, _BITS, _MOVES, _PREMULTIPLIED = 1, 2, 3, 11, 17  # fields of it
 _ENCODING = struct.Struct("24xI52xI20x")  # JxlColorEncoding: of all that, its primaries and its transfer function
 _OF_THE_PIXELS = 1  # JXL_COLOR_PROFILE_TARGET_DATA
 
 
 class JxlFacts(NamedTuple):
-    """``width`` and ``height`` as shown; ``bits`` a sample; whether it moves; whether alpha is in its colours."""
+    """What stands before the pixels.
 
-    width: int
-    height: int
-    bits: int
-    moves: bool
+    ``header``: upright, as its decoder gives the pixels. ``primaries`` and ``transfer``: by H.273, 0 where they have no
+    number. ``premultiplied``: whether alpha is in the colours.
+    """
+
+    header: Header
+    profile: bytes
+    primaries: int
+    transfer: int
     premultiplied: bool
 
 
 def jxl_facts(data: bytes) -> JxlFacts:
-    """The header's facts. ValueError where there is none."""
-    info = ctypes.create_string_buffer(_INFO.size)
-    with _decoder(data, _BASIC_INFO) as decoder:
-        _libjxl().JxlDecoderGetBasicInfo(decoder, info)
-    fields = _INFO.unpack(info.raw)
-    return JxlFacts(fields[1], fields[2], fields[3], bool(fields[11]), bool(fields[17]))
-
-
-def jxl_colors(data: bytes) -> tuple[bytes, int, int]:
-    """The ICC profile of the pixels, their primaries and transfer function by H.273; 0 where these have no number."""
-    encoding, size = ctypes.create_string_buffer(_ENCODING.size), ctypes.c_size_t()
-    with _decoder(data, _COLORS) as decoder:
-        jxl = _libjxl()
+    """What stands before the pixels. ValueError where there is none."""
+    jxl = _libjxl()
+    info, encoding = ctypes.create_string_buffer(_INFO.size), ctypes.create_string_buffer(_ENCODING.size)
+    decoder, size = ctypes.c_void_p(jxl.JxlDecoderCreate(None)), ctypes.c_size_t()
+    try:
+        jxl.JxlDecoderSubscribeEvents(decoder, _COLORS)
+        jxl.JxlDecoderSetInput(decoder, data, ctypes.c_size_t(len(data)))
+        status = jxl.JxlDecoderProcessInput(decoder)
+        if status != _COLORS:
+            raise ValueError("truncated" if status == _TRUNCATED else "no header of a JPEG XL")
+        jxl.JxlDecoderGetBasicInfo(decoder, info)
         numbered = jxl.JxlDecoderGetColorAsEncodedProfile(decoder, _OF_THE_PIXELS, encoding) == 0
         jxl.JxlDecoderGetICCProfileSize(decoder, _OF_THE_PIXELS, ctypes.byref(size))
         profile = ctypes.create_string_buffer(size.value)
         jxl.JxlDecoderGetColorAsICCProfile(decoder, _OF_THE_PIXELS, profile, size)
-    primaries, transfer = _ENCODING.unpack(encoding.raw) if numbered else (0, 0)
-    return profile.raw, primaries, transfer
-
-
-@contextmanager
-def _decoder(data: bytes, until: int) -> Iterator[ctypes.c_void_p]:
-    """A decoder that has come to ``until``."""
-    jxl = _libjxl()
-    decoder = ctypes.c_void_p(jxl.JxlDecoderCreate(None))
-    try:
-        jxl.JxlDecoderSubscribeEvents(decoder, until)
-        jxl.JxlDecoderSetInput(decoder, data, ctypes.c_size_t(len(data)))
-        status = jxl.JxlDecoderProcessInput(decoder)
-        if status != until:
-            raise ValueError("truncated" if status == _TRUNCATED else "no header of a JPEG XL")
-        yield decoder
     finally:
         jxl.JxlDecoderDestroy(decoder)
+    fields = _INFO.unpack(info.raw)
+    header = Header("JXL", fields[_WIDTH], fields[_HEIGHT], fields[_BITS], more=bool(fields[_MOVES]))
+    primaries, transfer = _ENCODING.unpack(encoding.raw) if numbered else (0, 0)
+    return JxlFacts(header, profile.raw, primaries, transfer, bool(fields[_PREMULTIPLIED]))
 
 
 @cache

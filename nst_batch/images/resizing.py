@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
 
 from nst_batch.colors.curves import Floats
-from nst_batch.images.decoding import Picture
-from nst_batch.sizing import working_size
+
+if TYPE_CHECKING:
+    from nst_batch.images.decoding import Picture
 
 
 def resize(picture: Picture, target: int | Literal["full"] | tuple[int, int]) -> Picture:
@@ -18,6 +19,8 @@ def resize(picture: Picture, target: int | Literal["full"] | tuple[int, int]) ->
 
     Raises JobError image_too_small where a long side or ``full`` leaves a short side under 32 pixels.
     """
+    from nst_batch.sizing import working_size  # noqa: PLC0415 - loads pydantic, which decoding does without
+
     if isinstance(target, tuple):
         size = target
     else:
@@ -39,4 +42,4 @@ def resize_array(array: Floats, size: tuple[int, int], *, sharp: bool = True) ->
     shrinks = size[0] <= height and size[1] <= width
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4 if sharp else cv2.INTER_LINEAR
     result = cv2.resize(np.ascontiguousarray(array, np.float32), (size[1], size[0]), interpolation=method)
-    return np.asarray(np.clip(result, 0.0, 1.0), np.float32)
+    return np.asarray(np.clip(result, 0.0, 1.0, out=result), np.float32)

@@ -8,8 +8,8 @@ from itertools import takewhile
 from PIL import Image
 
 from nst_batch.colors.described import adobe_rgb, by_code_points, by_numbers
+from nst_batch.colors.icc import Profile
 from nst_batch.images.boxes import content
-from nst_batch.images.pixels import Profile
 from nst_batch.images.wholeness import png_chunks
 
 _EXIF_IFD, _INTEROP_IFD, _COLOR_SPACE = 0x8769, 0xA005, 0xA001

@@ -7,10 +7,10 @@ under it: the nearest ones close by, the mean of the picture far away.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from nst_batch.colors.curves import Floats
+from nst_batch.images.resizing import resize_array
 
 _LEAST_WEIGHT = 1e-6
 _CONFIDENT = 4.0  # a quarter of a coarse pixel opaque is enough to take its colour as it is
@@ -36,18 +36,23 @@ def fill_transparent(rgb: Floats, alpha: Floats) -> Floats:
 
 def _filled_by_halves(rgb: Floats, alpha: Floats) -> Floats:
     """Colours everywhere, at the size of ``rgb``, from its opaque pixels; fine beside them, coarse far away."""
-    height, width = ((side + 1) // 2 for side in alpha.shape)
-    colors, weights = [_shrink(rgb * alpha[..., None], height, width)], [_shrink(alpha, height, width)]
+    colors, weights = [_halved(rgb * alpha[..., None])], [_halved(alpha)]
     while max(weights[-1].shape) > 1:
-        height, width = ((side + 1) // 2 for side in weights[-1].shape)
-        colors.append(_shrink(colors[-1], height, width))
-        weights.append(_shrink(weights[-1], height, width))
+        colors.append(_halved(colors[-1]))
+        weights.append(_halved(weights[-1]))
     fill = np.asarray(colors[-1] / np.maximum(weights[-1], _LEAST_WEIGHT)[..., None], np.float32)
     for color, weight in zip(colors[-2::-1], weights[-2::-1], strict=True):
         trust = np.minimum(1.0, _CONFIDENT * weight)[..., None]
         own = color / np.maximum(weight, _LEAST_WEIGHT)[..., None]
-        fill = np.asarray(trust * own + (1 - trust) * _enlarge(fill, *weight.shape), np.float32)
-    return _enlarge(fill, *alpha.shape)
+        height, width = weight.shape
+        fill = np.asarray(trust * own + (1 - trust) * resize_array(fill, (height, width), sharp=False), np.float32)
+    height, width = alpha.shape
+    return resize_array(fill, (height, width), sharp=False)
+
+
+def _halved(array: Floats) -> Floats:
+    height, width = array.shape[:2]
+    return resize_array(array, ((height + 1) // 2, (width + 1) // 2))
 
 
 def with_alpha(rgb: Floats, alpha: Floats | None) -> Floats:
@@ -60,11 +65,3 @@ def flatten(rgb: Floats, alpha: Floats | None) -> Floats:
     if alpha is None:
         return rgb
     return np.asarray(np.clip(1 + (rgb - 1) * alpha[..., None], 0.0, 1.0), np.float32)
-
-
-def _shrink(array: Floats, height: int, width: int) -> Floats:
-    return np.asarray(cv2.resize(array, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _enlarge(array: Floats, height: int, width: int) -> Floats:
-    return np.asarray(cv2.resize(array, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)

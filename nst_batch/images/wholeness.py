@@ -17,14 +17,8 @@ _BOX_BRANDS = (b"ftyp", b"jP  ", b"JXL ")
 _PIXEL_BOXES = (b"mdat", b"idat", b"jp2c", b"jxlc", b"jxlp")
 # Markers without a length: TEM, RST0-7, SOI, EOI.
 _JPEG_BARE = frozenset([0x01, *range(0xD0, 0xDA)])
-_SCAN, _JPEG_BITS = 0xDA, 8
-# What begins a frame, as ITU-T T.81, table B.1, and T.87 have it; a name where no decoder here knows it.
-_FRAMES = {
-    **dict.fromkeys([0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA], ""),
-    **dict.fromkeys([0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF], "a hierarchical JPEG"),
-    0xCB: "a lossless JPEG with arithmetic coding",
-    0xF7: "a JPEG-LS picture",
-}
+_SCAN = 0xDA
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # ITU-T T.81, table B.1, and T.87
 _MOST_TAGS, _TIFF_SIZES = 4096, {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _MAX_CHUNKS = 100_000  # of 8 KB, as most programs write them, these make 800 MB
 # Formats whose decoders may take a cut file silently, so that it is looked for even after they succeed.
@@ -58,12 +52,6 @@ def png_fault(data: bytes) -> str:
     return ""
 
 
-def png_bare(data: bytes) -> bytes:
-    """A PNG's pixels and transparency alone: its decoder has much to say of the rest, on standard error."""
-    kept = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-    return PNG_SIGNATURE + b"".join(data[at - 8 : at + size + 4] for kind, at, size in png_chunks(data) if kind in kept)
-
-
 def is_truncated(data: bytes) -> bool:
     """Whether ``data`` looks like the beginning of an image file, the rest of which is missing."""
     if not any(data[:512]):  # empty, or room that a download reserved and never filled
@@ -84,29 +72,21 @@ def jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
         yield marker, position
         if marker in (0, _SCAN):
             return
-        if marker == 0xFF:
-            position += 1
-        elif marker in _JPEG_BARE:
-            position += 2
-        else:
-            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        position += 1 if marker == 0xFF else 2 if marker in _JPEG_BARE else 2 + length
 
 
 def jpeg_is_cut(data: bytes) -> bool:
     """No end-of-image marker after the first scan begins (a thumbnail has one of its own, before it)."""
-    marker, position = max(jpeg_markers(data), key=lambda found: found[1], default=(-1, 0))
+    marker, position = [(-1, 0), *jpeg_markers(data)][-1]
     if marker == 0:
         return False  # damaged rather than cut
     return marker != _SCAN or data.rfind(b"\xff\xd9") < position
 
 
-def unusual_jpeg(data: bytes) -> str:
-    """What a JPEG is that nothing here decodes, with its article; else empty."""
-    for marker, position in jpeg_markers(data):
-        if marker in _FRAMES:
-            bits = data[position + 4]
-            return _FRAMES[marker] or (f"a {bits}-bit JPEG" if bits != _JPEG_BITS else "")
-    return ""
+def jpeg_frame(data: bytes) -> int:
+    """Where a JPEG's frame begins, which tells how it is coded; 0 where none is found."""
+    return next((position for marker, position in jpeg_markers(data) if marker in _FRAMES), 0)
 
 
 def _boxes_are_cut(data: bytes) -> bool:

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from nst_batch.errors import JobError, UsageError
-from nst_batch.images import decode, encode, flatten, quantize
+from nst_batch.images import decode, encode, quantize
+from nst_batch.images.transparency import flatten
 from nst_batch.sizing import FORMATS, check_format_size, suffix
 
 TEXT = {"Title": "Tübingen – 星月夜", "Settings": '{"size": 512}', "Software": "nst_batch"}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nst_batch.errors import JobError
-from nst_batch.images import Picture, decode_bytes, fill_transparent, resize, resize_array
+from nst_batch.images import Picture, decode_bytes, resize, resize_array
+from nst_batch.images.transparency import fill_transparent
 from nst_batch.sizing import working_size
 
 sides = st.integers(1, 20_000)

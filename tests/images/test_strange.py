@@ -192,6 +192,15 @@ def test_an_interlaced_png_is_as_one_that_is_not_and_nothing_is_printed(color_ty
     assert capfd.readouterr() == ("", "")
 
 
+def test_what_libpng_thinks_of_chunks_that_do_not_count_is_not_printed(capfd):
+    """An odd profile, a checksum behind the pixels: it warns of them, and the picture is good."""
+    data = png(np.full((HEIGHT, WIDTH, 3), 200), 2, chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(200))))
+    late = bytearray(chunk(b"tEXt", b"Title\0nothing"))
+    late[-1] ^= 1
+    assert decode_bytes(data[:-12] + late + data[-12:], "x").rgb.min() > 0.78
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("interlaced", [False, True])
 def test_an_interlaced_palette_keeps_its_colours_and_alpha(interlaced, capfd):
     """Palettes with transparent entries."""
@@ -203,12 +212,13 @@ def test_an_interlaced_palette_keeps_its_colours_and_alpha(interlaced, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("before", [b"", b"\n"])
 @pytest.mark.parametrize("at", [16 + 13, 12 + 2, 33 + 8 + 4])
-def test_a_png_with_a_wrong_checksum_names_the_chunk(at):
-    """In the header, in a chunk's kind, in a chunk that does not count."""
+def test_a_png_with_a_wrong_checksum_names_the_chunk(at, before):
+    """In the header, in a chunk's kind, in a chunk that does not count; behind a line break too."""
     data = bytearray(png(np.zeros((HEIGHT, WIDTH, 3)), 2, chunk(b"tEXt", b"Title\0nothing")))
     data[at] ^= 1
-    error = refusal(bytes(data))
+    error = refusal(before + bytes(data))
     assert error.code == "image_unreadable"
     assert "the checksum of its chunk" in str(error)
 
