@@ -107,16 +107,10 @@ def _linear(profile: bytes, values: Doubles) -> Doubles:
 
 def _by_tables(samples: Samples, profile: bytes) -> Floats:
     """A profile of tables, at 8 bits: the only depth that ImageCms has. Any of its errors for a damaged one."""
-    image = _image(samples)
-    transform = ImageCms.buildTransform(
-        ImageCms.ImageCmsProfile(BytesIO(profile)),
-        ImageCms.createProfile("sRGB"),
-        image.mode,
-        "RGB",
-        ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
-    return to_unit(np.asarray(ImageCms.applyTransform(image, transform)))
+    own, screen = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+    intent, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
+    converted = ImageCms.profileToProfile(_image(samples), own, screen, intent, outputMode="RGB", flags=flags)
+    return to_unit(np.asarray(converted))
 
 
 def _image(samples: Samples) -> Image.Image:

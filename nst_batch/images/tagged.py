@@ -58,10 +58,8 @@ def _media(data: bytes) -> Profile:
 
 
 def _jpeg2000(data: bytes) -> Profile:
-    for box in content(data, b"jp2h", b"colr"):
-        if box[:1] in (b"\2", b"\3"):
-            return box[3:]
-    return None
+    profiles = (box[3:] for box in content(data, b"jp2h", b"colr") if box[:1] in (b"\2", b"\3"))
+    return next(profiles, None)
 
 
 def _gif(data: bytes) -> Profile:
