@@ -18,7 +18,7 @@ import numpy as np
 
 from nst_batch import images
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.worker.film import animated_webp, has_mp4, mp4
+from nst_batch.worker.film import animated_webp, dissolved, has_mp4, mp4
 from nst_batch.worker.job_images import JobImages
 from nst_batch.worker.result_files import Saver
 
@@ -29,13 +29,14 @@ FOLDER = "frames"
 MOST = 180  # frames, besides the result
 SIDE = 512  # pixels, a frame's long one
 CHANGE = 0.004  # root mean square of [0, 1] between two frames; about one of 255
+_ALIKE = 0.03  # as CHANGE: what a coarse scale's size alone makes of a picture is less
 _LOOK_SIDE = 64  # pixels, at which pictures are compared: noise of single pixels is no change
 _LONGEST_WAIT = 20  # steps between two looks
 _QUALITY = 95
 _CHANGE_NAME = "change"
 _SHORTEST, _LONGEST = 42, 125  # milliseconds a frame: 24 and 8 in a second
 _WHOLE = 6000  # milliseconds that a film of few frames should take
-_HELD_FIRST, _HELD_LAST = 500, 2500
+_HELD_FIRST, _HELD_LAST = 1000, 2500
 
 
 class Timelapse:
@@ -90,6 +91,8 @@ class Timelapse:
             left = since * (self._change - changed) / max(changed, 1e-9) / 2
             self._next = step + max(1, min(_LONGEST_WAIT, since, int(left)))
             return
+        if not self._steps and self._is_content(seen):
+            now = self._images.content  # in full, not as the first, coarse scale has it
         self._last, self._looked, self._next = seen, step, step + 1
         self._steps.append(step)
         self._saver.submit(lambda: self._keep(step, now, look), now.nbytes)
@@ -99,6 +102,11 @@ class Timelapse:
             self._change *= 2
             change = self._change
             self._saver.submit(lambda: self._thin(gone, change), 0)
+
+    def _is_content(self, seen: NDArray[np.float32]) -> bool:
+        """Whether what is seen of a picture is the content as it was given."""
+        given = images.resize_array(self._images.content, self._look_size)
+        return float(np.sqrt(np.mean((seen - given) ** 2))) < _ALIKE
 
     def _keep(self, step: int, picture: NDArray[np.float32], look: NDArray[np.uint8]) -> None:
         held = BytesIO()
@@ -121,12 +129,12 @@ class Timelapse:
         last = self._folder / "result.jpg"
         self._files.replace(last, self._frame(picture))
         names = (f"{step:08d}.jpg" for step in self._steps)
-        frames = [*(self._folder / name for name in names if self._is_whole(name)), last]
+        frames = dissolved([*(self._folder / name for name in names if self._is_whole(name)), last])
         each = max(_SHORTEST, min(_LONGEST, _WHOLE // len(frames)))
         durations = [_HELD_FIRST, *(each for _ in frames[1:-1]), _HELD_LAST][-len(frames) :]
         found = {"webp": animated_webp(frames, durations)}
         if has_mp4():
-            found["mp4"] = mp4(frames, durations)
+            found["mp4"] = mp4(frames, durations, self._folder / "film.mp4")
         return found
 
     def _is_whole(self, name: str) -> bool:

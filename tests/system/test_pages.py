@@ -24,7 +24,7 @@ from nst_batch.report.gallery import Gallery
 from nst_batch.report.live import live_script
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.worker.film import animated_webp, has_mp4, mp4
+from nst_batch.worker.film import animated_webp, dissolved, has_mp4, mp4
 from nst_batch.worker.shown import show
 
 pytestmark = [
@@ -402,8 +402,9 @@ def job_page(tmp_path_factory: pytest.TempPathFactory) -> str:
             JobInput(role="content", name="photo.png", path=""), JobInput(role="style", name="waves.png", path=""),
         ),
     )  # fmt: skip
-    frames = [draw(folder / f"frames/{n}.jpg", size=(96, 64), hue=40 * n) for n in range(3)]
-    film = {"webp": animated_webp(frames, [42] * 3)} | ({"mp4": mp4(frames, [42] * 3)} if has_mp4() else {})
+    frames = dissolved([draw(folder / f"frames/{n}.jpg", size=(96, 64), hue=40 * n) for n in range(3)])
+    film = {"webp": animated_webp(frames, [42] * 3)}
+    film |= {"mp4": mp4(frames, [42] * 3, folder / "film.mp4")} if has_mp4() else {}
     for kind, data in film.items():
         (folder / f"{HOSTILE}_timelapse.{kind}").write_bytes(data)
     outputs = ("a.png", "epochs/a_epoch_0001.png", "epochs/a_epoch_0002.png")
