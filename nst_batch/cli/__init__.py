@@ -14,6 +14,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -58,10 +59,9 @@ def parser(command: str = "") -> argparse.ArgumentParser:
         prog="nst-batch",
         description="An unattended style-transfer studio: pictures and a sidecar in, paintings out.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     root.add_argument("--version", action="version", version=f"nst-batch {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument(
         "--config",
         type=Path,
@@ -71,7 +71,7 @@ def parser(command: str = "") -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="tracebacks, and TensorFlow's own messages")
     commands = root.add_subparsers(metavar="COMMAND", required=True)
     for name in [MODULES[command]] if command in MODULES else dict.fromkeys(MODULES.values()):
-        import_module(f"{__name__}.{name}").add(commands, common)
+        import_module(f"{__name__}.{name}").add(partial(commands.add_parser, parents=[common]))
     return root
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nst_batch.cli.terminal import say
+from nst_batch.cli.terminal import AddCommand, say
 from nst_batch.config.load import load_config
 from nst_batch.errors import EXIT_OK, ProblemsError, UsageError
 from nst_batch.filenames import INPUT_FOLDER
@@ -17,9 +17,6 @@ from nst_batch.sidecar.pairs import patch_from_pairs
 from nst_batch.spool.disk.blocked import guard
 from nst_batch.spool.outbox.again import SIDECAR_NAME, drop_again, sidecar_again, text_of
 from nst_batch.spool.told import files_of, places_of
-
-if TYPE_CHECKING:
-    from nst_batch.cli.terminal import Commands
 
 EPILOG = """\
 Without --set it is the same picture once more. With it, what follows from a changed key follows: --set preset=draft
@@ -35,16 +32,14 @@ NOT_SET = {
 }
 
 
-def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+def add(add_command: AddCommand) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
         "again",
-        parents=[common],
         help="put a finished job back with other settings",
         description="Puts the images of a finished job, and a sidecar with its settings, into inbox/again-TITLE/. "
         "The old result stays; the new one has a title of its own.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("job", metavar="JOB", help="the result's name, its folder below the outbox, or the job's id")
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key about the painting")

@@ -8,19 +8,15 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nst_batch.beneath import folders_below
 from nst_batch.cli.checking import Checker, Verdict
-from nst_batch.cli.terminal import duration, plural, say
+from nst_batch.cli.terminal import AddCommand, duration, plural, say
 from nst_batch.config.load import Config, load_config
 from nst_batch.config.schedule import DAYS, closed_until, open_until
-from nst_batch.daemon.open_hours import clock
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, UsageError
 from nst_batch.names import is_sidecar, is_special, is_temporary, natural_key, passed_over
-
-if TYPE_CHECKING:
-    from nst_batch.cli.terminal import Commands
+from nst_batch.report.markup import clock
 
 EPILOG = """\
 Without a SIDECAR, every sidecar in the inbox is looked at, every folder.yaml with the photographs that it would have
@@ -30,15 +26,13 @@ with 1 where something is wrong with a sidecar or an image, 78 where with the co
 NOUNS = {"sidecar": "sidecar", "photo": "photograph", "folder": "folder file", "defaults": "folder file"}
 
 
-def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+def add(add_command: AddCommand) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
         "check",
-        parents=[common],
         help="is this right? config, sidecars, images, without running anything",
         description="Reads the config, the sidecars and their images, and says what would be made.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = "a sidecar NAME.yaml, a folder.yaml or a defaults.yaml"
     command.add_argument("sidecar", nargs="*", type=Path, metavar="SIDECAR", help=what)

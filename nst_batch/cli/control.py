@@ -6,9 +6,8 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from nst_batch.cli.terminal import plural, say
+from nst_batch.cli.terminal import AddCommand, plural, say
 from nst_batch.cli.watched import steering_config
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
@@ -16,66 +15,44 @@ from nst_batch.errors import EXIT_OK, NotNowError, UsageError
 from nst_batch.filenames import STATE_NAME
 from nst_batch.names import fold
 from nst_batch.reasons import OF_JOBS, like
-from nst_batch.spool.commands import (
-    failed_for,
-    look_from_outside,
-    pause,
-    resume,
-    retry_jobs,
-    write_control,
-)
+from nst_batch.spool.claims.live_job import Job
+from nst_batch.spool.commands import failed_for, look_from_outside, pause, resume, retry_jobs, write_control
 from nst_batch.spool.outbox.retry import Failed
 from nst_batch.spool.sweep import nothing_to_stop
 from nst_batch.spool.told import told_by_daemon
 
-if TYPE_CHECKING:
-    from nst_batch.cli.terminal import Commands
-    from nst_batch.spool.claims.live_job import Job
-
+JOB_HELP = "the job's name as `nst-batch status` shows it, or its id"
 ALL_HELP = (
     "every job that failed, but for those that would fail in the same way at once, until a file of theirs is changed; "
     "those that were cancelled stay"
 )
-JOB_HELP = "the job's name as `nst-batch status` shows it, or its id"
 
 
-def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+def add(add_command: AddCommand) -> None:
     """Add the commands to the command line."""
-    of_a_job = (
-        (
-            "stop",
-            run_stop,
-            "end a job that has begun with the picture as it stands",
-            "The result is published as `stopped`; so is that of a job that waits for its next attempt.",
-        ),
-        (
-            "cancel",
-            run_cancel,
-            "drop a running or waiting job",
-            "Its inputs go to outbox/failed/JOB; retry puts them back.",
-        ),
-    )
-    for name, function, text, more in of_a_job:
-        command = commands.add_parser(name, parents=[common], help=text, description=f"{text.capitalize()}. {more}")
-        command.add_argument("job", nargs="+", metavar="JOB", help=JOB_HELP)
-        command.set_defaults(run=function)
-    text = "put failed or cancelled jobs back"
-    more = (
+    stop = "The result is published as `stopped`; so is that of a job that waits for its next attempt."
+    cancel = "Its inputs go to outbox/failed/JOB; retry puts them back."
+    retry = (
         "The inputs of each move to inbox/retry-JOB/; a sidecar that could not be understood goes back beside its "
         "images, to where it was."
     )
-    command = commands.add_parser("retry", parents=[common], help=text, description=f"{text.capitalize()}. {more}")
-    command.add_argument("job", nargs="*", metavar="JOB", help=JOB_HELP)
-    which = command.add_mutually_exclusive_group()
-    which.add_argument("--all", action="store_true", help=ALL_HELP)
-    which.add_argument("--reason", metavar="CODE", help="every job that ended for this reason, such as image_truncated")
-    command.set_defaults(run=run_retry)
     for name, function, text, more in (
+        ("stop", run_stop, "end a job that has begun with the picture as it stands", stop),
+        ("cancel", run_cancel, "drop a running or waiting job", cancel),
+        ("retry", run_retry, "put failed or cancelled jobs back", retry),
         ("pause", run_pause, "start no new jobs", "Running ones go on. Like `touch inbox/PAUSE`."),
         ("resume", run_resume, "start jobs again", "Removes inbox/PAUSE."),
     ):
-        command = commands.add_parser(name, parents=[common], help=text, description=f"{text.capitalize()}. {more}")
+        command = add_command(name, help=text, description=f"{text.capitalize()}. {more}")
         command.set_defaults(run=function)
+        if name in ("stop", "cancel", "retry"):
+            command.add_argument("job", nargs="*" if name == "retry" else "+", metavar="JOB", help=JOB_HELP)
+        if name == "retry":
+            which = command.add_mutually_exclusive_group()
+            which.add_argument("--all", action="store_true", help=ALL_HELP)
+            which.add_argument(
+                "--reason", metavar="CODE", help="every job that ended for this reason, such as image_truncated"
+            )
 
 
 def run_stop(arguments: argparse.Namespace) -> int:

@@ -6,12 +6,12 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from nst_batch.cli.listeners import Bars, Lines
-from nst_batch.cli.terminal import muted_libraries, say
+from nst_batch.cli.terminal import AddCommand, muted_libraries, say
 from nst_batch.config.load import Config, load_config
 from nst_batch.daemon.devices import WorkerDevice, choose_devices
 from nst_batch.daemon.loop import Daemon
@@ -22,9 +22,6 @@ from nst_batch.filenames import PAGE_NAME
 from nst_batch.gpus import find_gpus
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.transfer.locate import UNTRAINED, locate_weights
-
-if TYPE_CHECKING:
-    from nst_batch.cli.terminal import Commands
 
 TITLE = "valley-in-swirls"
 CONTENT_NAME, STYLE_NAME = "valley.png", "swirls.png"
@@ -49,11 +46,10 @@ BY_THE_UNTRAINED: dict[str, Any] = {
 UNTRAINED_SIDE = 384  # its hatches are as fine as its filters: in a larger picture they are hardly seen
 
 
-def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+def add(add_command: AddCommand) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
         "demo",
-        parents=[common],
         help="a sample pair becomes a picture, in under two minutes",
         description="Draws a landscape and a painting, drops them into a fresh inbox, runs the daemon once, "
         "and says where the picture is. Without VGG19's weights it paints with the untrained network. "

@@ -5,15 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
 from nst_batch.cli.job_bar import JobBar, ScaleWatch
 from nst_batch.cli.terminal import erase_rest, say, whereabouts
-
-if TYPE_CHECKING:
-    from nst_batch.worker.run_listener import Instruction, Progress
+from nst_batch.worker.run_listener import Instruction, Progress
 
 WINDOW = "nst_batch"
 SHOW_SECONDS = 0.2  # a window needs no more than five pictures a second

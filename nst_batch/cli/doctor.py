@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
-from nst_batch.cli.terminal import say
+from nst_batch.cli.terminal import AddCommand, say
 from nst_batch.config.load import load_config
 from nst_batch.doctor import examine, examine_service, worst
 from nst_batch.errors import EXIT_CONFIG, EXIT_OK, UsageError
 
-if TYPE_CHECKING:
-    from nst_batch.cli.terminal import Commands
-
 MARKS = {"ok": "ok  ", "warn": "note", "bad": "BAD "}
 
 
-def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+def add(add_command: AddCommand) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
         "doctor",
-        parents=[common],
         help="device, TensorFlow, weights, folders, disk, limits, and what to do about each",
         description="Looks at everything a night's work needs and says what to do about what is missing. "
         "Ends with 78 where something would keep the daemon from working.",

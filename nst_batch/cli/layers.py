@@ -16,7 +16,7 @@ from tqdm import tqdm
 from nst_batch import images
 from nst_batch.characters import visible
 from nst_batch.cli import one_off
-from nst_batch.cli.terminal import duration, erase_rest, room_for_bars, say
+from nst_batch.cli.terminal import AddCommand, duration, erase_rest, room_for_bars, say
 from nst_batch.config.load import load_config
 from nst_batch.errors import EXIT_OK, UsageError
 from nst_batch.filenames import PAGE_NAME
@@ -25,7 +25,6 @@ from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.transfer.locate import locate_weights
 
 if TYPE_CHECKING:
-    from nst_batch.cli.terminal import Commands
     from nst_batch.worker.session import DeviceSession
 
 SMOOTHING = 0.0  # of the bar's rate: the mean from the beginning on
@@ -41,15 +40,13 @@ docs/layers.md shows one, and says what to choose when. Ctrl-C ends without a re
 """
 
 
-def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+def add(add_command: AddCommand) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
         "layers",
-        parents=[common],
         help="how VGG19 sees, to choose layers by eye",
         description="Shows what each of VGG19's 16 layers sees, and what it keeps of an image.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("images", type=Path, nargs="*", metavar="IMAGE", help="an image to look at through each layer")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder for the result")

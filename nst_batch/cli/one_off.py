@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nst_batch import images
 from nst_batch.cli.terminal import muted_libraries, say
+from nst_batch.config.load import Config
 from nst_batch.daemon.devices import WorkerDevice, choose_devices, cpu
 from nst_batch.errors import SetupError, UsageError
 from nst_batch.gpus import find_gpus
@@ -20,7 +21,6 @@ from nst_batch.transfer.errors import DEVICE_FAULTS
 from nst_batch.transfer.keras_settings import left_aside
 
 if TYPE_CHECKING:
-    from nst_batch.config.load import Config
     from nst_batch.worker.session import DeviceSession
 
 

@@ -9,10 +9,10 @@ import subprocess
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from nst_batch.beneath import folders_below
-from nst_batch.cli.terminal import plural, say
+from nst_batch.cli.terminal import AddCommand, plural, say
 from nst_batch.config.load import Config, load_config
 from nst_batch.config.values import duration_seconds
 from nst_batch.daemon.gallery_keeper import RENEWAL
@@ -21,9 +21,6 @@ from nst_batch.report.entries import read, walk
 from nst_batch.report.sheet_notes import left_alone
 from nst_batch.spool.commands import prune
 from nst_batch.spool.told import files_of
-
-if TYPE_CHECKING:
-    from nst_batch.cli.terminal import Commands
 
 MEGA = 1e6
 SHEET = "sheet"
@@ -35,15 +32,13 @@ never touched; the gallery is brought up to date. Without --yes nothing is remov
 """
 
 
-def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+def add(add_command: AddCommand) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
         "prune",
-        parents=[common],
         help="remove results and failures that are older than some time",
         description="Says which ended jobs in the outbox are older than --older; with --yes it removes them.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("--older", required=True, metavar="TIME", help="since a job's end, such as 30d or 12h")
     command.add_argument("--failed", action="store_true", help="failed and cancelled jobs alone")

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
-from nst_batch.cli.terminal import say
+from nst_batch.cli.terminal import AddCommand, say
 from nst_batch.errors import EXIT_OK, UsageError
 from nst_batch.reasons import KNOWN, like, page
 
-if TYPE_CHECKING:
-    from nst_batch.cli.terminal import Commands
 
-
-def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+def add(add_command: AddCommand) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
         "reasons",
-        parents=[common],
         help="what the reason of a failed job means, and what to do",
         description="Explains the codes that job.json, error.txt, status and hooks give as a reason; without CODE all.",
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from nst_batch.cli import journal
 from nst_batch.cli.listeners import Bars, JournalLines, Lines
+from nst_batch.cli.terminal import AddCommand
 from nst_batch.config.load import load_config
 from nst_batch.daemon.listener import Listener
 from nst_batch.daemon.loop import Daemon
@@ -19,9 +19,6 @@ from nst_batch.footing import stand
 from nst_batch.transfer.keras_settings import left_aside
 from nst_batch.transfer.locate import locate_weights
 
-if TYPE_CHECKING:
-    from nst_batch.cli.terminal import Commands
-
 WEIGHTS_SECONDS = 900.0
 
 EPILOG = """\
@@ -31,15 +28,13 @@ SIGTERM or Ctrl-C: running jobs are put back with a checkpoint and go on at the 
 """
 
 
-def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+def add(add_command: AddCommand) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
         "run",
-        parents=[common],
         help="the daemon: paint whatever is dropped into the inbox",
         description="Watches the inbox and paints every complete pair into the outbox, until told to end.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("--once", action="store_true", help="empty the inbox, then end")
     command.add_argument(

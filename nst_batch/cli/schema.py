@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
 
-from nst_batch.cli.terminal import say_lines
+from nst_batch.cli.terminal import AddCommand, say_lines
 from nst_batch.config.load import config_schema
 from nst_batch.errors import EXIT_OK
 from nst_batch.sidecar.expand import sidecar_schema
-
-if TYPE_CHECKING:
-    from nst_batch.cli.terminal import Commands
 
 EPILOG = """\
 With the YAML language server (VS Code, Neovim, Emacs), after `nst-batch schema sidecar > sidecar.schema.json`
@@ -22,15 +18,13 @@ put this first line into a sidecar and the editor completes keys and marks mista
 """
 
 
-def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+def add(add_command: AddCommand) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
         "schema",
-        parents=[common],
         help="JSON Schema of a sidecar or of config.yaml",
         description="Prints the JSON Schema of a sidecar or of config.yaml.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("what", choices=("sidecar", "config"))
     command.set_defaults(run=run)

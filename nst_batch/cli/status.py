@@ -7,11 +7,11 @@ import contextlib
 import json
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nst_batch.characters import visible_lines
 from nst_batch.cli.status_lines import RECENT, lines
-from nst_batch.cli.terminal import Screen, erase_rest, reader_stays, say, say_lines, screen_columns
+from nst_batch.cli.terminal import AddCommand, Screen, erase_rest, reader_stays, say, say_lines, screen_columns
 from nst_batch.cli.watched import Watched, watched_config
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
@@ -21,17 +21,13 @@ from nst_batch.reasons import WITH_RESULT
 from nst_batch.report.entries import NEWEST, collect
 from nst_batch.spool.told import obstacle, told_by_daemon
 
-if TYPE_CHECKING:
-    from nst_batch.cli.terminal import Commands
-
 WATCH_SECONDS = 2.0
 
 
-def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+def add(add_command: AddCommand) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
         "status",
-        parents=[common],
         help="what runs (epoch, loss, time left), what waits and why, what is done or failed",
         description="Shows the queue, from the folders alone where no daemon runs.",
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from nst_batch.characters import visible
 from nst_batch.cli.terminal import duration, plural
-from nst_batch.report.markup import columns_of, shorten_within
+from nst_batch.report.markup import clock, columns_of, shorten_within
 
 RECENT = 10  # of what is done, and of what has failed
 HEAD = 9  # columns of a line's first word
@@ -40,7 +40,7 @@ def _parts(facts: dict[str, Any]) -> Iterator[_Part]:
     if facts["blocked"]:
         yield "waits", "", [facts["blocked"]]
     if facts.get("closed_until"):
-        when = _clock(facts["closed_until"])
+        when = clock(facts["closed_until"])
         yield "hours", "", [f"waits for {when}, outside the schedule; now: true in a sidecar runs at any hour"]
     for note in facts.get("notes", ()):  # a daemon of an older version tells none
         yield "note", "", [note]
@@ -84,10 +84,10 @@ def _running(job: dict[str, Any]) -> list[str]:
 def _waiting(job: dict[str, Any], told: dict[str, str]) -> list[str]:
     """Why a job waits, and the plan for it where there is one; ``told``: whys that stand above, each with its file."""
     why = f"waits for {told[job['why']]}, see above" if job["why"] in told else job["why"]
-    until = f", until {_clock(job['until'])}" if job["until"] else ""
+    until = f", until {clock(job['until'])}" if job["until"] else ""
     if not job.get("done_at"):  # nor does a daemon of an older version tell
         return [f": {why}{until}"]
-    takes, done = f", takes {duration(job['seconds'])}", f", done about {_clock(job['done_at'])}"
+    takes, done = f", takes {duration(job['seconds'])}", f", done about {clock(job['done_at'])}"
     return [f": {why}{until}{takes}{done}", f": {why}{until}{done}", f": {why}{done}"]
 
 
@@ -114,16 +114,11 @@ def _empty(facts: dict[str, Any]) -> str:
     held_up = [job for job in facts["waiting"] if job.get("held_up")]  # nor does a daemon of an older version tell
     if facts["empty_at"]:
         but = f", but for {plural(len(held_up), 'job')} held up" if held_up else ""
-        return f"about {_clock(facts['empty_at'])}, in {duration(max(0.0, facts['empty_at'] - time.time()))}{but}"
+        return f"about {clock(facts['empty_at'])}, in {duration(max(0.0, facts['empty_at'] - time.time()))}{but}"
     if held_up and len(held_up) == len(facts["waiting"]) and not facts["running"]:
         ends = [job["until"] for job in held_up]
-        return "when what waits has what it lacks" + (f", at the latest {_clock(max(ends))}" if all(ends) else "")
+        return "when what waits has what it lacks" + (f", at the latest {clock(max(ends))}" if all(ends) else "")
     return "not known before a worker is at work" if facts["daemon"] else "not known while no daemon runs"
-
-
-def _clock(moment: float) -> str:
-    at, now = time.localtime(moment), time.localtime(time.time())
-    return time.strftime("%H:%M" if at[:3] == now[:3] else "%a %d %b, %H:%M", at)
 
 
 def _fitted(name: str, tails: Sequence[str], room: int | None) -> list[str]:

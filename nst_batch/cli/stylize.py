@@ -8,30 +8,26 @@ import shutil
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nst_batch import images
 from nst_batch.cli import one_off
 from nst_batch.cli.display import Display, Interrupts
-from nst_batch.cli.terminal import say
+from nst_batch.cli.terminal import AddCommand, say
 from nst_batch.config.load import Config, load_config
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, UsageError
 from nst_batch.filenames import MANIFEST_NAME, OUTCOME_NAME, RUNNING_FOLDER, SPEC_NAME
 from nst_batch.job import JobInput, JobSpec, Outcome, manifest, now_iso
 from nst_batch.names import check_title, unique_name
 from nst_batch.sidecar.pairs import patch_from_pairs
-from nst_batch.sidecar.settings import conflicts, resolve
+from nst_batch.sidecar.resolver import Role
+from nst_batch.sidecar.settings import Settings, conflicts, resolve
 from nst_batch.sizing import result_size
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import INPUTS_FOLDER, claim_id
 from nst_batch.transfer.locate import locate_weights
 
-if TYPE_CHECKING:
-    from nst_batch.cli.terminal import Commands
-    from nst_batch.sidecar.resolver import Role
-    from nst_batch.sidecar.settings import Settings
-
-    Files = tuple[tuple[Role, Path], ...]
+Files = tuple[tuple[Role, Path], ...]
 
 EPILOG = """\
 The result is a folder OUTPUT/TITLE/ with TITLE.png, loss.json, loss.svg and job.json. Any optimisation key of a sidecar
@@ -43,15 +39,13 @@ Ctrl-C, or q in the window of --show, ends with the picture as it stands. A seco
 """
 
 
-def add(commands: Commands, common: argparse.ArgumentParser) -> None:
+def add(add_command: AddCommand) -> None:
     """Add the command to the command line."""
-    command = commands.add_parser(
+    command = add_command(
         "stylize",
-        parents=[common],
         help="one pair, now, into a folder",
         description="Paints CONTENT in the style of STYLE, without inbox or daemon.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("content", type=Path, metavar="CONTENT", help="the image to paint")
     command.add_argument("style", type=Path, metavar="STYLE", help="the image whose style is taken")
@@ -73,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Paint one pair. Whatever can be known to be wrong is said before TensorFlow is loaded."""
     config = load_config(arguments.config)
     words = [*arguments.set, *(["save_epoch=true"] if arguments.save_epoch else [])]
-    patch = patch_from_pairs(words, source="--set")
+    patch = patch_from_pairs(words)
     settings = resolve(patch, config.defaults)
     for fault in conflicts(settings):
         raise UsageError("usage", f"--set {'.'.join(map(str, fault.path))}: {fault.what}", fault.fix)

@@ -12,8 +12,8 @@ import select
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from nst_batch.characters import visible, visible_lines
 from nst_batch.report.markup import columns_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HOME = "\x1b[H"  # ECMA-48: CUP
 ERASE_LINE, ERASE_BELOW = "\x1b[K", "\x1b[J"  # from the cursor on (EL, ED)
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+AddCommand = Callable[..., argparse.ArgumentParser]  # argparse's ``add_parser``, with what every command takes
 
 
 def say(*lines: str, error: bool = False) -> None:
@@ -85,7 +85,11 @@ def reader_stays(seconds: float) -> bool:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints, which hold what was typed, are made visible too."""
+    """A parser whose complaints, which hold what was typed, are made visible too; an epilog stands as it is written."""
+
+    def __init__(self, **options: Any) -> None:
+        layout = argparse.RawDescriptionHelpFormatter if options.get("epilog") else argparse.HelpFormatter
+        super().__init__(formatter_class=layout, **options)
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         """All that argparse prints comes by here."""
@@ -145,12 +149,12 @@ def screen_size() -> os.terminal_size | None:
     return None
 
 
-def laid_out(head: str, parts: Sequence[str], width: int, indent: str = "    ") -> list[str]:
+def laid_out(head: str, parts: Sequence[str], width: int) -> list[str]:
     """A line, and below it each part by itself, set in, broken between words where it is wider than the terminal."""
     lines = [head]
     for part in parts:
         for line in visible_lines(part).split("\n"):
-            lines += broken(line, width, indent)
+            lines += broken(line, width, "    ")
     return lines
 
 

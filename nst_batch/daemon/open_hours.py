@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
-from typing import Protocol
 
 from nst_batch.clock import Moment
 from nst_batch.config.schedule import Hours, closed_until, open_until
 from nst_batch.daemon.executor import Worker
+from nst_batch.report.markup import clock
 from nst_batch.spool.claims.live_job import Job
-
-
-class Asked(Protocol):
-    """A job, or a pair that will become some."""
-
-    @property
-    def now(self) -> bool:
-        """Whether it is asked for at any hour."""
+from nst_batch.spool.inbox.readiness import Ready
 
 
 class OpenHours:
@@ -53,12 +45,6 @@ class OpenHours:
                 self._note(f"{job.name}: {how} for {clock(self.closed_until, at.wall)}")
         return at.mono + self.closed_until - at.wall
 
-    def let(self, asked: Asked) -> bool:
+    def let(self, asked: Job | Ready) -> bool:
         """Whether it may begin now."""
         return self.closed_until is None or asked.now
-
-
-def clock(moment: float, now: float) -> str:
-    """``22:00``, or with its day where that is another: ``Mon 22:00``."""
-    then, today = datetime.fromtimestamp(moment), datetime.fromtimestamp(now)
-    return f"{then:%H:%M}" if then.date() == today.date() else f"{then:%a %d %b, %H:%M}"

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import time
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +17,6 @@ from nst_batch.daemon.executor import Executor
 from nst_batch.daemon.forecast import Forecast
 from nst_batch.daemon.gallery_keeper import GalleryKeeper
 from nst_batch.daemon.listener import Listener
-from nst_batch.daemon.open_hours import clock
 from nst_batch.daemon.pace import Pace
 from nst_batch.daemon.queue_state import (
     Foreteller,
@@ -32,7 +30,7 @@ from nst_batch.daemon.reached import steps_reached
 from nst_batch.daemon.service import Notifier
 from nst_batch.daemon.shapes import Shapes
 from nst_batch.filenames import PACE_NAME, STATE_NAME
-from nst_batch.report.markup import duration, shorten
+from nst_batch.report.markup import clock, duration, shorten
 from nst_batch.spool.claims.live_job import Ended, Job
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import Places
@@ -214,9 +212,9 @@ def status_line(facts: dict[str, Any], waiting: int, done: int, failed: int, con
     jobs = [_at_work(entry) for entry in facts["running"]]
     queue = [f"{waiting} waiting", f"{done} done", f"{failed} failed"]
     if facts["closed_until"] is not None:
-        queue.append(f"waits for {clock(facts['closed_until'], time.time())}")
+        queue.append(f"waits for {clock(facts['closed_until'])}")
     elif facts["empty_at"] is not None and (jobs or waiting):
-        queue.append(f"empty about {clock(facts['empty_at'], time.time())}")
+        queue.append(f"empty about {clock(facts['empty_at'])}")
     return "; ".join(filter(None, [*wrong, *jobs, ", ".join(queue)]))
 
 

@@ -1,23 +1,19 @@
-"""Text for people inside XML, HTML and scripts: escaping, links, numbers, sizes, times."""
+"""Text for people, inside XML, HTML and scripts too: links, numbers, widths, times."""
 
 from __future__ import annotations
 
-import html
 import json
 import math
 import os
 import re
+import time
 import unicodedata
+from datetime import datetime
 from urllib.parse import quote
 
 # Within file names, keys and words run together: behind what joins them, and before a capital.
 _JOINTS = re.compile(r"(?<=[_,;=&+)\]-])(?=\w)|(?<=[^\W\d]\.)(?=[^\W\d])|(?<=[a-zß-öø-ÿ])(?=[A-ZÀ-ÖØ-Þ])")
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def escape(text: str) -> str:
-    """``text`` for XML and HTML, in content and in attributes; what XML cannot hold becomes U+FFFD."""
-    return html.escape(clean(text))
 
 
 def clean(text: str) -> str:
@@ -115,3 +111,9 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def clock(moment: float, now: float | None = None) -> str:
+    """``22:00``, or with its day where that is another than that of ``now``: ``Mon 31 Jan, 22:00``."""
+    then, today = datetime.fromtimestamp(moment), datetime.fromtimestamp(time.time() if now is None else now)
+    return f"{then:%H:%M}" if then.date() == today.date() else f"{then:%a %d %b, %H:%M}"

@@ -11,6 +11,7 @@ from nst_batch.sidecar.settings import Patch
 from nst_batch.strict_yaml.models import check
 from nst_batch.strict_yaml.reader import Marked, load, problems_error
 
+_OPTION = "--set"
 # What `stylize` takes as words of its own.
 _WORDS_OF = {
     "content": "the first word of the command",
@@ -20,10 +21,8 @@ _WORDS_OF = {
 }
 
 
-def patch_from_pairs(pairs: Sequence[str], source: str = "--set", elsewhere: Mapping[str, str] = _WORDS_OF) -> Patch:
-    """``KEY=VALUE`` words as a patch, each value read as in a sidecar.
-
-    ``elsewhere``: how keys are set that are set otherwise.
+def patch_from_pairs(pairs: Sequence[str], elsewhere: Mapping[str, str] = _WORDS_OF) -> Patch:
+    """The words of ``--set KEY=VALUE`` as a patch; ``elsewhere``: how keys are set that are set otherwise.
 
     Raises UsageError with every problem at once.
     """
@@ -35,16 +34,16 @@ def patch_from_pairs(pairs: Sequence[str], source: str = "--set", elsewhere: Map
             problems.append(Problem(0, pair, "is not KEY=VALUE", "write for example size=256"))
             continue
         try:
-            data |= load(f"{key.strip()}: {value}", max_kb=64, source=source).data
+            data |= load(f"{key.strip()}: {value}", max_kb=64, source=_OPTION).data
         except ProblemsError as error:
             problems += [replace(problem, line=0, key=key) for problem in error.problems]
-    marked = Marked(data, source)
+    marked = Marked(data, _OPTION)
     patch, more = check(Patch, marked)
     problems += [
         replace(each, what=f"is not set so: it is {elsewhere[each.key]}", fix="") if each.key in elsewhere else each
         for each in more
     ]
     if patch is None or problems:
-        words = problems_error("usage", source, problems).message.split("\n")
+        words = problems_error("usage", _OPTION, problems).message.split("\n")
         raise UsageError("usage", words, "docs/sidecar.md explains every key")
     return patch
