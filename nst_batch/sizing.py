@@ -6,7 +6,7 @@ No array library.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 from nst_batch.errors import JobError, UsageError
 from nst_batch.sidecar.resolver import Role
@@ -17,23 +17,8 @@ MIN_SHORT_SIDE = 32
 """Shorter than this and VGG19's last layers see less than two positions."""
 
 
-class _Format(NamedTuple):
-    suffix: str
-    max_side: int  # pixels
-
-
-FORMATS = {
-    "png": _Format(".png", 2**31 - 1),
-    "jpg": _Format(".jpg", 65_500),
-    "webp": _Format(".webp", 16_383),
-    "tiff": _Format(".tiff", 2**31 - 1),
-}
-"""The formats a result can have: file suffix and longest side."""
-
-
-def suffix(file_format: str) -> str:
-    """``.png`` for ``png``, and so on for each of FORMATS."""
-    return _known(file_format).suffix
+FORMATS = {"png": 2**31 - 1, "jpg": 65_500, "webp": 16_383, "tiff": 2**31 - 1}
+"""The formats a result can have, by their suffix, each with its longest side in pixels."""
 
 
 def working_size(width: int, height: int, size: int | Literal["full"], name: str = "the picture") -> tuple[int, int]:
@@ -69,19 +54,15 @@ def check_mask_shape(mask: tuple[int, int], content: tuple[int, int], name: str)
 
 def check_format_size(file_format: str, height: int, width: int) -> None:
     """Raises JobError format_too_small where ``file_format`` cannot hold so large a picture."""
-    most = _known(file_format).max_side
+    if file_format not in FORMATS:
+        raise UsageError("unknown_format", f"format {file_format!r} is not one of {', '.join(FORMATS)}")
+    most = FORMATS[file_format]
     if max(height, width) > most:
         raise JobError(
             "format_too_small",
             f"a {file_format} file holds at most {most} pixels a side, the result has {width} × {height}",
             "use format: png or tiff, or a smaller size",
         )
-
-
-def _known(file_format: str) -> _Format:
-    if file_format not in FORMATS:
-        raise UsageError("unknown_format", f"format {file_format!r} is not one of {', '.join(FORMATS)}")
-    return FORMATS[file_format]
 
 
 class HasSize(Protocol):

@@ -14,7 +14,7 @@ from benchmarks.quality.judges import Judges
 from benchmarks.quality.pairs import Pair, at_size
 from benchmarks.quality.second import SecondMeasures
 from nst_batch import images
-from nst_batch.sidecar.presets import preset_of
+from nst_batch.sidecar.presets import PRESETS
 from nst_batch.sidecar.settings import Patch, Settings, resolve
 from nst_batch.worker.job_images import JobImages
 from nst_batch.worker.session import DeviceSession
@@ -109,7 +109,7 @@ class Painter:
         if pair.name not in self._hashes:
             pixels = hashlib.sha256(pair.content().tobytes() + pair.style().tobytes())
             self._hashes[pair.name] = pixels.hexdigest()
-        text = self._hashes[pair.name] + json.dumps(vars(preset_of(preset)), default=dict, sort_keys=True)
+        text = self._hashes[pair.name] + json.dumps(vars(PRESETS[preset]), default=dict, sort_keys=True)
         return f"{pair.name}_{preset}_{size}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 

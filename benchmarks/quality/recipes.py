@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nst_batch.sidecar.presets import PRESETS, Preset, preset_of
+from nst_batch.sidecar.presets import PRESETS, Preset
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.transfer.frame import MARGIN
 from nst_batch.transfer.neural_style import NeuralStyleModel
@@ -40,7 +40,7 @@ class Recipe:
             raise SystemExit(f"recipe {name}: no preset {base}")
         if not set(changed) <= _KEYS:
             raise SystemExit(f"recipe {name}: a preset has no {', '.join(sorted(set(changed) - _KEYS))}")
-        return cls(name, base, replace(preset_of(base), **changed))
+        return cls(name, base, replace(PRESETS[base], **changed))
 
     def spec(self, height: int, width: int) -> TransferSpec:
         """What the engine is asked to paint of a result of that size."""

@@ -26,11 +26,6 @@ class WorkerDevice:
         """Whether it is one."""
         return self.name != "cpu"
 
-    @property
-    def cuda_name(self) -> str:
-        """What CUDA and its driver know it by."""
-        return self.environment.get(MASK, "")
-
 
 def choose_devices(wanted: str | tuple[int | str, ...], gpus: Gpus) -> tuple[WorkerDevice, ...]:
     """One device a worker: every GPU asked for, else the CPU.

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nst_batch.sidecar.presets import preset_of
+from nst_batch.sidecar.presets import PRESETS
 from nst_batch.sidecar.settings import Settings
 
 STEP_FLOPS_A_PIXEL = 1.44e6  # VGG19 to its fifth block, forward and backward
@@ -50,7 +50,7 @@ class Recipe:
     @classmethod
     def of(cls, settings: Settings, device: str) -> Recipe:
         """That of a job's settings on a worker's device."""
-        family = preset_of(settings.preset).family
+        family = PRESETS[settings.preset].family
         return cls(kind_of(device), family, settings.optimizer, settings.precision)
 
     @property

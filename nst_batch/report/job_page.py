@@ -14,7 +14,7 @@ from nst_batch.report.loss_plot import plot
 from nst_batch.report.markup import href, number, script_data
 from nst_batch.report.template import asset, inline, render
 from nst_batch.report.tiles import STATE_NAMES, is_shown
-from nst_batch.sidecar.presets import preset_of
+from nst_batch.sidecar.presets import PRESETS
 from nst_batch.sidecar.settings import PLAIN_DEFAULTS
 
 _MOST_POINTS = 2000  # steps whose values the page holds; of more, every so many
@@ -85,7 +85,7 @@ def films(job: Mapping[str, Any]) -> dict[str, str]:
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
     """Every key, its value, and the preset's where that is another."""
-    preset = {**PLAIN_DEFAULTS, **preset_of(settings["preset"]).keys(), "preset": settings["preset"]}
+    preset = {**PLAIN_DEFAULTS, **PRESETS[settings["preset"]].keys(), "preset": settings["preset"]}
     preset["style_size"] = settings["size"]
     rows = []
     for key, value in settings.items():

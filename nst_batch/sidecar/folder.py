@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nst_batch.errors import Problem
@@ -50,7 +50,6 @@ class FolderRequest:
 
     request: SidecarRequest
     written: dict[str, Any]  # with what defaults.yaml gave
-    styles: tuple[str, ...] = field(default=())
 
     def found(
         self, resolver: FileResolver, mark: Callable[[FileRef], str]

@@ -95,15 +95,9 @@ NNST = Preset(
     family="neighbours",
 )
 PRESETS: Mapping[str, Preset] = MappingProxyType({"classic": CLASSIC, "draft": DRAFT, "fine": FINE, "nnst": NNST})
-PRESET_NAMES = tuple(PRESETS)
 DEFAULT_PRESET = "fine"
-
-
-def preset_of(name: str) -> Preset:
-    """The preset of this name; KeyError where there is none."""
-    return PRESETS[name]
 
 
 def family_of(name: str) -> FamilyFacts:
     """What has to be known of the family of objectives of the preset of this name."""
-    return FAMILIES[preset_of(name).family]
+    return FAMILIES[PRESETS[name].family]

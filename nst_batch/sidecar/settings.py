@@ -15,9 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from nst_batch.sidecar.presets import (
     DEFAULT_PRESET,
     LEARNING_RATES,
-    PRESET_NAMES,
+    PRESETS,
     family_of,
-    preset_of,
 )
 from nst_batch.sidecar.setting_values import (
     LARGEST_SEED,
@@ -123,7 +122,7 @@ class Patch(StrictModel):
     preset: Annotated[
         Literal["classic", "draft", "fine", "nnst"] | None,
         Field(description="the recipe that gives every key not written its value"),
-        one_of(*PRESET_NAMES),
+        one_of(*PRESETS),
     ] = None
     size: Size = None
     epochs: Epochs = None
@@ -196,7 +195,7 @@ class Patch(StrictModel):
 def resolve(sidecar: Patch, defaults: Patch | None = None) -> Settings:
     """Every key: of the sidecar, else of ``defaults``, else of the preset that the two name."""
     written = (defaults.written() if defaults else {}) | sidecar.written()
-    preset = preset_of(written.get("preset", DEFAULT_PRESET))
+    preset = PRESETS[written.get("preset", DEFAULT_PRESET)]
     values = {**PLAIN_DEFAULTS, **preset.keys()}
     if written.get("optimizer", preset.optimizer) != preset.optimizer:
         values["learning_rate"] = LEARNING_RATES[written["optimizer"]]
@@ -219,15 +218,10 @@ def conflicts(settings: Settings) -> list[Fault]:
         closing = " before the closing one" * family_of(settings.preset).closing
         what = f"has a number for each of {settings.scales_of_epochs} scales{closing}, and scales is {settings.scales}"
         return [Fault(what, "leave scales out, or write as many numbers", ("epochs",))]
-    return _conflicts_with_family(settings)
-
-
-def _conflicts_with_family(settings: Settings) -> list[Fault]:
-    """What the preset's family of objectives cannot do with keys that others take."""
-    name, preset, family, faults = settings.preset, preset_of(settings.preset), family_of(settings.preset), []
-    if family.follows and settings.optimizer != preset.optimizer:
-        faults.append(Fault(f"must be {preset.optimizer} with preset {name}", "leave it out", ("optimizer",)))
-    return faults
+    optimizer = PRESETS[settings.preset].optimizer
+    if family_of(settings.preset).follows and settings.optimizer != optimizer:
+        return [Fault(f"must be {optimizer} with preset {settings.preset}", "leave it out", ("optimizer",))]
+    return []
 
 
 def priority_note(parsed: Mapping[str, Any], settings: Settings) -> str:

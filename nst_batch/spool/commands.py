@@ -32,16 +32,8 @@ from nst_batch.spool.outbox.retry import retry_jobs as put_back_failed
 from nst_batch.spool.told import files_of, places_of
 
 
-def read_claims(config: Config) -> tuple[Job, ...]:
-    """Every live claimed job as it stands in the folders; ``given`` where a worker is at it right now.
-
-    A claim that is damaged is passed over: the daemon says so. Who may not look into its folder sees none.
-    """
-    places, fs = places_of(config), files_of(config)
-    return _jobs_of(_claims(fs, places), fs, places)
-
-
 def _jobs_of(claims: Iterable[Claim], fs: FileSystem, places: Places) -> tuple[Job, ...]:
+    """Every live job as it stands in the folders; ``given`` where a worker is at it right now."""
     jobs = []
     for claim in claims:
         for job in claim.live():
@@ -52,6 +44,7 @@ def _jobs_of(claims: Iterable[Claim], fs: FileSystem, places: Places) -> tuple[J
 
 
 def _claims(fs: FileSystem, places: Places) -> Iterator[Claim]:
+    """Those that are not damaged, of which the daemon tells; none for who may not look into its folder."""
     try:
         folders = claim_folders(fs, places)
     except PermissionError:

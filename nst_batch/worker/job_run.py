@@ -15,7 +15,7 @@ from nst_batch.errors import JobError
 from nst_batch.filenames import OUTCOME_NAME, STEPS_NAME
 from nst_batch.job import JobSpec, Outcome, load_spec, now_iso, versions
 from nst_batch.reasons import CANCELLED, IMAGE_TOO_SLOW, IMAGE_TRUNCATED, OUT_OF_MEMORY, Reason
-from nst_batch.sidecar.presets import preset_of
+from nst_batch.sidecar.presets import PRESETS
 from nst_batch.sidecar.setting_values import SMALLEST_SIZE
 from nst_batch.transfer.errors import DamagedCheckpointError, LossNotFiniteError, OutOfMemoryError
 from nst_batch.worker.checkpoints import Checkpoint, Checkpoints
@@ -165,7 +165,7 @@ class JobRun:
         self._listener.say("phase", phase="building the model")
         files = self._session.files
         results = Results(files, self._running, self._spec, job_images)
-        log = LossLog(self._folder / STEPS_NAME, self._spec, preset_of(self._spec.settings.preset).family)
+        log = LossLog(self._folder / STEPS_NAME, self._spec, PRESETS[self._spec.settings.preset].family)
         checkpoints = Checkpoints(files, self._folder)
         checkpoint = self._last_checkpoint(checkpoints, log, precision)
         # A picture goes on as it was begun, so that it is bit-equal; unless memory has run out on it since.
@@ -202,7 +202,7 @@ class JobRun:
         """Say where fewer scales are painted than were asked for, and where memory is saved."""
         asked, found = self._spec.settings.scales, len(model.scales)
         # A preset's own number means as many as fit, and most pictures have no place for all.
-        if found < asked != preset_of(self._spec.settings.preset).scales:
+        if found < asked != PRESETS[self._spec.settings.preset].scales:
             self._note(f"painted in {found} of {asked} scales: coarser ones would be too small, or have no epoch")
         if model.in_strips:
             self._note("painted in strips, to save memory; the picture is the same within rounding")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nst_batch.gpus import MASK
 from nst_batch.images import ImageLimits
 from nst_batch.machine_memory import total_mb
-from nst_batch.sidecar.presets import Preset, preset_of
+from nst_batch.sidecar.presets import PRESETS, Preset
 from nst_batch.sidecar.settings import Settings
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.transfer.device import Device, choose_device, prepare_tensorflow
@@ -162,7 +162,7 @@ class DeviceSession:
 
 def transfer_spec(settings: Settings, height: int, width: int, preset: Preset | None = None) -> TransferSpec:
     """The engine's spec for a job's settings; what only a preset sets comes from ``preset`` (None: the job's)."""
-    preset = preset or preset_of(settings.preset)
+    preset = preset or PRESETS[settings.preset]
     optimizer: AdamSpec | LbfgsSpec = (
         AdamSpec(
             settings.learning_rate,

@@ -28,7 +28,6 @@ def job(name: str, **facts: Any) -> Job:
         id=f"id-{name}",
         name=name,
         title=name,
-        output="",
         priority=0,
         claim="claim",
         lane="",
@@ -52,7 +51,7 @@ def ready(*names: str, wanted: Any = None) -> Any:
 
 
 def view(**facts: Any) -> InboxView:
-    return InboxView(at=Moment(0.0, 0.0), next_look=30.0, **facts)
+    return InboxView(next_look=30.0, **facts)
 
 
 def test_a_claimed_job_does_not_wait_a_second_time() -> None:

@@ -87,7 +87,7 @@ class World:
     def job(self, name: str = "a", *, checkpoint: bool = False) -> Job:
         folder = self.root / "claims" / name
         folder.mkdir(parents=True, exist_ok=True)
-        fields = {"output": "", "priority": 0, "claim": "c", "lane": "", "index": 0, "arrival": ""}
+        fields = {"priority": 0, "claim": "c", "lane": "", "index": 0, "arrival": ""}
         places = {"claim_folder": folder, "folder": folder, "running": self.root / "running" / name}
         return Job(name, name, name, **fields, **places, spec=None, attempts=Attempts(), checkpoint=checkpoint)  # type: ignore[arg-type]
 

@@ -203,7 +203,6 @@ def handout(folder: Path) -> Job:
         id="c.0001",
         name="a",
         title="a",
-        output="",
         priority=0,
         claim="c",
         lane="",

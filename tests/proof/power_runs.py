@@ -15,7 +15,7 @@ from spool_world import World, retry_job
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Ended, Job
-from nst_batch.spool.commands import read_claims
+from nst_batch.spool.commands import look_from_outside
 from nst_batch.spool.inbox.control import write_control
 
 CHECKPOINT = b"one epoch done"
@@ -247,7 +247,7 @@ def _check_input(plan: Plan, folder: Path, title: str, *, bare: bool) -> None:
 
 def places(world: PowerWorld) -> Counter[str]:
     """In how many places each job is, by the folders: waiting in the inbox, claimed, done, failed."""
-    found: Counter[str] = Counter(job.title for job in read_claims(world.config))
+    found: Counter[str] = Counter(job.title for job in look_from_outside(world.config, world.at)[1])
     for path in world.inbox_files():
         if not path.endswith(".yaml"):
             continue

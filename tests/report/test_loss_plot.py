@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_batch.report.loss_plot import BOTTOM, LEFT, RIGHT, TOP, loss_svg, nice_stride, thin, ticks
-from nst_batch.report.markup import duration, escape, number, shorten
+from nst_batch.report.markup import clean, duration, number, shorten
 
 NS = "{http://www.w3.org/2000/svg}"
 
@@ -208,9 +208,9 @@ def test_durations_read_as_people_write_them(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_escape_and_shorten() -> None:
-    """Text is safe in attributes too, and wide characters count twice."""
-    assert escape("<a b='\"'>&\x07") == "&lt;a b=&#x27;&quot;&#x27;&gt;&amp;\N{REPLACEMENT CHARACTER}"
+def test_clean_and_shorten() -> None:
+    """XML's own limits are kept, and wide characters count twice."""
+    assert clean("<a b='\"'>&\x07") == "<a b='\"'>&\N{REPLACEMENT CHARACTER}"
     assert shorten("abcdef", 6) == "abcdef"
     assert shorten("abcdefg", 6) == "abcdef…"
     assert shorten("名前名前", 6) == "名前名…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nst_batch.errors import Problem
-from nst_batch.sidecar.presets import CONTENT_LAYERS, PRESETS, STYLE_LAYERS, preset_of
+from nst_batch.sidecar.presets import CONTENT_LAYERS, PRESETS, STYLE_LAYERS
 from nst_batch.sidecar.settings import Patch, Settings, conflicts, resolve
 from nst_batch.strict_yaml.models import check
 from nst_batch.strict_yaml.reader import load
@@ -169,7 +169,7 @@ def test_classic():
     assert (found.init, found.color, found.style_size, found.stop_when_flat) == ("content", "style", 512, 0)
     assert (found.precision, found.seed, found.save_epoch) == ("auto", 0, False)
     assert (found.format, found.quality, found.priority) == ("png", 95, 0)
-    preset = preset_of("classic")
+    preset = PRESETS["classic"]
     assert (preset.beta_1, preset.beta_2, preset.epsilon, preset.family) == (0.99, 0.999, 0.1, "gram")
 
 
@@ -195,7 +195,7 @@ def test_sidecar_before_defaults_before_preset():
 def test_preset_from_either(monkeypatch):
     """A preset named in the config counts unless the sidecar names one."""
     more = {**PRESETS, "draft": PRESETS["classic"].__class__(2, 3, 4.0, 5.0, 6.0)}
-    monkeypatch.setattr("nst_batch.sidecar.presets.PRESETS", more)
+    monkeypatch.setattr("nst_batch.sidecar.settings.PRESETS", more)
     assert resolve(Patch(), right("preset: draft")).epochs == 2
     assert resolve(right("preset: classic"), right("preset: draft")).epochs == 10
     assert resolve(right("epochs: 9"), right("preset: draft")).epochs == 9
@@ -205,7 +205,7 @@ def test_learning_rate_follows_the_optimizer():
     """A preset's learning rate is for its own optimiser; another one gets its own unless told."""
     assert resolve(right("optimizer: lbfgs")).learning_rate == 1.0
     assert resolve(right("optimizer: lbfgs\nlearning_rate: 0.5")).learning_rate == 0.5
-    assert resolve(right("optimizer: adam")).learning_rate == preset_of("fine").learning_rate
+    assert resolve(right("optimizer: adam")).learning_rate == PRESETS["fine"].learning_rate
 
 
 def test_settings_survive_json():

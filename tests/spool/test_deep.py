@@ -124,7 +124,7 @@ def test_a_deep_inbox_is_watched_or_it_is_said_why_not(world: World) -> None:
     try:
         watcher.start()
         watcher.check()
-        assert watcher.listens or "too deep" in (watcher.problem or "")
+        assert watcher.observer or "too deep" in (watcher.problem or "")
     finally:
         watcher.stop()
 

@@ -182,7 +182,6 @@ def job_view(
         id=record.job_id(job),
         name=job.name,
         title=job.title,
-        output=job.output,
         priority=record.priority,
         claim=record.id,
         lane=lane_of(record.origin),

@@ -18,7 +18,6 @@ class Job:
     id: str
     name: str  # JOB
     title: str
-    output: str
     priority: int
     claim: str
     lane: str  # the inbox's first-level folder that it came from

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from nst_batch import names
 from nst_batch.characters import told
@@ -24,23 +24,12 @@ from nst_batch.sidecar.filetree import DiskTree, ListingTree
 from nst_batch.sidecar.folder import Choice, FolderDefaults, FolderRequest, parse_defaults, parse_folder, with_defaults
 from nst_batch.sidecar.resolver import FileRef, FileResolver
 from nst_batch.spool.disk.blocked import is_one_files
-from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.listing import Entry
-from nst_batch.spool.inbox.painted import Underway
+from nst_batch.spool.inbox.painted import Painted, Underway
 from nst_batch.spool.inbox.readiness import FolderView, Waiting
 
 SUFFIX = ".yaml"
 LOOK_AGAIN_SECONDS = 10.0
-
-
-class Memory(Protocol):
-    """What has been painted."""
-
-    def has(self, key: str, identity: Identity, photograph: str) -> bool:
-        """Whether a photograph (a path in the inbox) has been painted so."""
-
-    def mark(self, path: str, identity: Identity | None) -> str:
-        """What tells an image (a path in the inbox, or of a library) from others of its name."""
 
 
 @dataclass
@@ -70,20 +59,6 @@ class _Special:
         return self.path.rpartition("/")[0]
 
 
-class _Resolving:
-    """Looks for styles as sidecars' own are looked for; nothing is listed before it is asked for."""
-
-    def __init__(self, inbox: Path, library: tuple[Path, ...], entries: Mapping[str, Entry], most: int) -> None:
-        self.entries = entries
-        self._tree = ListingTree(inbox, entries)
-        self._shelves = [DiskTree(folder) for folder in library]
-        self._most = most
-
-    def of(self, folder: str) -> FileResolver:
-        """For what lies in one folder."""
-        return FileResolver(self._tree, folder, self._shelves, most=self._most)
-
-
 class Virtual(NamedTuple):
     """A photograph's own sidecar: its text, the photograph, and the key of each style in order."""
 
@@ -101,7 +76,7 @@ class Folders:
     rules: SidecarRules
     read: Callable[[str], bytes]
     settle_seconds: float
-    memory: Memory
+    memory: Painted
     underway: Callable[[], Underway] = Underway
     next_change: float = math.inf  # monotonic
     _specials: dict[str, _Special] = field(default_factory=dict)
@@ -153,7 +128,7 @@ class Folders:
 
     def _understand(self, entries: Mapping[str, Entry], mono: float) -> None:
         """Read what is still; the outer ones first, for they count in the inner ones."""
-        resolving = _Resolving(self.inbox, self.library, entries, self.rules.max_jobs)
+        tree, shelves = ListingTree(self.inbox, entries), [DiskTree(folder) for folder in self.library]
         for special in sorted(
             self._specials.values(), key=lambda item: (item.path.count("/"), names.is_hot(item.path))
         ):
@@ -165,7 +140,7 @@ class Folders:
                 continue
             special.why, special.problems = self._amiss(special, entries), ()
             if not special.why:
-                self._read(special, resolving)
+                self._read(special, FileResolver(tree, special.folder, shelves, most=self.rules.max_jobs), entries)
             if special.why:
                 # No listing tells of a right granted or of a library's new file.
                 self.next_change = min(self.next_change, mono + LOOK_AGAIN_SECONDS)
@@ -188,7 +163,7 @@ class Folders:
         special.is_read, special.request, special.defaults = True, None, None
         return what
 
-    def _read(self, special: _Special, resolving: _Resolving) -> None:
+    def _read(self, special: _Special, resolver: FileResolver, entries: Mapping[str, Entry]) -> None:
         """Understand a file, unless that was done before, and look for the styles that it names."""
         stamp = self._stamp(special.folder) if names.is_hot(special.path) else b"read"
         try:
@@ -202,7 +177,7 @@ class Folders:
                 else:
                     special.defaults = parse_defaults(text, special.path, self.rules)
             if special.request is not None:
-                self._find_styles(special, special.request, resolving)
+                self._find_styles(special, special.request, resolver, entries)
         except NstError as error:
             special.stamp, special.problems = b"", tuple(error.message.splitlines())
             special.why = f"{error.message.splitlines()[0]}{_more(error)}; correct it, nothing is lost meanwhile"
@@ -214,11 +189,13 @@ class Folders:
                 f"{special.path} cannot be read: {(error.strerror or '').lower()}; let the daemon's user read it"
             )
 
-    def _find_styles(self, special: _Special, request: FolderRequest, resolving: _Resolving) -> None:
+    def _find_styles(
+        self, special: _Special, request: FolderRequest, resolver: FileResolver, entries: Mapping[str, Entry]
+    ) -> None:
         def mark(ref: FileRef) -> str:
-            return self.memory.mark(ref.path, None if ref.library else resolving.entries[ref.path].identity)
+            return self.memory.mark(ref.path, None if ref.library else entries[ref.path].identity)
 
-        choices, own, missing = request.found(resolving.of(special.folder), mark)
+        choices, own, missing = request.found(resolver, mark)
         special.choices = choices
         special.images = frozenset(ref.path for ref in own if not ref.library)
         special.ready = not missing

@@ -125,7 +125,6 @@ class Inbox:
         scan, stuck = self._scan, tuple(self._folders.waiting())
         dues = [job.held.due for job in jobs if job.held is not None and job.held.due > at.mono]
         return InboxView(
-            at=at,
             next_look=max(at.mono, min(at.mono + self._rescan, scan.next_change, self._folders.next_change, *dues)),
             ready=scan.ready,
             waiting=(*scan.waiting, *stuck) if stuck else scan.waiting,
@@ -134,14 +133,13 @@ class Inbox:
             controls=self._controls,
             paused=self._is_control(PAUSE_NAME),
             notes=notes,
-            idle=not (scan.ready or scan.waiting or scan.broken or jobs),
         )
 
     def lost(self, at: Moment, reason: str) -> InboxView:
         """The view of an inbox that is not there."""
         self._scan, self._controls = Scan(), ()
         notes, self._notes = tuple(self._notes), []
-        return InboxView(at=at, next_look=at.mono + LOST_LOOK_SECONDS, inbox_lost=reason, notes=notes)
+        return InboxView(next_look=at.mono + LOST_LOOK_SECONDS, inbox_lost=reason, notes=notes)
 
     def named(self, at: Moment, taken: frozenset[str], turn: Turn | None = None) -> set[str] | None:
         """The images that sidecars in the inbox name right now; None while one of them cannot be read yet."""
@@ -339,7 +337,6 @@ class Inbox:
 class InboxView:
     """The inbox at one look. With ``inbox_lost`` nothing else is known."""
 
-    at: Moment
     next_look: float  # monotonic; the inbox should be looked at again by then, whatever the events say
     ready: tuple[Ready, ...] = ()  # in the order in which they will be claimed
     waiting: tuple[Waiting, ...] = ()
@@ -349,7 +346,6 @@ class InboxView:
     folders: tuple[FolderView, ...] = ()
     inbox_lost: str | None = None
     notes: tuple[str, ...] = ()  # each is said once
-    idle: bool = False  # nothing is there to be done or waited for, and no claim is under way
 
 
 def folder_of(path: str) -> str:

@@ -43,11 +43,6 @@ class Known:
     missing_since: float | None = None  # monotonic
     waited_before: float = 0.0  # seconds, of earlier spells
 
-    @property
-    def read(self) -> bool:
-        """Whether its text has been read."""
-        return bool(self.digest)
-
     def is_touched_by(self, changes: Changes) -> bool:
         """Whether its images must be looked for again."""
         used = self.used

@@ -64,10 +64,6 @@ class Listing:
     ignored: frozenset[str] = frozenset()
     unreadable: frozenset[str] = frozenset()  # folders that could not be listed, files that could not be looked at
 
-    def root_names(self) -> tuple[str, ...]:
-        """The names at the inbox's root, in order."""
-        return tuple(sorted(path for path in self.entries if "/" not in path))
-
 
 @dataclass
 class Lister:

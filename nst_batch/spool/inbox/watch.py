@@ -73,14 +73,9 @@ class Watcher:
         self._inbox = inbox
         self._wake = wake
         self._polling = polling
-        self.observer: BaseObserver | None = None
+        self.observer: BaseObserver | None = None  # None: no events can come
         self._watched: tuple[int, int] | None = None
         self.problem: str | None = None  # why there are no events though there could be
-
-    @property
-    def listens(self) -> bool:
-        """Whether events can come."""
-        return self.observer is not None
 
     def start(self) -> None:
         """Begin to watch, where events are of use; without them the rescans do."""

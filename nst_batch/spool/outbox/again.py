@@ -18,7 +18,7 @@ import yaml
 from nst_batch import names
 from nst_batch.errors import UsageError
 from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
-from nst_batch.sidecar.presets import Preset, preset_of
+from nst_batch.sidecar.presets import PRESETS
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import AGAIN_PREFIX, Places
 from nst_batch.spool.disk.own import read_note
@@ -43,8 +43,7 @@ def sidecar_again(fs: FileSystem, folder: Path, changes: Mapping[str, Any], titl
     by_hand = by_hand if isinstance(by_hand, dict) else {}
     follow = {key for changed in changes for key in _FOLLOWS.get(changed, ())}
     if "preset" in changes:
-        preset: Preset = preset_of(changes["preset"])
-        follow |= {*preset.keys(), "scales", "epochs"}
+        follow |= {*PRESETS[changes["preset"]].keys(), "scales", "epochs"}
     kept = {key: value for key, value in body.items() if key in by_hand or key not in follow}
     return {**kept, **changes, "title": title.replace("{", "{{").replace("}", "}}")}
 

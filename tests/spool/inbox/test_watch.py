@@ -141,10 +141,10 @@ def test_an_inbox_that_is_gone_is_no_crash(inbox: Path, tmp_path: Path) -> None:
     inbox.rename(tmp_path / "old")
     watcher = Watcher(inbox, lambda: None, polling=False)
     watcher.start()
-    assert not watcher.listens
+    assert not watcher.observer
     assert watcher.problem is not None
     assert watcher.check() is False
     (tmp_path / "old").rename(inbox)
     watcher.check()
-    assert watcher.listens
+    assert watcher.observer
     watcher.stop()
