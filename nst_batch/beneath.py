@@ -20,7 +20,7 @@ import stat
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 SYS_OPENAT2 = 437  # on every architecture but alpha
 RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH = 0x02, 0x04, 0x08
@@ -237,6 +237,16 @@ class Beneath:
         with self.at(path) as (folder, name):
             return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode, dir_fd=folder)
 
+    def reader(self, path: Path) -> BinaryIO:
+        """The file at ``path``, opened as by :meth:`open`, to read from and to be closed."""
+        fd = self.open(path)
+        try:
+            return open(fd, "rb")  # noqa: PTH123 - a descriptor
+        except OSError as error:  # of a folder
+            os.close(fd)
+            error.filename = str(path)
+            raise
+
     def lstat(self, path: Path) -> os.stat_result:
         """What lies at ``path`` itself."""
         with self.at(path) as (folder, name):
@@ -264,6 +274,13 @@ class Beneath:
             raise
         finally:
             os.close(fd)
+
+    def names_in(self, path: Path) -> list[str]:
+        """As :meth:`names`; none where no folder is there."""
+        try:
+            return self.names(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
     @contextlib.contextmanager
     def scan(self, path: Path) -> Iterator[Iterator[os.DirEntry[str]]]:

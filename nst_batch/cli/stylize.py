@@ -18,7 +18,7 @@ from nst_batch.config.load import Config, load_config
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, UsageError
 from nst_batch.filenames import MANIFEST_NAME, OUTCOME_NAME, RUNNING_FOLDER, SPEC_NAME
 from nst_batch.job import JobInput, JobSpec, Outcome, manifest, now_iso
-from nst_batch.names import check_title, unique_name
+from nst_batch.names import check_title
 from nst_batch.sidecar.pairs import patch_from_pairs
 from nst_batch.sidecar.resolver import Role
 from nst_batch.sidecar.settings import Settings, conflicts, resolve
@@ -135,7 +135,7 @@ def _paint(
     if outcome.reason is not None:
         raise JobError.of(outcome.reason)
     (running / MANIFEST_NAME).write_text(manifest(spec, outcome, attempts=1))
-    target = _publish(running, output, spec.title)
+    target = FileSystem().rename_free(running, output, spec.title)
     say(str(target / str(outcome.final)))
     return EXIT_OK
 
@@ -152,15 +152,3 @@ def _generate(
     if end == "yielded":
         return None
     return Outcome.model_validate_json((work_folder / OUTCOME_NAME).read_bytes())
-
-
-def _publish(running: Path, output: Path, title: str) -> Path:
-    files = FileSystem()
-    while True:
-        name = unique_name(title, {path.name for path in output.iterdir()})
-        try:
-            files.rename_noreplace(running, output / name)
-        except FileExistsError:
-            # Somebody else took the name between the look and the rename.
-            continue
-        return output / name

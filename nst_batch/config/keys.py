@@ -120,6 +120,11 @@ class Limits(StrictModel):
         Expected("a number of at least 0"),
     ] = 2.0
 
+    @property
+    def max_sidecar_bytes(self) -> int:
+        """As ``max_sidecar_kb`` (KiB) has it."""
+        return int(self.max_sidecar_kb * 1024)
+
 
 class Hooks(StrictModel):
     """Programs that are told what happens; an empty list names none."""

@@ -123,7 +123,7 @@ class Daemon:
     def _open(self) -> None:
         """Take hold of the inbox. Where the disk refuses, or a folder is not mounted, that is tried again and again."""
         with self._block.instead(at_once=self._once is not None):
-            self.spool.open()
+            self.spool.open(Moment.now())
 
     def _begin(self) -> None:
         """Finish or undo whatever an earlier daemon had under way."""

@@ -17,12 +17,9 @@ def steps_reached(files: Beneath, job: Job) -> int:
     if not job.checkpoint:
         return 0
     try:
-        fd = files.open(job.folder / STEPS_NAME)
-        try:
-            os.lseek(fd, max(0, os.fstat(fd).st_size - TAIL_BYTES), os.SEEK_SET)
-            tail = os.read(fd, TAIL_BYTES)
-        finally:
-            os.close(fd)
+        with files.reader(job.folder / STEPS_NAME) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            tail = file.read(TAIL_BYTES)
         return max(0, int(json.loads(tail.splitlines()[-1])["step"]))
     except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):  # only an estimate hangs on it
         return 0

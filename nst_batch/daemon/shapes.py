@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from nst_batch.beneath import Beneath
@@ -60,11 +59,8 @@ class Shapes:
 
     def _read(self, path: Path) -> Shape:
         try:
-            fd = self.files.open(path, os.O_RDONLY | os.O_NONBLOCK)
-            try:
-                found = size_in_head(os.read(fd, HEAD_BYTES))
-            finally:
-                os.close(fd)
+            with self.files.reader(path) as file:
+                found = size_in_head(file.read(HEAD_BYTES))
         except OSError:  # only an estimate hangs on it; whoever needs the image says what is wrong
             return None
         return found if found and min(found) > 0 else None

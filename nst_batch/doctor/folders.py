@@ -9,7 +9,7 @@ from pathlib import Path
 from nst_batch.beneath import folders_below
 from nst_batch.config.load import Config
 from nst_batch.doctor.check import Check, Machine
-from nst_batch.spool.disk.mounts import mount_of
+from nst_batch.spool.disk.mounts import mount_at
 from nst_batch.spool.inbox.polling import is_network
 
 GB = 1e9
@@ -109,7 +109,7 @@ def count_folders(path: Path) -> int:
 
 def file_system(path: Path, mounts: str) -> str:
     """The type of file system that ``path`` lies on, by the text of /proc/self/mountinfo; "" if unknown."""
-    return mount_of(Path(os.path.realpath(path)), mounts)[1]
+    return mount_at(Path(os.path.realpath(path)), mounts).kind
 
 
 def existing(path: Path) -> Path:

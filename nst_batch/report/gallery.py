@@ -140,7 +140,7 @@ class Gallery:
         """A small picture of a file that lies in the outbox itself, and nowhere beyond a link."""
         if self._files.kind(source) != "file":
             return None
-        with contextlib.suppress(OSError), open(self._files.open(source), "rb") as file:  # noqa: PTH123 - a descriptor
+        with contextlib.suppress(OSError), self._files.reader(source) as file:
             return make(file, source.name)
         return None
 

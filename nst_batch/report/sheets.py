@@ -155,7 +155,7 @@ class Sheets:
 
     def _open_thumb(self, name: str) -> BinaryIO | None:
         with contextlib.suppress(OSError):
-            return open(self._files.open(self._own / "thumbnails" / name), "rb")  # noqa: PTH123 - a descriptor
+            return self._files.reader(self._own / "thumbnails" / name)
         return None
 
 

@@ -81,7 +81,6 @@ def folders_of(config: Config) -> tuple[Folders, Mapping[str, Entry], Foreseen]:
     are painted already.
     """
     places, fs, root = places_of(config), files_of(config), config.inbox
-    limit = int(config.limits.max_sidecar_kb * 1024)
     painted, claims = Painted(fs, places), tuple(_claims(fs, places))
     painted.read()
     memory = Foreseen(painted, claims)
@@ -89,7 +88,7 @@ def folders_of(config: Config) -> tuple[Folders, Mapping[str, Entry], Foreseen]:
         root,
         config.library,
         config.sidecar_rules(),
-        read=lambda path: read_sidecar(fs, root / path, limit),
+        read=lambda path: read_sidecar(fs, root / path, config.limits.max_sidecar_bytes),
         settle_seconds=0.0,
         memory=memory,
         underway=lambda: underway(claims),

@@ -95,7 +95,14 @@ def _record(
 
 
 def _entry(fs: Beneath, file: FileRef, entries: Mapping[str, Entry]) -> Entry:
-    entry = _library_entry(fs, Path(file.path)) if file.library else entries[file.path]
+    if file.library:
+        try:
+            status = fs.lstat(Path(file.path))
+        except OSError as error:
+            raise ClaimLostError(f"{file.path}: {error.strerror}") from error
+        entry = Entry.of(kind_of(status.st_mode), status)
+    else:
+        entry = entries[file.path]
     if entry.kind not in ("file", "link"):
         raise ClaimLostError(f"{file.path} is no file by now")
     return entry
@@ -120,14 +127,6 @@ def _source(number: int, file: FileRef, entry: Entry) -> SourceRecord:
         mtime_ns=entry.mtime_ns,
         stored=f"{INPUTS_FOLDER}/{number:04d}-{base}",
     )
-
-
-def _library_entry(fs: Beneath, path: Path) -> Entry:
-    try:
-        status = fs.lstat(path)
-    except OSError as error:
-        raise ClaimLostError(f"{path}: {error.strerror}") from error
-    return Entry.of(kind_of(status.st_mode), status)
 
 
 def _job(

@@ -127,24 +127,19 @@ class Recoverer:
 
     def _sidecars(self, folder: Path) -> list[str]:
         kept = folder / SIDECAR_FOLDER
-        if self._fs.kind(kept) != "folder":
-            return []
-        return [name for name in self._fs.names(kept) if self._fs.kind(kept / name) in ("file", "link")]
+        return [name for name in self._fs.names_in(kept) if self._fs.kind(kept / name) in ("file", "link")]
 
     def _set_aside(self, folder: Path, why: str) -> list[str]:
         """A claim that cannot be gone on with: its sidecar goes back into the inbox, unless some of it is done."""
         backs = []
         is_own = self._fs.kind(folder / OWN_SIDECAR_NAME) is not None
-        if not is_own and not any(name.endswith(DONE_SUFFIX) for name in self._names(folder / JOBS_FOLDER)):
+        if not is_own and not any(name.endswith(DONE_SUFFIX) for name in self._fs.names_in(folder / JOBS_FOLDER)):
             for name in self._sidecars(folder):
                 with one_place_only():
                     backs.append(self._claimer.put_back(folder / SIDECAR_FOLDER / name, name).name)
         aside = set_aside(self._fs, self._places, folder)
         then = f"; its sidecar is back as {', '.join(backs)}" if backs else "; put its sidecar into the inbox again"
         return [f"the claim {folder.name} is damaged ({why}) and now lies in {aside}{then}"]
-
-    def _names(self, folder: Path) -> list[str]:
-        return self._fs.names(folder) if self._fs.kind(folder) == "folder" else []
 
     def _finish_move(self, claim: Claim) -> bool:
         """A sidecar that was copied in from another file system may still lie where it was; whether it has left."""
@@ -224,11 +219,7 @@ class Recoverer:
         live = {names.fold(job.name) for claim in claims for job in claim.live()}
         live |= {self._running.end_of(job_id).name for claim in claims for job_id in claim.by_id}
         notes = []
-        try:
-            found = self._fs.names(self._places.running)
-        except FileNotFoundError:
-            return []
-        for name in found:
+        for name in self._fs.names_in(self._places.running):
             path = self._places.running / name
             if name == self._places.out_trash.name or name in live or names.fold(name) in live:
                 continue

@@ -69,7 +69,7 @@ class Runs:
     def take_back(self, job_id: str) -> None:
         """The run counts for nothing, neither as an attempt nor as an interruption."""
         claim, record = self._queue.find(job_id)
-        if not self._fs.kind(claim.job_folder(record) / OUTCOME_NAME) is not None:
+        if self._fs.kind(claim.job_folder(record) / OUTCOME_NAME) is None:
             before = claim.attempts.get(record.index, Attempts())
             write_attempts(self._fs, claim, record, counts.taken_back(before))
         self._queue.returned(claim, record)

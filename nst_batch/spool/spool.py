@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Self
 
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
@@ -56,7 +55,7 @@ class Spool:
         self._inbox = Inbox(config, self._fs, self._places)
         say = self._inbox.say_once
         self._holds = Holds(self._fs, self._places, say)
-        self._claimer = Claimer(self._fs, self._places, _sidecar_limit(config), self._holds)
+        self._claimer = Claimer(self._fs, self._places, config.limits.max_sidecar_bytes, self._holds)
         self._running = RunningFolders(
             self._fs,
             self._places,
@@ -86,12 +85,12 @@ class Spool:
 
     # --- holding the inbox ------------------------------------------------------------------------------
 
-    def open(self, at: Moment | None = None) -> None:
+    def open(self, at: Moment) -> None:
         """Make the folders, take the lock. NotNowError 75: taken, not mounted, the disk refuses; SetupError 78.
 
         Where the disk refuses, or a folder is not mounted, :meth:`look` tries again.
         """
-        self.attachment.attach((at or Moment.now()).wall, make=not self._begun)
+        self.attachment.attach(at.wall, make=not self._begun)
 
     def close(self, at: Moment | None = None) -> None:
         """Let go of the inbox."""
@@ -100,20 +99,11 @@ class Spool:
                 self._inbox.save_waits(at or Moment.now())
         self.attachment.release()
 
-    def __enter__(self) -> Self:
-        """Open it."""
-        self.open()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        """Close it."""
-        self.close()
-
     def reload(self, config: Config) -> None:
         """Another config of the same inbox and outbox, for what is claimed from now on."""
         self._config = config
         self._fs.keep_beneath(*config.library)
-        self._claimer.sidecar_limit = _sidecar_limit(config)
+        self._claimer.sidecar_limit = config.limits.max_sidecar_bytes
         self._inbox.reconfigure(config)
 
     def recover(self, at: Moment) -> Recovery:
@@ -353,7 +343,3 @@ class Spool:
                 raise  # it never was ours
             return error.in_one_line
         return None
-
-
-def _sidecar_limit(config: Config) -> int:
-    return int(config.limits.max_sidecar_kb * 1024)

@@ -54,7 +54,7 @@ class Checkpoints:
             try:
                 if self._files.kind(path) not in (None, "file"):
                     raise DamagedCheckpointError(f"{name} is no file")  # noqa: TRY301 - told as any other damage
-                with open(self._files.open(path), "rb") as file:  # noqa: PTH123 - a descriptor
+                with self._files.reader(path) as file:
                     state, facts = unpack(file)
             except FileNotFoundError:
                 continue

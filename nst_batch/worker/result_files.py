@@ -119,7 +119,7 @@ class Results:
     def forget_epochs_after(self, last: int) -> None:
         """Remove the pictures of epochs that an interrupted run made after its last checkpoint."""
         folder = self.running / EPOCHS_FOLDER
-        for name in self._files.names(folder) if self._files.kind(folder) == "folder" else ():
+        for name in self._files.names_in(folder):
             number = name.rpartition(".")[0].rpartition("_epoch_")[2]
             if number.isdecimal() and int(number) > last:
                 self._files.remove(folder / name)

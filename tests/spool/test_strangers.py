@@ -180,21 +180,6 @@ def test_a_claim_of_somebody_elses_making_is_set_aside(studio: Path) -> None:
 
 
 @needs_root
-def test_a_note_of_a_retry_in_the_outbox_moves_nothing(studio: Path) -> None:
-    """As older versions wrote it there, but not by the daemon's user."""
-    as_user(DAEMON, lambda: a_night(studio))
-
-    def notes() -> None:
-        (studio / "outbox/failed/x").mkdir()
-        (studio / "outbox/failed/x/.retry").write_text(f"{studio}/home/models ")
-
-    as_user(OTHER, notes)
-    as_user(DAEMON, lambda: a_night(studio))
-    nothing_is_lost_or_published(studio)
-    assert (studio / "outbox/failed/x/.retry").exists()
-
-
-@needs_root
 @pytest.mark.parametrize("what", ["an image", "the sidecar", "a library's image"])
 def test_a_hard_link_to_a_private_file_is_not_published(studio: Path, what: str) -> None:
     """Where the system lets others make one (fs.protected_hardlinks = 0); the rest of the night goes on."""

@@ -58,7 +58,7 @@ def allocation_records(fs: FileSystem, folder: Path) -> Iterator[tuple[str, Allo
 
     One whose record is damaged is left out: whatever it does, it takes no job any more.
     """
-    for token in fs.names(folder) if fs.is_folder(folder) else ():
+    for token in fs.names_in(folder):
         with contextlib.suppress(DamagedError):
             record = read_model(fs, AllocationRecord, folder / token / RECORD_NAME)
             yield token, record or AllocationRecord(token="")

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from nst_batch import names
 from nst_batch.spool.claims.claims import Claim
-from nst_batch.spool.claims.records import ClaimRecord, SourceRecord, sidecar_digest
+from nst_batch.spool.claims.records import ClaimRecord, SourceRecord, digest_of
 from nst_batch.spool.disk.blocked import blocked_by, is_one_files
 from nst_batch.spool.disk.copying import UnreadableError
-from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.disk.holding import Holds
 from nst_batch.spool.disk.layout import (
     CLAIM_NAME,
@@ -138,9 +138,10 @@ class Claimer:
     def is_as_seen(self, claim: Claim) -> bool:
         """Whether the sidecar that was renamed in is the one that was read."""
         try:
-            return sidecar_digest(self._fs, claim.sidecar, self.sidecar_limit) == claim.record.sidecar_digest
+            text = read_sidecar(self._fs, claim.sidecar, self.sidecar_limit)
         except (UnreadableError, PermissionError, IsADirectoryError):
             return False
+        return digest_of(text) == claim.record.sidecar_digest
 
     def copy_inputs(self, claim: Claim, turn: Turn | None = None) -> None:
         """Copy what is not copied yet, as far as this ``turn`` goes: ``claim.copied`` says whether all is done.

@@ -127,7 +127,7 @@ def read_claim(fs: FileSystem, folder: Path) -> Claim | None:
     claim = Claim(record, folder, fs.kind(folder / COPIED_NAME) is not None)
     if claim.copied:
         claim.unread = _without_copy(fs, claim)
-    there = set(_names(fs, folder / JOBS_FOLDER))
+    there = set(fs.names_in(folder / JOBS_FOLDER))
     for job in record.jobs:
         name = claim.job_folder(job).name
         if name + DONE_SUFFIX in there:
@@ -144,22 +144,15 @@ def _or(fs: FileSystem, path: Path, fallback: Model) -> Model:
         return fallback
 
 
-def _names(fs: FileSystem, folder: Path) -> list[str]:
-    try:
-        return fs.names(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
 def _without_copy(fs: FileSystem, claim: Claim) -> set[int]:
-    there = set(_names(fs, claim.folder / INPUTS_FOLDER))
+    there = set(fs.names_in(claim.folder / INPUTS_FOLDER))
     stored = (source.stored.rpartition("/")[2] for source in claim.record.sources)
     return {index for index, name in enumerate(stored) if name not in there}
 
 
 def claim_folders(fs: FileSystem, places: Places) -> list[Path]:
     """Every claim's folder, in order of arrival."""
-    return [places.claims / name for name in _names(fs, places.claims)]
+    return [places.claims / name for name in fs.names_in(places.claims)]
 
 
 def job_view(
@@ -205,7 +198,7 @@ def job_view(
 def checkpoint_stamp(fs: FileSystem, folder: Path) -> str:
     """What tells the newest checkpoint in a job's folder; "" where there is none."""
     stamps = []
-    for name in _names(fs, folder):
+    for name in fs.names_in(folder):
         if name.startswith(CHECKPOINT_PREFIX):
             with contextlib.suppress(FileNotFoundError):
                 status = fs.lstat(folder / name)

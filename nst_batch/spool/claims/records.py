@@ -11,7 +11,6 @@ claims/CLAIM/jobs/0001.done    that job has its end (Done as JSON); the folder g
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -20,7 +19,6 @@ from nst_batch.job import JobInput, JobSpec, with_reason
 from nst_batch.reasons import EndState, Reason
 from nst_batch.sidecar.resolver import Role
 from nst_batch.sidecar.settings import Settings
-from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.disk.layout import INPUTS_FOLDER, Component, one_component
 from nst_batch.spool.disk.primitives import Identity
 
@@ -181,11 +179,6 @@ class Done(_Record):
     target: str = ""  # below the outbox
 
 
-def sidecar_digest(fs: FileSystem, path: Path, limit: int) -> str:
-    """What tells a sidecar from another one at the same place: by the bytes that are ever read of it."""
-    return digest_of(read_sidecar(fs, path, limit))
-
-
 def digest_of(text: bytes) -> str:
-    """The digest of a sidecar's bytes as :func:`read_sidecar` gives them."""
+    """What tells a sidecar from another one at the same place: of its bytes as ``read_sidecar`` gives them."""
     return hashlib.sha256(text).hexdigest()

@@ -11,7 +11,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from nst_batch.errors import SetupError
-from nst_batch.spool.disk.mounts import Mount, mount_at, mounts_now
+from nst_batch.spool.disk.mounts import UNKNOWN, mount_at, mounts_now
 
 
 def refuse_nested(inbox: Path, outbox: Path, mountinfo: str | None = None) -> None:
@@ -47,7 +47,7 @@ def _holds(outer: Path, inner: Path, mounts: str) -> bool:
 
 def _place(path: Path, mounts: str) -> tuple[str, PurePosixPath] | None:
     """The file system that a path lies on and its place there, however it is mounted; None where it is not known."""
-    mount: Mount | None = mount_at(path, mounts)
-    if mount is None:
+    mount = mount_at(path, mounts)
+    if mount is UNKNOWN:
         return None
     return mount.device, PurePosixPath(mount.root) / PurePosixPath(path).relative_to(mount.point)

@@ -136,11 +136,11 @@ class Attachment:
             known = self.inbox_id or secrets.token_hex(8)
             fs.write_durable(places.marker, known.encode())
         self.inbox_id = known
-        inbox_note = {"id": known, "mount": mount_now(places.inbox)[0]}
+        inbox_note = {"id": known, "mount": mount_now(places.inbox).point}
         if _inbox_note(fs, places) != inbox_note:
             everything = {**read_note(fs, places.outbox / RECORD_NAME), str(places.inbox): inbox_note}
             fs.write_durable(places.outbox / RECORD_NAME, _text(everything))
-        outbox_note = {"path": str(places.outbox), "mount": mount_now(places.outbox)[0]}
+        outbox_note = {"path": str(places.outbox), "mount": mount_now(places.outbox).point}
         if read_note(fs, places.own / OUTBOX_NAME) != outbox_note:
             fs.write_durable(places.own / OUTBOX_NAME, _text(outbox_note))
 
@@ -164,7 +164,7 @@ def refuse_unmounted(fs: FileSystem, places: Places) -> None:
 
 
 def _refuse(fs: FileSystem, folder: Path, own_note: Path, mount: object, note: Path) -> None:
-    if not isinstance(mount, str) or fs.kind(own_note) is not None or mount == mount_now(folder)[0]:
+    if not isinstance(mount, str) or fs.kind(own_note) is not None or mount == mount_now(folder).point:
         return
     raise InboxLost(
         "not_mounted",

@@ -15,6 +15,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from nst_batch.names import unique_name
 from nst_batch.spool.disk.copying import UnreadableError
 from nst_batch.spool.disk.layout import unique_file
 from nst_batch.spool.disk.primitives import HARD_LINK, Content, Identity, Primitives, is_private_elsewhere
@@ -131,6 +132,16 @@ class FileSystem(Primitives):
                 continue
             return target
 
+    def rename_free(self, source: Path, folder: Path, name: str) -> Path:
+        """Rename into a folder, as ``name`` or with the first number that is free; the path there."""
+        while True:
+            target = folder / unique_name(name, self.names(folder))
+            try:
+                self.rename_noreplace(source, target)
+            except FileExistsError:
+                continue  # somebody took it between the look and the rename
+            return target
+
     def fsync_tree(self, root: Path) -> None:
         """Make a folder and all in it durable, files before the folders that name them."""
         for folder, others in self.walk(root):
@@ -156,11 +167,7 @@ class FileSystem(Primitives):
 
     def empty(self, folder: Path) -> None:
         """Remove whatever lies in a folder, but for what may not be removed; one that is not there is empty."""
-        try:
-            found = self.names(folder)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        for name in found:
+        for name in self.names_in(folder):
             with contextlib.suppress(PermissionError):
                 self.rmtree(folder / name)
 
@@ -182,13 +189,13 @@ def read_sidecar(fs: FileSystem, path: Path, limit: int) -> bytes:
     UnreadableError where it is not a file by now, or one that somebody has elsewhere and that is not for all to see.
     """
     try:
-        fd = fs.open(path)
+        file = fs.reader(path)
     except OSError:
         if fs.kind(path) == "link":
             return os.fsencode(fs.readlink(path))
         raise
-    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor
-        status = os.fstat(fd)
+    with file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableError(errno.EIO, "it is no file", str(path))
         if is_private_elsewhere(status):

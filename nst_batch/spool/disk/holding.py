@@ -17,7 +17,7 @@ from typing import TypeVar
 from nst_batch.spool.disk.blocked import LET_US_WRITE, is_a_disks, keeps_one_place, remedy
 from nst_batch.spool.disk.fs import FileSystem, beside
 from nst_batch.spool.disk.layout import NEW_PREFIX, Hold, Places
-from nst_batch.spool.disk.mounts import mount_at, mounts_now
+from nst_batch.spool.disk.mounts import UNKNOWN, mount_at, mounts_now
 
 FIRST_PAUSE_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 600.0
@@ -81,7 +81,7 @@ class Holds:
         roots = {folder: Path(os.path.realpath(folder)) for folder in (self._places.inbox, self._places.outbox)}
         real = next((roots[folder] / path.relative_to(folder) for folder in roots if path.is_relative_to(folder)), path)
         there, *ours = (mount_at(place, table) for place in (real, *roots.values()))
-        return there is not None and all(mount is not None and mount.device != there.device for mount in ours)
+        return there is not UNKNOWN and all(mount is not UNKNOWN and mount.device != there.device for mount in ours)
 
     def hold(self, key: str, name: str, why: str, advice: str = LET_US_WRITE) -> None:
         """Have it wait, longer each time."""

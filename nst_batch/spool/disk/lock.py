@@ -32,9 +32,8 @@ LOCK_TRIES, LOCK_PAUSE_SECONDS = 4, 0.05  # who only asks whether it is held hol
 class Lock:
     """A held lock; :meth:`release` or the end of the process gives it back."""
 
-    def __init__(self, fd: int, path: Path) -> None:
+    def __init__(self, fd: int) -> None:
         self._fd: int | None = fd
-        self._path = path
 
     def is_on(self, fs: Beneath, path: Path) -> bool:
         """Whether the file at ``path`` is still the one that is locked."""
@@ -70,7 +69,7 @@ def try_lock(fs: Beneath, path: Path, text: str = "") -> Lock | None:
     except BaseException:
         os.close(fd)
         raise
-    return Lock(fd, path)
+    return Lock(fd)
 
 
 def _open_lock(fs: Beneath, path: Path) -> int:

@@ -19,9 +19,12 @@ class Mount(NamedTuple):
     kind: str
 
 
-def mount_at(path: Path, mountinfo: str) -> Mount | None:
-    """The mount that ``path`` lies on by the text of /proc/self/mountinfo; None if unknown."""
-    best = None
+UNKNOWN = Mount("", "", "", "")
+
+
+def mount_at(path: Path, mountinfo: str) -> Mount:
+    """The mount that ``path`` lies on by the text of /proc/self/mountinfo; UNKNOWN where that does not tell."""
+    best = UNKNOWN
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         fields, types = before.split(" "), after.split(" ")
@@ -29,7 +32,7 @@ def mount_at(path: Path, mountinfo: str) -> Mount | None:
             continue
         root, point = (_OCTAL.sub(lambda match: chr(int(match[1], 8)), field) for field in fields[3:5])
         inside = str(path) == point or str(path).startswith(point.rstrip("/") + "/")
-        if inside and (best is None or len(point) >= len(best.point)):
+        if inside and len(point) >= len(best.point):
             best = Mount(fields[2], root, point, types[0])
     return best
 
@@ -42,12 +45,6 @@ def mounts_now() -> str:
         return ""
 
 
-def mount_of(path: Path, mountinfo: str) -> tuple[str, str]:
-    """Mount point and file system type of ``path`` by the text of /proc/self/mountinfo; ("", "") if unknown."""
-    mount = mount_at(path, mountinfo)
-    return ("", "") if mount is None else (mount.point, mount.kind)
-
-
-def mount_now(path: Path) -> tuple[str, str]:
-    """:func:`mount_of` on this machine."""
-    return mount_of(Path(os.path.realpath(path)), mounts_now())
+def mount_now(path: Path) -> Mount:
+    """:func:`mount_at` on this machine, links followed."""
+    return mount_at(Path(os.path.realpath(path)), mounts_now())

@@ -39,32 +39,21 @@ class DamagedError(Exception):
 def read_own(fs: FileSystem, path: Path, limit: int = MAX_BYTES, *, of_any_user: bool = False) -> bytes | None:
     """The bytes of an own file; None where there is none. DamagedError where it can be none of ours."""
     try:
-        fd = fs.open(path)
-        try:
-            status = os.fstat(fd)
+        with fs.reader(path) as file:
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise DamagedError(f"{path.name} is no file")
             if status.st_uid != fs.owner and not of_any_user:
                 raise DamagedError(f"{path.name} belongs to user {status.st_uid}, not to the daemon's")
             if status.st_size > limit:
                 raise DamagedError(f"{path.name} has {status.st_size} bytes")
-            return _all_of(fd, limit)
-        finally:
-            os.close(fd)
+            return file.read(status.st_size)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         if error.errno in _DAMAGE:
             raise DamagedError(f"{path.name}: {error.strerror}") from error
         raise
-
-
-def _all_of(fd: int, limit: int) -> bytes:
-    pieces = []
-    while limit > 0 and (piece := os.read(fd, min(limit, 1 << 20))):
-        pieces.append(piece)
-        limit -= len(piece)
-    return b"".join(pieces)
 
 
 def read_model(fs: FileSystem, kind: type[Model], path: Path) -> Model | None:
@@ -209,7 +198,7 @@ def mend_claim(fs: FileSystem, folder: Path) -> None:
         if kind is not None:
             mend_folder(fs, folder / name, fs.rmtree)
     jobs = folder / JOBS_FOLDER
-    for name in fs.names(jobs) if fs.kind(jobs) else ():
+    for name in fs.names_in(jobs):
         if not name.endswith(DONE_SUFFIX):
             mend_folder(fs, jobs / name, fs.rmtree)
 

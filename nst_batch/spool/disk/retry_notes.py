@@ -40,9 +40,6 @@ def retry_notes(fs: FileSystem, places: Places) -> Iterator[tuple[Path, RetryNot
 
 def failed_names(fs: FileSystem, places: Places) -> tuple[str, ...]:
     """The JOB names of failed jobs; one on its way back is none any more."""
-    try:
-        found = fs.names(places.failed)
-    except (FileNotFoundError, NotADirectoryError):
-        return ()
-    leaving = {note.failed for _aside, note in retry_notes(fs, places)}
+    found = fs.names_in(places.failed)
+    leaving = {note.failed for _aside, note in retry_notes(fs, places)} if found else ()
     return tuple(name for name in found if name not in leaving)

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from nst_batch import names
 from nst_batch.characters import told
@@ -24,12 +24,23 @@ from nst_batch.sidecar.filetree import DiskTree, ListingTree
 from nst_batch.sidecar.folder import Choice, FolderDefaults, FolderRequest, parse_defaults, parse_folder, with_defaults
 from nst_batch.sidecar.resolver import FileRef, FileResolver
 from nst_batch.spool.disk.blocked import is_one_files
+from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.listing import Entry
-from nst_batch.spool.inbox.painted import Painted, Underway
+from nst_batch.spool.inbox.painted import Underway
 from nst_batch.spool.inbox.readiness import FolderView, Waiting
 
 SUFFIX = ".yaml"
 LOOK_AGAIN_SECONDS = 10.0
+
+
+class Memory(Protocol):
+    """What has been painted."""
+
+    def has(self, key: str, identity: Identity, photograph: str) -> bool:
+        """Whether a photograph (a path in the inbox) has been painted so."""
+
+    def mark(self, path: str, identity: Identity | None) -> str:
+        """What tells an image (a path in the inbox, or of a library) from others of its name."""
 
 
 @dataclass
@@ -76,7 +87,7 @@ class Folders:
     rules: SidecarRules
     read: Callable[[str], bytes]
     settle_seconds: float
-    memory: Painted
+    memory: Memory
     underway: Callable[[], Underway] = Underway
     next_change: float = math.inf  # monotonic
     _specials: dict[str, _Special] = field(default_factory=dict)

@@ -67,8 +67,7 @@ class Inbox:
         self._scanner.restored = {**before.restored, **before.waits()}
 
     def _go_by(self, config: Config) -> None:
-        limit = int(config.limits.max_sidecar_kb * 1024)
-        inbox = self._places.inbox
+        inbox, limit = self._places.inbox, config.limits.max_sidecar_bytes
         self._rescan = config.watch.rescan_seconds
         if needs_polling(inbox, config.watch.polling):
             self._rescan = min(self._rescan, POLLED_RESCAN_SECONDS)
@@ -171,8 +170,7 @@ class Inbox:
 
     def expire(self, at: Moment) -> None:
         """What waits for images waits no longer."""
-        self._scanner.expire(at)
-        self._scan = self._scanner.look_again(self._listing, at)
+        self._scan = self._scanner.expire(self._listing, at)
 
     def say(self, text: str) -> None:
         """Have something told with the next view."""

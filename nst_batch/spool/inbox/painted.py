@@ -225,13 +225,10 @@ def digest_of_file(fs: FileSystem, path: Path) -> str:
     """The hash of a file's bytes, in hex; "" where it cannot be read."""
     sum_of = hashlib.sha256()
     try:
-        fd = fs.open(path)
-        try:
-            while piece := os.read(fd, _PIECE_BYTES):
+        with fs.reader(path) as file:
+            while piece := file.read(_PIECE_BYTES):
                 sum_of.update(piece)
                 fs.on_progress()
-        finally:
-            os.close(fd)
     except OSError:
         return ""
     return sum_of.hexdigest()

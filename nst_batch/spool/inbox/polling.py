@@ -16,7 +16,7 @@ _PREFIXES = ("fuse", "prl_fs", "vmhgfs")
 
 def needs_polling(path: Path, polling: bool | Literal["auto"]) -> bool:
     """Whether changes there must be looked for: by config, or by the file system's type."""
-    return is_network(mount_now(path)[1]) if polling == "auto" else polling
+    return is_network(mount_now(path).kind) if polling == "auto" else polling
 
 
 def is_network(kind: str) -> bool:

@@ -29,6 +29,7 @@ from nst_batch.reasons import Reason
 from nst_batch.spool.claims.naming import Namer, key_of
 from nst_batch.spool.claims.records import digest_of
 from nst_batch.spool.disk.blocked import is_one_files
+from nst_batch.spool.disk.holding import pause_after
 from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.known import Changes, Known, bases_of, is_another
 from nst_batch.spool.inbox.listing import Entry, Listing
@@ -38,7 +39,6 @@ from nst_batch.turn import Turn
 
 NAMES_SHOWN = 3
 LOOK_AGAIN_SECONDS = 10.0
-LONGEST_HOLD_SECONDS = 600.0
 
 
 @dataclass
@@ -86,30 +86,24 @@ class Scanner:
 
         Sidecars that there is no time for in this ``turn`` wait to be read.
         """
-        return self._look(listing, taken, at, turn or Turn())
-
-    def look_again(self, listing: Listing, at: Moment, turn: Turn | None = None) -> Scan:
-        """As the last look, with the same names taken."""
-        return self._look(listing, self._taken, at, turn or Turn())
-
-    def _look(self, listing: Listing, folded: frozenset[str], at: Moment, turn: Turn) -> Scan:
         self._mono = at.mono
-        unchanged = listing.entries == self._entries and folded == self._taken
+        unchanged = listing.entries == self._entries and taken == self._taken
         if unchanged and at.mono < self._scan.next_change:
             return self._scan
         changes = self._stamp(listing.entries, at.mono)
-        self._entries, self._taken = listing.entries, folded
+        self._entries, self._taken = listing.entries, taken
         self._follow_sidecars(itertools.chain(changes.paths, self._forgotten - changes.paths))
         self._forgotten = set()
-        self._understand_all(at.mono, changes, turn)
+        self._understand_all(at.mono, changes, turn or Turn())
         self._name_jobs()
         self._scan = self._sum_up(at)
         return self._scan
 
-    def expire(self, at: Moment) -> None:
-        """From now on nothing that waits for a missing image now waits any longer."""
+    def expire(self, listing: Listing, at: Moment) -> Scan:
+        """From now on nothing that waits for a missing image now waits any longer; what a look comes to by that."""
         self._expire_before = at.mono
         self._scan = Scan(next_change=-math.inf)
+        return self.look(listing, self._taken, at)
 
     def forget(self, path: str) -> None:
         """A sidecar has been claimed: it is gone from the inbox."""
@@ -122,8 +116,7 @@ class Scanner:
         entry = self._entries[path]
         before = self._held.get(path)
         tries = before.tries + 1 if before is not None and before.entry == entry else 0
-        pause = min(LOOK_AGAIN_SECONDS * 2.0 ** min(tries, 10), LONGEST_HOLD_SECONDS)
-        self._held[path] = _Held(entry, why, tries, mono + pause)
+        self._held[path] = _Held(entry, why, tries, mono + pause_after(tries))
 
     def _holds(self, path: str, mono: float) -> _Held | None:
         held = self._held.get(path)

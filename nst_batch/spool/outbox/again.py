@@ -51,12 +51,11 @@ def sidecar_again(fs: FileSystem, folder: Path, changes: Mapping[str, Any], titl
 def _written_out(fs: FileSystem, folder: Path) -> dict[str, Any]:
     """The sidecar that lies beside the result's images, with every setting written out."""
     given = folder / INPUT_FOLDER
-    found = fs.names(given) if fs.kind(given) == "folder" else []
     advice = "give the images and a sidecar of your own to the inbox"
-    for name in found:
+    for name in fs.names_in(given):
         # Another file of that name may have been the person's own: then ours has a number.
         if name.startswith("again") and names.is_sidecar(name) and fs.kind(given / name) == "file":
-            with open(fs.open(given / name), "rb") as file:  # noqa: PTH123 - a descriptor
+            with fs.reader(given / name) as file:
                 text = file.read(MAX_SIDECAR_BYTES)
             if text.startswith(b"# Makes this one job again"):
                 try:
@@ -82,14 +81,9 @@ def drop_again(fs: FileSystem, places: Places, folder: Path, text: bytes, images
         fs.copy_file(folder / INPUT_FOLDER / name, aside / name, strangers=True)
     fs.write_new(aside / SIDECAR_NAME, text)
     fs.fsync_tree(aside)
-    while True:
-        target = places.inbox / names.unique_name(AGAIN_PREFIX + title, fs.names(places.inbox))
-        try:
-            fs.rename_noreplace(aside, target)
-        except FileExistsError:
-            continue
-        fs.fsync_dir(places.inbox)
-        return target
+    target = fs.rename_free(aside, places.inbox, AGAIN_PREFIX + title)
+    fs.fsync_dir(places.inbox)
+    return target
 
 
 def _clear_up(fs: FileSystem, places: Places) -> None:

@@ -120,12 +120,9 @@ class Clearer:
     def finish_leaving(self, claim: Claim) -> bool:
         """Finish what a killed daemon was about to take out; whether that was possible."""
         folder = claim.folder / LEAVING_FOLDER
-        try:
-            waiting = self._fs.names(folder)
-        except FileNotFoundError:
-            return True
         known = {f"{index:04d}": source for index, source in enumerate(claim.record.sources)}
-        let_go = [self._let_go(claim, folder / name, known[name]) for name in waiting if name in known]
+        waiting = [name for name in self._fs.names_in(folder) if name in known]
+        let_go = [self._let_go(claim, folder / name, known[name]) for name in waiting]
         return all(let_go)
 
     def _is(self, path: Path, source: SourceRecord) -> bool:

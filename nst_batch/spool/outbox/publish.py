@@ -173,16 +173,11 @@ class Publisher:
         if not claim.goes_at_once:
             self._fs.rmtree(folder)
         self._fs.step("publish.forgotten")
-        self.record_ended(claim, job, done)
-        return Ended(claim.record.job_id(job), job.name, job.title, record.state, record.reason, target)
-
-    def record_ended(self, claim: Claim, job: JobRecord, done: Done) -> None:
-        """A job has its end on disk: forget it."""
-        claim.done[job.index] = done
+        claim.done[job.index], claim.to_clear = done, True
         claim.attempts.pop(job.index, None)
         claim.orphaned.discard(job.index)
         claim.given.discard(job.index)
-        claim.to_clear = True
+        return Ended(claim.record.job_id(job), job.name, job.title, record.state, record.reason, target)
 
     # --- after a crash ----------------------------------------------------------------------------------
 
@@ -225,13 +220,8 @@ class Publisher:
         return path.relative_to(self._places.outbox).as_posix()
 
     def _free_name(self, parent: Path, wanted: str) -> str:
-        try:
-            taken = self._fs.names(parent)
-        except FileNotFoundError:
-            taken = []
-        if parent == self._places.outbox:
-            taken += names.RESERVED
-        return names.unique_name(wanted, taken)
+        reserved = names.RESERVED if parent == self._places.outbox else ()
+        return names.unique_name(wanted, (*self._fs.names_in(parent), *reserved))
 
     def _output_folder(self, output: str) -> Path:
         """The folder below the outbox; where a file stands in its way, one with a number beside it."""

@@ -11,7 +11,6 @@ next start of the daemon finishes: a note whose folder aside is gone means that 
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -27,21 +26,16 @@ from nst_batch.reasons import LASTING
 from nst_batch.sidecar.expand import ALIASES
 from nst_batch.sidecar.setting_values import WORDS
 from nst_batch.spool.claims.records import JobRecord
-from nst_batch.spool.disk.attach import read_marker
 from nst_batch.spool.disk.blocked import one_place_only
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import RETRY_PREFIX, Places
 from nst_batch.spool.disk.lock import try_lock
-from nst_batch.spool.disk.own import DamagedError, read_note, read_own
+from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.disk.retry_notes import RETRY_NOTE_SUFFIX, RetryNote, failed_names, retry_notes
-from nst_batch.spool.outbox.publish import TORN
-from nst_batch.spool.outbox.running import MAX_MARK_BYTES
 from nst_batch.strict_yaml.reader import scalar
 
-OLD_NOTE_NAME = ".retry"  # of versions that noted it in the failed folder: "ASIDE INBOX-ID"
 CHANGED_NS = 1_000_000_000  # a file of a failed job that is so much newer than its end was changed by a person
 RETRY_LOCK_NAME = "retry.lock"
-_ASIDE = re.compile(r"[0-9a-f]{12}")
 
 
 def retry_jobs(fs: FileSystem, places: Places, wanted: Iterable[str]) -> Iterator[tuple[str, Path]]:
@@ -174,30 +168,10 @@ def find_failed(fs: FileSystem, places: Places, name: str) -> Path | None:
 
 
 def _finish_all(fs: FileSystem, places: Places) -> None:
-    _take_over_old_notes(fs, places)
     for aside, note in list(retry_notes(fs, places)):
         with one_place_only():  # what may not be moved stays a failed job
             _carry_out(fs, places, aside, note)
-    for name in failed_names(fs, places):
-        folder = places.failed / name
-        for torn in fs.names(folder) if fs.kind(folder) == "folder" else ():
-            if TORN.fullmatch(torn):  # of an older version, whose writing of a note was cut short
-                with one_place_only():
-                    fs.remove(folder / torn)
     fs.empty(places.retries)
-
-
-def _take_over_old_notes(fs: FileSystem, places: Places) -> None:
-    """What an older version noted in the failed folder itself is believed if the daemon's user has written it."""
-    for name in failed_names(fs, places):
-        try:
-            text = (read_own(fs, places.failed / name / OLD_NOTE_NAME, MAX_MARK_BYTES) or b"").decode()
-        except (DamagedError, UnicodeDecodeError):
-            continue
-        aside, _, inbox_id = text.partition(" ")
-        if _ASIDE.fullmatch(aside) and inbox_id in ("", read_marker(fs, places)):
-            note = RetryNote(failed=name, id=_id(fs, places.failed / name))
-            fs.write_durable(places.retries / (aside + RETRY_NOTE_SUFFIX), note.model_dump_json().encode())
 
 
 def _put_together(fs: FileSystem, folder: Path, aside: Path, *, alone: bool) -> None:
@@ -205,7 +179,7 @@ def _put_together(fs: FileSystem, folder: Path, aside: Path, *, alone: bool) -> 
     fs.mkdir(aside)
     given = folder / INPUT_FOLDER
     manifest = _manifest(fs, folder)
-    there = fs.names(given) if fs.kind(given) == "folder" else []
+    there = fs.names_in(given)
     if alone:
         there = [name for name in there if names.is_sidecar(name)]
     for name in there:
@@ -232,12 +206,8 @@ def _rewritten(manifest: dict[str, Any], there: set[str]) -> bytes | None:
 
 def _carry_out(fs: FileSystem, places: Places, aside: Path, note: RetryNote) -> Path | None:
     target = None if note.home is None else _carry_home(fs, places, aside, note.home)
-    while fs.kind(aside) == "folder":
-        target = places.inbox / names.unique_name(RETRY_PREFIX + note.failed, fs.names(places.inbox))
-        try:
-            fs.rename_noreplace(aside, target)
-        except FileExistsError:
-            continue
+    if fs.kind(aside) == "folder":
+        target = fs.rename_free(aside, places.inbox, RETRY_PREFIX + note.failed)
         fs.fsync_dir(places.inbox)
         fs.fsync_dir(places.retries)
         fs.step("retry.moved")

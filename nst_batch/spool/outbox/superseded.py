@@ -36,5 +36,4 @@ def _is_an_earlier_one(fs: FileSystem, places: Places, name: str, claim: Claim) 
     is_its = manifest.get("origin") == claim.record.origin and str(manifest.get("id")) < claim.record.id
     if not is_its or manifest.get("state") != "failed" or manifest.get("settings") is not None:
         return False
-    given = folder / INPUT_FOLDER
-    return fs.kind(given) == "folder" and fs.names(given) == [claim.record.sidecar_name]
+    return fs.names_in(folder / INPUT_FOLDER) == [claim.record.sidecar_name]

@@ -21,6 +21,7 @@ from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.disk.blocked import InboxLost, SpoolBlocked, blocked_by
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.lock import holder, is_held, try_lock
+from nst_batch.spool.disk.mounts import Mount
 
 PRIMITIVES = ("write_new", "rename", "rename_noreplace", "mkdir", "remove", "fsync_dir", "copy_new", "rmtree")
 
@@ -218,7 +219,7 @@ def test_an_unmounted_folder_is_not_adopted(world: World, which: str, monkeypatc
     folder = getattr(world, which)
     shutil.rmtree(folder)
     folder.mkdir()
-    monkeypatch.setattr("nst_batch.spool.disk.attach.mount_now", lambda path: ("/elsewhere", "ext4"))
+    monkeypatch.setattr("nst_batch.spool.disk.attach.mount_now", lambda path: Mount("8:2", "/", "/elsewhere", "ext4"))
     with pytest.raises(NotNowError, match="is it not mounted"):
         world.start()
     assert list(folder.iterdir()) == []
