@@ -75,3 +75,19 @@ class WorkerFault:
 
 
 Event = Begun | Stepped | Phased | Finished | Yielded | Refused | Died | WorkerFault
+
+
+def event_of(job: Job, message: Message) -> Event | None:
+    """What a worker tells of the job that it has; None for what does not matter to the daemon."""
+    match message["say"]:
+        case "phase":
+            return Phased(job, message["phase"], message.get("told", False))
+        case "step" | "epoch":
+            return Stepped(job, message, message["say"] == "epoch")
+        case "finished":
+            return Finished(job)
+        case "yielded":
+            return Yielded(job)
+        case "refused":
+            return Refused(job, Reason(**message["reason"]))
+    return None

@@ -24,7 +24,7 @@ from nst_batch.daemon.open_hours import OpenHours
 from nst_batch.daemon.outcomes import OutcomeHandler
 from nst_batch.daemon.queue_block import QueueBlock
 from nst_batch.daemon.reloading import Reloader
-from nst_batch.daemon.service import Notifier, Signals, Waker, farewell, watchdog_interval
+from nst_batch.daemon.service import Notifier, Signals, farewell, watchdog_interval
 from nst_batch.daemon.status_writer import StatusWriter
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, SetupError
 from nst_batch.reasons import INBOX_LOST
@@ -93,14 +93,12 @@ class Daemon:
         with contextlib.ExitStack() as stack:
             stack.callback(self.spool.close)
             self._open()
-            waker = Waker()
-            stack.callback(waker.close)
+            signals = stack.enter_context(Signals(hangup=self._hangup))
 
             def wake() -> None:
                 self._woken.set()
-                waker.wake()
+                signals.waker.wake()
 
-            signals = stack.enter_context(Signals(hangup=self._hangup, waker=waker))
             watcher = Watcher(self._config.inbox, wake, self._config.watch.polling)
             watcher.start()
             stack.callback(watcher.stop)

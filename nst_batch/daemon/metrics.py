@@ -75,13 +75,39 @@ class Metrics:
         if self.path is None or at.mono < self._due:
             return
         self._due = at.mono + WRITE_SECONDS
-        text = "".join(
-            lines(name, kind, told, samples)
-            for name, kind, told, samples in self._families(config, view, jobs(), pool, at, blocked, closed_until)
+        ages = list(_waiting_ages(view, jobs(), pool, at.wall))
+        states: dict[Labels, float] = {
+            (("state", "running"),): sum(worker.at_work for worker in pool.workers),
+            (("state", "waiting"),): len(ages),
+            (("state", "incomplete"),): len(view.waiting) if view is not None else 0,
+        }
+        ends: dict[Labels, float] = {
+            (("reason", ""), ("state", state)): 0 for state in ("done", "stopped", "cancelled")
+        }
+        ends |= {(("reason", reason), ("state", state)): count for (state, reason), count in self._ends.items()}
+        paused = view is not None and view.paused
+        room, needed = _room(config), config.limits.min_free_gb * GIGA
+        self._write(
+            lines("nst_batch_queue_jobs", "gauge", "Jobs in the queue.", states),
+            gauge("nst_batch_oldest_waiting_seconds", "Age of the oldest job that waits.", max(ages, default=0.0)),
+            lines("nst_batch_jobs_ended_total", "counter", "Jobs that have their end, by end and reason.", ends),
+            counter("nst_batch_steps_total", "Optimisation steps made.", self._steps),
+            gauge("nst_batch_steps_per_second", "Optimisation steps a second of late.", self._rate(at)),
+            counter("nst_batch_worker_deaths_total", "Workers that died at a job.", self._deaths),
+            counter("nst_batch_worker_restarts_total", "Workers started on a device that had one.", pool.restarts),
+            gauge("nst_batch_queue_blocked", "1 while something keeps the queue from going on.", blocked is not None),
+            gauge("nst_batch_paused", "1 while inbox/PAUSE stands.", paused),
+            gauge("nst_batch_schedule_closed", "1 outside the hours of the schedule.", closed_until is not None),
+            lines("nst_batch_disk_free_bytes", "gauge", "Free space of the inbox's and the outbox's disk.", room),
+            gauge("nst_batch_disk_needed_bytes", "Free space without which no job starts.", needed),
+            gauge("nst_batch_written_timestamp_seconds", "When this was written.", at.wall),
         )
+
+    def _write(self, *families: str) -> None:
+        assert self.path is not None
         self._files.keep_beneath(self.path.parent)  # the administrator's own choice, wherever it lies
         try:
-            self._files.replace(self.path, text.encode())
+            self._files.replace(self.path, "".join(families).encode())
         except OSError as error:
             if not self._told:
                 self._note(
@@ -90,67 +116,6 @@ class Metrics:
             self._told = True
         else:
             self._told = False
-
-    def _families(
-        self,
-        config: Config,
-        view: InboxView | None,
-        jobs: Iterable[Job],
-        pool: Executor,
-        at: Moment,
-        blocked: str | None,
-        closed_until: float | None,
-    ) -> Iterator[tuple[str, Literal["gauge", "counter"], str, Samples]]:
-        ages = list(_waiting_ages(view, jobs, pool, at.wall))
-        running = sum(worker.at_work for worker in pool.workers)
-        yield (
-            "nst_batch_queue_jobs",
-            "gauge",
-            "Jobs in the queue.",
-            {
-                (("state", "running"),): running,
-                (("state", "waiting"),): len(ages),
-                (("state", "incomplete"),): len(view.waiting) if view is not None else 0,
-            },
-        )
-        yield (
-            "nst_batch_oldest_waiting_seconds",
-            "gauge",
-            "Age of the oldest job that waits.",
-            {(): max(ages, default=0.0)},
-        )
-        ends: dict[Labels, float] = {
-            (("reason", ""), ("state", state)): 0 for state in ("done", "stopped", "cancelled")
-        }
-        ends |= {(("reason", reason), ("state", state)): count for (state, reason), count in self._ends.items()}
-        yield "nst_batch_jobs_ended_total", "counter", "Jobs that have their end, by end and reason.", ends
-        yield "nst_batch_steps_total", "counter", "Optimisation steps made.", {(): self._steps}
-        yield "nst_batch_steps_per_second", "gauge", "Optimisation steps a second of late.", {(): self._rate(at)}
-        yield "nst_batch_worker_deaths_total", "counter", "Workers that died at a job.", {(): self._deaths}
-        yield (
-            "nst_batch_worker_restarts_total",
-            "counter",
-            "Workers started on a device that had one.",
-            {(): pool.restarts},
-        )
-        yield (
-            "nst_batch_queue_blocked",
-            "gauge",
-            "1 while something keeps the queue from going on.",
-            {(): int(blocked is not None)},
-        )
-        paused = view is not None and view.paused
-        yield "nst_batch_paused", "gauge", "1 while inbox/PAUSE stands.", {(): int(paused)}
-        yield (
-            "nst_batch_schedule_closed",
-            "gauge",
-            "1 outside the hours of the schedule.",
-            {(): int(closed_until is not None)},
-        )
-        yield "nst_batch_disk_free_bytes", "gauge", "Free space of the inbox's and the outbox's disk.", _room(config)
-        needed = config.limits.min_free_gb * GIGA
-        yield "nst_batch_disk_needed_bytes", "gauge", "Free space without which no job starts.", {(): needed}
-        yield "nst_batch_written_timestamp_seconds", "gauge", "When this was written.", {(): at.wall}
 
     def _rate(self, at: Moment) -> float:
         """Steps a second since this was written last."""
@@ -182,13 +147,23 @@ def _waiting_ages(view: InboxView | None, jobs: Iterable[Job], pool: Executor, w
         yield from (max(0.0, wall - pair.arrival / 1e9) for name in pair.names if name not in claimed)
 
 
-def lines(name: str, kind: str, told: str, samples: Samples) -> str:
+def lines(name: str, kind: Literal["gauge", "counter"], told: str, samples: Samples) -> str:
     """One family of metrics in the text format."""
     text = f"# HELP {name} {told}\n# TYPE {name} {kind}\n"
     for labels, value in samples.items():
         within = ",".join(f'{key}="{_escaped(word)}"' for key, word in labels)
         text += f"{name}{{{within}}} {value:.15g}\n" if within else f"{name} {value:.15g}\n"
     return text
+
+
+def gauge(name: str, told: str, value: float) -> str:
+    """A number that goes up and down."""
+    return lines(name, "gauge", told, {(): value})
+
+
+def counter(name: str, told: str, value: float) -> str:
+    """A number that only grows."""
+    return lines(name, "counter", told, {(): value})
 
 
 def _escaped(text: str) -> str:

@@ -13,10 +13,13 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
-from types import FrameType, TracebackType
-from typing import Any, Literal, Protocol, Self
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from nst_batch.characters import visible
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 SEND_SECONDS = 1.0  # a service manager that takes longer is not worth stopping the work for
 BEAT_SECONDS = 0.2
@@ -40,9 +43,9 @@ class Notifier:
         """Whether there is anyone to tell: an absolute path, or ``@name`` for an abstract socket."""
         return self._address[:1] in ("/", "@") and len(self._address) > 1
 
-    def ready(self, status: str = "") -> bool:
-        """Start-up, or the reload that :meth:`reloading` announced, is done."""
-        return self._send("READY=1", *_status(status))
+    def ready(self) -> bool:
+        """Start-up is done."""
+        return self._send("READY=1")
 
     def status(self, text: str) -> bool:
         """One line for ``systemctl status``: the job, its epoch, the queue."""
@@ -61,9 +64,9 @@ class Notifier:
 
     def extend_timeout(self, seconds: float) -> bool:
         """The current start, stop or run time limit shall not strike within the next ``seconds``."""
-        return self._send(f"EXTEND_TIMEOUT_USEC={_microseconds(seconds)}")
+        return self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}")
 
-    def stopping(self, status: str = "") -> bool:
+    def stopping(self, status: str) -> bool:
         """The end has begun: checkpoint, put the job back, leave."""
         return self._send("STOPPING=1", *_status(status))
 
@@ -88,18 +91,14 @@ def _status(text: str) -> tuple[str, ...]:
     return (f"STATUS={line}",) if line else ()
 
 
-def _microseconds(seconds: float) -> int:
-    return max(1, round(seconds * 1_000_000))
-
-
-def watchdog_interval(environ: Mapping[str, str] = os.environ, pid: int | None = None) -> float | None:
+def watchdog_interval(environ: Mapping[str, str] = os.environ) -> float | None:
     """Seconds between two :meth:`Notifier.watchdog`: half of what ``WATCHDOG_USEC`` allows.
 
-    None where no watchdog is set, or where ``WATCHDOG_PID`` names another process than ``pid`` (this one).
+    None where no watchdog is set, or where ``WATCHDOG_PID`` names another process than this one.
     """
     watched = environ.get("WATCHDOG_PID")
     try:
-        if watched is not None and int(watched) != (os.getpid() if pid is None else pid):
+        if watched is not None and int(watched) != os.getpid():
             return None
         limit = int(environ.get("WATCHDOG_USEC", "0"))
     except ValueError:
@@ -114,14 +113,6 @@ def farewell(giving_back: int, busy: int, asked_by: str) -> str:
         return f"ending: {jobs} put back with a checkpoint, to go on at the next start; {asked_by} again ends at once"
     kept = "what the cluster has goes on there" if busy else "what waits stays in the inbox"
     return f"ending: {kept}"
-
-
-class HasFileno(Protocol):
-    """Anything that select() takes."""
-
-    def fileno(self) -> int:
-        """The file descriptor."""
-        ...
 
 
 class Waker:
@@ -141,13 +132,11 @@ class Waker:
         with contextlib.suppress(BlockingIOError):  # a full pipe is awake already
             os.write(self._writer, b"!")
 
-    def drain(self) -> bool:
-        """Forget all calls of :meth:`wake` so far; whether there were any."""
-        woken = False
+    def drain(self) -> None:
+        """Forget all calls of :meth:`wake` so far."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._reader, 4096):
-                woken = True
-        return woken
+                pass
 
     def close(self) -> None:
         """Give the descriptors back. Safe to call twice."""
@@ -165,9 +154,8 @@ class Signals:
     terminal, where it means that the terminal is gone. A handler sets a flag and wakes the loop, no more.
     """
 
-    def __init__(self, *, hangup: Literal["reload", "stop"] = "reload", waker: Waker | None = None) -> None:
-        self._own_waker = waker is None
-        self.waker = Waker() if waker is None else waker
+    def __init__(self, *, hangup: Literal["reload", "stop"] = "reload") -> None:
+        self.waker = Waker()
         self._hangup = hangup
         self._before: dict[signal.Signals, Any] = {}
         self._reload = False
@@ -181,15 +169,12 @@ class Signals:
             self._before[number] = signal.signal(number, self._handle)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Put the former handlers back."""
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before.clear()
-        if self._own_waker:
-            self.waker.close()
+        self.waker.close()
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP and self._hangup == "reload":
@@ -201,26 +186,19 @@ class Signals:
             self.asked_by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         self.waker.wake()
 
-    def fileno(self) -> int:
-        """The waker's: readable as soon as a signal came."""
-        return self.waker.fileno()
-
     def take_reload(self) -> bool:
         """Whether a reload was asked for since the last call."""
         asked, self._reload = self._reload, False
         return asked
 
-    def wait(self, timeout: float | None, *others: HasFileno | int) -> list[HasFileno | int]:
+    def wait(self, timeout: float, *others: FileDescriptorLike) -> None:
         """Sleep until a signal, a :meth:`Waker.wake`, one of ``others`` readable, or ``timeout`` seconds.
 
-        Returns those of ``others`` that are readable. A signal from before the call ends it at once.
+        A signal from before the call ends it at once.
         """
         # poll() rather than select(): the latter fails from descriptor 1024 on.
         poller = select.poll()
-        numbers = {other if isinstance(other, int) else other.fileno(): other for other in others}
-        for descriptor in (self.fileno(), *numbers):
-            poller.register(descriptor, select.POLLIN)
-        limit = None if timeout is None else max(0, round(timeout * 1000 + 0.5))
-        ready = poller.poll(limit)
+        for each in (self.waker, *others):
+            poller.register(each, select.POLLIN)
+        poller.poll(max(0, round(timeout * 1000 + 0.5)))
         self.waker.drain()
-        return [numbers[descriptor] for descriptor, _ in ready if descriptor in numbers]

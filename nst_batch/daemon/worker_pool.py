@@ -17,11 +17,10 @@ from dataclasses import replace
 
 from nst_batch.config.load import Config
 from nst_batch.daemon.devices import WorkerDevice
-from nst_batch.daemon.ends_with_daemon import EndsWithDaemon
-from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, Stepped, WorkerFault, Yielded
+from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, WorkerFault, Yielded, event_of
 from nst_batch.daemon.forecast import guessed_seconds
 from nst_batch.daemon.roster import Roster, find_roster
-from nst_batch.daemon.worker_process import WORKER_COMMAND, ProcessEnd, WorkerProcess, job_message, worker_options
+from nst_batch.daemon.worker_process import WORKER_COMMAND, ProcessEnd, WorkerProcess, worker_options
 from nst_batch.filenames import OWN_FOLDER
 from nst_batch.gpus import device_faults
 from nst_batch.machine_memory import advice
@@ -43,7 +42,7 @@ COMPILE_SECONDS = 3600.0  # or so long, where TensorFlow has to be compiled for 
 ASLEEP_SECONDS = 30.0  # longer than this between two looks, and the daemon itself was not running
 
 
-class WorkerPool(EndsWithDaemon):
+class WorkerPool:
     """Every worker of the daemon; ``command`` is what starts one."""
 
     def __init__(
@@ -63,7 +62,7 @@ class WorkerPool(EndsWithDaemon):
         self._first_memory: dict[str, float] = {}
         self._start_failures = 0  # in a row, of every kind
         self._exits = 0  # in a row, of workers that ended by themselves before they were ready
-        self._start_due = 0.0  # no worker is started before then (monotonic)
+        self.start_due = 0.0  # no worker is started before then (monotonic)
         self._trouble = ""  # why the last one could not be started
         self.restarts = 0  # workers started on a device that had one before
         self._started: set[str] = set()
@@ -107,35 +106,36 @@ class WorkerPool(EndsWithDaemon):
         return self._start_failures >= self._config.jobs.attempts and not self.busy
 
     @property
-    def start_due(self) -> float:
-        """When the next worker may be started (monotonic)."""
-        return self._start_due
+    def queued(self) -> dict[str, str]:
+        """How the jobs stand that were handed out and have not begun: there are none."""
+        return {}
+
+    def jobs_in_hand(self) -> frozenset[str]:
+        """Ids of the jobs that workers had before this daemon began: none, for they end with it."""
+        return frozenset()
+
+    def adopt(self, find: Callable[[str], Job | None]) -> None:
+        """Nothing is taken over from an earlier daemon."""
+
+    def call_back(self) -> None:
+        """No job begins for now: one that has a worker has begun."""
 
     def at_work_on(self, job_id: str) -> WorkerProcess | None:
         """The worker that has this job."""
         return next((w for w in self._workers.values() if w.job is not None and w.job.id == job_id), None)
 
-    def ready_for_work(self, now: float) -> Iterator[WorkerProcess]:
-        """Idle workers, starting those that are missing; a starting one is idle later.
+    def openings(self, now: float) -> Iterator[Callable[[Job], None]]:
+        """What takes a job, one call for each idle worker. Those that are missing are started, and are idle later.
 
         SpoolBlocked where the machine lets none be started.
         """
         for device in self._roster.in_use(now):
             worker = self._workers.get(device.name)
             if worker is None:
-                if now >= self._start_due:
+                if now >= self.start_due:
                     self._start(device, now)
             elif worker.idle:
-                yield worker
-
-    def openings(self, now: float) -> Iterator[Callable[[Job], None]]:
-        """What takes a job, one call for each worker that is ready for one. SpoolBlocked."""
-        for worker in self.ready_for_work(now):
-            yield functools.partial(self.give, worker, now=now)
-
-    def give(self, worker: WorkerProcess, job: Job, now: float) -> None:
-        """Hand a job to an idle worker."""
-        worker.give(job, job_message(job), now)
+                yield functools.partial(worker.give, now=now)
 
     def news(self, now: float) -> Iterator[Event]:
         """What has happened since the last call, deaths and stalls included."""
@@ -231,20 +231,12 @@ class WorkerPool(EndsWithDaemon):
                 reason = Reason(**message["reason"])
                 is_gpus = reason.code in DEVICE_FAULTS and worker.device.is_gpu
                 yield self._retired(worker, reason, now) if is_gpus else WorkerFault(reason)
-            case "phase" if job is not None:
-                yield Phased(job, message["phase"], message.get("told", False))
-            case "step" | "epoch" if job is not None:
-                yield Stepped(job, message, message["say"] == "epoch")
-            case "finished" if job is not None:
-                worker.job = None
-                self._first_memory.setdefault(worker.device.name, worker.memory_mb)
-                yield Finished(job)
-            case "yielded" if job is not None:
-                worker.job = None
-                yield Yielded(job)
-            case "refused" if job is not None:
-                worker.job = None
-                yield Refused(job, Reason(**message["reason"]))
+            case _ if job is not None and (event := event_of(job, message)) is not None:
+                if isinstance(event, Finished | Yielded | Refused):
+                    worker.job = None
+                if isinstance(event, Finished):
+                    self._first_memory.setdefault(worker.device.name, worker.memory_mb)
+                yield event
 
     def _buried(self, name: str, worker: WorkerProcess, now: float) -> Iterator[Event]:
         # Its last words may have come between the read and its end.
@@ -275,7 +267,7 @@ class WorkerPool(EndsWithDaemon):
         pause = START_PAUSES[min(self._start_failures, len(START_PAUSES) - 1)]
         self._start_failures += 1
         self._exits = self._exits + 1 if not hangs and (end.kind == "exit" or end.is_unfit) else 0
-        self._start_due = now + pause
+        self.start_due = now + pause
         text = f"the worker on {name} {hangs or f'{end} before it was ready'}{end.last_words}"
         if self._roster.died(worker.device):
             yield self._retired(worker, Reason.of("worker_start", text), now)
@@ -305,7 +297,7 @@ class WorkerPool(EndsWithDaemon):
         note = self._roster.failed(worker.device, reason, now)
         if self._roster.exhausted:
             return WorkerFault(reason)
-        self._start_failures, self._start_due, self._trouble = 0, 0.0, ""
+        self._start_failures, self.start_due, self._trouble = 0, 0.0, ""
         return Phased(None, note)
 
     def _ended(self, name: str, worker: WorkerProcess, now: float) -> ProcessEnd | None:

@@ -129,11 +129,11 @@ class WorkerProcess:
         """Ready and without a job."""
         return self.ready and self.job is None and not self.ending
 
-    def give(self, job: Job, message: Message, now: float) -> None:
+    def give(self, job: Job, now: float) -> None:
         """Hand a job to an idle worker."""
         self.job, self.progress, self.last_beat, self.fits = job, {}, now, None
         self._kills_before = oom_kills()
-        self.tell(message)
+        self.tell(job_message(job))
 
     def tell(self, message: Message) -> None:
         """Say something to the worker; a worker that has died is noticed by its pipe, not here."""

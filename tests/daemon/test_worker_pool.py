@@ -55,7 +55,7 @@ def told(events: list[Event], words: str) -> list[Event]:
 
 def die(pool: WorkerPool, now: float) -> list[Event]:
     """What is told of a worker that is started now and dies before it is ready."""
-    assert list(pool.ready_for_work(now)) == []
+    assert list(pool.openings(now)) == []
     assert len(pool.workers) == 1
     found: list[Event] = []
     end = time.monotonic() + 60
@@ -80,7 +80,7 @@ def test_a_worker_that_hangs_before_it_is_ready_is_replaced_and_told(make: Make)
     pool = make("import time; " + DEAF)
     now = 1000.0
     for pause in PAUSES[:3]:
-        assert list(pool.ready_for_work(now)) == []
+        assert list(pool.openings(now)) == []
         assert len(pool.workers) == 1
         assert not told(watch(pool, now, now + STALL), "took more")
         assert len(pool.workers) == 1
@@ -97,7 +97,7 @@ def test_workers_killed_while_they_start_are_started_again_for_as_long_as_it_las
     for pause in PAUSES:
         found += die(pool, now)
         assert "was killed by SIGKILL" in (pool.trouble or "")
-        assert list(pool.ready_for_work(now + pause - 0.1)) == []
+        assert list(pool.openings(now + pause - 0.1)) == []
         assert not pool.workers, "started before its pause was over"
         now += pause
     assert not [event for event in found if isinstance(event, WorkerFault)]
@@ -134,7 +134,7 @@ def test_a_worker_that_comes_up_in_the_end_ends_the_trouble(make: Make, tmp_path
                 f"    pathlib.Path({str(mark)!r}).touch(); os.kill(os.getpid(), 9)\n" + READY + DEAF)  # fmt: skip
     die(pool, 1000.0)
     assert pool.trouble
-    assert list(pool.ready_for_work(pool.start_due)) == []
+    assert list(pool.openings(pool.start_due)) == []
     until(pool, pool.start_due, lambda: bool(pool.workers) and pool.workers[0].ready)
     assert pool.trouble is None
 
@@ -142,7 +142,7 @@ def test_a_worker_that_comes_up_in_the_end_ends_the_trouble(make: Make, tmp_path
 def test_a_short_stall_timeout_does_not_hurry_a_worker_that_loads(make: Make) -> None:
     """A person with small pictures may allow a step two seconds; TensorFlow from a slow disk takes longer."""
     pool = make("import time; " + DEAF, "stall_timeout: 2")
-    assert list(pool.ready_for_work(1000.0)) == []
+    assert list(pool.openings(1000.0)) == []
     watch(pool, 1000.0, 1000.0 + START_SECONDS)
     assert len(pool.workers) == 1
     watch(pool, 1000.0 + START_SECONDS, 1021.0 + START_SECONDS)
@@ -153,10 +153,10 @@ def test_a_slow_job_that_gets_on_is_not_taken_for_dead(make: Make, tmp_path: Pat
     """A step of an hour, whose strips say that it gets on, is let be; one that falls silent is ended."""
     beats = '[(sys.stdin.readline(), print(\'{"say": "beat"}\', flush=True)) for _ in range(4)]; '
     pool = make(READY + beats + DEAF, "stall_timeout: 600")
-    assert list(pool.ready_for_work(1000.0)) == []
+    assert list(pool.openings(1000.0)) == []
     until(pool, 1000.0, lambda: pool.workers[0].ready)
     (worker,) = pool.workers
-    pool.give(worker, handout(tmp_path), 1000.0)
+    worker.give(handout(tmp_path), 1000.0)
     for now in (1500.0, 2000.0, 2500.0):
         assert watch(pool, now - 500.0, now) == []
         worker.tell({"do": "go on"})
@@ -167,7 +167,7 @@ def test_a_slow_job_that_gets_on_is_not_taken_for_dead(make: Make, tmp_path: Pat
 def test_a_worker_that_does_not_end_when_told_is_ended(make: Make) -> None:
     """One that is to be renewed and hangs would keep its device for ever."""
     pool = make(READY + DEAF)
-    assert list(pool.ready_for_work(1000.0)) == []
+    assert list(pool.openings(1000.0)) == []
     until(pool, 1000.0, lambda: pool.workers[0].ready)
     pool.rest()
     watch(pool, 1001.0, 1001.0 + END_SECONDS)
@@ -184,9 +184,9 @@ def test_a_worker_that_the_kernel_ends_for_memory_is_known_by_its_counter(
     monkeypatch.setattr("nst_batch.daemon.worker_process.oom_kills", lambda: counter[0])
     says = 'sys.stdin.readline(); print(\'{"say": "fits", "size": 640}\', flush=True); sys.stdin.readline(); '
     pool = make(READY + says + "os.kill(os.getpid(), 9)")
-    assert list(pool.ready_for_work(1000.0)) == []
+    assert list(pool.openings(1000.0)) == []
     until(pool, 1000.0, lambda: pool.workers[0].ready)
-    pool.give(pool.workers[0], handout(tmp_path), 1000.0)
+    pool.workers[0].give(handout(tmp_path), 1000.0)
     until(pool, 1000.0, lambda: pool.workers[0].fits == 640)
     counter[0] += kills
     pool.workers[0].tell({"do": "end"})
@@ -219,7 +219,7 @@ def handout(folder: Path) -> Job:
 def test_a_daemon_that_was_asleep_blames_no_worker(make: Make) -> None:
     """Stopped together for an hour, as a machine is, nobody had a chance to make a step meanwhile."""
     pool = make("import time; " + DEAF)
-    assert list(pool.ready_for_work(1000.0)) == []
+    assert list(pool.openings(1000.0)) == []
     list(pool.news(1001.0))
     list(pool.news(1001.0 + 3600.0))
     assert len(pool.workers) == 1
@@ -243,7 +243,7 @@ def test_auto_goes_on_with_the_cpu_where_no_gpu_can_be_used(make: Make) -> None:
     now, told = 1000.0, []
     end = time.monotonic() + 60
     while not any(worker.ready for worker in pool.workers):
-        list(pool.ready_for_work(now))
+        list(pool.openings(now))
         told += list(pool.news(now))
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -263,7 +263,7 @@ def test_a_gpu_that_was_asked_for_is_insisted_on(make: Make, wanted: str | tuple
     pool = make(PICKY, devices=choose_devices(wanted, Gpus((Gpu(0),))))
     told: list[Event] = []
     end = time.monotonic() + 60
-    list(pool.ready_for_work(1000.0))
+    list(pool.openings(1000.0))
     while not [event for event in told if isinstance(event, WorkerFault)]:
         told += list(pool.news(1000.0))
         assert time.monotonic() < end
@@ -302,7 +302,7 @@ def ready(pool: WorkerPool, now: float, names: set[str]) -> list[Event]:
     found: list[Event] = []
     end = time.monotonic() + 60
     while {worker.device.name for worker in pool.workers} != names or not all(w.ready for w in pool.workers):
-        list(pool.ready_for_work(now))
+        list(pool.openings(now))
         found += pool.news(now)
         assert time.monotonic() < end, (found, pool.workers)
         time.sleep(0.01)
@@ -331,7 +331,7 @@ def test_the_last_gpu_that_was_demanded_is_a_fault(make: Make, broken: Path) -> 
     found: list[Event] = []
     end = time.monotonic() + 60
     while not (faults := [event for event in found if isinstance(event, WorkerFault)]):
-        list(pool.ready_for_work(1000.0))
+        list(pool.openings(1000.0))
         found += pool.news(1000.0)
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -345,7 +345,7 @@ def test_a_gpu_whose_workers_abort_at_their_start_is_retired(make: Make, broken:
     pool = make(BROKEN, devices=choose_devices("auto", TWO))
     now = 1000.0
     while not any(worker.ready for worker in pool.workers):
-        list(pool.ready_for_work(now))
+        list(pool.openings(now))
         list(pool.news(now))
         now += 1.0
         time.sleep(0.01)
@@ -359,11 +359,11 @@ def test_a_worker_that_cannot_be_ended_blocks_nobody(
     """In the kernel's uninterruptible sleep no signal helps: it keeps its device and its job until it goes."""
     pool = make(READY + DEAF)
     now = 1000.0
-    list(pool.ready_for_work(now))
+    list(pool.openings(now))
     until(pool, now, lambda: pool.workers[0].ready)
     (worker,) = pool.workers
     given = handout(tmp_path)
-    pool.give(worker, given, now)
+    worker.give(given, now)
     with monkeypatch.context() as stuck:
         stuck.setattr(WorkerProcess, "kill", lambda _self: None)
         stuck.setattr("nst_batch.daemon.worker_process.GO_SECONDS", 0.05)
@@ -373,7 +373,7 @@ def test_a_worker_that_cannot_be_ended_blocks_nobody(
     assert told(found, "cannot be ended")
     assert not [event for event in found if isinstance(event, Died)]
     assert "dmesg" in (pool.trouble or "")
-    assert list(pool.ready_for_work(now + STALL + 61)) == []
+    assert list(pool.openings(now + STALL + 61)) == []
     assert pool.workers == (worker,)
     assert pool.at_work_on(given.id) is worker
     assert pool.busy == ()
@@ -396,7 +396,7 @@ def test_a_gpu_whose_worker_cannot_be_ended_is_left_out(
 ) -> None:
     """auto paints on the CPU meanwhile; who demands a GPU waits for it; each is told why, and nobody waits for ever."""
     pool = make(HANGS_ON_GPUS, devices=choose_devices(wanted, Gpus((Gpu(0),))))
-    assert list(pool.ready_for_work(1000.0)) == []
+    assert list(pool.openings(1000.0)) == []
     (worker,) = pool.workers
     with monkeypatch.context() as stuck:
         stuck.setattr(WorkerProcess, "kill", lambda _self: None)
@@ -406,7 +406,7 @@ def test_a_gpu_whose_worker_cannot_be_ended_is_left_out(
     assert worker.lost
     assert told(found, "cannot be ended")
     later = 1100.0 + max(START_SECONDS, STALL)
-    list(pool.ready_for_work(later))
+    list(pool.openings(later))
     until(pool, later, lambda: all(one.ready for one in pool.workers if one is not worker))
     assert {one.device.name for one in pool.workers} == goes_on
     assert "cannot be ended" in pool.notes[0]
@@ -416,7 +416,7 @@ def test_a_gpu_whose_worker_cannot_be_ended_is_left_out(
 def test_a_renewed_worker_that_cannot_be_ended_is_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """It had no job, and would keep its device in silence."""
     pool = make(READY + DEAF)
-    assert list(pool.ready_for_work(1000.0)) == []
+    assert list(pool.openings(1000.0)) == []
     until(pool, 1000.0, lambda: pool.workers[0].ready)
     pool.rest()
     with monkeypatch.context() as stuck:
@@ -431,7 +431,7 @@ def test_a_gpu_that_is_newer_than_tensorflow_has_the_time_to_be_compiled_for(mak
     """Its driver is at it for half an hour: told once, and not taken for a hang; but not for ever."""
     says = "import sys, time; print('CUDA kernels will be jit-compiled from PTX', file=sys.stderr, flush=True); "
     pool = make(says + DEAF, devices=choose_devices("gpu", Gpus((Gpu(0),))))
-    assert list(pool.ready_for_work(1000.0)) == []
+    assert list(pool.openings(1000.0)) == []
     (worker,) = pool.workers
     until(pool, 1000.0, lambda: "PTX" in worker.stderr_tail())
     found = watch(pool, 1000.0, 1000.0 + HOUR)
@@ -446,7 +446,7 @@ def test_a_gpu_without_bfloat16_is_told_with_what_a_picture_takes(make: Make, pr
     """A T4 paints in float32, a good deal slower than people expect of a GPU."""
     facts = {"say": "ready", "device": "Tesla T4 (GPU 0)", "weights": "w", "rate": 4e12, "precision": precision}
     pool = make(f"import time; print({json.dumps(json.dumps(facts))}, flush=True); " + DEAF, devices=(gpu(Gpu(0)),))
-    assert list(pool.ready_for_work(1000.0)) == []
+    assert list(pool.openings(1000.0)) == []
     found: list[Event] = []
     end = time.monotonic() + 60
     while not told(found, "worker ready"):

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from nst_batch.daemon.devices import WorkerDevice
 from nst_batch.daemon.slurm.commands import LIVE, QueueEntry
-from nst_batch.daemon.worker_process import last_words, log_tail
+from nst_batch.daemon.worker_process import job_message, last_words, log_tail
 from nst_batch.mailbox import MailReader, MailWriter
 from nst_batch.protocol import FROM_WORKER_NAME, OPTIONS_NAME, TAKEN_NAME, TO_WORKER_NAME, Message, WorkerOptions
 from nst_batch.spool.claims.live_job import Job
@@ -159,12 +159,12 @@ class Allocation:
         line = shlex.join((*command, str(self.folder)))
         return SCRIPT.format(folder=shlex.quote(str(self.folder)), log=LOG_NAME, setup=setup, command=line)
 
-    def give(self, job: Job, message: Message, now: float) -> None:
+    def give(self, job: Job, now: float) -> None:
         """The job is this worker's from now on, whatever becomes of the daemon. OSError."""
         self._remember(job=job.id)
         self.job, self.progress, self.taken, self.last_beat = job, {}, False, now
         self.called_back, self._was_at_work = False, self.runs
-        self.tell(message)
+        self.tell(job_message(job))
 
     def submitted(self, slurm_id: str) -> None:
         """Slurm has taken it. OSError."""

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from nst_batch.config.load import Config
-from nst_batch.daemon.events import Begun, Event, Finished, Phased, Refused, Stepped, Yielded
+from nst_batch.daemon.events import Begun, Event, Finished, Phased, Refused, Yielded, event_of
 from nst_batch.daemon.slurm.allocation import Allocation, AllocationRecord, allocation_records
 from nst_batch.daemon.slurm.commands import QueueEntry
 from nst_batch.daemon.slurm.ends import GONE, end_of_run, may_live_on, start_failure
 from nst_batch.daemon.slurm.scheduler import Scheduler
-from nst_batch.daemon.worker_process import job_message, worker_options
+from nst_batch.daemon.worker_process import worker_options
 from nst_batch.errors import SetupError
 from nst_batch.filenames import OWN_FOLDER
 from nst_batch.protocol import WorkerOptions
@@ -142,30 +142,27 @@ class SlurmPool:
         one = self._having.get(job_id)
         return one if one is not None and one.record.job == job_id else None
 
-    def ready_for_work(self, now: float) -> Iterator[Allocation]:
-        """Warm workers, then allocations that are still to be asked for."""
-        yield from [one for one in self._allocations.values() if one.idle]
+    def openings(self, now: float) -> Iterator[Callable[[Job], None]]:
+        """What takes a job, one call for each warm worker, then for allocations still to be asked for. SpoolBlocked."""
+        for one in [one for one in self._allocations.values() if one.idle]:
+            yield functools.partial(self._give, one, now)
         if now >= self._new_due:
             self._new_left, self._new_due = NEW_AT_ONCE, now + NEW_SECONDS
         while len(self._allocations) < self._settings.max_queued and now >= self._start_due and self._new_left:
             self._new_left -= 1
             token = secrets.token_hex(8)
-            yield Allocation(self._fs, self._folder / token, AllocationRecord(token=token), now)
+            one = Allocation(self._fs, self._folder / token, AllocationRecord(token=token), now)
+            yield functools.partial(self._give, one, now)
 
-    def openings(self, now: float) -> Iterator[Callable[[Job], None]]:
-        """What takes a job, one call for each worker that is ready for one. SpoolBlocked."""
-        for worker in self.ready_for_work(now):
-            yield functools.partial(self.give, worker, now=now)
-
-    def give(self, worker: Allocation, job: Job, now: float) -> None:
+    def _give(self, one: Allocation, now: float, job: Job) -> None:
         """Hand a job to a warm worker, or ask for an allocation for it. SpoolBlocked."""
         try:
-            if worker.name not in self._allocations:
-                worker.make(self._options())
-            worker.give(job, job_message(job), now)
+            if one.name not in self._allocations:
+                one.make(self._options())
+            one.give(job, now)
         except OSError as error:
             raise pause_for(error) from error
-        self._keep(worker)
+        self._keep(one)
 
     def news(self, now: float) -> Iterator[Event]:
         """What has happened since the last call."""
@@ -323,19 +320,10 @@ class SlurmPool:
                     self._failed(now, "start", f"{one.device.name}: {Reason(**message['reason']).in_one_line}")
                 case "taken" if job is not None:
                     yield Begun(job, one.device.name)
-                case "phase" if job is not None:
-                    yield Phased(job, message["phase"], message.get("told", False))
-                case "step" | "epoch" if job is not None:
-                    yield Stepped(job, message, message["say"] == "epoch")
-                case "finished" if job is not None:
-                    one.let_go()
-                    yield Finished(job)
-                case "yielded" if job is not None:
-                    one.let_go()
-                    yield Yielded(job)
-                case "refused" if job is not None:
-                    one.let_go()
-                    yield Refused(job, Reason(**message["reason"]))
+                case _ if job is not None and (event := event_of(job, message)) is not None:
+                    if isinstance(event, Finished | Yielded | Refused):
+                        one.let_go()
+                    yield event
 
     def _buried(self, one: Allocation, now: float) -> Iterator[Event]:
         """Slurm says that nothing of it runs any more."""
