@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from nst_batch.config.schedule import Schedule
 from nst_batch.config.slurm import Slurm
-from nst_batch.config.values import DURATION_SCHEMA, Command, Duration, PositiveDuration, read_duration
+from nst_batch.config.values import (
+    DURATION_SCHEMA,
+    Duration,
+    Folder,
+    Hook,
+    PositiveDuration,
+    absolute,
+    read_duration,
+)
 from nst_batch.sidecar.keys import Defaults
 from nst_batch.strict_yaml.models import Expected, Fault, StrictModel, faults_error, one_of
 from nst_batch.strict_yaml.reader import shown
@@ -37,7 +46,7 @@ def _read_device(value: object) -> str | tuple[int | str, ...]:
     return tuple(value)
 
 
-def _read_library(value: object) -> tuple[str, ...]:
+def _read_library(value: object, info: ValidationInfo) -> tuple[Path, ...]:
     if not isinstance(value, list):
         raise faults_error(Fault(f"must be a list of folders, not {shown(value)}", "write it as [folder]"))
     faults = [
@@ -47,7 +56,7 @@ def _read_library(value: object) -> tuple[str, ...]:
     ]
     if faults:
         raise faults_error(*faults)
-    return tuple(value)
+    return tuple(absolute(item, info) for item in value)
 
 
 class Watch(StrictModel):
@@ -129,29 +138,35 @@ class Limits(StrictModel):
 class Hooks(StrictModel):
     """Programs that are told what happens; an empty list names none."""
 
-    done: Annotated[Command, Field(description="when a job has left a picture (done or stopped)")] = ()
-    failed: Annotated[Command, Field(description="when a job has failed or was cancelled")] = ()
-    empty: Annotated[Command, Field(description="when the last job of the queue has its end")] = ()
-    trouble: Annotated[Command, Field(description="when something keeps the queue from going on")] = ()
+    done: Annotated[Hook, Field(description="when a job has left a picture (done or stopped)")] = ()
+    failed: Annotated[Hook, Field(description="when a job has failed or was cancelled")] = ()
+    empty: Annotated[Hook, Field(description="when the last job of the queue has its end")] = ()
+    trouble: Annotated[Hook, Field(description="when something keeps the queue from going on")] = ()
 
 
-def _check_metrics(value: str) -> str:
-    if value and (not value.endswith(".prom") or value.rpartition("/")[2] == ".prom" or "\0" in value):
+def _read_weights(value: str, info: ValidationInfo) -> str:
+    return value if value in ("auto", "untrained") else str(absolute(value, info))
+
+
+def _read_metrics(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str) or not value:
+        return None if value == "" else value
+    if not value.endswith(".prom") or value.rpartition("/")[2] == ".prom" or "\0" in value:
         what = f"must be the path of a file that ends in .prom, not {shown(value)}: node_exporter reads no other"
         raise faults_error(Fault(what))
-    return value
+    return absolute(value, info)
 
 
 _FOLDER = Expected("a folder's name, as text")
 
 
 class ConfigFile(StrictModel):
-    """Every key of config.yaml, as a person writes it."""
+    """Every key of config.yaml: paths are absolute, durations in seconds, once they have been read."""
 
-    inbox: Annotated[str, Field(min_length=1, description="where people drop pairs"), _FOLDER] = "inbox"
-    outbox: Annotated[str, Field(min_length=1, description="where results go"), _FOLDER] = "outbox"
+    inbox: Annotated[Folder, Field(description="where people drop pairs"), _FOLDER] = Path("inbox")
+    outbox: Annotated[Folder, Field(description="where results go"), _FOLDER] = Path("outbox")
     library: Annotated[
-        tuple[str, ...],
+        tuple[Path, ...],
         BeforeValidator(_read_library),
         WithJsonSchema({"type": "array", "items": {"type": "string", "minLength": 1}}),
         Field(description="folders with style images, only read"),
@@ -159,6 +174,7 @@ class ConfigFile(StrictModel):
     weights: Annotated[
         str,
         Field(min_length=1, description="auto, untrained, or the path of a Keras notop h5 file"),
+        AfterValidator(_read_weights),
         Expected("auto, untrained or a path, as text"),
     ] = "auto"
     device: Annotated[
@@ -194,11 +210,15 @@ class ConfigFile(StrictModel):
     limits: Annotated[Limits, Field(description="what is refused")] = Field(default_factory=Limits)
     hooks: Annotated[Hooks, Field(description="programs that are told what happens")] = Field(default_factory=Hooks)
     metrics: Annotated[
-        str,
-        AfterValidator(_check_metrics),
-        Field(description="a Prometheus textfile NAME.prom that is kept up to date; empty: none"),
+        Path | None,
+        BeforeValidator(_read_metrics),
+        WithJsonSchema({"type": "string"}),
+        Field(
+            description="a Prometheus textfile NAME.prom that is kept up to date; empty: none",
+            json_schema_extra={"default": ""},
+        ),
         Expected("the path of a file NAME.prom, as text"),
-    ] = ""
+    ] = None
     schedule: Annotated[
         Schedule, Field(description="the hours at which jobs may run, a window or a list of such; empty: always")
     ] = ()

@@ -7,30 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from nst_batch.config.keys import ConfigFile, Hooks, Jobs, Limits, Watch
-from nst_batch.config.schedule import Hours
-from nst_batch.config.slurm import Slurm
+from nst_batch.config.keys import ConfigFile
 from nst_batch.errors import Problem, SetupError
-from nst_batch.sidecar.expand import SidecarRules, sidecar_schema
-from nst_batch.sidecar.keys import Defaults
+from nst_batch.sidecar.expand import SidecarRules
 from nst_batch.sidecar.settings import Patch, conflicts, resolve
-from nst_batch.strict_yaml.models import Expected, StrictModel, check, plain_schema, problem_at
+from nst_batch.strict_yaml.models import check, plain_schema, problem_at
 from nst_batch.strict_yaml.reader import Marked, load, problems_error, shown
-
-__all__ = [
-    "Config",
-    "Jobs",
-    "Limits",
-    "Watch",
-    "config_schema",
-    "find_config",
-    "load_config",
-    "sidecar_schema",
-]
 
 CONFIG_NAME = "config.yaml"
 _MISNAMED = ("config.yml", "config.yaml.txt", "config.yml.txt")
@@ -42,31 +26,16 @@ _OF_ONE_PAIR = ("defaults.content", "defaults.style", "defaults.title")
 _ONE_PAIR = "is each sidecar's own and has no default"
 
 
-class Config(StrictModel):
-    """What config.yaml says, every path absolute, every duration in seconds."""
+class Config(ConfigFile):
+    """What config.yaml says, and where it lies."""
 
-    inbox: Annotated[Path, Field(description="where people drop pairs"), Expected("a folder's name, as text")]
-    outbox: Annotated[Path, Field(description="where results go"), Expected("a folder's name, as text")]
-    library: tuple[Path, ...] = ()
-    weights: str = "auto"  # auto, untrained, or an absolute path
-    device: str | tuple[int | str, ...] = "auto"  # auto, cpu, gpu, or GPU numbers and UUIDs
-    defaults: Defaults = Field(default_factory=Defaults)
-    after: Literal["archive", "keep", "delete"] = "archive"
-    watch: Watch = Field(default_factory=Watch)
-    jobs: Jobs = Field(default_factory=Jobs)
-    limits: Limits = Field(default_factory=Limits)
-    executor: Literal["local", "slurm"] = "local"
-    slurm: Slurm = Field(default_factory=Slurm)
-    hooks: Hooks = Field(default_factory=Hooks)  # a program that lies beside config.yaml has its whole path
-    schedule: tuple[Hours, ...] = ()
-    metrics: Path | None = None
     source: Path | None = None  # the file, None where there is none
 
     def sidecar_rules(self) -> SidecarRules:
         """What this config says about sidecars."""
         return SidecarRules(
             defaults=Patch(**self.defaults.written()),
-            output=_output_of(self.defaults),
+            output=self.defaults.output or self.defaults.path_output or "",
             max_sidecar_kb=self.limits.max_sidecar_kb,
             max_jobs=self.limits.max_jobs,
             max_priority=self.limits.max_priority,
@@ -143,7 +112,7 @@ def load_config(
 def parse_config(text: bytes | str, path: Path) -> Config:
     """The config that ``text`` is, its relative paths taken from the folder of ``path``."""
     marked = load(text, max_kb=MAX_CONFIG_KB, source=str(path), kind="config")
-    file, problems = check(ConfigFile, marked)
+    file, problems = check(ConfigFile, marked, working_folder() / path.parent)
     defaults = marked.data.get("defaults")
     problems = [replace(item, what=_ONE_PAIR, fix="") if item.key in _OF_ONE_PAIR else item for item in problems]
     if isinstance(marked.data.get("schedule"), dict):
@@ -152,48 +121,12 @@ def parse_config(text: bytes | str, path: Path) -> Config:
         problems.append(problem_at(marked, ("defaults", "path_output"), "says the same as output"))
     if file is None or problems:
         raise problems_error("config_invalid", str(path), problems)
-    folder = working_folder() / path.parent
-    config = Config(
-        **{
-            name: getattr(file, name) for name in ("device", "defaults", "after", "watch", "jobs", "limits", "schedule")
-        },
-        inbox=_absolute(folder, file.inbox),
-        outbox=_absolute(folder, file.outbox),
-        library=tuple(_absolute(folder, name) for name in file.library),
-        weights=file.weights if file.weights in ("auto", "untrained") else str(_absolute(folder, file.weights)),
-        executor=file.executor,
-        slurm=file.slurm,
-        hooks=_hooks_from(folder, file.hooks),
-        metrics=_absolute(folder, file.metrics) if file.metrics else None,
-        source=path,
-    )
+    config = Config.model_construct(**dict(file), source=path)
     problems = [*_path_problems(marked), *_folder_problems(config, marked), *_default_problems(config, marked)]
     problems += _device_problems(config, marked)
     if problems:
         raise problems_error("config_invalid", str(path), problems)
     return config
-
-
-def _absolute(folder: Path, name: str) -> Path:
-    """``name`` from ``folder``, ``~`` being the user's home; links stay as they are."""
-    try:
-        path = Path(name).expanduser()
-    except RuntimeError:  # a service may have no home
-        path = Path(name)
-    return Path(os.path.normpath(folder / path))
-
-
-def _hooks_from(folder: Path, hooks: Hooks) -> Hooks:
-    """The hooks with programs that are named by a path (with a ``/``) taken from ``folder``; others are on the PATH."""
-
-    def placed(command: tuple[str, ...]) -> tuple[str, ...]:
-        return (str(_absolute(folder, command[0])), *command[1:]) if command and "/" in command[0] else command
-
-    return Hooks(**{event: placed(command) for event, command in hooks})
-
-
-def _output_of(defaults: Defaults) -> str:
-    return defaults.output or defaults.path_output or ""
 
 
 def _of_one_window(problem: Problem, marked: Marked) -> Problem:

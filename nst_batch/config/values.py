@@ -1,11 +1,13 @@
-"""Readers of single values in config.yaml: durations, and programs with their arguments."""
+"""Readers of single values in config.yaml: durations, paths, and programs with their arguments."""
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from nst_batch.strict_yaml.models import Fault, faults_error
 from nst_batch.strict_yaml.reader import shown
@@ -73,3 +75,34 @@ Command = Annotated[
     BeforeValidator(_read_command),
     WithJsonSchema({"type": "array", "items": {"type": "string"}}),
 ]
+
+
+def absolute(name: str | Path, info: ValidationInfo) -> Path:
+    """``name`` from the folder of config.yaml (the context), ``~`` being the user's home; links stay as they are."""
+    assert isinstance(info.context, Path)
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:  # a service may have no home
+        path = Path(name)
+    return Path(os.path.normpath(info.context / path))
+
+
+def _read_folder(value: object, info: ValidationInfo) -> object:
+    """An absolute path; what is no text is left for pydantic to refuse."""
+    return absolute(value, info) if value and isinstance(value, str | Path) else value
+
+
+Folder = Annotated[
+    Path,
+    BeforeValidator(_read_folder),
+    WithJsonSchema({"type": "string", "minLength": 1}),
+    Field(validate_default=True),
+]
+
+
+def _place_program(command: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """A program that is named by a path (with a ``/``) with its whole path; others are on the PATH."""
+    return (str(absolute(command[0], info)), *command[1:]) if command and "/" in command[0] else command
+
+
+Hook = Annotated[Command, AfterValidator(_place_program)]

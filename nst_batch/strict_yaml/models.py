@@ -104,21 +104,18 @@ def one_of(*choices: str) -> Expected:
     return Expected(f"{', '.join(head)} or {last}" if head else last, choices)
 
 
-def check(model: type[Model], marked: Marked, path: Path = ()) -> tuple[Model | None, list[Problem]]:
-    """``marked`` (its part at ``path``) as a ``model``, or None and every problem it has."""
-    data: Any = marked.data
-    for part in path:
-        data = data[part]
-    problems = [_empty_problem(marked, (*path, *place)) for place in _empty_places(data)]
+def check(model: type[Model], marked: Marked, context: object = None) -> tuple[Model | None, list[Problem]]:
+    """``marked`` as a ``model``, or None and every problem it has; ``context`` is for the fields' own reading."""
+    problems = [_empty_problem(marked, place) for place in _empty_places(marked.data)]
     try:
-        found = model.model_validate(data)
+        found = model.model_validate(marked.data, context=context)
     except ValidationError as error:
         for details in error.errors(include_url=False):
             if details["input"] is None and details["type"] != "missing":
                 continue  # said already
             if len(problems) > ENOUGH:
                 break  # a file of nonsense: looking for what was meant takes time
-            problems.extend(_problems(model, details, marked, path))
+            problems.extend(_problems(model, details, marked))
         return None, list(dict.fromkeys(problems))
     return (None if problems else found), problems
 
@@ -149,10 +146,10 @@ def _empty_problem(marked: Marked, path: Path) -> Problem:
     return problem_at(marked, path, "has no value", fix)
 
 
-def _problems(model: type[BaseModel], details: ErrorDetails, marked: Marked, path: Path) -> Iterator[Problem]:
+def _problems(model: type[BaseModel], details: ErrorDetails, marked: Marked) -> Iterator[Problem]:
     place: Path = tuple(details["loc"])
     owner, known, field = _field_at(model, place)
-    here = (*path, *place[:known])
+    here = place[:known]
     kind, value = details["type"], details["input"]
     if kind == "faults":
         for fault in details["ctx"]["faults"]:
@@ -160,7 +157,7 @@ def _problems(model: type[BaseModel], details: ErrorDetails, marked: Marked, pat
     elif kind == "missing":
         yield problem_at(marked, here, "is required")
     elif kind == "extra_forbidden":
-        yield problem_at(marked, (*path, *place), UNKNOWN_KEY, meant(place[-1], key_names(owner)))
+        yield problem_at(marked, place, UNKNOWN_KEY, meant(place[-1], key_names(owner)))
     elif field is None:
         yield problem_at(marked, here, f"must be a mapping of keys, not {shown(value)}")
     else:

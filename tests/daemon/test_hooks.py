@@ -35,7 +35,7 @@ def ended(folder: Path, state: EndState = "done", code: str = "", name: str = "d
 
 
 def runner(notes: list[str], *command: str, event: str = "done", limit: float = 20.0) -> HookRunner:
-    return HookRunner(Hooks(**{event: command}), notes.append, Beneath(), limit)
+    return HookRunner(Hooks.model_construct(**{event: command}), notes.append, Beneath(), limit)
 
 
 def finish(hooks: HookRunner, seconds: float = 20.0) -> None:
@@ -192,7 +192,7 @@ def test_a_result_that_has_become_a_link_is_not_followed(tmp_path: Path) -> None
     files = Beneath()
     files.keep_beneath(outbox)
     command = (sys.executable, "-c", SCRIPT, str(tmp_path / "told"))
-    hooks = HookRunner(Hooks(done=command), [].append, files)
+    hooks = HookRunner(Hooks.model_construct(done=command), [].append, files)
     hooks.job_ended(ended(outbox / "dusk"))
     finish(hooks)
     assert "secret" not in (tmp_path / "told").read_text()
