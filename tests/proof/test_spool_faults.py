@@ -58,16 +58,3 @@ def test_a_log_of_losses_that_a_power_cut_has_torn_is_not_gone_on_from(tmp_path:
     (tmp_path / "steps.jsonl").write_text('{"step": 1}\n' + tail + "\n")
     assert not loss_log(tmp_path).resume(2)
     assert loss_log(tmp_path).resume(1)
-
-
-def test_a_torn_retry_leaves_nothing_in_the_failed_folder(tmp_path: Path) -> None:
-    """Killed while its note is written, the next start sweeps up; the job is still failed, and whole."""
-    world = World(tmp_path)
-    world.start()
-    world.pair("a", extra="sise: 1\n")
-    world.settle()
-    world.sweep()
-    (world.failed()["a"] / ".0123456789ab.tmp").write_bytes(b"012")
-    world.start()
-    assert sorted(path.name for path in world.failed()["a"].iterdir()) == ["error.txt", "input", "job.json"]
-    world.check_books({"a"})

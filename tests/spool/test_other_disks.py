@@ -81,7 +81,7 @@ def paint_all(world: World, size: int) -> dict[str, Ended | None]:
     """The end of every job that can be handed out now, by name."""
     ends = {}
     while (handout := world.hand_out_next()) is not None:
-        ends[handout.name] = paint(world, handout, size if handout.output else 10)
+        ends[handout.name] = paint(world, handout, size if handout.spec and handout.spec.output else 10)
     return ends
 
 

@@ -61,6 +61,7 @@ def patiently(world: World) -> list[Ended]:
         world.later(10.0)
         try:
             view = world.spool.look(world.at)
+            idle = not (view.inbox_lost or view.ready or view.waiting or view.broken or world.spool.jobs())
             ended += world.sweep()
             for job in world.spool.jobs():
                 if job.outcome is not None:
@@ -71,7 +72,7 @@ def patiently(world: World) -> list[Ended]:
             ended += world.sweep()
         except SpoolBlocked:
             continue
-        if not (view.ready or view.waiting or view.broken or world.spool.jobs()):
+        if idle:
             return ended
     raise AssertionError("it never came to an end")
 
