@@ -170,9 +170,3 @@ def manifest(spec: JobSpec | None, outcome: Outcome, *, attempts: int, fallback:
 def load_spec(folder: Path) -> JobSpec:
     """The spec of the job in ``folder``; raises OSError or pydantic's ValidationError."""
     return JobSpec.model_validate_json((folder / SPEC_NAME).read_bytes())
-
-
-def manifest_without_run(spec: JobSpec | None, reason: Reason, *, attempts: int, fallback: dict[str, object]) -> bytes:
-    """job.json of a job that ends without a worker's outcome."""
-    outcome = Outcome(state=reason.end_state, reason=reason)
-    return manifest(spec, outcome, attempts=attempts, fallback=fallback).encode()

@@ -22,18 +22,21 @@ from nst_batch.sidecar.resolver import FileResolver, Role
 from nst_batch.sidecar.settings import Settings, priority_note
 from nst_batch.sizing import result_size
 from nst_batch.spool.commands import folders_of
+from nst_batch.spool.inbox.inbox import folder_of
 from nst_batch.spool.inbox.readiness import FolderView
 from nst_batch.spool.told import kept_by_daemon
 from nst_batch.transfer.spec import Precision
 from nst_batch.worker.capacity import RESERVE, expected_room, gpu_memory_mb
 from nst_batch.worker.rate import processor_rate
 
+Kind = Literal["sidecar", "photo", "folder", "defaults"]
+
 
 @dataclass(frozen=True)
 class Verdict:
     """One file: whether all is right with it, what is told behind its path, and more lines."""
 
-    kind: Literal["sidecar", "photo", "folder", "defaults"]
+    kind: Kind
     path: Path
     fine: bool
     told: str
@@ -88,9 +91,9 @@ class Checker:
         alike = {each: other for each, other in self._foreseen.alike.items() if each not in painted}
         for view in self._folders.views():
             if only in (None, view.path):
-                same = {each: other for each, other in alike.items() if _folder(each) == _folder(view.path)}
+                same = {each: other for each, other in alike.items() if folder_of(each) == folder_of(view.path)}
                 yield self._of_view(view, len(same))
-                own = [each for each in seen if not view.why and _folder(each) == _folder(view.path)]
+                own = [each for each in seen if not view.why and folder_of(each) == folder_of(view.path)]
                 yield from self._of_photographs(own if view.is_hot else [], same)
 
     def _of_view(self, view: FolderView, alike: int) -> Verdict:
@@ -108,7 +111,7 @@ class Checker:
         """``paths`` are as the daemon sees them; ``alike`` are those that have the bytes of another."""
         for each in sorted(paths, key=natural_key):
             if each in alike:
-                other = alike[each] if _folder(alike[each]) != _folder(each) else alike[each].rpartition("/")[2]
+                other = alike[each] if folder_of(alike[each]) != folder_of(each) else alike[each].rpartition("/")[2]
                 same = f"ok, the same photograph as {other}, painted once for both"
                 yield Verdict("photo", self._config.inbox / each, True, same)
             elif (virtual := self._folders.virtual(each)) is not None:
@@ -126,7 +129,7 @@ class Checker:
         self, kind: Literal["sidecar", "photo"], path: Path, root: Path, relative: str, text: bytes
     ) -> Verdict:
         """A sidecar by its text; ``relative`` is where it lies, or would lie, below ``root``."""
-        if root == self._config.inbox and (why := self._folders.hindrance(_folder(relative))):
+        if root == self._config.inbox and (why := self._folders.hindrance(folder_of(relative))):
             return _wrong(kind, path, f"it waits: {why}")
         try:
             request, resolver, expansion = self._expanded(root, relative, text, is_photos=kind == "photo")
@@ -147,10 +150,10 @@ class Checker:
         """What a sidecar asks for; the images of the inbox that it names are nobody else's. Raises ProblemsError."""
         config = self._config
         is_here = root == config.inbox
-        rules = self._folders.rules_of(_folder(relative)) if is_here else config.sidecar_rules()
+        rules = self._folders.rules_of(folder_of(relative)) if is_here else config.sidecar_rules()
         request = parse_sidecar(text, relative, rules)
         shelves = [DiskTree(folder) for folder in config.library]
-        resolver = FileResolver(DiskTree(root), _folder(relative), shelves, most=config.limits.max_jobs)
+        resolver = FileResolver(DiskTree(root), folder_of(relative), shelves, most=config.limits.max_jobs)
         expansion = expand(request, resolver)
         if is_here and not is_photos:
             files = (each.file for job in expansion.jobs for each in job.inputs)
@@ -187,12 +190,8 @@ class Checker:
         )
 
 
-def _wrong(kind: Literal["sidecar", "photo", "folder", "defaults"], path: Path, *lines: str) -> Verdict:
+def _wrong(kind: Kind, path: Path, *lines: str) -> Verdict:
     return Verdict(kind, path, False, "wrong", lines)
-
-
-def _folder(path: str) -> str:
-    return path.rpartition("/")[0]
 
 
 def _left_out(resolver: FileResolver) -> Iterator[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nst_batch import machine_memory
 from nst_batch.child import Answer, ask
 from nst_batch.gpus import Gpus, device_faults, find_gpus
 
@@ -58,6 +59,10 @@ class Machine:
     def python(self, script: str, seconds: float, environ: Mapping[str, str] | None = None) -> Answer | None:
         """Run a script in a fresh interpreter like this one."""
         return self.run([sys.executable, "-c", script], seconds, environ)
+
+    def memory_mb(self) -> tuple[float, float]:
+        """What a worker can still get of its memory, and all there is (MB of 2²⁰ bytes); 0 where that is not known."""
+        return machine_memory.free_mb(), machine_memory.total_mb()
 
     def has_command(self, name: str) -> bool:
         """Whether a command of this name can be found."""

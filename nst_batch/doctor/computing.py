@@ -17,9 +17,7 @@ from nst_batch.footing import Footing, faults
 from nst_batch.transfer.keras_settings import left_aside
 from nst_batch.transfer.locate import ENVIRONMENT, KERAS_NAME, KERAS_URL, keras_cache, locate_weights
 
-GIB = 1 << 30
-MIB = 1 << 20
-LEAST_MEMORY = 2 * GIB  # TensorFlow, VGG19 and a 512 px picture with its gradients
+LEAST_MEMORY_MB = 2048.0  # TensorFlow, VGG19 and a 512 px picture with its gradients
 IMPORT_SECONDS = 180.0  # TensorFlow from a cold network disk takes its time
 _BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
 _PACKAGES = {
@@ -64,7 +62,8 @@ def python_version() -> Check:
 
 def processor(machine: Machine) -> Check:
     """Cores, and whether they multiply in bfloat16."""
-    flags = set(re.findall(r"\w+", _line(machine.read("/proc/cpuinfo"), "flags")))
+    lines = machine.read("/proc/cpuinfo").splitlines()
+    flags = next((line for line in lines if line.startswith("flags")), "").split()
     cores = len(os.sched_getaffinity(0))
     found = [flag for flag in _BFLOAT16_FLAGS if flag in flags]
     kind = f"bfloat16 ({', '.join(found)})" if found else "no bfloat16: jobs run in float32, at about half the rate"
@@ -73,16 +72,12 @@ def processor(machine: Machine) -> Check:
 
 def memory(machine: Machine) -> Check:
     """What is free for a worker, within the limit of this process's control group."""
-    meminfo = machine.read("/proc/meminfo")
-    total, free = (_kib(meminfo, key) for key in ("MemTotal", "MemAvailable"))
-    limit, used = (_number(machine.read(f"/sys/fs/cgroup/memory.{name}")) for name in ("max", "current"))
-    if limit and (not total or limit < total):
-        total, free = limit, min(free or limit, max(0, limit - used))
+    free, total = machine.memory_mb()
     if not total:
         return Check("memory", "warn", "this system does not tell how much it has")
-    what = f"{free / GIB:.1f} GiB free of {total / GIB:.1f} GiB; {how_large(total / MIB)}"
-    if free < LEAST_MEMORY:
-        advice = f"512 px want about {LEAST_MEMORY / GIB:.0f} GiB: end other programs, or ask for a smaller size"
+    what = f"{free / 1024:.1f} GiB free of {total / 1024:.1f} GiB; {how_large(total)}"
+    if free < LEAST_MEMORY_MB:
+        advice = f"512 px want about {LEAST_MEMORY_MB / 1024:.0f} GiB: end other programs, or ask for a smaller size"
         return Check("memory", "warn", what, advice)
     return Check("memory", "ok", what)
 
@@ -159,16 +154,3 @@ def _last_line(answer: Answer) -> str:
     lines = [line.strip() for line in (answer.err + "\n" + answer.out).splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"\w*(Error|Exception)\b", line)]
     return (errors or lines or [f"exit status {answer.status}"])[-1][:300]
-
-
-def _line(text: str, key: str) -> str:
-    return next((line for line in text.splitlines() if line.startswith(key)), "")
-
-
-def _kib(meminfo: str, key: str) -> int:
-    found = re.search(rf"^{key}:\s+(\d+) kB", meminfo, re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
-
-
-def _number(text: str) -> int:
-    return int(text) if text.strip().isdigit() else 0

@@ -32,7 +32,16 @@ from nst_batch.reasons import END_STATES
 NEWEST = 500  # jobs of each kind that ``collect`` gives; older ones are counted only
 SHOWN_BY_BROWSERS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"})
 _PICTURES = SHOWN_BY_BROWSERS | {".tif", ".tiff"}
-_LINKED = frozenset({PAGE_NAME, PLOT_NAME, LOSS_NAME, MANIFEST_NAME, ERROR_NAME, EPOCHS_FOLDER})
+# What a page links to of a job's folder, and by which words.
+LINKS = {
+    PAGE_NAME: "page",
+    PLOT_NAME: "losses",
+    MANIFEST_NAME: MANIFEST_NAME,
+    LOSS_NAME: LOSS_NAME,
+    ERROR_NAME: ERROR_NAME,
+    INPUT_FOLDER: "inputs",
+    EPOCHS_FOLDER: "epochs",
+}
 _MAX_FOLDERS = 100_000
 _SHA256 = re.compile("[0-9a-f]{64}")
 _MAX_DEPTH = 16
@@ -187,7 +196,7 @@ def read(outbox: str, folder: str, written: int) -> GalleryEntry | None:
         steps=int(_number(job.get("steps_done"))),
         untrained=_mapping(job.get("weights")).get("source") == "untrained",
         picture=_picture(job, files),
-        files=(files & {*_LINKED, film}) | (given and frozenset({INPUT_FOLDER})),
+        files=(files & {*LINKS, film}) - (frozenset() if given else {INPUT_FOLDER}),
         epochs=_epochs(path) if EPOCHS_FOLDER in files else (),
         loss=_last_loss(f"{path}/{LOSS_NAME}") if LOSS_NAME in files else None,
         inputs=_inputs(job.get("inputs"), given),

@@ -215,9 +215,7 @@ def _panel(
             kind=kind,
             label=label(kind),
             value=number(curve[-1][1]),
-            pieces=[
-                " ".join(f"{across.x(s):.1f},{y(v):.1f}" for s, v in piece) for piece in across.pieces(curve, bins)
-            ],
+            pieces=[points(piece) for piece in across.pieces(curve, bins)],
             x=across.x(curve[-1][0]),
             y=end,
             label_y=place,

@@ -7,31 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from nst_batch.filenames import (
-    EPOCHS_FOLDER,
-    ERROR_NAME,
-    INPUT_FOLDER,
-    LOSS_NAME,
-    MANIFEST_NAME,
-    PAGE_NAME,
-    PLOT_NAME,
-)
 from nst_batch.names import is_image, stem
-from nst_batch.report.entries import SHOWN_BY_BROWSERS, GalleryEntry, Input
+from nst_batch.report.entries import LINKS, SHOWN_BY_BROWSERS, GalleryEntry, Input
 from nst_batch.report.markup import clean, href, number, shorten
 from nst_batch.report.thumbnails import Thumbnail
 
 TIMELAPSE = "_timelapse.webp"  # how its name ends
 STATE_NAMES = {"done": "finished", "stopped": "stopped early", "failed": "failed", "cancelled": "cancelled"}
-LINKS = {
-    PAGE_NAME: "page",
-    PLOT_NAME: "losses",
-    MANIFEST_NAME: MANIFEST_NAME,
-    LOSS_NAME: LOSS_NAME,
-    ERROR_NAME: ERROR_NAME,
-    INPUT_FOLDER: "inputs",
-    EPOCHS_FOLDER: "epochs",
-}
 
 Tile = dict[str, Any]
 ThumbnailOf = Callable[[str, str], Thumbnail | None]  # of a file below the job's folder, by its hash where known

@@ -23,7 +23,6 @@ from nst_batch.strict_yaml.models import Fault
 from nst_batch.strict_yaml.reader import shown
 
 Role = Literal["content", "style", "init", "mask"]
-Kind = Literal["file", "folder", "link", "other"]
 
 MAX_GLOBS = 100  # of one sidecar: each may walk the whole inbox
 _MAX_REFERENCE_BYTES = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from nst_batch.filenames import MANIFEST_NAME
-from nst_batch.job import manifest_without_run
+from nst_batch.job import Outcome, manifest
 from nst_batch.reasons import EndState, Reason
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.live_job import Ended, Job
@@ -50,9 +50,10 @@ class Ends:
             return None
         claim, record = self._queue.find(job.id)
         if MANIFEST_NAME not in files:
-            fallback: dict[str, object] = {"title": job.title, "id": job.id, "received_at": job.arrival}
-            text = manifest_without_run(job.spec, reason, attempts=job.attempts.runs, fallback=fallback)
-            files = {MANIFEST_NAME: text, **files}
+            fallback = {"title": job.title, "id": job.id, "received_at": job.arrival}
+            outcome = Outcome(state=reason.end_state, reason=reason)
+            text = manifest(job.spec, outcome, attempts=job.attempts.runs, fallback=fallback)
+            files = {MANIFEST_NAME: text.encode(), **files}
         files = {**files, MANIFEST_NAME: with_inputs(files[MANIFEST_NAME], record, claim.record.origin)}
         return self._publish(claim, record, lambda: self._publisher.fail(claim, record, reason, files))
 

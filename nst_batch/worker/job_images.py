@@ -91,7 +91,7 @@ def load_job_images(spec: JobSpec, claim: Path, limits: images.ImageLimits, fact
     sized = next(images.resize(picture, size) for each, picture in pictures if each.role == "content")
     style_side = settings.style_side(max(size))
     styles = [
-        (images.resize(picture, _long_side(picture, style_side, each.name)).rgb, each.weight)
+        (images.resize(picture, working_size(picture.width, picture.height, style_side, each.name)).rgb, each.weight)
         for each, picture in pictures
         if each.role == "style"
     ]
@@ -145,7 +145,3 @@ def _cover(picture: images.Picture, size: tuple[int, int]) -> NDArray[np.float32
     whole = max(height, round(picture.height * scale)), max(width, round(picture.width * scale))
     top, left = (whole[0] - height) // 2, (whole[1] - width) // 2
     return images.resize_array(picture.rgb, whole)[top : top + height, left : left + width].copy()
-
-
-def _long_side(picture: images.Picture, side: int, name: str) -> tuple[int, int]:
-    return working_size(picture.width, picture.height, side, name)

@@ -169,7 +169,7 @@ class JobRun:
         checkpoints = Checkpoints(files, self._folder)
         checkpoint = self._last_checkpoint(checkpoints, log, precision)
         # A picture goes on as it was begun, so that it is bit-equal; unless memory has run out on it since.
-        room = self._room_mb()
+        room = 0.0 if self._sparing else self._session.room.planned_mb  # none: it has run out before
         if checkpoint is not None and not self._sparing:
             room = float(checkpoint.facts.get("room_mb", room))
         model = self._session.model(self._spec.settings, job_images, precision, room)
@@ -193,10 +193,6 @@ class JobRun:
             self._listener.say("phase", phase="making the film")
             results.films(film.films(model.image()))
         return Outcome(state=end, final=final, outputs=results.outputs())
-
-    def _room_mb(self) -> float:
-        """The memory to plan with; none at all where it has run out before, which asks for the least."""
-        return 0.0 if self._sparing else self._session.room.planned_mb
 
     def _note_plan(self, model: NeuralStyleModel) -> None:
         """Say where fewer scales are painted than were asked for, and where memory is saved."""
@@ -266,11 +262,11 @@ class JobRun:
                 "seconds": self._seconds_before + last_checkpoint - clock,
                 "started_at": started_at,
             }
-            state = model.state()
+            state, whole_epochs = model.state(), step.epoch if step.epoch_end else step.epoch - 1
 
             def write() -> None:
                 log.flush(step.step)
-                checkpoints.write(state, step=step.step, epoch=_epochs_whole(step), facts=facts)
+                checkpoints.write(state, step=step.step, epoch=whole_epochs, facts=facts)
                 self._listener.say("checkpoint", step=step.step)
 
             # After the epoch's picture: a checkpoint counts it as done. Where the state is large it is not kept beside
@@ -331,10 +327,6 @@ class JobRun:
 
     def _not_finite(self, error: LossNotFiniteError) -> JobError:
         return JobError("loss_not_finite", f"the loss was not finite at step {error.step}, in float32 too")
-
-
-def _epochs_whole(step: Step) -> int:
-    return step.epoch if step.epoch_end else step.epoch - 1
 
 
 def _first_line(error: BaseException) -> str:

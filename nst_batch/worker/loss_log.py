@@ -87,9 +87,6 @@ class LossLog:
         head = json.dumps(self._head, ensure_ascii=False)[:-1]
         return f'{head}, "log": [\n' + ",\n".join(self._lines[:steps]) + "\n]}\n"
 
-    def __len__(self) -> int:
-        return len(self._lines)
-
 
 def _step_in(line: str) -> int | None:
     """The number of a logged step; None for a line that a power cut or a full disk has torn."""

@@ -194,7 +194,7 @@ def serve(options: WorkerOptions, reporter: Reporter, listen: Callable[[Instruct
         return error.exit_code
     reporter.say("ready", device=session.device, weights=session.weights.source, **able)
 
-    def run(claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> RunEnd:
+    def run(claim: Path, folder: Path, running: Path, last_for_memory: bool) -> RunEnd:
         # The outbox is others' to write to as well: what they turn into a link leads nowhere.
         session.files.keep_beneath(claim.parent, running.parents[1])
         return JobRun(session, claim, folder, running, instructions, reporter, last_for_memory=last_for_memory).run()
@@ -204,22 +204,17 @@ def serve(options: WorkerOptions, reporter: Reporter, listen: Callable[[Instruct
     return 0
 
 
-class Run(Protocol):
-    """One run of a job."""
-
-    def __call__(self, claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> RunEnd:
-        """See :class:`nst_batch.worker.job_run.JobRun`."""
-
-
-def do_job(run: Run, message: Message, reporter: Reporter, *, locked: bool = True) -> None:
-    """Do one job while its lock is held, and say how it ended."""
+def do_job(
+    run: Callable[[Path, Path, Path, bool], RunEnd], message: Message, reporter: Reporter, *, locked: bool = True
+) -> None:
+    """Do one job while its lock is held, and say how it ended; ``run`` takes the first arguments of a ``JobRun``."""
     from nst_batch.spool.disk.lock import hold  # noqa: PLC0415
 
     claim, folder, running = (Path(message[name]) for name in ("claim", "folder", "running"))
     reporter.say("taken", job=message["job"])
     try:
         with hold(folder / JOB_LOCK_NAME) if locked else contextlib.nullcontext():
-            state = run(claim, folder, running, last_for_memory=message["last_for_memory"])
+            state = run(claim, folder, running, message["last_for_memory"])
     except OSError as error:
         refusal = _refusal(error, folder, running)
         if refusal is None:

@@ -1,8 +1,7 @@
-"""What a job at work leaves in its folders: pictures, the losses' log, and checkpoints.
+"""What a job at work leaves in its running folder: pictures, and the losses so far, replaced whole at epochs' ends.
 
 Encoding and writing run on a thread of their own, in order, so that the device waits neither for a PNG nor for the
-disk. The log is kept as one JSON line a step in the job's own folder (appended, cut back to the checkpoint on resume)
-and put together as ``loss.json`` at epochs' ends, replaced whole.
+disk.
 """
 
 from __future__ import annotations
@@ -89,32 +88,34 @@ class Results:
         folder = self.running / EPOCHS_FOLDER
         # Not those above it: an outbox that is unmounted by now must not be built anew on the bare disk.
         self._files.make_one_folder(folder)
-        self._write(folder / name, self._encode(self._images.shown(picture), {"epoch": str(number)}))
+        self._files.write_durable(folder / name, self._encode(self._images.shown(picture), {"epoch": str(number)}))
 
     def glance(self, picture: NDArray[np.float32], loss_text: str) -> None:
         """Save what people look at meanwhile: the preview, the losses so far."""
         height, width = self._images.size
         size = working_size(width, height, min(PREVIEW_SIDE, max(height, width)))
-        self._write(self.running / PREVIEW_NAME, images.encode(images.resize_array(self._images.shown(picture), size)))
+        self._files.write_durable(
+            self.running / PREVIEW_NAME, images.encode(images.resize_array(self._images.shown(picture), size))
+        )
         self.losses(loss_text)
 
     def losses(self, loss_text: str) -> None:
         """Save the losses alone."""
-        self._write(self.running / LOSS_NAME, loss_text.encode())
+        self._files.write_durable(self.running / LOSS_NAME, loss_text.encode())
 
     def final(self, picture: NDArray[np.float32], loss_text: str, facts: dict[str, str]) -> str:
         """Save the finished picture, its losses and their plot; returns the picture's name."""
         name = f"{self._spec.title}.{self._extension}"
-        self._write(self.running / name, self._encode(self._images.shown(picture), facts))
+        self._files.write_durable(self.running / name, self._encode(self._images.shown(picture), facts))
         self.losses(loss_text)
-        self._write(self.running / PLOT_NAME, loss_svg(json.loads(loss_text)).encode())
+        self._files.write_durable(self.running / PLOT_NAME, loss_svg(json.loads(loss_text)).encode())
         self._files.remove(self.running / PREVIEW_NAME)
         return name
 
     def films(self, films: Mapping[str, bytes]) -> None:
         """Save the film of how it came to be, by its suffix."""
         for suffix, data in films.items():
-            self._write(self.running / f"{self._spec.title}_timelapse.{suffix}", data)
+            self._files.write_durable(self.running / f"{self._spec.title}_timelapse.{suffix}", data)
 
     def forget_epochs_after(self, last: int) -> None:
         """Remove the pictures of epochs that an interrupted run made after its last checkpoint."""
@@ -139,9 +140,6 @@ class Results:
             ),
         }
         return images.encode(picture, self._images.alpha, settings.format, settings.quality, text)
-
-    def _write(self, path: Path, data: bytes) -> None:
-        self._files.write_durable(path, data)
 
 
 def _relative(root: Path, skip: str) -> Iterable[str]:

@@ -22,8 +22,6 @@ from nst_batch.doctor.gpu import TRIAL_SCRIPT, TRIAL_SECONDS
 from nst_batch.footing import Footing
 from nst_batch.gpus import Gpu, Gpus
 
-GIB = 1 << 30
-
 
 class Fake(Machine):
     """A machine made of texts and answers."""
@@ -37,8 +35,10 @@ class Fake(Machine):
         shown: tuple[int, ...] = (),
         tried: Answer | None = None,
         faults: str = "",
+        memory_mb: tuple[float, float] = (8192.0, 16384.0),
     ) -> None:
         self.files = files or {}
+        self.memory = memory_mb
         self.answers = answers or {}
         self.environ = environ or {}
         self.inotify = inotify
@@ -48,6 +48,9 @@ class Fake(Machine):
 
     def read(self, path: str) -> str:
         return self.files.get(path, "")
+
+    def memory_mb(self) -> tuple[float, float]:
+        return self.memory
 
     def run(self, command: Sequence[str], seconds: float, environ: Mapping[str, str] | None = None) -> Answer | None:
         text = " ".join(command)
@@ -109,31 +112,24 @@ def test_processor_tells_of_bfloat16(flags: str, part: str) -> None:
     assert part in check.what
 
 
-def meminfo(total: int, free: int) -> str:
-    return f"MemTotal:       {total // 1024} kB\nMemFree:   1 kB\nMemAvailable:   {free // 1024} kB\n"
-
-
 def test_memory_that_is_enough() -> None:
     """Free and total are told in GiB."""
-    check = memory(Fake({"/proc/meminfo": meminfo(16 * GIB, 8 * GIB)}))
+    check = memory(Fake())
     assert check.state == "ok"
     assert check.what.startswith("8.0 GiB free of 16.0 GiB; 4:3 pictures up to ")
 
 
-def test_memory_of_a_control_group_counts() -> None:
-    """A container's limit goes before the machine's memory."""
-    group = {"/sys/fs/cgroup/memory.max": f"{3 * GIB}\n", "/sys/fs/cgroup/memory.current": f"{2 * GIB}\n"}
-    check = memory(Fake({"/proc/meminfo": meminfo(64 * GIB, 60 * GIB)} | group))
+def test_memory_that_is_short() -> None:
+    """What is left by other programs, or in a container, is told with what to do."""
+    check = memory(Fake(memory_mb=(1024.0, 3072.0)))
     assert check.state == "warn"
     assert check.what.startswith("1.0 GiB free of 3.0 GiB")
     assert check.advice
-    unlimited = {"/proc/meminfo": meminfo(64 * GIB, 60 * GIB), "/sys/fs/cgroup/memory.max": "max\n"}
-    assert memory(Fake(unlimited)).state == "ok"
 
 
 def test_memory_unknown() -> None:
     """A system without /proc is no reason to stop."""
-    assert memory(Fake()).state == "warn"
+    assert memory(Fake(memory_mb=(0.0, 0.0))).state == "warn"
 
 
 # --- TensorFlow, OpenCV, devices ------------------------------------------------------------------------
@@ -495,7 +491,6 @@ def test_a_machine_that_is_fine(tmp_path: Path) -> None:
     before = sorted(path.name for path in tmp_path.iterdir())
     files = {
         "/proc/cpuinfo": "flags : avx512_bf16",
-        "/proc/meminfo": meminfo(16 * GIB, 8 * GIB),
         "/proc/self/mountinfo": mounts(("/", "xfs")),
         "/proc/sys/fs/inotify/max_user_watches": "524288",
     }

@@ -204,7 +204,7 @@ def serve(reporter: Reporter, listen: Callable[[InstructionQueue], None], *, loc
     reporter.say("ready", device="none", weights="none")
     spent = False
 
-    def run(claim: Path, folder: Path, running: Path, *, last_for_memory: bool) -> RunEnd:
+    def run(claim: Path, folder: Path, running: Path, last_for_memory: bool) -> RunEnd:
         nonlocal spent
         job_run = JobRun(claim, folder, running, instructions, reporter, device)
         state = job_run.run()
