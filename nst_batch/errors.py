@@ -94,6 +94,7 @@ class Problem:
     key: str  # dotted path of the key, "" for the file as a whole
     what: str
     fix: str = ""
+    code: str = ""  # its own, where it has one
 
     def __str__(self) -> str:
         """``line 3, epocs: unknown key; did you mean 'epochs'?``."""

@@ -6,7 +6,7 @@ import argparse
 
 from nst_batch.cli.terminal import AddCommand, say
 from nst_batch.config.load import load_config
-from nst_batch.doctor import examine, examine_service, worst
+from nst_batch.doctor import examine, examine_service
 from nst_batch.errors import EXIT_CONFIG, EXIT_OK, UsageError
 
 MARKS = {"ok": "ok  ", "warn": "note", "bad": "BAD "}
@@ -32,11 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Print each check as it is made."""
     if arguments.service and arguments.config:
         raise UsageError("usage", "--service looks at the config that the unit names", "leave --config out")
-    checks = []
+    is_bad = False
     found = examine_service() if arguments.service else examine(load_config(arguments.config))
     for check in found:
-        checks.append(check)
+        is_bad = is_bad or check.state == "bad"
         say(f"{MARKS[check.state]}  {check.name}: {check.what}")
         if check.advice:
             say(f"      {check.advice}")
-    return EXIT_CONFIG if worst(checks) == "bad" else EXIT_OK
+    return EXIT_CONFIG if is_bad else EXIT_OK

@@ -54,13 +54,6 @@ class Foreteller:
         return [*found, *([] if wanted.lacking is None else [0.0])]
 
 
-def running_entries(
-    workers: Iterable[Worker], foreteller: Foreteller | None = None, mono: float = 0.0
-) -> list[dict[str, Any]]:
-    """Every job at work."""
-    return [_running_entry(worker, foreteller, mono) for worker in workers if worker.at_work]
-
-
 def _running_entry(worker: Worker, foreteller: Foreteller | None, mono: float) -> dict[str, Any]:
     """A job at work: where it stands, its loss, the seconds left (None where they cannot be told)."""
     assert worker.job is not None
@@ -182,7 +175,7 @@ def _entry(
 def state(
     view: InboxView | None,
     jobs: tuple[Job, ...],
-    workers: Iterable[Worker],
+    workers: Sequence[Worker],
     blocked: str | None,
     pid: int,
     notes: tuple[str, ...] = (),
@@ -190,30 +183,23 @@ def state(
     *,
     foreteller: Foreteller | None = None,
     at: Moment | None = None,
+    rota: Rota | None = None,
+    queued: Mapping[str, str] | None = None,
+    keep: Callable[[Iterator[dict[str, Any]]], object] = list,
 ) -> dict[str, Any]:
-    """The whole state; ``notes`` are on the devices.
+    """The whole state; ``notes`` are on the devices, ``queued`` as with :func:`waiting_entries`.
 
     ``until``, ``done_at``, ``closed_until`` (when the schedule lets jobs begin, None: now) and ``empty_at`` are in
-    seconds since 1970.
+    seconds since 1970. ``keep`` makes of the jobs that wait, which may be tens of thousands, what is to stand for them.
     """
-    at, workers = at or Moment.now(), tuple(workers)
-    running = running_entries(workers, foreteller, at.mono)
-    line = line_of(workers, running, at, closed_until)
-    entries = waiting_entries(view, jobs, {entry["id"] for entry in running}, None, closed_until, foreteller)
-    waiting = list(line.placed(entries))
-    return {**summary(view, running, line, blocked, pid, notes, closed_until), "waiting": waiting}
-
-
-def summary(
-    view: InboxView | None,
-    running: list[dict[str, Any]],
-    line: Line,
-    blocked: str | None,
-    pid: int,
-    notes: tuple[str, ...] = (),
-    closed_until: float | None = None,
-) -> dict[str, Any]:
-    """The state but for the list of the jobs that wait, of which there may be tens of thousands; ``line`` has them."""
+    at = at or Moment.now()
+    running = [_running_entry(worker, foreteller, at.mono) for worker in workers if worker.at_work]
+    line = _line_of(workers, running, at, closed_until)
+    at_work = {entry["id"] for entry in running}
+    entries = waiting_entries(view, jobs, at_work, rota, closed_until, foreteller, queued)
+    waiting = keep(line.placed(entries))  # before the line is asked for its end
+    # Sidecars that have only just come, of which nobody knows yet what they ask for.
+    unread = view is not None and any(pair.kind == "settling" for pair in view.waiting)
     return {
         "pid": pid,
         "paused": bool(view and view.paused),
@@ -222,18 +208,12 @@ def summary(
         "notes": list(notes),
         "folders": [asdict(folder) for folder in view.folders] if view else [],
         "running": running,
-        "empty_at": None if _is_unread(view) or (line.is_held_up and not running) else line.empty_at,
+        "empty_at": None if unread or (line.is_held_up and not running) else line.empty_at,
+        "waiting": waiting,
     }
 
 
-def _is_unread(view: InboxView | None) -> bool:
-    """Whether sidecars have only just come, of which nobody knows yet what they ask for."""
-    return view is not None and any(pair.kind == "settling" for pair in view.waiting)
-
-
-def line_of(
-    workers: Sequence[Worker], running: list[dict[str, Any]], at: Moment, closed_until: float | None = None
-) -> Line:
+def _line_of(workers: Sequence[Worker], running: list[dict[str, Any]], at: Moment, closed_until: float | None) -> Line:
     """The line that waiting jobs stand in: each worker with what it has before it."""
     left = [entry["seconds_left"] for entry in running]
     others = [worker for worker in workers if worker.job is None]

@@ -18,14 +18,7 @@ from nst_batch.daemon.forecast import Forecast
 from nst_batch.daemon.gallery_keeper import GalleryKeeper
 from nst_batch.daemon.listener import Listener
 from nst_batch.daemon.pace import Pace
-from nst_batch.daemon.queue_state import (
-    Foreteller,
-    encoded,
-    line_of,
-    running_entries,
-    summary,
-    waiting_entries,
-)
+from nst_batch.daemon.queue_state import Foreteller, encoded, state
 from nst_batch.daemon.reached import steps_reached
 from nst_batch.daemon.service import Notifier
 from nst_batch.daemon.shapes import Shapes
@@ -101,9 +94,7 @@ class StatusWriter:
 
     def _told_of(self) -> Foreteller:
         """What foretells, with what an earlier daemon has learned once the inbox is held."""
-        if self._foreteller is None:
-            if self._files.pinned(self._kept_pace.parent) is None:
-                return Foreteller(Forecast(Pace()), self._shapes)
+        if self._foreteller is None and self._files.pinned(self._kept_pace.parent) is not None:
             with contextlib.suppress(OSError):
                 self._foreteller = Foreteller(Forecast(Pace(read_note(self._files, self._kept_pace))), self._shapes)
         return self._foreteller or Foreteller(Forecast(Pace()), self._shapes)
@@ -181,15 +172,23 @@ class StatusWriter:
                 foreteller.forecast.worker_is(worker.device.name, worker.details, rate)
         foreteller.forecast.begin_round()
         self._shapes.begin_round()
-        at_work = running_entries(pool.workers, foreteller, at.mono)
-        queue = line_of(pool.workers, at_work, at, closed_until)
-        running = {entry["id"] for entry in at_work}
-        queued = pool.queued
-        entries = waiting_entries(view, jobs, running, self._spool.rota, closed_until, foreteller, queued)
-        listed, waiting = encoded(queue.placed(entries), self._notifier.watchdog)
-        facts = summary(view, at_work, queue, blocked, os.getpid(), pool.notes, closed_until)
+        facts = state(
+            view,
+            jobs,
+            pool.workers,
+            blocked,
+            os.getpid(),
+            pool.notes,
+            closed_until,
+            foreteller=foreteller,
+            at=at,
+            rota=self._spool.rota,
+            queued=pool.queued,
+            keep=lambda entries: encoded(entries, self._notifier.watchdog),
+        )
+        listed, waiting = facts.pop("waiting")
         facts["outbox"] = self._outbox  # where results go, whatever becomes of the file that says so
-        self._listener.queue(len(at_work), waiting, self._done, self._failed)
+        self._listener.queue(len(facts["running"]), waiting, self._done, self._failed)
         pieces = [json.dumps(facts, ensure_ascii=False)[:-1].encode(), b', "waiting": [', *listed, b"]}"]
         sum_of = hashlib.sha256()
         for piece in pieces:

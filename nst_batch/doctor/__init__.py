@@ -4,8 +4,8 @@ Checks are values; printing them is the command's. TensorFlow and OpenCV are tri
 the answer is that of a fresh worker and this process stays small.
 """
 
-from nst_batch.doctor.check import Check, State, worst
+from nst_batch.doctor.check import Check
 from nst_batch.doctor.examine import examine
 from nst_batch.doctor.service import examine_service
 
-__all__ = ["Check", "State", "examine", "examine_service", "worst"]
+__all__ = ["Check", "examine", "examine_service"]

@@ -6,7 +6,7 @@ import ctypes
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,6 @@ from nst_batch.child import Answer, ask
 from nst_batch.gpus import Gpus, device_faults, find_gpus
 
 State = Literal["ok", "warn", "bad"]
-_ORDER: tuple[State, ...] = ("ok", "warn", "bad")
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,6 @@ class Check:
     state: State
     what: str
     advice: str = ""
-
-
-def worst(checks: Iterable[Check]) -> State:
-    """The gravest state among ``checks``; ``ok`` for none."""
-    return max((check.state for check in checks), key=_ORDER.index, default="ok")
 
 
 class Machine:

@@ -94,7 +94,7 @@ def folders_of(config: Config) -> tuple[Folders, Mapping[str, Entry], Foreseen]:
         underway=lambda: underway(claims),
     )
     try:
-        found = Lister(fs, root, names.is_temporary, lambda: None).look().entries
+        found = Lister(fs, root, lambda: None).look().entries
     except InboxLost:
         found = {}
     entries = dict(sorted(found.items(), key=lambda item: names.natural_key(item[0])))

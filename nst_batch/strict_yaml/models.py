@@ -56,16 +56,9 @@ class Fault:
     code: str = ""
 
 
-@dataclass(frozen=True)
-class CodedProblem(Problem):
-    """A problem with a stable code of its own; see :func:`common_code`."""
-
-    code: str = ""
-
-
 def common_code(problems: Iterable[Problem], otherwise: str) -> str:
     """The code that all of ``problems`` share, or ``otherwise``."""
-    codes = {problem.code if isinstance(problem, CodedProblem) else "" for problem in problems}
+    codes = {problem.code for problem in problems}
     return next(iter(codes)) if len(codes) == 1 and "" not in codes else otherwise
 
 
@@ -122,10 +115,7 @@ def check(model: type[Model], marked: Marked, context: object = None) -> tuple[M
 
 def problem_at(marked: Marked, path: Path, what: str, fix: str = "", code: str = "") -> Problem:
     """A problem of the key at ``path``, with its line."""
-    key = key_text(path)
-    if code:
-        return CodedProblem(marked.line(path), key, what, fix, code)
-    return Problem(marked.line(path), key, what, fix)
+    return Problem(marked.line(path), key_text(path), what, fix, code)
 
 
 def _empty_places(data: object, path: Path = ()) -> Iterator[Path]:

@@ -14,7 +14,7 @@ import pytest
 
 from nst_batch.child import Answer
 from nst_batch.config.load import Config, load_config
-from nst_batch.doctor import Check, examine, worst
+from nst_batch.doctor import Check, examine
 from nst_batch.doctor.check import Machine
 from nst_batch.doctor.computing import memory, opencv, processor, system, tensorflow, weights
 from nst_batch.doctor.folders import count_folders, file_system, file_systems, folder, free_space, watches
@@ -84,14 +84,6 @@ def sees(*gpus: str) -> Answer:
         "a remark\n" + json.dumps({"version": "2.21.0", "keras": "3.15.1", "cuda": True, "gpus": list(gpus)}) + "\n",
         "",
     )
-
-
-def test_worst_is_the_gravest() -> None:
-    """ok below warn below bad; nothing at all is ok."""
-    ok, warn, bad = (Check("x", state, "") for state in ("ok", "warn", "bad"))
-    assert worst([]) == "ok"
-    assert worst([ok, warn, ok]) == "warn"
-    assert worst([bad, warn, ok]) == "bad"
 
 
 # --- processor and memory -------------------------------------------------------------------------------

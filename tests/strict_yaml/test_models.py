@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field
 
 from nst_batch.errors import Problem
 from nst_batch.strict_yaml.models import (
-    CodedProblem,
     Expected,
     Fault,
     StrictModel,
@@ -97,8 +96,8 @@ def test_nothing_is_no_value():
 def test_codes():
     """Problems share a code only where all of them have the same one."""
     odd, even, none = (
-        CodedProblem(1, "a", "x", code="odd"),
-        CodedProblem(2, "b", "x", code="even"),
+        Problem(1, "a", "x", code="odd"),
+        Problem(2, "b", "x", code="even"),
         Problem(3, "c", "x"),
     )
     assert common_code([odd, odd], "other") == "odd"

@@ -197,8 +197,12 @@ class Allocation:
 
     def read(self, now: float) -> list[Message]:
         """What its worker has said of itself and of the job that it has now. OSError."""
+        try:
+            messages = self._reader.read()
+        except FileNotFoundError:  # no worker has come up yet
+            return []
         said = []
-        for message in self._new_messages():
+        for message in messages:
             self.last_beat = now
             match message["say"]:
                 case "ready":
@@ -221,12 +225,6 @@ class Allocation:
             if message["say"] in ("ready", "fault") or self._is_current:
                 said.append(message)
         return said
-
-    def _new_messages(self) -> list[Message]:
-        try:
-            return self._reader.read()
-        except FileNotFoundError:  # no worker has come up yet
-            return []
 
     @property
     def _is_current(self) -> bool:

@@ -16,8 +16,8 @@ class UnreadableError(OSError):
     """The file that was to be copied cannot be read; the disk that is written to has done nothing wrong."""
 
 
-def copy_content(source: int, target: int, size: int, on_progress: Callable[[], object]) -> bool:
-    """Copy ``size`` bytes; False where the source turned out to be shorter. UnreadableError where it fails."""
+def copy_content(source: int, target: int, size: int, on_progress: Callable[[], object], name: str) -> bool:
+    """Copy ``size`` bytes; False where the source turned out to be shorter. UnreadableError, which has its ``name``."""
     # Sharing blocks and copying within the kernel only save time, and do not say which of the two files is at
     # fault: what they refuse, or end early without an error, is read and written below.
     with contextlib.suppress(OSError):
@@ -37,7 +37,7 @@ def copy_content(source: int, target: int, size: int, on_progress: Callable[[], 
         try:
             chunk = os.read(source, READ_CHUNK)
         except OSError as error:
-            raise UnreadableError(error.errno, error.strerror) from error
+            raise UnreadableError(error.errno, error.strerror, name) from error
         if not chunk:
             return False
         view = memoryview(chunk)

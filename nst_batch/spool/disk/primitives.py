@@ -233,7 +233,7 @@ class Primitives(Beneath):
             target_fd = self.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             try:
                 with _about(target):
-                    whole = self._copy_content(source, source_fd, target_fd, status.st_size)
+                    whole = copy_content(source_fd, target_fd, status.st_size, self.on_progress, str(source))
                     os.utime(target_fd, ns=(status.st_atime_ns, status.st_mtime_ns))
                     if sync:
                         self.sync(target_fd)
@@ -244,12 +244,6 @@ class Primitives(Beneath):
             return before
         finally:
             os.close(source_fd)
-
-    def _copy_content(self, source: Path, source_fd: int, target_fd: int, size: int) -> bool:
-        try:
-            return copy_content(source_fd, target_fd, size, self.on_progress)
-        except UnreadableError as error:
-            raise UnreadableError(error.errno, error.strerror, str(source)) from error
 
     def symlink(self, points_to: str, target: Path) -> None:
         """Make a link that says ``points_to``."""

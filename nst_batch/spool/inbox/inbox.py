@@ -41,7 +41,7 @@ class Inbox:
     def __init__(self, config: Config, fs: FileSystem, places: Places) -> None:
         self._fs = fs
         self._places = places
-        self._lister = Lister(fs, places.inbox, names.is_temporary, self._gets_on)
+        self._lister = Lister(fs, places.inbox, self._gets_on)
         self._listing = Listing({})
         self._scan = Scan()
         self._said: dict[str, set[str]] = {}  # by kind of note

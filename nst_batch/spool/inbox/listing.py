@@ -17,6 +17,7 @@ from typing import NamedTuple, Self
 from nst_batch.beneath import DEEPEST, Beneath, kind_of
 from nst_batch.characters import is_text
 from nst_batch.filenames import OWN_FOLDER
+from nst_batch.names import is_temporary
 from nst_batch.spool.disk.blocked import InboxLost, is_one_files
 from nst_batch.spool.disk.primitives import Identity
 
@@ -71,7 +72,6 @@ class Lister:
 
     files: Beneath
     root: Path
-    is_temporary: Callable[[str], bool]
     on_progress: Callable[[], object]  # called as a long listing gets on
     _known: Entries = field(default_factory=dict)
 
@@ -133,4 +133,4 @@ class Lister:
                 entries[sys.intern(path)] = before if before == entry else entry
 
     def _left_out(self, name: str) -> bool:
-        return name.startswith(".") or self.is_temporary(name) or not is_text(name)
+        return name.startswith(".") or is_temporary(name) or not is_text(name)

@@ -29,7 +29,7 @@ from nst_batch.spool.inbox.readiness import Used, Wanted
 class SidecarReading:
     """Parses and expands sidecars as one config has it."""
 
-    def __init__(self, config: Config, folders: Folders | None = None) -> None:
+    def __init__(self, config: Config, folders: Folders) -> None:
         self._inbox = config.inbox
         self._library = config.library
         self._rules = config.sidecar_rules()
@@ -44,8 +44,6 @@ class SidecarReading:
 
     def parse(self, path: str, text: bytes) -> SidecarRequest:
         """What a sidecar asks for; raises ProblemsError."""
-        if self._folders is None:
-            return parse_sidecar(text, path, self._rules)
         folder = path.rpartition("/")[0]
         request = parse_sidecar(text, path, self._folders.rules_of(folder))
         defaults = self._folders.defaults_of(folder)

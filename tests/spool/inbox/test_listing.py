@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from nst_batch import names
 from nst_batch.spool.disk.blocked import InboxLost
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.inbox.listing import Lister
@@ -24,7 +23,7 @@ def test_everything_is_listed_and_nothing_followed(tmp_path: Path) -> None:
     (inbox / "linked").symlink_to(outside)
     os.mkfifo(inbox / "pipe")
     (inbox / ".nst_batch/claims").mkdir(parents=True)
-    listing = Lister(FileSystem(), inbox, names.is_temporary, list).look()
+    listing = Lister(FileSystem(), inbox, list).look()
     assert {path: entry.kind for path, entry in listing.entries.items()} == {
         "a.jpg": "file",
         "sub": "folder",
@@ -49,7 +48,7 @@ def test_unfinished_and_foreign_names_are_left_out(tmp_path: Path, name: str) ->
     """What is left out is named, so that it can be said once."""
     (tmp_path / name).write_text("x")
     (tmp_path / "a.jpg").write_text("x")
-    listing = Lister(FileSystem(), tmp_path, names.is_temporary, list).look()
+    listing = Lister(FileSystem(), tmp_path, list).look()
     assert set(listing.entries) == {"a.jpg"}
     assert listing.ignored == {name}
 
@@ -57,7 +56,7 @@ def test_unfinished_and_foreign_names_are_left_out(tmp_path: Path, name: str) ->
 def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
     """No sidecar, log or job.json could hold it."""
     (tmp_path / os.fsdecode(b"\xff.jpg")).write_text("x")
-    listing = Lister(FileSystem(), tmp_path, names.is_temporary, list).look()
+    listing = Lister(FileSystem(), tmp_path, list).look()
     assert not listing.entries
     assert len(listing.ignored) == 1
 
@@ -67,4 +66,4 @@ def test_a_missing_inbox_is_no_empty_one(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for name in ("gone", "file"):
         with pytest.raises(InboxLost, match=name):
-            Lister(FileSystem(), tmp_path / name, names.is_temporary, list).look()
+            Lister(FileSystem(), tmp_path / name, list).look()
