@@ -15,6 +15,7 @@ MANIFEST_NAME = "job.json"
 LOSS_NAME = "loss.json"
 PLOT_NAME = "loss.svg"
 PREVIEW_NAME = "preview.png"
+TIMELAPSE = "_timelapse"  # behind a job's title, before the suffix
 ERROR_NAME = "error.txt"
 
 # In the inbox: the daemon's own folder, and in a job's folder there what daemon and worker hand each other.

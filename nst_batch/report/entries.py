@@ -26,6 +26,7 @@ from nst_batch.filenames import (
     PAGE_NAME,
     PLOT_NAME,
     RUNNING_FOLDER,
+    TIMELAPSE,
 )
 from nst_batch.reasons import END_STATES
 
@@ -182,7 +183,7 @@ def read(outbox: str, folder: str, written: int) -> GalleryEntry | None:
         return None
     files = _names(path)
     given = frozenset(f"{INPUT_FOLDER}/{name}" for name in _names(f"{path}/{INPUT_FOLDER}"))
-    film = f"{_text(job.get('title'))}_timelapse.webp"
+    film = f"{_text(job.get('title'))}{TIMELAPSE}.webp"
     return GalleryEntry(
         folder=folder,
         title=_text(job.get("title")) or folder.rpartition("/")[2],

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from nst_batch.filenames import LOSS_NAME, MANIFEST_NAME, PAGE_NAME, PLOT_NAME
+from nst_batch.filenames import LOSS_NAME, MANIFEST_NAME, PAGE_NAME, PLOT_NAME, TIMELAPSE
 from nst_batch.names import output_parts
 from nst_batch.report.loss_plot import plot
 from nst_batch.report.markup import href, number, script_data
@@ -80,7 +80,7 @@ def job_page(
 
 def films(job: Mapping[str, Any]) -> dict[str, str]:
     """The time-lapse of a job by its kind, webp and mp4, as far as it has one."""
-    return {kind: name for kind in ("webp", "mp4") if (name := f"{job['title']}_timelapse.{kind}") in job["outputs"]}
+    return {kind: name for kind in ("webp", "mp4") if (name := f"{job['title']}{TIMELAPSE}.{kind}") in job["outputs"]}
 
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:

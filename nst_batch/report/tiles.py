@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
 
+from nst_batch.filenames import TIMELAPSE
 from nst_batch.names import is_image, stem
 from nst_batch.report.entries import LINKS, SHOWN_BY_BROWSERS, GalleryEntry, Input
 from nst_batch.report.markup import clean, href, number, shorten
 from nst_batch.report.thumbnails import Thumbnail
 
-TIMELAPSE = "_timelapse.webp"  # how its name ends
 STATE_NAMES = {"done": "finished", "stopped": "stopped early", "failed": "failed", "cancelled": "cancelled"}
 
 Tile = dict[str, Any]
@@ -44,7 +44,7 @@ def tile(entry: GalleryEntry, thumbnail: ThumbnailOf) -> Tile:
         "advice": shorten(entry.advice, 600),
         "epochs": [href(name) for name in entry.epochs if is_shown(name)],
         "links": [[href(name), label] for name, label in LINKS.items() if name in entry.files]
-        + [[href(name), "time-lapse"] for name in sorted(entry.files) if name.endswith(TIMELAPSE)],
+        + [[href(name), "time-lapse"] for name in sorted(entry.files) if name.endswith(f"{TIMELAPSE}.webp")],
         "of": _of(entry),
     }
 

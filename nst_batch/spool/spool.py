@@ -67,7 +67,7 @@ class Spool:
         self._clearer = Clearer(self._fs, self._places, self._claimer, self._holds, say)
         self._recoverer = Recoverer(self._fs, self._places, self._claimer, self._publisher, self._running, self._holds)
         self._queue = JobQueue(self._fs, self._places, self._recoverer.recover, self._holds)
-        self._inbox.claims = self._queue.standing
+        self._inbox.claims = lambda: tuple(self._queue.claims.values())
         self._runs = Runs(self._fs, self._places, self._queue, self._running)
         self._ends = Ends(self._queue, self._running, self._publisher, self._runs, self._holds)
         self._sweep = Sweep(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from nst_batch import images
 from nst_batch.beneath import folders_below
-from nst_batch.filenames import EPOCHS_FOLDER, INPUT_FOLDER, LOSS_NAME, PLOT_NAME, PREVIEW_NAME
+from nst_batch.filenames import EPOCHS_FOLDER, INPUT_FOLDER, LOSS_NAME, PLOT_NAME, PREVIEW_NAME, TIMELAPSE
 from nst_batch.job import JobSpec
 from nst_batch.report.loss_plot import loss_svg
 from nst_batch.sizing import working_size
@@ -115,7 +115,7 @@ class Results:
     def films(self, films: Mapping[str, bytes]) -> None:
         """Save the film of how it came to be, by its suffix."""
         for suffix, data in films.items():
-            self._files.write_durable(self.running / f"{self._spec.title}_timelapse.{suffix}", data)
+            self._files.write_durable(self.running / f"{self._spec.title}{TIMELAPSE}.{suffix}", data)
 
     def forget_epochs_after(self, last: int) -> None:
         """Remove the pictures of epochs that an interrupted run made after its last checkpoint."""

@@ -138,10 +138,6 @@ class JobQueue:
         self._out.discard(claim.record.job_id(record))
         self._in_hand.pop(claim.record.job_id(record), None)
 
-    def standing(self) -> tuple[Claim, ...]:
-        """Every claim that has not gone away, its jobs done or not."""
-        return tuple(self.claims.values())
-
     def needed(self) -> set[str]:
         """The images that unfinished jobs use."""
         return set().union(*(claim.needs() for claim in self.claims.values()))

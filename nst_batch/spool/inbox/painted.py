@@ -148,7 +148,7 @@ class Foreseen:
     the size of another is read.
     """
 
-    def __init__(self, painted: Painted, claims: Collection[Claim] = ()) -> None:
+    def __init__(self, painted: Painted, claims: Collection[Claim]) -> None:
         self._painted = painted
         self._claims = claims
         self.alike: dict[str, str] = {}  # a photograph that is not painted: the one that is
@@ -235,11 +235,8 @@ def digest_of_file(fs: FileSystem, path: Path) -> str:
 
 
 def _ends_of(fs: FileSystem, path: Path, size: int) -> str:
-    fd = fs.open(path)
-    try:
-        ends = os.pread(fd, _END_BYTES, 0), os.pread(fd, _END_BYTES, max(0, size - _END_BYTES))
-    finally:
-        os.close(fd)
+    with fs.reader(path) as file:
+        ends = file.read(_END_BYTES), os.pread(file.fileno(), _END_BYTES, max(0, size - _END_BYTES))
     return hashlib.blake2b(b"".join((str(size).encode(), *ends)), digest_size=12).hexdigest()
 
 
