@@ -136,7 +136,7 @@ class Forecast:
         self._sittings[job_id] = _Sitting(now, device, settings, shape, done)
         ended = self._ended.pop(device, None)
         if ended is not None and 0.0 <= now - ended < WINDOW_SECONDS:
-            self.pace.learn_gap(device, now - ended)
+            self.pace.gaps.learn(device, now - ended)
 
     def stepped(self, job_id: str, progress: Message, now: float, *, epoch_end: bool) -> None:
         """A job got on. What it has left is put right in ``progress``, so that all who tell of it say the same."""
@@ -179,10 +179,10 @@ class Forecast:
         if sitting.first_seconds is not None:
             beside = now - sitting.begun - (sitting.seconds - sitting.first_seconds) + sitting.tracing
             if self._is_new(sitting.settings, sitting.device):
-                self.pace.learn_tracing(sitting.device, beside - self.pace.rest_seconds(sitting.device))
+                self.pace.tracings.learn(sitting.device, beside - self.pace.rests.seconds(sitting.device))
                 self._traced[sitting.device].add(_programs(sitting.settings))
             else:
-                self.pace.learn_rest(sitting.device, beside)
+                self.pace.rests.learn(sitting.device, beside)
 
     def _is_new(self, settings: Settings, device: str) -> bool:
         """Whether the worker at work there has to make this job's programs first."""
@@ -207,10 +207,10 @@ class Forecast:
         todo = _after(self._legs(settings, shape), done)
         if not todo:
             return 0.0
-        beside = self.pace.rest_seconds(device) + self.pace.gap_seconds(device)
+        beside = self.pace.rests.seconds(device) + self.pace.gaps.seconds(device)
         if self._is_new(settings, device) and _programs(settings) not in self._counted:
             self._counted.add(_programs(settings))
-            beside += self.pace.tracing_seconds(device)
+            beside += self.pace.tracings.seconds(device)
         return self._seconds(settings, todo, device) + beside
 
     def seconds_left(self, job_id: str, step: int, now: float) -> float | None:
@@ -220,11 +220,11 @@ class Forecast:
             return None
         device = sitting.device
         todo = _after(self._legs(sitting.settings, sitting.shape), step or sitting.done)
-        rest = self.pace.rest_seconds(device)
+        rest = self.pace.rests.seconds(device)
         saving = SAVING_SHARE * rest
         if self._is_new(sitting.settings, device):
             self._counted.add(_programs(sitting.settings))
-            rest += self.pace.tracing_seconds(device)
+            rest += self.pace.tracings.seconds(device)
         rest = saving if step else max(saving, rest - (now - sitting.begun))
         return self._seconds(sitting.settings, todo, device) + rest
 

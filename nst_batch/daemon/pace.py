@@ -72,6 +72,32 @@ class _Mean:
         self.weight = before + weight
 
 
+class Durations:
+    """How long something takes on each kind of device."""
+
+    def __init__(self, kept: object, first: float) -> None:
+        """``kept``: as :meth:`facts` gave it; ``first``: what is foretold before one is known."""
+        self._means = {device: _Mean(seconds, 1.0) for device, seconds in _numbers(kept)}
+        self._first = first
+
+    def facts(self) -> dict[str, float]:
+        """All of it."""
+        return {device: round(mean.value, 3) for device, mean in self._means.items()}
+
+    def seconds(self, device: str) -> float:
+        """What is to be expected there."""
+        mean = self._means.get(kind_of(device))
+        return self._first if mean is None else mean.value
+
+    def learn(self, device: str, seconds: float) -> None:
+        """It took so long."""
+        kind, seconds = kind_of(device), max(0.0, seconds)
+        if kind in self._means:
+            self._means[kind].add(seconds)
+        else:
+            self._means[kind] = _Mean(seconds, 1.0)
+
+
 class Pace:
     """What is known of the machine's speed. Times are in seconds, ``rate`` in operations a second."""
 
@@ -79,9 +105,9 @@ class Pace:
         """``facts``: those of an earlier daemon, as :meth:`facts` gave them; what makes no sense is left out."""
         kept = facts or {}
         self._rates = {device: rate for device, rate in _numbers(kept.get("rates")) if rate > 0}
-        self._rests = {device: _Mean(seconds, 1.0) for device, seconds in _numbers(kept.get("rests"))}
-        self._tracings = {device: _Mean(seconds, 1.0) for device, seconds in _numbers(kept.get("tracings"))}
-        self._gaps = {device: _Mean(seconds, 1.0) for device, seconds in _numbers(kept.get("gaps"))}
+        self.rests = Durations(kept.get("rests"), FIRST_REST)  # of a job beside its steps: reading, preparing, saving
+        self.tracings = Durations(kept.get("tracings"), FIRST_TRACING)  # what a worker's first job of a kind adds
+        self.gaps = Durations(kept.get("gaps"), FIRST_GAP)  # of a worker, from one job to the next
         self._ratios: dict[str, dict[int, _Mean]] = {}
         self._drift = 0.0  # how much slower everything is of late, as a logarithm: others use the machine too
         steps = kept.get("steps")
@@ -96,9 +122,9 @@ class Pace:
         """All of it, to be kept over a restart."""
         return {
             "rates": dict(self._rates),
-            "rests": {device: round(mean.value, 3) for device, mean in self._rests.items()},
-            "tracings": {device: round(mean.value, 3) for device, mean in self._tracings.items()},
-            "gaps": {device: round(mean.value, 3) for device, mean in self._gaps.items()},
+            "rests": self.rests.facts(),
+            "tracings": self.tracings.facts(),
+            "gaps": self.gaps.facts(),
             "steps": {
                 kind: {str(octave): round(mean.value + self._drift, 4) for octave, mean in ratios.items()}
                 for kind, ratios in self._ratios.items()
@@ -142,49 +168,12 @@ class Pace:
         elif len(ratios) < MOST_OCTAVES and len(self._ratios) <= MOST_KINDS:
             ratios[octave] = _Mean(ratio, weight)
 
-    def rest_seconds(self, device: str) -> float:
-        """How long a job takes beside its steps: reading, preparing, saving."""
-        return _value(self._rests, device, FIRST_REST)
-
-    def learn_rest(self, device: str, seconds: float) -> None:
-        """A job took so long beside its steps."""
-        _learn(self._rests, device, max(0.0, seconds))
-
-    def tracing_seconds(self, device: str) -> float:
-        """How much longer a worker's first job of a kind takes: it makes the programs that later ones find."""
-        return _value(self._tracings, device, FIRST_TRACING)
-
-    def learn_tracing(self, device: str, seconds: float) -> None:
-        """The first job of a kind took so much longer."""
-        _learn(self._tracings, device, max(0.0, seconds))
-
-    def gap_seconds(self, device: str) -> float:
-        """How long a worker waits from one job to the next."""
-        return _value(self._gaps, device, FIRST_GAP)
-
-    def learn_gap(self, device: str, seconds: float) -> None:
-        """A worker waited so long."""
-        _learn(self._gaps, device, seconds)
-
     def _guess(self, recipe: Recipe, pixels: float) -> float:
         """By the device's rate alone."""
         cost = FAMILY_COST.get(recipe.family, 1.0)
         cost *= LBFGS_COST if recipe.optimizer == "lbfgs" else 1.0
         rate = self._rates.get(recipe.device, math.inf)
         return FIXED_SECONDS.get(recipe.device, 0.0) + cost * STEP_FLOPS_A_PIXEL * pixels / (SHARE_OF_RATE * rate)
-
-
-def _value(means: Mapping[str, _Mean], device: str, fallback: float) -> float:
-    mean = means.get(kind_of(device))
-    return fallback if mean is None else mean.value
-
-
-def _learn(means: dict[str, _Mean], device: str, seconds: float) -> None:
-    kind = kind_of(device)
-    if kind in means:
-        means[kind].add(seconds)
-    else:
-        means[kind] = _Mean(seconds, 1.0)
 
 
 def _numbers(found: object) -> list[tuple[str, float]]:

@@ -75,8 +75,8 @@ def test_a_workers_first_job_of_a_kind_takes_longer_and_the_later_ones_do_not() 
     other = ONE_SCALE.replace("classic", "fine")
     forecast.worker_is("cpu", worker, 1e12)
     paint(forecast, "job", 1.0)  # three seconds beside its steps, of which half a second is a guess for every job
-    assert forecast.pace.tracing_seconds("cpu") == pytest.approx(2.5)
-    assert forecast.pace.rest_seconds("cpu") == pytest.approx(0.5)
+    assert forecast.pace.tracings.seconds("cpu") == pytest.approx(2.5)
+    assert forecast.pace.rests.seconds("cpu") == pytest.approx(0.5)
     forecast.begin_round()
     warm, new, second = seconds(forecast), seconds(forecast, other), seconds(forecast, other)
     assert (warm, new - second) == (pytest.approx(40.6, rel=0.05), pytest.approx(2.5))
@@ -251,7 +251,7 @@ def test_a_program_that_is_traced_within_an_epoch_is_no_step() -> None:
     recipe = Recipe.of(settings(ONE_SCALE), "cpu")
     assert forecast.pace.step_seconds(recipe, 120_000) == pytest.approx(0.2, rel=0.15)
     forecast.ends("job", seconds + 1.0, whole=True)
-    assert forecast.pace.rest_seconds("cpu") > 8.0
+    assert forecast.pace.rests.seconds("cpu") > 8.0
 
 
 @pytest.mark.parametrize("every", [1, 3])
