@@ -19,7 +19,7 @@ from nst_batch.config.values import (
     read_duration,
 )
 from nst_batch.sidecar.keys import Defaults
-from nst_batch.strict_yaml.models import Expected, Fault, StrictModel, faults_error, one_of
+from nst_batch.strict_yaml.models import Expected, Fault, StrictModel, faults_error
 from nst_batch.strict_yaml.reader import shown
 
 
@@ -84,11 +84,7 @@ def _polling_fault(value: object) -> object:
 class Jobs(StrictModel):
     """How often a job is tried, and when a worker is given up."""
 
-    attempts: Annotated[
-        int,
-        Field(ge=1, le=100, description="runs before a job fails"),
-        Expected("a whole number from 1 to 100"),
-    ] = 3
+    attempts: Annotated[int, Field(ge=1, le=100, description="runs before a job fails")] = 3
     backoff_seconds: Annotated[
         tuple[float, ...],
         BeforeValidator(_read_backoff),
@@ -104,24 +100,12 @@ class Jobs(StrictModel):
 class Limits(StrictModel):
     """What is refused, and when no job starts."""
 
-    max_megapixels: Annotated[
-        float, Field(gt=0, le=10_000, description="of an image"), Expected("a number above 0, at most 10000")
-    ] = 50.0
-    max_file_mb: Annotated[
-        float,
-        Field(gt=0, le=100_000, description="of an image's file"),
-        Expected("a number above 0, at most 100000"),
-    ] = 100.0
-    max_sidecar_kb: Annotated[
-        float, Field(gt=0, le=1024, description="of a sidecar"), Expected("a number above 0, at most 1024")
-    ] = 64.0
-    max_jobs: Annotated[
-        int, Field(ge=1, le=9999, description="of one sidecar"), Expected("a whole number from 1 to 9999")
-    ] = 1000
+    max_megapixels: Annotated[float, Field(gt=0, le=10_000, description="of an image")] = 50.0
+    max_file_mb: Annotated[float, Field(gt=0, le=100_000, description="of an image's file")] = 100.0
+    max_sidecar_kb: Annotated[float, Field(gt=0, le=1024, description="of a sidecar")] = 64.0
+    max_jobs: Annotated[int, Field(ge=1, le=9999, description="of one sidecar")] = 1000
     max_priority: Annotated[
-        int,
-        Field(ge=-1_000_000, le=1_000_000, description="of a sidecar; a higher one counts as this"),
-        Expected("a whole number from -1000000 to 1000000"),
+        int, Field(ge=-1_000_000, le=1_000_000, description="of a sidecar; a higher one counts as this")
     ] = 1_000_000
     min_free_gb: Annotated[
         float,
@@ -200,11 +184,7 @@ class ConfigFile(StrictModel):
     defaults: Annotated[Defaults, Field(description="any sidecar key but content, style, title")] = Field(
         default_factory=Defaults
     )
-    after: Annotated[
-        Literal["archive", "keep", "delete"],
-        Field(description="what becomes of the images"),
-        one_of("archive", "keep", "delete"),
-    ] = "archive"
+    after: Annotated[Literal["archive", "keep", "delete"], Field(description="what becomes of the images")] = "archive"
     watch: Annotated[Watch, Field(description="when dropped files are taken")] = Field(default_factory=Watch)
     jobs: Annotated[Jobs, Field(description="how often a job is tried")] = Field(default_factory=Jobs)
     limits: Annotated[Limits, Field(description="what is refused")] = Field(default_factory=Limits)
@@ -225,6 +205,5 @@ class ConfigFile(StrictModel):
     executor: Annotated[
         Literal["local", "slurm"],
         Field(description="where jobs are painted: by workers of this machine, or by a Slurm cluster's"),
-        one_of("local", "slurm"),
     ] = "local"
     slurm: Annotated[Slurm, Field(description="what is asked of the cluster")] = Field(default_factory=Slurm)

@@ -15,7 +15,6 @@ _OWN_OPTIONS = (
     *("--job-name", "-J", "--output", "-o", "--error", "-e", "--chdir", "-D", "--input", "-i", "--open-mode"),
     *("--requeue", "--signal", "--array", "-a", "--wrap", "--wait", "-W", "--parsable", "--quiet", "-Q", "--test-only"),
 )
-_TEXT = Expected("text")
 
 
 def _not_ours(value: object) -> object:
@@ -38,18 +37,14 @@ def _means(item: str) -> Callable[[str], bool]:
 class Slurm(StrictModel):
     """One allocation, which holds one worker."""
 
-    partition: Annotated[str, Field(description="where workers run; empty: the cluster's default"), _TEXT] = ""
-    account: Annotated[str, Field(description="who is charged; empty: the user's default"), _TEXT] = ""
+    partition: Annotated[str, Field(description="where workers run; empty: the cluster's default")] = ""
+    account: Annotated[str, Field(description="who is charged; empty: the user's default")] = ""
     gpus: Annotated[
         int,
         Field(ge=0, le=1, description="1: each worker has a GPU; 0: it paints on the CPU"),
         Expected("0 or 1: a worker uses one GPU"),
     ] = 1
-    cpus: Annotated[
-        int,
-        Field(ge=0, le=4096, description="processors a worker; 0: the cluster's default"),
-        Expected("a whole number from 0 to 4096"),
-    ] = 0
+    cpus: Annotated[int, Field(ge=0, le=4096, description="processors a worker; 0: the cluster's default")] = 0
     memory: Annotated[
         str,
         Field(pattern=r"^([0-9]+[KMGT]?)?$", description="a worker's main memory, as 16G; empty: the cluster's"),
@@ -71,7 +66,7 @@ class Slurm(StrictModel):
         Field(description="more options for sbatch, each as text"),
     ] = ()
     setup: Annotated[
-        str, Field(description="shell lines that a node runs before the worker, such as module load cuda"), _TEXT
+        str, Field(description="shell lines that a node runs before the worker, such as module load cuda")
     ] = ""
 
     @model_validator(mode="after")

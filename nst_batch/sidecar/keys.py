@@ -141,7 +141,6 @@ class SidecarModel(InboxPatch):
             description='name of the result, or a template such as "{content}-{style}"',
             json_schema_extra={"minLength": 1},
         ),
-        Expected("text"),
     ] = None
     vary: Vary = None
     output: Output = None

@@ -133,17 +133,11 @@ _LAYERS_SCHEMA = {
     ]
 }
 _SIZE_SCHEMA = {"type": "integer", "minimum": SMALLEST_SIZE, "maximum": LARGEST_SIZE}
-_WEIGHT = Expected("a number of at least 0")
 PIXELS = Expected(f"a whole number of pixels from {SMALLEST_SIZE} to {LARGEST_SIZE}")
 
 
-def whole(low: int, high: int) -> Expected:
-    """The expectation of a whole number between two others."""
-    return Expected(f"a whole number from {low} to {high}")
-
-
 Layers = Annotated[dict[str, float] | None, BeforeValidator(_read_layers), WithJsonSchema(_LAYERS_SCHEMA)]
-Weight = Annotated[float | None, Field(ge=0), _WEIGHT]
+Weight = Annotated[float | None, Field(ge=0)]
 Start = Annotated[
     str | None,
     BeforeValidator(_read_init),

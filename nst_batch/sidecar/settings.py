@@ -32,9 +32,8 @@ from nst_batch.sidecar.setting_values import (
     Size,
     Start,
     Weight,
-    whole,
 )
-from nst_batch.strict_yaml.models import Expected, Fault, StrictModel, one_of
+from nst_batch.strict_yaml.models import Expected, Fault, StrictModel
 
 
 class Settings(BaseModel):
@@ -113,40 +112,28 @@ PLAIN_DEFAULTS: Mapping[str, Any] = MappingProxyType(
 class Patch(StrictModel):
     """What a person wrote of the optimisation keys; None where nothing is."""
 
-    save_epoch: Annotated[
-        bool | None, Field(description="keep the picture of every epoch"), Expected("true or false")
-    ] = None
-    timelapse: Annotated[
-        bool | None, Field(description="leave a short film of how the picture came to be"), Expected("true or false")
-    ] = None
+    save_epoch: Annotated[bool | None, Field(description="keep the picture of every epoch")] = None
+    timelapse: Annotated[bool | None, Field(description="leave a short film of how the picture came to be")] = None
     preset: Annotated[
         Literal["classic", "draft", "fine", "nnst"] | None,
         Field(description="the recipe that gives every key not written its value"),
-        one_of(*PRESETS),
     ] = None
     size: Size = None
     epochs: Epochs = None
     steps_per_epoch: Annotated[
-        int | None, Field(ge=1, le=100_000, description="optimisation steps of one epoch"), whole(1, 100_000)
+        int | None,
+        Field(ge=1, le=100_000, description="optimisation steps of one epoch"),
     ] = None
     content_weight: Annotated[Weight, Field(description="how strongly the content is kept")] = None
     style_weight: Annotated[Weight, Field(description="how strongly the style is taken on")] = None
     tv_weight: Annotated[Weight, Field(description="how strongly noise is smoothed away")] = None
     content_layers: Annotated[Layers, Field(description="VGG19 layers whose features keep the content")] = None
     style_layers: Annotated[Layers, Field(description="VGG19 layers whose Gram matrices make the style")] = None
-    optimizer: Annotated[
-        Literal["adam", "lbfgs"] | None, Field(description="who takes the steps"), one_of("adam", "lbfgs")
-    ] = None
-    learning_rate: Annotated[
-        float | None,
-        Field(gt=0, le=1000, description="length of a step"),
-        Expected("a number above 0, at most 1000"),
-    ] = None
+    optimizer: Annotated[Literal["adam", "lbfgs"] | None, Field(description="who takes the steps")] = None
+    learning_rate: Annotated[float | None, Field(gt=0, le=1000, description="length of a step")] = None
     init: Start = None
     mask: Mask = None
-    scales: Annotated[
-        int | None, Field(ge=1, le=MOST_SCALES, description="number of scales, coarse to fine"), whole(1, MOST_SCALES)
-    ] = None
+    scales: Annotated[int | None, Field(ge=1, le=MOST_SCALES, description="number of scales, coarse to fine")] = None
     style_size: Annotated[
         int | None,
         Field(ge=SMALLEST_SIZE, le=LARGEST_SIZE, description="long side at which the style is looked at"),
@@ -155,7 +142,6 @@ class Patch(StrictModel):
     color: Annotated[
         Literal["style", "content", "match"] | None,
         Field(description="whose colours: the style's, the content's, or the style matched to the content first"),
-        one_of("style", "content", "match"),
     ] = None
     stop_when_flat: Annotated[
         float | None,
@@ -163,29 +149,17 @@ class Patch(StrictModel):
         Expected("a fraction from 0 to below 1"),
     ] = None
     precision: Annotated[
-        Literal["auto", "bfloat16", "float32"] | None,
-        Field(description="number format of the network's arithmetic"),
-        one_of("auto", "bfloat16", "float32"),
+        Literal["auto", "bfloat16", "float32"] | None, Field(description="number format of the network's arithmetic")
     ] = None
-    seed: Annotated[
-        int | None, Field(ge=0, le=LARGEST_SEED, description="of everything random"), whole(0, LARGEST_SEED)
-    ] = None
+    seed: Annotated[int | None, Field(ge=0, le=LARGEST_SEED, description="of everything random")] = None
     format: Annotated[
-        Literal["png", "jpg", "webp", "tiff"] | None,
-        Field(description="file format of the pictures"),
-        one_of("png", "jpg", "webp", "tiff"),
+        Literal["png", "jpg", "webp", "tiff"] | None, Field(description="file format of the pictures")
     ] = None
-    quality: Annotated[int | None, Field(ge=1, le=100, description="for jpg and webp"), whole(1, 100)] = None
+    quality: Annotated[int | None, Field(ge=1, le=100, description="for jpg and webp")] = None
     priority: Annotated[
-        int | None,
-        Field(ge=-1_000_000, le=1_000_000, description="higher first; equal ones in order of arrival"),
-        whole(-1_000_000, 1_000_000),
+        int | None, Field(ge=-1_000_000, le=1_000_000, description="higher first; equal ones in order of arrival")
     ] = None
-    now: Annotated[
-        bool | None,
-        Field(description="run at any hour, whatever the config's schedule says"),
-        Expected("true or false"),
-    ] = None
+    now: Annotated[bool | None, Field(description="run at any hour, whatever the config's schedule says")] = None
 
     def written(self) -> dict[str, Any]:
         """The keys that have a value."""

@@ -1,8 +1,8 @@
 """YAML data against a pydantic model, with every fault in plain words, its line, and the key that was meant.
 
-A field says what it takes in :class:`Expected`, so that a person reads "must be a whole number from 1 to
-10000, not 'ten'" and not the checker's own terms. A value with parts (a list of layers) is read by a
-function that raises :func:`faults_error` with one :class:`Fault` a part.
+A person reads "must be a whole number from 1 to 10000, not 'ten'" and not the checker's own terms: what a field
+takes is put into words by its type and its bounds, or where they do not say enough by an :class:`Expected`. A value
+with parts (a list of layers) is read by a function that raises :func:`faults_error` with one :class:`Fault` a part.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -29,6 +30,7 @@ ENOUGH = 5 * MAX_PROBLEMS
 UNKNOWN_KEY = "unknown key"
 _UNIT = re.compile(r"\s*(?:px|%|pixels?)$", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+")
+_WORDS = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
 _TYPOS_OF_BOOL = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
@@ -91,12 +93,6 @@ def written_plainly(value: object, takes: Callable[[Any], bool]) -> str:
     return f"write {number}" if is_meant else ""
 
 
-def one_of(*choices: str) -> Expected:
-    """The expectation of an enumeration."""
-    head, last = choices[:-1], choices[-1]
-    return Expected(f"{', '.join(head)} or {last}" if head else last, choices)
-
-
 def check(model: type[Model], marked: Marked, context: object = None) -> tuple[Model | None, list[Problem]]:
     """``marked`` as a ``model``, or None and every problem it has; ``context`` is for the fields' own reading."""
     problems = [_empty_problem(marked, place) for place in _empty_places(marked.data)]
@@ -155,7 +151,7 @@ def _problems(model: type[BaseModel], details: ErrorDetails, marked: Marked) -> 
 
 
 def _expected_problem(field: FieldInfo, marked: Marked, here: Path, rest: Path, value: object) -> Problem:
-    expected = next((item for item in field.metadata if isinstance(item, Expected)), None)
+    expected = expected_of(field)
     if expected is None:
         inner = _model_of(field)
         phrase = "a mapping of keys" if inner else "of another type"
@@ -173,6 +169,29 @@ def _expected_problem(field: FieldInfo, marked: Marked, here: Path, rest: Path, 
         fix = written_plainly(value, partial(_takes, field))
     parts = tuple(part for part in rest if isinstance(part, int))
     return problem_at(marked, (*here, *parts), f"must be {expected.phrase}, not {shown(value)}", fix)
+
+
+def expected_of(field: FieldInfo) -> Expected | None:
+    """What a field takes: as it says itself, else by its choices or its bounds."""
+    said = next((item for item in field.metadata if isinstance(item, Expected)), None)
+    kinds = get_args(field.annotation) if get_origin(field.annotation) in (Union, UnionType) else [field.annotation]
+    kind, *others = [kind for kind in kinds if kind is not NoneType]
+    if said is not None or others:
+        return said
+    if get_origin(kind) is Literal:
+        *first, last = choices = get_args(kind)
+        return Expected(f"{', '.join(first)} or {last}", choices)
+    if kind not in _WORDS:
+        return None
+    words = _WORDS[kind]
+    match {name: getattr(item, name) for item in field.metadata for name in ("ge", "gt", "le") if hasattr(item, name)}:
+        case {"ge": low, "le": high}:
+            words += f" from {low} to {high}"
+        case {"gt": low, "le": high}:
+            words += f" above {low}, at most {high}"
+        case {"ge": low}:
+            words += f" of at least {low}"
+    return Expected(words)
 
 
 def _takes(field: FieldInfo, value: object) -> bool:

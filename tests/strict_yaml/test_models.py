@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BeforeValidator, Field
@@ -16,7 +16,6 @@ from nst_batch.strict_yaml.models import (
     common_code,
     faults_error,
     meant,
-    one_of,
     plain_schema,
 )
 from nst_batch.strict_yaml.reader import load
@@ -29,13 +28,16 @@ def read_pair(value: Any) -> Any:
 
 
 class Inner(StrictModel):
-    depth: Annotated[int, Field(ge=1, le=9, description="how deep"), Expected("a whole number from 1 to 9")] = 1
+    depth: Annotated[int, Field(ge=1, le=9, description="how deep")] = 1
 
 
 class Outer(StrictModel):
-    name: Annotated[str, Field(description="who"), Expected("text")]
-    mode: Annotated[str | None, Expected("text")] = None
-    flag: Annotated[bool | None, Expected("true or false")] = None
+    name: Annotated[str, Field(description="who")]
+    mode: str | None = None
+    flag: bool | None = None
+    way: Literal["up", "down", "across"] | None = None
+    part: Annotated[float | None, Field(gt=0, le=10)] = None
+    most: Annotated[int, Field(ge=1, le=9), Expected("a digit above 0")] = 1
     pair: Annotated[tuple[int, ...] | None, BeforeValidator(read_pair)] = None
     inner: Annotated[Inner, Field(description="more")] = Field(default_factory=Inner)
 
@@ -59,6 +61,9 @@ def test_right():
         ("flag: true", "name: is required"),
         ("name: 5", "line 1, name: must be text, not 5; put it in quotes"),
         ("name: a\nflag: on", "line 2, flag: must be true or false, not 'on'; write true"),
+        ("name: a\nway: Up", "line 2, way: must be up, down or across, not 'Up'; did you mean 'up'?"),
+        ("name: a\npart: 0", "line 2, part: must be a number above 0, at most 10, not 0"),
+        ("name: a\nmost: 0", "line 2, most: must be a digit above 0, not 0"),
         ("name: a\nflg: true", "line 2, flg: unknown key; did you mean 'flag'?"),
         ("name: a\ninner: {deth: 1}", "line 2, inner.deth: unknown key; did you mean 'depth'?"),
         (
@@ -112,7 +117,6 @@ def test_meant():
     assert meant("zzz", ("epochs", "size")) == ""
     letters = "U+0441 cyrillic small letter es, U+043E cyrillic small letter o"
     assert meant("\u0441\u043entent", ("content",)) == f"write 'content' in plain letters: it holds {letters}"
-    assert one_of("a", "b", "c").phrase == "a, b or c"
 
 
 def test_a_file_of_nonsense_is_refused_quickly():
