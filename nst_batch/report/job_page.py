@@ -38,7 +38,7 @@ def job_page(
     outbox that it will lie in, None where there is no gallery.
     """
     style, style_hash = inline("\n".join(asset(f"{name}.css") for name in ("base", "viewer", "loss", "job")))
-    script, script_hash = inline("\n".join(asset(f"{name}.js") for name in ("viewer", "job")))
+    script, script_hash = inline("\n".join(asset(f"{name}.js") for name in ("words", "viewer", "job")))
     content = next((item for item in inputs if item["role"] == "content" and item["file"]), None)
     final = str(job["final"])
     epochs = [name for name in job["outputs"] if name.startswith("epochs/") and is_shown(name)]

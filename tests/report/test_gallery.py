@@ -262,7 +262,7 @@ def test_text_from_outside_cannot_break_out(tmp_path: Path) -> None:
     found = page(tmp_path)
     assert not [tag for tag, attrs in found.tags if "onerror" in attrs]
     assert {attrs.get("src") for tag, attrs in found.tags if tag == "script"} == {
-        f"./.gallery/{name}.js" for name in ("chart", "thumbs", "viewer", "gallery")
+        f"./.gallery/{name}.js" for name in ("words", "chart", "thumbs", "viewer", "gallery")
     }
     assert evil in found.text
     data = (tmp_path / ".gallery/data/0001.js").read_text()

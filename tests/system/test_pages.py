@@ -237,7 +237,7 @@ def test_filters_and_sorting(tab: Tab) -> None:
     tab.choose("style", f"{HOSTILE}.png")
     assert tab.js("+document.querySelector('.laid .tile').getAttribute('aria-setsize')") == 10
     tab.choose("state", "failed")
-    assert "Nothing fits" in tab.part("grid").text
+    assert "No picture fits" in tab.part("grid").text
     tab.part("reset").click()
     tab.choose("sort", "loss")
     assert tab.titles()[:2] == ["result 00", "result 23"]  # 100 + n · 37 mod 50
@@ -576,6 +576,43 @@ def test_the_layers_page(browser: Any, layers_page: str, width: int, *, dark: bo
     findings = check(tab)
     assert not findings, "\n".join(findings)
     assert tab.complaints() == []
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_where_nothing_was_done_the_failures_are_what_is_shown(browser: Any, tmp_path: Path, *, script: bool) -> None:
+    """They stand open, and no filter is blamed for the pictures that there are not."""
+    add(tmp_path, 7, title="the only one")
+    Gallery(tmp_path).update()
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not script})
+    try:
+        browser.get((tmp_path / "index.html").as_uri())
+        end = time.monotonic() + 20
+        while script and "1 not done" not in browser.find_element("css selector", "[data-part=summary]").text:
+            assert time.monotonic() < end
+        assert browser.find_element("css selector", ".failure h3").is_displayed()
+        assert "fits" not in browser.find_element("css selector", "main").text
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("12345.6", "12,346"), ("0.25", "0.25"), ("171900000000", "1.719·10¹¹"), ("0.00001", "1·10⁻⁵"), ("0", "0")],
+)
+def test_numbers_are_written_as_people_do(job_page: str, browser: Any, value: str, said: str) -> None:
+    """Never as programs do, with an e in them."""
+    tab = Tab.of_page(browser, job_page, 1280)
+    assert tab.js(f"number({value})") == said
+
+
+def test_a_picture_on_its_page_has_no_bands(job_page: str, browser: Any) -> None:
+    """Where the window's height bounds it, its place is no wider than it is, and its inputs stand right beside it."""
+    for width, height in ((1440, 600), (1440, 2000), (800, 600)):
+        tab = Tab.of_page(browser, job_page, width)
+        chromium.look(browser, width, height)
+        box = "(name => document.querySelector(`[data-part=${name}]`).getBoundingClientRect())"
+        tab.wait(f"Math.abs({box}('stage').width - {box}('canvas').width) < 3")
+        assert tab.js(f"{box}('stage').height <= 0.8 * innerHeight")
 
 
 def test_the_gallery_leads_to_the_sheets(browser: Any, sheets: Path) -> None:

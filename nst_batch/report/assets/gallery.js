@@ -10,7 +10,7 @@
   const CAPTION = 46;
   const chunks = new Map(); // name: {version, tiles}
   let wanted = []; // [name, version] of every chunk
-  let all = [], pictures = [], rows = [], lastOffset = 0, shownAt = -1, shownFolder = null, laid = false, opened = false;
+  let all = [], pictures = [], rows = [], lastOffset = 0, shownAt = -1, shownFolder = null, laid = false, opened = false, filtered = false;
 
   // -- little helpers ----------------------------------------------------------------------------------
 
@@ -32,7 +32,6 @@
     return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
   }
 
-  const number = (value) => (value >= 1e5 || value < 1e-3 ? value.toExponential(2) : value.toPrecision(4).replace(/\.?0+$/, ""));
   const isPicture = (tile) => tile.state === "done" || tile.state === "stopped";
   const names = { done: "finished", stopped: "stopped early", failed: "failed", cancelled: "cancelled" };
   const thumbnail = (thumb) => `./.gallery/thumbnails/${thumb[0]}`;
@@ -142,10 +141,10 @@
     shownAt = pictures.findIndex((tile) => tile.folder === shownFolder);
     const failed = found.filter((tile) => !isPicture(tile));
     const made = all.filter(isPicture).length, undone = all.length - made;
-    part.summary.textContent = all.length
-      ? `${made.toLocaleString("en")} picture${made === 1 ? "" : "s"}${undone ? ` · ${undone.toLocaleString("en")} not done` : ""} · the latest of ${all[0].when}`
-      : "No pictures yet. Results appear here as soon as a job is finished.";
-    const filtered = found.length < all.length;
+    part.summary.replaceChildren(...(all.length
+      ? [`${made.toLocaleString("en")} picture${made === 1 ? "" : "s"}${undone ? ` · ${undone.toLocaleString("en")} not done` : ""} · `, make("span", { class: "whole" }, `the latest of ${all[0].when}`)]
+      : ["No pictures yet. Results appear here as soon as a job is finished."]));
+    filtered = found.length < all.length;
     part.count.textContent = filtered ? `${found.length.toLocaleString("en")} of ${all.length.toLocaleString("en")}` : "";
     part.reset.disabled = !filtered;
     part.failures.hidden = !failed.length;
@@ -214,9 +213,9 @@
     for (const canvas of part.grid.querySelectorAll("canvas")) thumbs.drop(canvas);
     part.grid.replaceChildren();
     for (const each of rows) each.elements = null;
-    if (!pictures.length && all.length) {
+    if (!pictures.length && filtered) {
       part.grid.style.height = "auto";
-      part.grid.append(make("li", { class: "none" }, "Nothing fits these filters."));
+      part.grid.append(make("li", { class: "none" }, "No picture fits these filters."));
     }
     draw();
   }
@@ -381,8 +380,8 @@
       make(
         "div",
         {},
-        make("h3", {}, job.name),
-        make("p", {}, about.filter(Boolean).join(" · ")),
+        make("h3", { title: job.name }, job.name),
+        make("p", {}, ...about.filter(Boolean).flatMap((each, index) => [index ? "\u00a0· " : "", make("span", { class: "whole" }, each)])),
         make("progress", { value: job.step || 0, max: job.steps || 1, "aria-label": `${job.name}, steps` }),
         sparkline(job.curve || [], 300, 38),
       ),

@@ -10,6 +10,8 @@
     part.plain.hidden = true;
     part.shown.hidden = false;
     const viewer = new Viewer(part.viewer, null);
+    // So that the picture's place is no wider than the picture, where the window's height bounds it.
+    viewer.part.picture.addEventListener("load", () => part.look.style.setProperty("--shape", viewer.part.stage.style.getPropertyValue("--shape")));
     viewer.show({ src: absolute(data.src), alt: data.alt, before: absolute(data.before), epochs: data.epochs.map(absolute) });
     part.viewer.addEventListener("keydown", (event) => {
       if (viewer.key(event)) event.preventDefault();
@@ -32,7 +34,7 @@
   function line(list, name, value) {
     const dt = document.createElement("dt"), dd = document.createElement("dd");
     dt.textContent = name;
-    dd.textContent = value >= 1e5 || (value && value < 1e-3) ? value.toExponential(3) : String(Number(value.toPrecision(5)));
+    dd.textContent = number(value);
     list.append(dt, dd);
   }
 
