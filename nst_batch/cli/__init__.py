@@ -49,6 +49,7 @@ Drop a content image, a style image and a sidecar NAME.yaml into the inbox:
     size: 768
 
 `nst-batch run` paints it into outbox/harbour-in-waves/. Every command has its own --help.
+
 Exit codes: 0 fine, 1 a job failed, 2 usage, 75 not now (busy, paused, disk full), 78 config or weights.
 """
 

@@ -37,7 +37,7 @@ def add(add_command: AddCommand) -> None:
         "images, to where it was."
     )
     for name, function, text, more in (
-        ("stop", run_stop, "end a job that has begun with the picture as it stands", stop),
+        ("stop", run_stop, "end a job that has begun, with the picture as it stands", stop),
         ("cancel", run_cancel, "drop a running or waiting job", cancel),
         ("retry", run_retry, "put failed or cancelled jobs back", retry),
         ("pause", run_pause, "start no new jobs", "Running ones go on. Like `touch inbox/PAUSE`."),

@@ -23,7 +23,10 @@ WEIGHTS_SECONDS = 900.0
 
 EPILOG = """\
 Drop a content image, a style image and NAME.yaml into the inbox; the result appears in the outbox.
-While it runs:  nst-batch status | stop JOB | cancel JOB | pause | resume
+While it runs:
+
+    nst-batch status | stop JOB | cancel JOB | pause | resume
+
 SIGTERM or Ctrl-C: running jobs are put back with a checkpoint and go on at the next start; a second one ends at once.
 """
 

@@ -26,7 +26,7 @@ def add(add_command: AddCommand) -> None:
         description="Prints the JSON Schema of a sidecar or of config.yaml.",
         epilog=EPILOG,
     )
-    command.add_argument("what", choices=("sidecar", "config"))
+    command.add_argument("what", choices=("sidecar", "config"), help="which of the two")
     command.set_defaults(run=run)
 
 

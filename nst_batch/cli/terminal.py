@@ -84,12 +84,22 @@ def reader_stays(seconds: float) -> bool:
         return True
 
 
+class HelpLayout(argparse.HelpFormatter):
+    """Paragraphs are as wide as the terminal is; indented lines, which are to be copied, stand as they are written."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = itertools.groupby(text.strip("\n").split("\n"), key=lambda line: line[:1] in ("", " "))
+        lines: list[str] = []
+        for is_as_written, block in blocks:
+            lines += block if is_as_written else textwrap.wrap(" ".join(block), width)
+        return "\n".join(indent + line for line in lines)
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints, which hold what was typed, are made visible too; an epilog stands as it is written."""
+    """A parser whose complaints, which hold what was typed, are made visible too."""
 
     def __init__(self, **options: Any) -> None:
-        layout = argparse.RawDescriptionHelpFormatter if options.get("epilog") else argparse.HelpFormatter
-        super().__init__(formatter_class=layout, **options)
+        super().__init__(formatter_class=HelpLayout, **options)
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         """All that argparse prints comes by here."""

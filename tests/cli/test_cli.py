@@ -59,6 +59,21 @@ def test_one_command_alone_is_parsed_as_among_all(command: str, capsys: pytest.C
     assert helps[0] == helps[1] != ""
 
 
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("command", ["", *MODULES])
+def test_help_is_as_wide_as_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, width: int
+) -> None:
+    """Its words are broken between lines; what is to be copied stands as it is, and so do names that are longer."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    with pytest.raises(SystemExit):
+        parser().parse_args([*filter(None, [command]), "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if len(line) > width and not line.startswith(("    ", "  -"))] == []
+    copied = [line for line in lines if line.startswith("    nst-batch ")]
+    assert all(line.count("nst-batch") == 1 for line in copied)
+
+
 @pytest.mark.parametrize("words", [["--help"], ["stylize", "--help"], ["reasons"], ["schema", "sidecar"]])
 def test_a_reader_that_has_enough_is_no_trouble(words: list[str]) -> None:
     """``nst-batch --help | head -1``: no traceback, and 0."""

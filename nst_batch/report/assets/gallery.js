@@ -299,7 +299,7 @@
       before: before ? new URL(before, location.href).href : null,
       epochs: tile.epochs.map((file) => new URL(at + file, location.href).href),
     });
-    part["shown-title"].textContent = tile.title;
+    part["shown-title"].textContent = part["shown-title"].title = tile.title;
     part["shown-about"].textContent = [`${index + 1} of ${pictures.length}`, tile.when, tile.state === "stopped" ? "stopped early" : ""].filter(Boolean).join(" · ");
     part.previous.disabled = index === 0;
     part.next.disabled = index === pictures.length - 1;
