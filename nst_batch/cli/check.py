@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nst_batch.beneath import folders_below
 from nst_batch.cli.checking import Checker, Verdict
-from nst_batch.cli.terminal import AddCommand, duration, plural, say
+from nst_batch.cli.terminal import AddCommand, duration, plural, say, say_set_in
 from nst_batch.config.load import Config, load_config
 from nst_batch.config.schedule import DAYS, closed_until, open_until
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, UsageError
@@ -47,15 +47,15 @@ def run(arguments: argparse.Namespace) -> int:
         if not path.is_symlink() and not path.is_file():
             what = "is not a file" if path.exists() else "there is no such file"
             raise UsageError("sidecar_missing", f"{path}: {what}", "give the path of a sidecar")
-    say(f"config    {config.source or 'none: built-in defaults'}: ok")
+    _line(f"config    {config.source or 'none: built-in defaults'}: ok")
     for line in _hours(config, time.time()):
-        say(f"hours     {line}")
+        _line(f"hours     {line}")
     if arguments.no_sidecars:
         return EXIT_OK
     checker = Checker(config)
     wrong, seen = _told(_named(arguments.sidecar, checker) if arguments.sidecar else _whole_inbox(config, checker))
     if checker.times.jobs > 1 and checker.times.seconds:
-        say(f"time      {plural(checker.times.jobs, 'job')}, about {duration(checker.times.seconds)} on one worker")
+        _line(f"time      {plural(checker.times.jobs, 'job')}, about {duration(checker.times.seconds)} on one worker")
     if wrong:
         parts = (f"{plural(count, noun)} of {seen[noun]}" for noun, count in wrong.items())
         say(f"nst-batch: {' and '.join(parts)} not right", error=True)
@@ -77,9 +77,9 @@ def _whole_inbox(config: Config, checker: Checker) -> Iterator[Verdict]:
     paths = [path for path in below if is_sidecar(path.name)]
     for path in below:
         if why := passed_over(path.name):
-            say(f"note      {path}: not taken: {why}")
+            _line(f"note      {path}: not taken: {why}")
     if not paths:
-        say(f"sidecars  none in {config.inbox}")
+        _line(f"sidecars  none in {config.inbox}")
     yield from map(checker.of_sidecar, paths)
     yield from checker.of_folder_files()
 
@@ -93,14 +93,19 @@ def _told(verdicts: Iterable[Verdict]) -> tuple[Counter[str], Counter[str]]:
     seen: Counter[str] = Counter()
     for verdict in verdicts:
         if not verdict.fine and not os.path.lexists(verdict.path):
-            say(f"{verdict.kind:8}  {verdict.path}: gone meanwhile; a daemon takes what is complete")
+            _line(f"{verdict.kind:8}  {verdict.path}: gone meanwhile; a daemon takes what is complete")
             continue
         seen[NOUNS[verdict.kind]] += 1
         wrong[NOUNS[verdict.kind]] += not verdict.fine
-        say(f"{verdict.kind:8}  {verdict.path}: {verdict.told}")
+        _line(f"{verdict.kind:8}  {verdict.path}: {verdict.told}")
         for line in verdict.lines:
-            say(f"          {line}")
+            _line(f"{'':10}{line}")
     return +wrong, seen
+
+
+def _line(text: str) -> None:
+    """One line: a word, and from the tenth column on what is said; of that more lines where it is long."""
+    say_set_in(text, 12)
 
 
 def _hours(config: Config, now: float) -> Iterator[str]:

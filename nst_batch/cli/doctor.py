@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from nst_batch.cli.terminal import AddCommand, say
+from nst_batch.cli.terminal import AddCommand, say_set_in
 from nst_batch.config.load import load_config
 from nst_batch.doctor import examine, examine_service
 from nst_batch.errors import EXIT_CONFIG, EXIT_OK, UsageError
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = examine_service() if arguments.service else examine(load_config(arguments.config))
     for check in found:
         is_bad = is_bad or check.state == "bad"
-        say(f"{MARKS[check.state]}  {check.name}: {check.what}")
+        say_set_in(f"{MARKS[check.state]}  {check.name}: {check.what}", 8)
         if check.advice:
-            say(f"      {check.advice}")
+            say_set_in(f"      {check.advice}", 8)
     return EXIT_CONFIG if is_bad else EXIT_OK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from nst_batch.cli.terminal import AddCommand, say
+from nst_batch.cli.terminal import AddCommand, say, say_set_in
 from nst_batch.errors import EXIT_OK, UsageError
 from nst_batch.reasons import KNOWN, like, page
 
@@ -27,10 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(
                 "usage", f"{code}: there is no such reason{like(code)}", "nst-batch reasons lists them all"
             )
-    for line in page() if not arguments.code else map(_told, arguments.code):
-        say(line)
+    for code in arguments.code:
+        say_set_in(f"{code}: {KNOWN[code].meaning}; {KNOWN[code].advice}", 2)
+    if not arguments.code:
+        say(*page())
     return EXIT_OK
-
-
-def _told(code: str) -> str:
-    return f"{code}: {KNOWN[code].meaning}; {KNOWN[code].advice}"

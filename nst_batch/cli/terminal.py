@@ -40,6 +40,12 @@ def say_lines(text: str, *, error: bool = False) -> None:
     say(*text.rstrip("\n").split("\n"), error=error)
 
 
+def say_set_in(line: str, indent: int) -> None:
+    """As :func:`say`; on a terminal that is too narrow for it broken between words, the further lines set in."""
+    width = screen_columns()
+    say(*([line] if width is None else broken(visible(line), width, "", " " * indent)))
+
+
 class Screen:
     """What is shown again and again: in the place of what was shown before on a terminal, below it elsewhere.
 
@@ -168,13 +174,13 @@ def laid_out(head: str, parts: Sequence[str], width: int) -> list[str]:
     return lines
 
 
-def broken(line: str, width: int, indent: str = "") -> list[str]:
+def broken(line: str, width: int, indent: str = "", further: str = "  ") -> list[str]:
     """A line as several where it is wider than the terminal, broken between words; the further ones are set in."""
     return textwrap.wrap(
         line,
         max(width - 1, 40),
         initial_indent=indent,
-        subsequent_indent=indent + "  ",
+        subsequent_indent=indent + further,
         break_long_words=False,
         break_on_hyphens=False,
     )

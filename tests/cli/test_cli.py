@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import pytest
 from house import House, draw
 from PIL import Image
 
-from nst_batch.cli import MODULES, checking, main, parser
+from nst_batch.cli import MODULES, checking, main, parser, terminal
 from nst_batch.cli.terminal import duration, plural
 from nst_batch.config.load import load_config
 from nst_batch.spool.commands import folders_of
@@ -335,6 +336,23 @@ def test_check_foretells_one_picture_of_equal_photographs(house: House, capsys: 
         ("b.png", "ok, the same photograph as degas/a again.png, painted once for both"),
     ]
     assert "2 jobs, about" in told
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(None, 1), (60, 3)])
+def test_check_fits_into_a_terminal(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int | None, lines: int
+) -> None:
+    """Long lines are broken between words and set in below their beginning; in a pipe they stay whole."""
+    monkeypatch.setattr(terminal, "screen_columns", lambda: columns)
+    house.pair("dusk")
+    monkeypatch.chdir(house.root)
+    assert main(["check"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    start = next(index for index, line in enumerate(told) if line.startswith("          dusk:"))
+    said = list(itertools.takewhile(lambda line: line.startswith(" "), told[start:]))
+    assert len(said) == lines
+    assert all(line.startswith(" " * 12) for line in said[1:])
+    assert columns is None or max(map(len, said)) < columns
 
 
 def test_check_beside_a_daemon_that_takes_files(

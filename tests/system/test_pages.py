@@ -615,6 +615,30 @@ def test_a_picture_on_its_page_has_no_bands(job_page: str, browser: Any) -> None
         assert tab.js(f"{box}('stage').height <= 0.8 * innerHeight")
 
 
+@pytest.mark.parametrize(("width", "dark"), [(1280, True), (390, False)])
+def test_a_page_of_all_results(browser: Any, outbox: Path, width: int, *, dark: bool) -> None:
+    """As those without script have it: no finding, nothing wider than the page."""
+    tab = Tab.of_page(browser, (outbox / ".gallery/older/0001.html").as_uri(), width, dark=dark)
+    assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+    findings = check(tab)
+    assert not findings, "\n".join(findings)
+    assert tab.complaints() == []
+
+
+def test_a_long_title_leaves_room_for_its_picture(browser: Any, tmp_path: Path) -> None:
+    """On a phone three lines of it stand above the picture; the whole of it is told where the folder is."""
+    title = "W" * 190
+    add(tmp_path, 1, title=title)
+    Gallery(tmp_path).update()
+    tab = Tab(browser, (tmp_path / "index.html").as_uri())
+    chromium.look(browser, 390, 844, touch=True)
+    tab.open("WWW")
+    assert tab.js("document.querySelector('[data-part=stage]').getBoundingClientRect().top") < 160
+    assert tab.js("document.querySelector('[data-part=shown-title]').title").startswith("W" * 100)
+    assert title in tab.part("facts").text
+    tab.close()
+
+
 def test_the_gallery_leads_to_the_sheets(browser: Any, sheets: Path) -> None:
     """Each by its small picture and its name."""
     tab = Tab(browser, (sheets / "index.html").as_uri())
