@@ -116,7 +116,9 @@ class Bars:
         parts = [f"{running} running", f"{waiting} waiting", f"{done} done"]
         if failed:
             parts.append(f"{failed} failed")
-        self._queue.set_description_str(f"{plural(running + waiting, 'job')} to do: " + ", ".join(parts))
+        line = ", ".join(parts)
+        whole = f"{plural(running + waiting, 'job')} to do: {line}"
+        self._queue.set_description_str(whole if len(whole) < columns() else line)
 
     def started(self, job: Job) -> None:
         """Open the job's bar."""

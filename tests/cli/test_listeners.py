@@ -79,6 +79,18 @@ def test_bars_show_the_queue_and_the_running_job(rows: int, columns: int, monkey
     assert "dusk: done, in /outbox/dusk" in said
 
 
+@pytest.mark.parametrize(("columns", "head"), [(80, "3 jobs to do: "), (40, "")])
+def test_the_queue_is_told_whole_on_a_narrow_terminal(columns: int, head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no room for how many are left, what they are at is not cut."""
+    with terminal(24, columns, monkeypatch) as read:
+        bars = Bars()
+        bars.queue(1, 2, 4, 1)
+        said = read()
+        bars.close()
+    assert f"{head}1 running, 2 waiting, 4 done, 1 failed" in said
+    assert ("to do" in said) == bool(head)
+
+
 def test_a_long_name_leaves_room_for_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     """A title may have 200 bytes, a terminal has 80 columns."""
     with terminal(24, 100, monkeypatch) as read:
