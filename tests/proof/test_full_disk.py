@@ -45,7 +45,8 @@ class Disk:
         assert daemon.poll() is None, self.house.logs()
         self.relents()
         assert wait_until(lambda: self.is_done(title), SECONDS), self.house.logs()
-        assert self.house.logs().splitlines().count("the queue goes on") == 1, self.house.logs()
+        assert wait_until(lambda: "the queue goes on" in self.house.logs().splitlines(), SECONDS), self.house.logs()
+        assert self.house.logs().splitlines().count("the queue goes on") == 1
         daemon.terminate()
         assert daemon.wait(timeout=SECONDS) == 0
         assert set(self.house.check_books()) == {"done"}
