@@ -1,8 +1,9 @@
-"""Own files damaged under real daemons, and paths swapped for links at every named step."""
+"""Own files damaged under real daemons, paths swapped for links at every named step, changes that a disk refuses."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import time
@@ -11,6 +12,7 @@ from unittest import mock
 
 from damages import CLAIMED, DAMAGES, GLOBAL, OF_A_JOB, OUTSIDE, pairs
 from kill_house import KillHouse, wait_until
+from refusing_disk import refused_night
 from spool_world import StepLog, World
 
 from benchmarks.torture.trial import Figures, Trial
@@ -25,6 +27,9 @@ STATES = [
     *((f"inbox/.nst_batch/claims/CLAIM/{name}", damage) for name, damage in pairs(*CLAIMED, *OF_A_JOB)),
     *((f"inbox/.nst_batch/{name}", damage) for name, damage in pairs("lock", *GLOBAL)),
     *((f"outbox/{name}", damage) for name, damage in pairs(*OUTSIDE)),
+]
+REFUSED = [
+    (code, count) for code in (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES, errno.EBUSY) for count in range(1, 9)
 ]
 
 
@@ -176,7 +181,27 @@ def _contents(root: Path) -> dict[Path, bytes]:
     return found
 
 
+def refusals(folder: Path, first: int, size: int) -> Figures:
+    """Every change of a night is refused, one to eight in a row: all is done once, and nothing lies about after it."""
+    figures: Figures = {"refusals": 0}
+    with mock.patch("os.fsync"):
+        changes, results = refused_night(folder / "whole", errno.ENOSPC, None, 0)
+        for number in range(first, first + size):
+            change, (code, count) = 1 + number // len(REFUSED), REFUSED[number % len(REFUSED)]
+            if change > changes:
+                continue
+            told = f"{errno.errorcode[code]} {count} times from change {change} on"
+            try:
+                assert refused_night(folder / f"{number}", code, change, count)[1] == results, told
+            except AssertionError as error:
+                raise AssertionError(told) from error
+            figures["refusals"] += 1
+            shutil.rmtree(folder / f"{number}")
+    return figures
+
+
 AT_STEPS = 100
+AT_CHANGES = 160
 TRIALS = (
     Trial("damaged", "own files damaged under a real daemon", "states", 2 * len(STATES), 20, damaged),
     Trial(
@@ -186,6 +211,15 @@ TRIALS = (
         AT_STEPS * len(SWAPPED),
         120,
         swaps,
+        in_memory=True,
+    ),
+    Trial(
+        "refusals",
+        "changes that a disk refuses, one to eight in a row",
+        "refusals",
+        AT_CHANGES * len(REFUSED),
+        320,
+        refusals,
         in_memory=True,
     ),
 )

@@ -181,8 +181,9 @@ class Spool:
     def clear_up(self, at: Moment, turn: Turn) -> None:
         """The last thing before the end: what jobs that have ended since the last sweep left in the inbox leaves it."""
         with self._held():
+            self._fs.clear_left_overs()
             if self._queue.to_clear() and not self.look(at, turn).inbox_lost:
-                self._sweep.clear(at, turn)
+                self._sweep.clear(at, turn, last=True)
 
     # --- claiming and handing out -----------------------------------------------------------------------
 

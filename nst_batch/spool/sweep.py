@@ -64,6 +64,7 @@ class Sweep:
 
     def run(self, config: Config, at: Moment, turn: Turn) -> None:
         """One sweep, or as much of it as there is time for; the ends that come of it are in the queue."""
+        self._fs.clear_left_overs()
         limits = job_limits(config)
         for claim in list(self._queue.claims.values()):
             self._complete(claim, turn)
@@ -196,7 +197,7 @@ class Sweep:
         if ended is not None:
             self._queue.ended(ended)
 
-    def clear(self, at: Moment, turn: Turn) -> None:
+    def clear(self, at: Moment, turn: Turn, *, last: bool = False) -> None:
         """Take the images of ended jobs out of the inbox, once it is known what waits there for them."""
         waiting = self._queue.to_clear()
         if not waiting:
@@ -206,7 +207,7 @@ class Sweep:
             return  # a sidecar is still being written, or has not been read: it may name any of them
         needed = named | self._queue.needed()
         for claim in waiting:
-            self._clearer.clear(claim, needed)
+            self._clearer.clear(claim, needed, last=last)
             if claim.finished and not claim.to_clear:
                 for name in drop_superseded(self._fs, self._places, claim):
                     self._inbox.say(f"failed/{name} is gone: its sidecar was corrected, and is done")

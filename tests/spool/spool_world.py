@@ -15,6 +15,7 @@ from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.lock import Lock
 from nst_batch.spool.inbox.inbox import InboxView
 from nst_batch.spool.spool import Spool
+from nst_batch.turn import Turn
 
 NEVER = 1e12
 
@@ -154,6 +155,7 @@ class World:
             ended += self.spool.sweep(self.at)
             if not (view.ready or view.broken or view.controls or self.spool.jobs()):
                 break
+        self.spool.clear_up(self.at, Turn())
         return ended
 
     # --- the books --------------------------------------------------------------------------------------
@@ -185,6 +187,14 @@ class World:
             for path in self.inbox.rglob("*")
             if path.is_file() and ".nst_batch" not in path.parts
         }
+
+    def left_over(self) -> set[str]:
+        """What is of no use any more: half-built, half-written, on its way out."""
+        found = {path for root in (self.inbox, self.outbox) for path in root.rglob("*")}
+        trash = {self.outbox / "running/.trash", self.inbox / ".nst_batch/trash"}
+        useless = {path for path in found if path.name.startswith(".new-") or path.suffix == ".tmp"}
+        useless |= {path for path in found if path.parent in trash}
+        return {path.relative_to(self.root).as_posix() for path in useless}
 
     def counted(self) -> Counter[str]:
         """How often each title has an end."""

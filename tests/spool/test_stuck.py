@@ -129,6 +129,56 @@ def test_images_that_cannot_leave_stay_and_their_job_is_done_once(tmp_path: Path
     assert world.claims() == []
 
 
+def test_an_image_that_cannot_leave_is_tried_again(tmp_path: Path) -> None:
+    """A disk that refuses for a moment says the same as somebody's sticky folder: nothing is said, nothing stays."""
+    world = World(tmp_path)
+    disk = Sticky(errno.EROFS, "a-content.jpg")
+    world.start(disk)
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    world.work(handout)
+    world.finish(handout)
+    for seconds in (0.0, 1.0, 10.0, 20.0):
+        world.later(seconds)
+        world.look()
+        world.sweep()
+        assert world.inbox_files() == {"a-content.jpg"}
+    disk.stuck.clear()
+    world.later(40.0)
+    world.look()
+    world.sweep()
+    world.look()
+    world.check_books({"a"})
+    assert world.inbox_files() == set()
+    assert not any("a-content.jpg" in note for note in world.notes)
+
+
+def test_an_image_that_cannot_leave_keeps_its_claim_for_a_minute(tmp_path: Path) -> None:
+    """A claim holds copies of all its images: it does not stand for ever."""
+    world = World(tmp_path)
+    disk = Sticky(errno.EPERM, "a-content.jpg")
+    world.start(disk)
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    world.work(handout)
+    world.finish(handout)
+    for _ in range(7):
+        world.look()
+        world.sweep()
+        assert len(world.claims()) == 1
+        world.later(10.0)
+    world.look()
+    world.sweep()
+    world.look()
+    world.check_books({"a"})
+    assert disk.refused == 4
+    assert sum("a-content.jpg stays in the inbox" in note for note in world.notes) == 1
+
+
 def test_an_image_on_another_disk_that_cannot_leave_it_stays(tmp_path: Path) -> None:
     """A read-only mount in the inbox with images that jobs may use for ever."""
     world = World(tmp_path)

@@ -11,7 +11,6 @@ tried again (:mod:`nst_batch.spool.recopy`). One over ``max_file_mb`` is refused
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -101,8 +100,7 @@ class Claimer:
                 self._fs.write_durable(claim.sidecar, text)
         except OSError as error:
             if self._fs.kind(claim.sidecar) is None:
-                with contextlib.suppress(OSError):
-                    self._fs.rmtree(folder)
+                self._fs.clear_away(folder)
             origin = str(self._places.inbox / record.origin)
             if isinstance(error, FileNotFoundError | NotADirectoryError) and error.filename == origin:
                 raise ClaimLostError(f"{record.origin} has gone") from error

@@ -13,6 +13,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from nst_batch.names import unique_name
@@ -31,6 +32,7 @@ class FileSystem(Primitives):
     def __init__(self, on_step: Callable[[str], None] | None = None) -> None:
         super().__init__()
         self._on_step = on_step
+        self._left_over: dict[Path, Callable[[], object]] = {}  # what a disk that refused has kept, and how it goes
 
     def step(self, name: str) -> None:
         """Say that the spool has come to the step ``name``, such as ``claim.renamed``."""
@@ -99,8 +101,10 @@ class FileSystem(Primitives):
         try:
             yield aside
         except BaseException as error:
-            with contextlib.suppress(OSError):
+            try:
                 Primitives.remove(self, aside)
+            except OSError:
+                self._left_over[aside] = partial(self.remove, aside)
             if isinstance(error, OSError) and error.filename == str(aside):
                 error.filename = str(path)  # a hidden name, another one each time, says nothing to a person
             raise
@@ -159,11 +163,38 @@ class FileSystem(Primitives):
             self.rename(path, discarded)
         except FileNotFoundError:
             return
+
+        def remove() -> None:
+            # It alone: of what else lies there the disk may not know yet that it is gone from its place.
+            self.fsync_dir(path.parent)
+            self.rmtree(discarded)
+
+        self._left_over[discarded] = remove
         self.fsync_dir(path.parent)
         self.step("discard.renamed")
-        # It alone: of what else lies there the disk may not know yet that it is gone from its place.
-        with contextlib.suppress(PermissionError):
-            self.rmtree(discarded)
+        self.clear_away(discarded)
+
+    def rmtree(self, path: Path) -> None:
+        """As the primitive; what is made in that place from now on is nothing left over."""
+        super().rmtree(path)
+        self._left_over.pop(path, None)
+
+    def clear_away(self, path: Path, remove: Callable[[], object] | None = None) -> None:
+        """Remove what is of no use any more, whole or by ``remove()``; what the disk refuses is done again later.
+
+        By :meth:`clear_left_overs`, which the sweep calls. Whoever makes something else of that name removes it first.
+        """
+        try:
+            (remove or partial(self.rmtree, path))()
+        except OSError:
+            self._left_over.setdefault(path, remove or partial(self.rmtree, path))
+        else:
+            self._left_over.pop(path, None)
+
+    def clear_left_overs(self) -> None:
+        """Remove what a disk that refused has kept; what it keeps still is tried again the next time."""
+        for path, remove in list(self._left_over.items()):
+            self.clear_away(path, remove)
 
     def empty(self, folder: Path) -> None:
         """Remove whatever lies in a folder, but for what may not be removed; one that is not there is empty."""

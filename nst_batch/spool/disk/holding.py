@@ -83,18 +83,26 @@ class Holds:
         there, *ours = (mount_at(place, table) for place in (real, *roots.values()))
         return there is not UNKNOWN and all(mount is not UNKNOWN and mount.device != there.device for mount in ours)
 
-    def hold(self, key: str, name: str, why: str, advice: str = LET_US_WRITE) -> None:
-        """Have it wait, longer each time."""
+    def hold(self, key: str, name: str, why: str, advice: str = LET_US_WRITE, *, quietly: bool = False) -> None:
+        """Have it wait, longer each time; ``quietly`` where a person need not know yet."""
         before = self._held.get(key)
         tries = 0 if before is None else before.tries + 1
         hold = Hold(f"{why}; {advice}; {BY_ITSELF}", self.now + pause_after(tries))
-        if before is None or before.hold.why != hold.why:
+        if not quietly and (before is None or before.hold.why != hold.why):
             self._say(f"{name} waits: {hold.why}")
         self._held[key] = _Held(hold, tries, before is not None and before.hurried)
 
     def of(self, *keys: str) -> Hold | None:
         """Why and until when one of these waits; None where none does."""
         return next((self._held[key].hold for key in keys if key in self._held), None)
+
+    def tries(self, key: str) -> int:
+        """How often it has been tried in vain."""
+        return self._held[key].tries + 1 if key in self._held else 0
+
+    def forget(self, key: str) -> None:
+        """It waits no longer: it is done, or given up."""
+        self._held.pop(key, None)
 
     def waits(self, *keys: str) -> bool:
         """Whether one of these waits and is not to be tried yet."""
@@ -144,10 +152,8 @@ def probe(fs: FileSystem, folder: Path) -> None:
     path = beside(folder / "probe")
     try:
         fs.write_new(path, bytes(PROBE_BYTES), sync=False)
+        fs.remove(path)
     except OSError as error:
         error.filename = str(folder)
-        with contextlib.suppress(OSError):
-            if fs.kind(path) is not None:
-                fs.remove(path)
+        fs.clear_away(path)
         raise
-    fs.remove(path)

@@ -10,16 +10,18 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 
 from nst_batch.spool.claims.claim import Claimer
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.records import SourceRecord
-from nst_batch.spool.disk.blocked import one_place_only
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import Holds
 from nst_batch.spool.disk.layout import AGAIN_PREFIX, LEAVING_FOLDER, RETRY_PREFIX, Places
 from nst_batch.spool.disk.primitives import Identity
+
+TRIES = 4  # at an image that cannot be moved: over about a minute, for a disk that refuses now and then says the same
 
 
 class Clearer:
@@ -35,8 +37,11 @@ class Clearer:
         self._claimer = claimer
         self._say = say
 
-    def clear(self, claim: Claim, named: Collection[str]) -> None:
-        """Take out what no job of this claim and nobody in ``named`` (inbox paths) needs any more."""
+    def clear(self, claim: Claim, named: Collection[str], *, last: bool = False) -> None:
+        """Take out what no job of this claim and nobody in ``named`` (inbox paths) needs any more.
+
+        What cannot be moved is tried again a little later, unless this is the ``last`` time: then it stays.
+        """
         all_left = self.finish_leaving(claim)
         if claim.record.after != "keep":
             needed = claim.needs()
@@ -48,8 +53,11 @@ class Clearer:
                     continue  # there is no copy of it
                 if claim.record.hot and source.path != claim.record.photograph:
                     continue  # the folder's own, for the next photograph
-                all_left = self._take_out(claim, index, source) and all_left
-                claim.left.add(index)
+                if self._take_out(claim, index, source, last=last):
+                    claim.left.add(index)
+                    self._holds.forget(_key(claim, source))
+                else:
+                    all_left = False
                 folders.add((self._places.inbox / source.path).parent)
             # Before the claim goes away, or a power cut may bring back images that nobody would take out again.
             for folder in folders:
@@ -61,20 +69,21 @@ class Clearer:
         """Every job has its end and every image has been seen to: the claim goes away."""
         folder = claim.record.origin.rpartition("/")[0]
         if folder.startswith((RETRY_PREFIX, AGAIN_PREFIX)) and "/" not in folder:
-            with one_place_only():
-                self._fs.rmdir(self._places.inbox / folder)
+            path = self._places.inbox / folder
+            self._fs.clear_away(path, partial(self._fs.rmdir, path))
         self._fs.discard(claim.folder, self._places.trash)
         self._fs.step("claim.closed")
 
-    def _take_out(self, claim: Claim, index: int, source: SourceRecord) -> bool:
+    def _take_out(self, claim: Claim, index: int, source: SourceRecord, *, last: bool) -> bool:
         """Whether nothing more is to be done about an image."""
+        if self._holds.waits(_key(claim, source)) and not last:
+            return False
         path = self._places.inbox / source.path
         try:
             if not self._is(path, source):
                 return True
         except PermissionError as error:
-            self._leave(source, error)
-            return True
+            return self._stays(claim, source, error, last=last)
         folder = claim.folder / LEAVING_FOLDER
         self._fs.make_folder(folder)
         leaving = folder / f"{index:04d}"
@@ -83,27 +92,32 @@ class Clearer:
         except (FileNotFoundError, NotADirectoryError):
             return True
         except OSError as error:
-            if error.errno == errno.EXDEV:
-                # A sub-folder on another file system: no way to look at it after it was taken.
-                self._remove(path, source)
-            else:
-                self._leave(source, error)
-            return True
+            # A sub-folder on another file system: no way to look at it after it was taken.
+            refused = self._removed(path) if error.errno == errno.EXDEV else error
+            return refused is None or self._stays(claim, source, refused, last=last)
         self._fs.step("clear.leaving")
         return self._let_go(claim, leaving, source)
 
-    def _remove(self, path: Path, source: SourceRecord) -> None:
+    def _removed(self, path: Path) -> OSError | None:
         try:
             self._fs.remove(path)
         except OSError as error:
-            self._leave(source, error)
+            return error
+        return None
 
-    def _leave(self, source: SourceRecord, error: OSError) -> None:
-        """An image that may not be moved stays: its copy is in the result, and its sidecar is gone."""
-        if not self._holds.is_one_places(error):
+    def _stays(self, claim: Claim, source: SourceRecord, error: OSError, *, last: bool) -> bool:
+        """Whether an image that cannot be moved is given up: its copy is in the result, and its sidecar is gone.
+
+        OSError where our own folders refuse as well: it is not the image's trouble then.
+        """
+        if not self._holds.is_one_places(error) or not self._holds.ours_can_be_written():
             raise error
-        why = (error.strerror or "").lower()
+        key, why = _key(claim, source), (error.strerror or "").lower()
+        if not last and self._holds.tries(key) + 1 < TRIES:
+            self._holds.hold(key, source.path, why, quietly=True)
+            return False
         self._say(f"{source.path} stays in the inbox though its job has ended: it cannot be moved ({why})")
+        return True
 
     def _let_go(self, claim: Claim, leaving: Path, source: SourceRecord) -> bool:
         """Remove what was taken out, or put it back; False where the folder that it came from refuses that."""
@@ -130,3 +144,8 @@ class Clearer:
             return Identity.of(self._fs.lstat(path)) == source.identity
         except (FileNotFoundError, NotADirectoryError):
             return False
+
+
+def _key(claim: Claim, source: SourceRecord) -> str:
+    """What an image that cannot be moved waits by."""
+    return f"{claim.record.id} takes out {source.path}"

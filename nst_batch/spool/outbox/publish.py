@@ -141,8 +141,7 @@ class Publisher:
             self._copy_tree(running, via)
             self._fs.fsync_tree(via)
         except OSError:
-            with contextlib.suppress(OSError):
-                self._fs.rmtree(via)  # a disk that is full is not to be kept so
+            self._fs.clear_away(via)  # a disk that is full is not to be kept so
             raise
         via_record = record.model_copy(update={"via": self._relative(via)})
         self._fs.write_durable(where, via_record.model_dump_json().encode())

@@ -98,8 +98,7 @@ class RunningFolders:
         try:
             yield
         except OSError:
-            with contextlib.suppress(OSError):
-                self._fs.rmtree(aside)
+            self._fs.clear_away(aside)
             raise
 
     @property

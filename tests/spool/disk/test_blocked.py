@@ -7,110 +7,47 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from refusing_disk import refused_night
 from spool_world import World, held
 
 from nst_batch.errors import NotNowError
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
-from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.disk.blocked import InboxLost, SpoolBlocked, blocked_by
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.lock import holder, is_held, try_lock
 from nst_batch.spool.disk.mounts import Mount
 
-PRIMITIVES = ("write_new", "rename", "rename_noreplace", "mkdir", "remove", "fsync_dir", "copy_new", "rmtree")
+
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder that no disk is waited for, where there is one."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as folder:
+        yield Path(folder)
 
 
-class FullDisk(FileSystem):
-    """Refuses the ``first``-th change and the ``count`` - 1 after it; then there is room again."""
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS], ids=lambda code: errno.errorcode[code])
+def test_a_disk_that_refuses_costs_nothing(in_memory: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Whatever change is refused first, and one to eight in a row: when there is room again all is done, once.
 
-    def __init__(self, code: int, first: int | None, count: int) -> None:
-        super().__init__()
-        self.code = code
-        self.first = first
-        self.count = count
-        self.calls = 0
-
-    def refuse(self, path: Any) -> None:
-        self.calls += 1
-        if self.first is not None and self.first <= self.calls < self.first + self.count:
-            raise OSError(self.code, os.strerror(self.code), str(path))
-
-
-def _refusing(name: str) -> Any:
-    def method(self: FullDisk, *args: Any, **kwargs: Any) -> Any:
-        self.refuse(args[0])
-        return getattr(FileSystem, name)(self, *args, **kwargs)
-
-    return method
-
-
-for _name in PRIMITIVES:
-    setattr(FullDisk, _name, _refusing(_name))
-
-
-def patiently(world: World) -> list[Ended]:
-    """The daemon's loop, which pauses where the disk refuses and goes on later."""
-    ended: list[Ended] = []
-    for _ in range(60):
-        world.later(10.0)
-        try:
-            view = world.spool.look(world.at)
-            idle = not (view.inbox_lost or view.ready or view.waiting or view.broken or world.spool.jobs())
-            ended += world.sweep()
-            for job in world.spool.jobs():
-                if job.outcome is not None:
-                    ended += filter(None, [world.finish(job)])  # None where it waits by itself
-            while (handout := world.hand_out_next()) is not None:
-                world.work(handout)
-                ended += filter(None, [world.finish(handout)])
-            ended += world.sweep()
-        except SpoolBlocked:
-            continue
-        if idle:
-            return ended
-    raise AssertionError("it never came to an end")
-
-
-@pytest.mark.parametrize(("code", "count"), [(errno.ENOSPC, 1), (errno.EROFS, 5)])
-def test_a_disk_that_refuses_costs_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, count: int
-) -> None:
-    """Whatever change is refused first, and for however long: when there is room again all is done, once."""
+    Nor is anything left lying about. `make torture` has every change with every number of refusals.
+    """
     monkeypatch.setattr(os, "fsync", lambda fd: None)
-
-    def world_with(folder: Path, first: int | None) -> tuple[World, FullDisk]:
-        world = World(folder)
-        world.start()
-        world.put("g.yaml", "content: [x.jpg, y.jpg]\nstyle: s.jpg\n")
-        for name in ("x.jpg", "y.jpg", "s.jpg"):
-            world.put(name, name)
-        world.pair("broken", extra="sise: 1\n")
-        disk = FullDisk(code, None, count)
-        world.start(disk)
-        disk.calls, disk.first = 0, first
-        return world, disk
-
-    world, disk = world_with(tmp_path / "whole", None)
-    patiently(world)
-    results = world.results()
-    assert disk.calls > 40
-    for first in range(count % 2 + 1, disk.calls + 1, 2):
-        world, _ = world_with(tmp_path / str(first), first)
-        ended = patiently(world)
+    changes, results = refused_night(in_memory / "whole", code, None, 0)
+    assert changes > 100
+    for first in range(1, changes + 1):
+        count = 1 + (first * 5 + first // 8) % 8
         try:
-            world.check_books({"x-s", "y-s", "broken"})
-            assert world.results() == results
-            assert world.inbox_files() == {"broken-content.jpg", "broken-style.jpg"}
-            assert len({end.id for end in ended}) == len(ended) <= 3
+            assert refused_night(in_memory / str(first), code, first, count)[1] == results
         except AssertionError as error:
-            raise AssertionError(f"refused change number {first}") from error
-        shutil.rmtree(world.root)
+            raise AssertionError(f"refused {count} changes from number {first} on") from error
+        shutil.rmtree(in_memory / str(first))
 
 
 @pytest.mark.parametrize(
