@@ -1,13 +1,15 @@
 """The front between time and quality: many recipes painted on the same pairs, judged, and drawn over their cost.
 
     python -m benchmarks.quality.front --recipes FILE --images FOLDER --pairs A.jpg:C.jpg B.jpg:D.jpg --out FOLDER
-    python -m benchmarks.quality.front --means docs/front.json --draw docs/pictures/front.svg
+    python -m benchmarks.quality.front --recipes FILE --images FOLDER --pairs A.jpg:C.jpg --out FOLDER --clock
+    python -m benchmarks.quality.front --out FOLDER --means docs/front.json --draw docs/pictures/front.svg
 
 A recipe is a preset with some of its numbers changed (recipes.py). What was painted is not painted again: the bench can
 be ended and gone on with. ``--part 1/4`` does every fourth picture from the second on, for four processes side by side;
-each keeps a file of figures of its own in the folder, and all are read. ``--means`` puts the means over the pairs into
-a file, of recipes that have all of them, beside those that stand there; ``--draw`` draws that file
-(front_drawing.py). Painting needs trained weights.
+each keeps a file of figures of its own in the folder, and all are read. ``--clock`` measures what the recipes take on
+the machine that it runs on, on the first pair alone: pictures judged elsewhere, on a GPU say, get the seconds of a
+processor so. ``--means`` puts the means over the pairs into a file, of recipes that have all of them, and the seconds,
+beside those that stand there; ``--draw`` draws that file (front_drawing.py). Painting needs trained weights.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from benchmarks.quality.judges import Judges  # noqa: E402
 from benchmarks.quality.recipes import Recipe, read_recipes, teraflops  # noqa: E402
 from nst_batch import images  # noqa: E402
 from nst_batch.transfer import NeuralStyleModel, find_weights, load_network  # noqa: E402
+from nst_batch.transfer.spec import TransferSpec  # noqa: E402
 
 GRAMS = tuple(name for name in Measures.names() if name.startswith("gram"))
 MEANS = ("gram_over", "swd_over", "dots", "kept4", "kept5", "patch4", "palette")
@@ -52,6 +55,7 @@ class Studio:
         self._network = load_network(find_weights("auto"), device=choose_device("auto"))
         tf.config.experimental.enable_tensor_float_32_execution(False)  # the judges count in whole float32
         self._judges: dict[str, Judges] = {}
+        self._clocked: dict[tuple[float, bool, int], float] = {}  # by plan: TFLOP, framed, levels
 
     def paint(self, name: str, pair: Pair, recipe: Recipe, size: int) -> dict[str, Any]:
         """One picture and its figures."""
@@ -80,6 +84,33 @@ class Studio:
         self._figures.add(name, known)
         return known
 
+    def clock(self, pair: Pair, recipe: Recipe, size: int) -> dict[str, Any]:
+        """What one picture takes here, every program traced before; it is neither judged nor kept.
+
+        Recipes that cost the same by their plan (the same steps, of the same kind) are measured once.
+        """
+        content, style = at_size(pair.content(), size), at_size(pair.style(), size)
+        spec = recipe.spec(*content.shape[:2])
+
+        def model(spec: TransferSpec) -> NeuralStyleModel:
+            return NeuralStyleModel(content, [(style, 1.0)], spec, self._network, style_keys=[pair.name])
+
+        cost = round(teraflops(model(spec)), 3)
+        plan = (cost, spec.framed, recipe.preset.levels)
+        if plan not in self._clocked:
+            model(replace(spec, steps_per_epoch=2)).run()
+            used = time.process_time()
+            model(spec).run()
+            self._clocked[plan] = round(time.process_time() - used, 2)
+        device = self._network.device.name
+        return {
+            "recipe": recipe.name,
+            "size": size,
+            "teraflops": cost,
+            "clocked": self._clocked[plan],
+            "device": device,
+        }
+
 
 def work(pairs: Sequence[Pair], recipes: Sequence[Recipe], sizes: Sequence[int]) -> Iterator[tuple[str, Any]]:
     """Everything there is to paint, by name."""
@@ -101,7 +132,7 @@ def means(known: Iterable[Mapping[str, Any]], size: int) -> dict[str, dict[str, 
     """Of each recipe the means over its pairs, where it was painted at that size on as many as any other."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for each in known:
-        if each["size"] == size:
+        if each["size"] == size and "second" in each:
             groups.setdefault(each["recipe"], []).append(each)
     most = max((len(group) for group in groups.values()), default=0)
     return {
@@ -109,6 +140,17 @@ def means(known: Iterable[Mapping[str, Any]], size: int) -> dict[str, dict[str, 
         | {mean: round(statistics.fmean(each["second"][mean] for each in group), 4) for mean in MEANS}
         for name, group in sorted(groups.items())
         if len(group) == most
+    }
+
+
+def clocked_seconds(
+    known: Iterable[Mapping[str, Any]], means: Mapping[str, Mapping[str, float]], size: int
+) -> dict[str, float]:
+    """Of each recipe that was clocked the processor seconds, for what the mean of its pairs costs in TFLOP."""
+    return {
+        each["recipe"]: round(each["clocked"] * means[each["recipe"]]["teraflops"] / each["teraflops"], 1)
+        for each in known
+        if "clocked" in each and each["size"] == size and each["recipe"] in means
     }
 
 
@@ -134,6 +176,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=512, help="long side in pixels")
     parser.add_argument("--out", type=Path, default=Path("build/front"), metavar="FOLDER")
     parser.add_argument("--format", choices=("png", "jpg"), default="png", help="of the pictures that are kept")
+    parser.add_argument("--clock", action="store_true", help="measure the seconds of each recipe, on the first pair")
     parser.add_argument("--part", default="0/1", metavar="K/N")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no picture after so long")
     parser.add_argument("--means", type=Path, metavar="FILE", help="put the means of all that was painted in here")
@@ -154,19 +197,25 @@ def paint_all(asked: argparse.Namespace) -> None:
     part, parts = (int(number) for number in asked.part.split("/"))
     asked.out.mkdir(parents=True, exist_ok=True)
     known = all_known(asked.out)
+    begins = "clock_" if asked.clock else ""
     missing = [
         (name, what)
-        for number, (name, what) in enumerate(work(pairs, recipes, [asked.size]))
-        if number % parts == part and name not in known
+        for number, (name, what) in enumerate(work(pairs[:1] if asked.clock else pairs, recipes, [asked.size]))
+        if number % parts == part and begins + name not in known
     ]
     if not missing:
         return
-    studio = Studio(asked.out, Figures(asked.out / f"figures-{part}.json"), picture_format=asked.format)
+    figures = Figures(asked.out / f"figures-{part}.json")
+    studio = Studio(asked.out, figures, picture_format=asked.format)
     for name, (pair, recipe, size) in missing:
         if time.perf_counter() - begun > asked.seconds:
             print("out of time", flush=True)
             return
-        print(line(studio.paint(name, pair, recipe, size)), flush=True)
+        if asked.clock:
+            figures.add(begins + name, clocked := studio.clock(pair, recipe, size))
+            print(f"{recipe.name}: {clocked['teraflops']} TFLOP, {clocked['clocked']} processor seconds", flush=True)
+        else:
+            print(line(studio.paint(name, pair, recipe, size)), flush=True)
 
 
 def main() -> None:
@@ -176,7 +225,10 @@ def main() -> None:
         paint_all(asked)
     if asked.means:
         there = json.loads(asked.means.read_bytes()) if asked.means.exists() else {}
-        there |= means(all_known(asked.out).values(), asked.size)
+        known = all_known(asked.out).values()
+        there |= means(known, asked.size)
+        for name, found in clocked_seconds(known, there, asked.size).items():
+            there[name]["processor_seconds"] = found
         asked.means.write_text(json.dumps(there, indent=1) + "\n")
         if asked.draw:
             asked.draw.write_text(draw_front(points_of(there, SHOWN)))

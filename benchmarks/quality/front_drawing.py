@@ -18,7 +18,7 @@ class Point:
     """A recipe's means over the same pairs. ``shown``: its name is written beside it."""
 
     name: str
-    cost: float  # TFLOP of all steps
+    cost: float  # processor seconds
     style: float  # gram_over: less is nearer
     content: float  # kept4: more is kept
     shown: bool = False
@@ -30,8 +30,14 @@ class Point:
 
 
 def points_of(means: Mapping[str, Mapping[str, Any]], shown: Sequence[str]) -> list[Point]:
-    """What a file of means (front.py) says."""
-    return [Point(name, row["teraflops"], row["gram_over"], row["kept4"], name in shown) for name, row in means.items()]
+    """What a file of means (front.py) says. ValueError where a recipe's seconds are not among it."""
+    unknown = [name for name, row in means.items() if "processor_seconds" not in row]
+    if unknown:
+        raise ValueError(f"no processor seconds are known of {unknown[0]!r}; measure them (--clock)")
+    return [
+        Point(name, row["processor_seconds"], row["gram_over"], row["kept4"], name in shown)
+        for name, row in means.items()
+    ]
 
 
 def on_the_front(points: Sequence[Point]) -> list[Point]:
@@ -67,10 +73,10 @@ def _panel(x0: float, points: Sequence[Point], best: set[Point], title: str, val
     left, right, floor = x0 + LEFT, x0 + WIDTH - RIGHT, HEIGHT - BOTTOM
     parts = [f"<text x='{left}' y='{TOP - 14}'>{escape(title)}</text>"]
     parts.append(f"<path d='M{left} {TOP}V{floor}H{right}' fill='none' stroke='{INK}'/>")
-    for cost in range(0, int(most) + 1, 5):
+    for cost in range(0, int(most) + 1, 20):
         x = left + (right - left) * cost / most
         parts.append(f"<text x='{x:.1f}' y='{floor + 16}' text-anchor='middle'>{cost}</text>")
-    parts.append(f"<text x='{right}' y='{HEIGHT - 8}' text-anchor='end'>TFLOP of all steps</text>")
+    parts.append(f"<text x='{right}' y='{HEIGHT - 8}' text-anchor='end'>processor seconds</text>")
     for step in range(5):
         height = low + (high - low) * step / 4
         y = floor - (floor - TOP) * step / 4

@@ -35,7 +35,7 @@ SHARE_OF_MATRIX_RATE = 0.5  # what float32 convolutions reach of a matrix produc
 SCALES = 1.5  # all scales together cost so many times the last one, at the most
 
 # Chosen by looking at what they draw of the sample pair; docs/decisions.md.
-TRAINED: dict[str, Any] = {"preset": "draft"}
+TRAINED: dict[str, Any] = {"preset": "fine"}
 BY_THE_UNTRAINED: dict[str, Any] = {
     "preset": "draft",
     "content_layers": ["block2_conv1", "block3_conv1"],

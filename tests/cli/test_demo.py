@@ -32,7 +32,7 @@ def test_its_recipes_are_sidecars(trained: bool) -> None:
     for rate in (1e9, 1e11, math.inf):
         keys = demo.recipe(trained=trained, rate=rate)
         request = parse_sidecar(yaml.safe_dump({"content": "a.png", "style": "b.png", **keys}), "a.yaml")
-        assert request.settings.preset == "draft"
+        assert request.settings.preset == ("fine" if trained else "draft")
         assert request.settings.size <= (512 if trained else 384)
 
 
@@ -73,7 +73,7 @@ def test_the_sample_pair_becomes_a_picture(
     picture = Path(said.removeprefix("The picture: "))
     with Image.open(picture) as image:
         assert image.size == (48, 32)
-    assert len(list((picture.parent / "epochs").iterdir())) == 3
+    assert len(list((picture.parent / "epochs").iterdir())) == 4
     assert (folder / "outbox/index.html").exists()
     assert "untrained" not in told.out
     assert [path.name for path in (folder / "inbox").iterdir()] == [".nst_batch"]

@@ -53,6 +53,17 @@ def test_means_are_of_recipes_with_all_pairs():
     assert found["a"]["gram_over"] == pytest.approx(0.15)
 
 
+def test_seconds_are_those_of_the_pair_that_was_clocked_for_what_all_pairs_cost():
+    """Twice the arithmetic, twice the seconds; what was clocked is no picture, and another size is another matter."""
+    clocked = {"recipe": "a", "size": 512, "teraflops": 5.0, "clocked": 20.0}
+    known = [painted("a", "p", 0.1), painted("b", "p", 0.1), clocked, {**clocked, "size": 256, "clocked": 1.0}]
+    means = front.means(known, 512)
+    assert set(means) == {"a", "b"}
+    assert front.clocked_seconds(known, means, 512) == {"a": 40.0}
+    with pytest.raises(ValueError, match="'b'; measure them"):
+        points_of({"a": {**means["a"], "processor_seconds": 40.0}, "b": means["b"]}, ())
+
+
 def test_the_front_is_what_nothing_beats_in_everything():
     """Dearer and worse is beaten; dearer and better in one is not; equal ones stay both."""
     best, dear = Point("best", 5.0, 0.2, 0.5), Point("dear", 9.0, 0.1, 0.5)
