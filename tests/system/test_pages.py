@@ -606,13 +606,14 @@ def test_numbers_are_written_as_people_do(job_page: str, browser: Any, value: st
 
 
 def test_a_picture_on_its_page_has_no_bands(job_page: str, browser: Any) -> None:
-    """Where the window's height bounds it, its place is no wider than it is, and its inputs stand right beside it."""
-    for width, height in ((1440, 600), (1440, 2000), (800, 600)):
+    """Its place is no wider than it is, its inputs stand beside it, and nothing is wider than the window."""
+    for width, height in ((1440, 600), (1440, 900), (1440, 2000), (1024, 1366), (1080, 1920), (920, 1366), (800, 600)):
         tab = Tab.of_page(browser, job_page, width)
         chromium.look(browser, width, height)
         box = "(name => document.querySelector(`[data-part=${name}]`).getBoundingClientRect())"
         tab.wait(f"Math.abs({box}('stage').width - {box}('canvas').width) < 3")
         assert tab.js(f"{box}('stage').height <= 0.8 * innerHeight")
+        assert tab.js("document.documentElement.scrollWidth <= innerWidth"), (width, height)
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, True), (390, False)])
