@@ -84,8 +84,8 @@ class Studio:
         self._figures.add(name, known)
         return known
 
-    def clock(self, pair: Pair, recipe: Recipe, size: int) -> dict[str, Any]:
-        """What one picture takes here, every program traced before; it is neither judged nor kept.
+    def clock(self, name: str, pair: Pair, recipe: Recipe, size: int) -> dict[str, Any]:
+        """What one picture takes here, every program traced before; it is neither judged nor kept itself.
 
         Recipes that cost the same by their plan (the same steps, of the same kind) are measured once.
         """
@@ -102,14 +102,15 @@ class Studio:
             used = time.process_time()
             model(spec).run()
             self._clocked[plan] = round(time.process_time() - used, 2)
-        device = self._network.device.name
-        return {
+        known = {
             "recipe": recipe.name,
             "size": size,
             "teraflops": cost,
             "clocked": self._clocked[plan],
-            "device": device,
+            "device": self._network.device.name,
         }
+        self._figures.add(name, known)
+        return known
 
 
 def work(pairs: Sequence[Pair], recipes: Sequence[Recipe], sizes: Sequence[int]) -> Iterator[tuple[str, Any]]:
@@ -197,23 +198,20 @@ def paint_all(asked: argparse.Namespace) -> None:
     part, parts = (int(number) for number in asked.part.split("/"))
     asked.out.mkdir(parents=True, exist_ok=True)
     known = all_known(asked.out)
-    begins = "clock_" if asked.clock else ""
-    missing = [
-        (name, what)
-        for number, (name, what) in enumerate(work(pairs[:1] if asked.clock else pairs, recipes, [asked.size]))
-        if number % parts == part and begins + name not in known
-    ]
+    todo = work(pairs, recipes, [asked.size])
+    if asked.clock:
+        todo = ((f"clock_{name}", what) for name, what in work(pairs[:1], recipes, [asked.size]))
+    missing = [each for number, each in enumerate(todo) if number % parts == part and each[0] not in known]
     if not missing:
         return
-    figures = Figures(asked.out / f"figures-{part}.json")
-    studio = Studio(asked.out, figures, picture_format=asked.format)
+    studio = Studio(asked.out, Figures(asked.out / f"figures-{part}.json"), picture_format=asked.format)
     for name, (pair, recipe, size) in missing:
         if time.perf_counter() - begun > asked.seconds:
             print("out of time", flush=True)
             return
         if asked.clock:
-            figures.add(begins + name, clocked := studio.clock(pair, recipe, size))
-            print(f"{recipe.name}: {clocked['teraflops']} TFLOP, {clocked['clocked']} processor seconds", flush=True)
+            found = studio.clock(name, pair, recipe, size)
+            print(f"{recipe.name}: {found['teraflops']} TFLOP, {found['clocked']} processor seconds", flush=True)
         else:
             print(line(studio.paint(name, pair, recipe, size)), flush=True)
 

@@ -178,16 +178,16 @@ class Forecast:
         self._ended[sitting.device] = now
         if sitting.first_seconds is not None:
             beside = now - sitting.begun - (sitting.seconds - sitting.first_seconds) + sitting.tracing
-            if self._is_new(sitting.settings, sitting.device):
+            if (new := self._new_programs(sitting.settings, sitting.device)) is not None:
                 self.pace.tracings.learn(sitting.device, beside - self.pace.rests.seconds(sitting.device))
-                self._traced[sitting.device].add(_programs(sitting.settings))
+                self._traced[sitting.device].add(new)
             else:
                 self.pace.rests.learn(sitting.device, beside)
 
-    def _is_new(self, settings: Settings, device: str) -> bool:
-        """Whether the worker at work there has to make this job's programs first."""
-        traced = self._traced.get(device)
-        return traced is not None and _programs(settings) not in traced
+    def _new_programs(self, settings: Settings, device: str) -> _Programs | None:
+        """What the worker at work there has to make first for such a job; None where it has it."""
+        traced, programs = self._traced.get(device), _programs(settings)
+        return None if traced is None or programs in traced else programs
 
     # --- foretelling --------------------------------------------------------------------------------------
 
@@ -208,8 +208,9 @@ class Forecast:
         if not todo:
             return 0.0
         beside = self.pace.rests.seconds(device) + self.pace.gaps.seconds(device)
-        if self._is_new(settings, device) and _programs(settings) not in self._counted:
-            self._counted.add(_programs(settings))
+        new = self._new_programs(settings, device)
+        if new is not None and new not in self._counted:
+            self._counted.add(new)
             beside += self.pace.tracings.seconds(device)
         return self._seconds(settings, todo, device) + beside
 
@@ -222,8 +223,8 @@ class Forecast:
         todo = _after(self._legs(sitting.settings, sitting.shape), step or sitting.done)
         rest = self.pace.rests.seconds(device)
         saving = SAVING_SHARE * rest
-        if self._is_new(sitting.settings, device):
-            self._counted.add(_programs(sitting.settings))
+        if (new := self._new_programs(sitting.settings, device)) is not None:
+            self._counted.add(new)
             rest += self.pace.tracings.seconds(device)
         rest = saving if step else max(saving, rest - (now - sitting.begun))
         return self._seconds(sitting.settings, todo, device) + rest

@@ -50,8 +50,13 @@ def dissolved(paths: Sequence[Path]) -> list[Mix]:
     _decoded.cache_clear()  # a job that is done again has files of the same names
     looks = [Image.fromarray(_decoded(path)).resize((_LOOK_SIDE, _LOOK_SIDE), Image.Resampling.BOX) for path in paths]
     seen = [np.asarray(look, np.float32) for look in looks]
-    changes = [float(np.sqrt(np.mean((after - before) ** 2))) for before, after in pairwise(seen)]
+    changes = [difference(before, after) for before, after in pairwise(seen)]
     return [Mix({paths[index]: share for index, share in mix.items()}) for mix in mixed(changes)]
+
+
+def difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """The root mean square of the difference of two pictures of one shape, on their own scale."""
+    return float(np.sqrt(np.mean((one - other) ** 2)))
 
 
 def mixed(changes: Sequence[float]) -> list[dict[int, float]]:

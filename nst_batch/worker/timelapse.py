@@ -18,7 +18,7 @@ import numpy as np
 
 from nst_batch import images
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.worker.film import animated_webp, dissolved, has_mp4, mp4
+from nst_batch.worker.film import animated_webp, difference, dissolved, has_mp4, mp4
 from nst_batch.worker.job_images import JobImages
 from nst_batch.worker.result_files import Saver
 
@@ -85,7 +85,7 @@ class Timelapse:
         now = picture()
         look = images.quantize(images.resize_array(now, self._look_size))
         seen = look.astype(np.float32) / np.float32(255)
-        changed = math.inf if self._last is None else float(np.sqrt(np.mean((seen - self._last) ** 2)))
+        changed = math.inf if self._last is None else difference(seen, self._last)
         if changed < self._change:
             since = step - self._looked
             left = since * (self._change - changed) / max(changed, 1e-9) / 2
@@ -105,8 +105,7 @@ class Timelapse:
 
     def _is_content(self, seen: NDArray[np.float32]) -> bool:
         """Whether what is seen of a picture is the content as it was given."""
-        given = images.resize_array(self._images.content, self._look_size)
-        return float(np.sqrt(np.mean((seen - given) ** 2))) < _ALIKE
+        return difference(seen, images.resize_array(self._images.content, self._look_size)) < _ALIKE
 
     def _keep(self, step: int, picture: NDArray[np.float32], look: NDArray[np.uint8]) -> None:
         held = BytesIO()

@@ -140,6 +140,13 @@ class World:
         text = json.dumps({"id": job.id, "title": job.title, "state": "done"}).encode()
         return self.spool.finish(self.spool.job(job.id), "done", {"job.json": text})
 
+    def paint_next(self) -> Ended:
+        """The next job from its handing out to its end."""
+        handout = self.hand_out_next()
+        assert handout is not None
+        self.work(handout)
+        return self.finish(handout)
+
     def run_all(self) -> list[Ended]:
         """Everything that can be done, as the daemon's loop would do it."""
         ended: list[Ended] = []

@@ -136,10 +136,7 @@ def test_an_image_that_cannot_leave_is_tried_again(tmp_path: Path) -> None:
     world.start(disk)
     world.pair("a")
     world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
-    world.work(handout)
-    world.finish(handout)
+    world.paint_next()
     for seconds in (0.0, 1.0, 10.0, 20.0):
         world.later(seconds)
         world.look()
@@ -162,10 +159,7 @@ def test_an_image_that_cannot_leave_keeps_its_claim_for_a_minute(tmp_path: Path)
     world.start(disk)
     world.pair("a")
     world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
-    world.work(handout)
-    world.finish(handout)
+    world.paint_next()
     for _ in range(7):
         world.look()
         world.sweep()

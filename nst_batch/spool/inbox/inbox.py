@@ -22,7 +22,7 @@ from nst_batch.spool.inbox import control
 from nst_batch.spool.inbox.control import PAUSE_NAME, Control
 from nst_batch.spool.inbox.folders import Folders, Virtual
 from nst_batch.spool.inbox.listing import Entry, Lister, Listing
-from nst_batch.spool.inbox.painted import Painted, digest_of_file, marks_of, twins_of, underway
+from nst_batch.spool.inbox.painted import Painted, marks_of, underway
 from nst_batch.spool.inbox.polling import POLLED_RESCAN_SECONDS, needs_polling
 from nst_batch.spool.inbox.readiness import Broken, FolderView, Ready, Scan, Waiting
 from nst_batch.spool.inbox.scan import Scanner
@@ -217,11 +217,7 @@ class Inbox:
     def is_being_painted(self, own: Virtual) -> bool:
         """Whether a claim that stands has the same bytes, under another name, with the same settings."""
         entry = self._listing.entries.get(own.photograph)
-        twins = [] if entry is None else list(twins_of(self.claims(), own.keys, entry.identity.size))
-        if not twins:
-            return False
-        digest = digest_of_file(self._fs, self._places.inbox / own.photograph)
-        return any(digest == digest_of_file(self._fs, copy) for copy in twins)
+        return entry is not None and self._painted.is_at_work(own.keys, entry.identity, own.photograph, self.claims())
 
     def is_painted(self, own: Virtual) -> bool:
         """Whether the same bytes have been painted since the last look."""

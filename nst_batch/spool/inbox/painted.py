@@ -113,10 +113,11 @@ class Painted:
         digest = self._digest_of(*one)
         return digest != "" and digest == self._digest_of(*other)
 
-    def is_as(self, photograph: str, identity: Identity, copy: Path) -> bool:
-        """Whether a photograph has the bytes of a file of its size that lies in a claim."""
-        digest = self._digest_of(photograph, identity)
-        return digest != "" and digest == digest_of_file(self._fs, copy)
+    def is_at_work(self, keys: Collection[str], identity: Identity, photograph: str, claims: Iterable[Claim]) -> bool:
+        """Whether one of ``claims``, which stand, has the same bytes with one of these keys."""
+        copies = list(_copies(claims, keys, identity.size))
+        digest = self._digest_of(photograph, identity) if copies else ""
+        return digest != "" and any(digest == digest_of_file(self._fs, copy) for copy in copies)
 
     def _digest_of(self, photograph: str, identity: Identity) -> str:
         known = (photograph, identity)
@@ -164,7 +165,9 @@ class Foreseen:
 
     def has(self, key: str, identity: Identity, photograph: str) -> bool:
         """Whether a photograph has been painted so, or will have been when its turn comes."""
-        if self._painted.has(key, identity, photograph) or self._is_at_work(key, identity, photograph):
+        if self._painted.has(key, identity, photograph):
+            return True
+        if self._painted.is_at_work((key,), identity, photograph, self._claims):
             return True
         before = self._first.setdefault((key, identity.size), [])
         for other, as_it_is in before:
@@ -173,10 +176,6 @@ class Foreseen:
                 return True
         before.append((photograph, identity))
         return False
-
-    def _is_at_work(self, key: str, identity: Identity, photograph: str) -> bool:
-        copies = twins_of(self._claims, (key,), identity.size)
-        return any(self._painted.is_as(photograph, identity, copy) for copy in copies)
 
 
 class Underway(NamedTuple):
@@ -207,7 +206,7 @@ def marks_of(fs: FileSystem, claim: Claim) -> list[Mark]:
     return [Mark(key, photograph.identity, digest) for key in claim.record.hot]
 
 
-def twins_of(claims: Iterable[Claim], keys: Collection[str], size: int) -> Iterator[Path]:
+def _copies(claims: Iterable[Claim], keys: Collection[str], size: int) -> Iterator[Path]:
     """The copies of photographs of that size that are painted so by now."""
     for claim in claims:
         photograph = _photograph_of(claim)
