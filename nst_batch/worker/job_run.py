@@ -175,7 +175,10 @@ class JobRun:
         model = self._session.model(self._spec.settings, job_images, precision, room)
         self._note_plan(model)
         self._resume(model, checkpoint, results, log)
-        film = Timelapse(files, self._folder, job_images, self._saver) if self._spec.settings.timelapse else None
+        film = None
+        if self._spec.settings.timelapse:
+            from_content = self._spec.settings.init == "content"
+            film = Timelapse(files, self._folder, job_images, self._saver, from_content=from_content)
         if film is not None:
             film.resume(self._steps_done if checkpoint else 0)
             film.shoot(self._steps_done if checkpoint else 0, model.image)

@@ -29,7 +29,6 @@ FOLDER = "frames"
 MOST = 180  # frames, besides the result
 SIDE = 512  # pixels, a frame's long one
 CHANGE = 0.004  # root mean square of [0, 1] between two frames; about one of 255
-_ALIKE = 0.03  # as CHANGE: what a coarse scale's size alone makes of a picture is less
 _LOOK_SIDE = 64  # pixels, at which pictures are compared: noise of single pixels is no change
 _LONGEST_WAIT = 20  # steps between two looks
 _QUALITY = 95
@@ -40,13 +39,20 @@ _HELD_FIRST, _HELD_LAST = 1000, 2500
 
 
 class Timelapse:
-    """The frames of one job; they are encoded and written by ``saver``, in the order of the steps."""
+    """The frames of one job; they are encoded and written by ``saver``, in the order of the steps.
 
-    def __init__(self, files: FileSystem, folder: Path, job_images: JobImages, saver: Saver) -> None:
+    ``from_content``: the job starts from the content, which is the first frame then: as it was given, where the first
+    picture is one of a coarse scale, or has the style's colours already.
+    """
+
+    def __init__(
+        self, files: FileSystem, folder: Path, job_images: JobImages, saver: Saver, *, from_content: bool
+    ) -> None:
         self._files = files
         self._folder = folder / FOLDER
         self._images = job_images
         self._saver = saver
+        self._from_content = from_content
         self._size = _within(job_images.size, SIDE)
         # Of the result's shape: a coarse scale's own, rounded to whole pixels, can be another.
         self._look_size = _within(job_images.size, _LOOK_SIDE)
@@ -91,8 +97,8 @@ class Timelapse:
             left = since * (self._change - changed) / max(changed, 1e-9) / 2
             self._next = step + max(1, min(_LONGEST_WAIT, since, int(left)))
             return
-        if not self._steps and self._is_content(seen):
-            now = self._images.content  # in full, not as the first, coarse scale has it
+        if not self._steps and self._from_content:
+            now = self._images.content
         self._last, self._looked, self._next = seen, step, step + 1
         self._steps.append(step)
         self._saver.submit(lambda: self._keep(step, now, look), now.nbytes)
@@ -102,10 +108,6 @@ class Timelapse:
             self._change *= 2
             change = self._change
             self._saver.submit(lambda: self._thin(gone, change), 0)
-
-    def _is_content(self, seen: NDArray[np.float32]) -> bool:
-        """Whether what is seen of a picture is the content as it was given."""
-        return difference(seen, images.resize_array(self._images.content, self._look_size)) < _ALIKE
 
     def _keep(self, step: int, picture: NDArray[np.float32], look: NDArray[np.uint8]) -> None:
         held = BytesIO()

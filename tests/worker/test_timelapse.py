@@ -36,7 +36,7 @@ def begun(folder: Path, saver: Saver, step: int = 0, size: tuple[int, int] = (48
     """The time-lapse of a run that goes on after ``step``."""
     folder.mkdir(exist_ok=True)
     given = JobImages(content=grey(0.5, size), styles=(), init=None, alpha=None, size=size, notes=())
-    film = Timelapse(FileSystem(), folder, given, saver)
+    film = Timelapse(FileSystem(), folder, given, saver, from_content=False)
     film.resume(step)
     return film
 
@@ -157,20 +157,21 @@ def test_frames_are_small_and_of_one_size(tmp_path: Path, saver: Saver) -> None:
         assert image.size == (512, 10)
 
 
-@pytest.mark.parametrize("start", ["content", "noise"])
+@pytest.mark.parametrize("start", ["content", "recoloured content", "noise"])
 def test_it_begins_with_the_photograph_as_it_is(tmp_path: Path, saver: Saver, start: str) -> None:
-    """In full, not as the first, coarse scale has it; a start from noise is shown as it is."""
+    """In full and its own colours, not as the first, coarse scale has it; a start from noise is shown as it is."""
     content = np.zeros((384, 512, 3), np.float32)
     content[::2] = 1.0  # lines that a coarse scale turns to grey
     given = JobImages(content=content, styles=(), init=None, alpha=None, size=(384, 512), notes=())
-    film = Timelapse(FileSystem(), tmp_path, given, saver)
+    film = Timelapse(FileSystem(), tmp_path, given, saver, from_content=start != "noise")
     film.resume(0)
     noise = np.random.default_rng(0).random((96, 128, 3), np.float32) ** 3
-    film.shoot(0, lambda: noise if start == "noise" else grey(0.5, (96, 128)))
+    coarse = {"content": grey(0.5, (96, 128)), "recoloured content": grey(0.8, (96, 128)), "noise": noise}[start]
+    film.shoot(0, lambda: coarse)
     saver.wait()
     with Image.open(tmp_path / "frames/00000000.jpg") as image:
         shown = np.asarray(image.convert("L")).astype(float)
-    assert (np.abs(np.diff(shown, axis=0)).mean() > 200) == (start == "content")
+    assert (np.abs(np.diff(shown, axis=0)).mean() > 200) == (start != "noise")
 
 
 def test_a_coarse_scale_may_have_another_shape(tmp_path: Path, saver: Saver) -> None:
