@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from house import House
 # How long an example takes says how busy the machine is, and nothing of what the tests are about.
 hypothesis.settings.register_profile("nst_batch", deadline=None)
 hypothesis.settings.load_profile("nst_batch")
+# A shell has what it starts in the background ignore Ctrl-C, and all that this starts in its turn.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
