@@ -144,6 +144,11 @@ class Tab:
             time.sleep(0.05)
         return found
 
+    def settle(self) -> None:
+        """Let the page answer to what it was just given, its new sizes among it: three frames."""
+        frames = "next => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(next)))"
+        self.driver.execute_async_script(f"({frames})(arguments[0])")
+
     def part(self, name: str) -> Any:
         return self.driver.find_element("css selector", f"[data-part={name}]")
 
@@ -611,7 +616,9 @@ def test_a_picture_on_its_page_has_no_bands(job_page: str, browser: Any) -> None
         tab = Tab.of_page(browser, job_page, width)
         chromium.look(browser, width, height)
         box = "(name => document.querySelector(`[data-part=${name}]`).getBoundingClientRect())"
-        tab.wait(f"Math.abs({box}('stage').width - {box}('canvas').width) < 3")
+        tab.wait("document.querySelector('[data-part=canvas]').style.width")
+        tab.settle()
+        assert tab.js(f"Math.abs({box}('stage').width - {box}('canvas').width)") < 3, (width, height)
         assert tab.js(f"{box}('stage').height <= 0.8 * innerHeight")
         assert tab.js("document.documentElement.scrollWidth <= innerWidth"), (width, height)
 
