@@ -85,13 +85,20 @@ def films(job: Mapping[str, Any]) -> dict[str, str]:
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
     """Every key, its value, and the preset's where that is another."""
-    preset = {**PLAIN_DEFAULTS, **PRESETS[settings["preset"]].keys(), "preset": settings["preset"]}
-    preset["style_size"] = settings["size"]
+    preset = PRESETS[settings["preset"]]
+    follow = {
+        "preset": settings["preset"],
+        "epochs": preset.epochs_for(settings["scales"]),
+        "style_size": settings["size"],
+    }
+    usually = {**PLAIN_DEFAULTS, **preset.keys(), **follow}
     rows = []
     for key, value in settings.items():
-        usual = preset.get(key, value)
+        usual = usually.get(key, value)
         if isinstance(usual, Mapping):
             usual = dict(usual)
+        elif isinstance(usual, tuple):
+            usual = list(usual)
         rows.append((key, _text(value), None if value == usual else _text(usual)))
     return rows
 

@@ -174,6 +174,8 @@ def resolve(sidecar: Patch, defaults: Patch | None = None) -> Settings:
     if written.get("optimizer", preset.optimizer) != preset.optimizer:
         values["learning_rate"] = LEARNING_RATES[written["optimizer"]]
     values |= written
+    if "epochs" not in written:
+        values["epochs"] = preset.epochs_for(values["scales"])
     values.setdefault("style_size", values["size"])
     for layers in ("content_layers", "style_layers"):
         values[layers] = dict(values[layers])

@@ -69,6 +69,13 @@ def test_other_settings(house: House) -> None:
     assert (settings.epochs, settings.steps_per_epoch, settings.learning_rate) == (10, 7, 0.02)
 
 
+def test_other_scales(house: House) -> None:
+    """A preset's epochs follow them."""
+    finished(house, extra="preset: draft\n")
+    settings = parse_sidecar(yaml.safe_dump(again(house, "dusk", "--set", "scales=2")), "x.yaml").settings
+    assert (settings.scales, settings.epochs, settings.steps_per_epoch) == (2, (9, 2), 5)
+
+
 def test_the_number_of_a_title_goes_on(house: House) -> None:
     """dusk-2 once more is dusk-3."""
     finished(house)

@@ -120,6 +120,17 @@ def test_settings_that_differ_from_the_preset_are_marked(tmp_path: Path) -> None
     assert rows[1] == ("style_weight", "3", "1")
 
 
+@pytest.mark.parametrize(
+    ("keys", "other"), [({}, []), ({"scales": 2}, ["scales"]), ({"epochs": [1, 1, 1, 1]}, ["epochs"])]
+)
+def test_epochs_that_follow_from_the_scales_are_the_presets(
+    tmp_path: Path, keys: dict[str, Any], other: list[str]
+) -> None:
+    """A preset may have a number for each scale."""
+    _, _, html = made(tmp_path, spec(preset="draft", **keys))
+    assert re.findall(r'<tr class="other"><th scope="row">(\w+)</th>', html) == other
+
+
 def test_the_policy_lets_in_its_own_style_and_script_alone(tmp_path: Path) -> None:
     """By their hashes; a hostile title, layer or file name is only text."""
     _, page, html = made(tmp_path, spec({"content": "a&b' %20.png", "style": "<img src=x>.png"}, title=EVIL))

@@ -192,6 +192,18 @@ def test_sidecar_before_defaults_before_preset():
     assert resolve(right("content_weight: 0"), right("content_weight: 5")).content_weight == 0
 
 
+@pytest.mark.parametrize(
+    ("scales", "epochs"),
+    [(1, (11,)), (2, (9, 2)), (3, (6, 3, 2)), (4, (3, 3, 3, 2)), (6, (3, 3, 3, 3, 3, 2))],
+)
+def test_a_presets_epochs_a_scale_follow_the_scales(scales, epochs):
+    """They are counted from the finest: fewer scales lose none, and more repeat the coarsest; the keys agree."""
+    found = resolve(right(f"preset: draft\nscales: {scales}"))
+    assert (found.epochs, found.steps_per_epoch) == (epochs, 5)
+    assert conflicts(found) == []
+    assert resolve(right(f"preset: draft\nscales: {scales}\nepochs: 7")).epochs == 7
+
+
 def test_preset_from_either(monkeypatch):
     """A preset named in the config counts unless the sidecar names one."""
     more = {**PRESETS, "draft": PRESETS["classic"].__class__(2, 3, 4.0, 5.0, 6.0)}

@@ -29,7 +29,7 @@ ASIDE_PREFIX = ".again-"
 LEFT_OVER_SECONDS = 3600.0
 MAX_SIDECAR_BYTES = 1 << 20
 # What follows from another key where nobody has written it.
-_FOLLOWS = {"size": ("style_size",), "optimizer": ("learning_rate",), "epochs": ("scales",)}
+_FOLLOWS = {"size": ("style_size",), "optimizer": ("learning_rate",), "epochs": ("scales",), "scales": ("epochs",)}
 
 
 def sidecar_again(fs: FileSystem, folder: Path, changes: Mapping[str, Any], title: str) -> dict[str, Any]:
