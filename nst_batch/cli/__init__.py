@@ -11,6 +11,8 @@ import argparse
 import io
 import logging
 import os
+import re
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -21,7 +23,7 @@ from pathlib import Path
 from nst_batch import __version__
 from nst_batch.cli import journal, streams
 from nst_batch.cli.terminal import Parser, VisibleFormatter, say, say_lines
-from nst_batch.errors import EXIT_OK, NstError
+from nst_batch.errors import EXIT_OK, NstError, UsageError
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 # Each command's module in this package, in the order of ``--help``.
@@ -38,6 +40,10 @@ MODULES = {
     "reasons": "reasons",
     "schema": "schema",
     "demo": "demo",
+}
+LISTED_BY = {
+    **dict.fromkeys(("stop", "cancel", "retry", "again"), "nst-batch status lists the jobs"),
+    "reasons": "nst-batch reasons lists them all",
 }
 
 EPILOG = """\
@@ -91,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     log.setFormatter(VisibleFormatter("%(message)s"))
     logging.basicConfig(level=logging.DEBUG if arguments.debug else logging.INFO, handlers=[log])
     try:
+        refuse_empty_words(given)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -108,6 +115,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 say(f"{mark}nst-batch: {line}", error=True)
         return told.exit_code
     return code
+
+
+def refuse_empty_words(given: Sequence[str]) -> None:
+    """UsageError where a word is empty, which names nothing, and mostly was to be the value of a shell's variable."""
+    if any(re.fullmatch(r"\s*|--[a-z-]+=\s*", word) for word in given):
+        what = f"nst-batch {shlex.join(given)}: a word is empty and names nothing; is it a variable that is not set?"
+        advice = LISTED_BY.get(given[0], f"nst-batch {given[0]} --help says what belongs there")
+        raise UsageError("usage", what, advice)
 
 
 def _reader_has_enough() -> int:

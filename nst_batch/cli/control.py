@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nst_batch.cli.terminal import AddCommand, plural, say
 from nst_batch.cli.watched import steering_config
@@ -122,11 +123,11 @@ class _Known:
         words = {name for pair in view.ready + view.waiting for name in pair.names}
         words |= {pair.name for pair in view.broken}
         words |= {word for job in jobs for word in (job.name, job.id)}
-        words |= {str(entry.get(key)) for entry in (*running, *waiting) for key in ("name", "id")}
+        words |= words_of((*running, *waiting))
         at_work = {word for job in jobs if job.given for word in (job.name, job.id)}
-        at_work |= {str(entry.get(key)) for entry in running for key in ("name", "id")}
+        at_work |= words_of(running)
         begun = {word for job in jobs if job.checkpoint and not job.outcome for word in (job.name, job.id)}
-        begun |= {str(entry.get(key)) for entry in waiting if entry.get("begun") for key in ("name", "id")}
+        begun |= words_of(entry for entry in waiting if entry.get("begun"))
         return cls(jobs, *(frozenset(map(fold, some)) for some in (words, at_work, begun))), held_by
 
     def job(self, name: str) -> Job | None:
@@ -137,6 +138,11 @@ class _Known:
         """UsageError where there is no such job."""
         if fold(name) not in self.everything:
             raise UsageError("job_unknown", f"{name}: there is no such job", "nst-batch status lists those there are")
+
+
+def words_of(entries: Iterable[Mapping[str, Any]]) -> set[str]:
+    """What entries of the daemon's state are called by; one that waits for its claim has no id yet."""
+    return {word for entry in entries for key in ("name", "id") if isinstance(word := entry.get(key), str) and word}
 
 
 def run_retry(arguments: argparse.Namespace) -> int:

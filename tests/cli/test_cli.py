@@ -18,6 +18,7 @@ from house import House, draw
 from PIL import Image
 
 from nst_batch.cli import MODULES, checking, main, parser, terminal
+from nst_batch.cli.control import words_of
 from nst_batch.cli.terminal import duration, plural
 from nst_batch.config.load import load_config
 from nst_batch.spool.commands import folders_of
@@ -608,6 +609,44 @@ def test_of_several_jobs_those_that_there_are_are_seen_to(house: House, capsys: 
         "nst-batch: nst-batch status shows the failed jobs",
     ]
     assert not list((house.outbox / "failed").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["stop", ""], "nst-batch status lists the jobs"),
+        (["cancel", "a", " "], "nst-batch status lists the jobs"),
+        (["retry", ""], "nst-batch status lists the jobs"),
+        (["retry", "--reason", ""], "nst-batch status lists the jobs"),
+        (["again", ""], "nst-batch status lists the jobs"),
+        (["reasons", "\t"], "nst-batch reasons lists them all"),
+        (["check", ""], "nst-batch check --help says what belongs there"),
+        (["prune", "--older="], "nst-batch prune --help says what belongs there"),
+        (["stylize", "c.png", "", "out"], "nst-batch stylize --help says what belongs there"),
+    ],
+)
+def test_an_empty_word_is_refused_before_anything_is_done(
+    house: House, capsys: pytest.CaptureFixture[str], words: list[str], hint: str
+) -> None:
+    """It names nothing, and nothing may be taken for it: neither every job nor the folder that one is in."""
+    house.sidecar("a", content="x.png", style="y.png")
+    (house.outbox / "failed/None/input").mkdir(parents=True)
+    assert main([*words, "--config", str(house.config)]) == 2
+    what, advice = capsys.readouterr().err.splitlines()
+    assert what.startswith(f"nst-batch: nst-batch {words[0]}")
+    assert "a word is empty and names nothing" in what
+    assert advice == f"nst-batch: {hint}"
+    assert [path.name for path in house.inbox.iterdir()] == ["a.yaml"]
+
+
+def test_no_name_is_the_name_of_what_has_none(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A job without an id, waiting or in a failed folder without job.json, is not called `None`."""
+    (house.outbox / "failed/x/input").mkdir(parents=True)
+    for command in ("cancel", "stop", "retry"):
+        assert main([command, "none", "--config", str(house.config)]) == 2
+        assert "none" in capsys.readouterr().err
+    assert (house.outbox / "failed/x/input").is_dir()
+    assert words_of([{"name": "a"}, {"name": "b", "id": None}, {"name": "", "id": "7"}]) == {"a", "b", "7"}
 
 
 def test_an_unknown_reason_is_a_mistake(house: House, capsys: pytest.CaptureFixture[str]) -> None:

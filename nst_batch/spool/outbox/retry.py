@@ -162,7 +162,7 @@ def find_failed(fs: FileSystem, places: Places, name: str) -> Path | None:
         if names.fold(folder.name) == wanted:
             return folder
     for folder in folders:
-        if names.fold(_id(fs, folder)) == wanted:
+        if names.fold(str(_manifest(fs, folder).get("id", ""))) == wanted != "":
             return folder
     return None
 
