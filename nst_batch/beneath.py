@@ -27,6 +27,7 @@ RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH = 0x02, 0x04, 0x08
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _NOT_TO_BE_HAD = (errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG)  # an old kernel, or a filter of system calls
 Kind = Literal["file", "folder", "link", "other"]
+WHAT_IS_NO_FILE = {"folder": "a folder", "link": "a symbolic link", "other": "a pipe, a socket or a device"}
 MOST_KEPT = 64  # folders kept open at a time
 MOST_LEVELS = 16  # of a job's folder that are looked into; it has two
 DEEPEST = 100  # folders in each other below the inbox or a library; of what lies deeper nobody asks

@@ -233,6 +233,10 @@ OF_COMMANDS: Mapping[str, Known] = {
     ),
     "retry_under_way": Known("another retry is under way", "try again in a moment"),
     "no_such_job": Known("no failed job has that name", "nst-batch status shows the failed jobs"),
+    "not_back": Known(
+        "a failed job cannot be put back whole: its sidecar is gone, or what is no file lies among its inputs",
+        "put the sidecar into outbox/failed/JOB/input, take away what is no file, then nst-batch retry JOB",
+    ),
     "nothing_to_stop": Known("the job waits and has no picture yet", "nst-batch cancel JOB drops it"),
     "not_again": Known(
         "a result cannot be made again: its images or its `input/again.yaml` are gone",

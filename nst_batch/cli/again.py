@@ -15,7 +15,7 @@ from nst_batch.report.entries import read, walk
 from nst_batch.sidecar.expand import parse_sidecar
 from nst_batch.sidecar.pairs import patch_from_pairs
 from nst_batch.spool.disk.blocked import guard
-from nst_batch.spool.outbox.again import SIDECAR_NAME, drop_again, sidecar_again, text_of
+from nst_batch.spool.outbox.again import SIDECAR_NAME, drop_again, not_again, sidecar_again, text_of
 from nst_batch.spool.told import files_of, places_of
 
 EPILOG = """\
@@ -66,8 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         images = dict.fromkeys((*request.content, *request.style, *(name for _, name in request.more)))
         missing = [name for name in images if fs.kind(folder / INPUT_FOLDER / name) != "file"]
         if missing:
-            what = f"{folder / INPUT_FOLDER / missing[0]} is not there, so this result cannot be made again"
-            raise UsageError("not_again", what, "give the images and a sidecar of your own to the inbox")
+            raise not_again(fs, folder / INPUT_FOLDER, missing[0])
         target = drop_again(fs, places_of(config), folder, text, tuple(images), title)
     say(f"{title} will be painted from {target}; {folder} stays as it is")
     return EXIT_OK

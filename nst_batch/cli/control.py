@@ -157,11 +157,13 @@ def run_retry(arguments: argparse.Namespace) -> int:
     if arguments.reason is not None and not found.names and arguments.reason not in OF_JOBS:
         what = f"--reason {arguments.reason}: no job ends for that reason{like(arguments.reason, OF_JOBS)}"
         raise UsageError("usage", what, "nst-batch reasons lists them all")
-    for name, path in retry_jobs(config, found.names):
-        say(f"{name} is back as {path}")
-    if found.staying:
-        say(_staying(found.staying))
-    elif not found.names:
+    try:
+        for name, path in retry_jobs(config, found.names):
+            say(f"{name} is back as {path}")
+    finally:
+        if found.staying:
+            say(_staying(found.staying))
+    if not found.names and not found.staying:
         say("no job has failed" if arguments.all else f"no job has ended for the reason {arguments.reason}")
     return EXIT_OK
 

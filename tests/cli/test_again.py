@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +109,29 @@ def test_a_result_without_its_images_says_so(house: House, capsys: pytest.Captur
     where = finished(house)
     (where / "input/s.png").unlink()
     assert main(["again", "dusk", "--config", str(house.config)]) == 2
-    assert "s.png is not there" in capsys.readouterr().err
+    assert "input has no s.png, so this result cannot be made again" in capsys.readouterr().err
     (where / "input/again.yaml").unlink()
     assert main(["again", "dusk", "--config", str(house.config)]) == 2
     assert "cannot be made again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["again.yaml", "s.png"])
+@pytest.mark.parametrize("what", ["a folder", "a pipe", "a symbolic link"])
+def test_what_has_a_files_name_and_is_none_is_called_so(
+    name: str, what: str, house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is waited for, followed or left half in the inbox."""
+    place = finished(house) / "input" / name
+    place.rename(place.with_name("elsewhere"))
+    if what == "a folder":
+        place.mkdir()
+    elif what == "a pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to("elsewhere")
+    assert main(["again", "dusk", "--config", str(house.config)]) == 2
+    assert capsys.readouterr().err.startswith(f"nst-batch: {place} is {what}")
+    assert list(house.inbox.iterdir()) == []
 
 
 def test_results_are_found_by_name_folder_and_id(house: House) -> None:

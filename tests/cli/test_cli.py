@@ -600,6 +600,7 @@ def test_of_several_jobs_those_that_there_are_are_seen_to(house: House, capsys: 
         failed = house.outbox / "failed" / name
         (failed / "input").mkdir(parents=True)
         (failed / "job.json").write_text('{"state": "failed", "id": "7"}')
+        (failed / "input/x.yaml").touch()
     assert main(["retry", "nosuch", "d", "neither", "c", *config]) == 2
     told = capsys.readouterr()
     assert [line.split()[0] for line in told.out.splitlines()] == ["d", "c"]
@@ -671,6 +672,22 @@ def test_retry_by_a_rule_that_fits_nothing_says_so(house: House, capsys: pytest.
     assert main(["retry", "--reason", "image_truncated", "--config", str(house.config)]) == 0
     told = capsys.readouterr().out
     assert told == "no job has failed\nno job has ended for the reason image_truncated\n"
+
+
+def test_what_cannot_go_back_is_told_beside_what_stays(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a rule, too: those that can are back, those that would fail again are counted, and the exit code is 2."""
+    for name, reason in (("a", "worker_died"), ("b", "worker_died"), ("c", "mask_empty")):
+        (house.outbox / "failed" / name / "input").mkdir(parents=True)
+        job = {"state": "failed", "reason": reason, "id": name}
+        (house.outbox / "failed" / name / "job.json").write_text(json.dumps(job))
+    (house.outbox / "failed/b/input/b.yaml").touch()
+    for words in (["--all"], ["--reason", "worker_died"]):
+        assert main(["retry", *words, "--config", str(house.config)]) == 2
+        told = capsys.readouterr()
+        assert told.err.startswith(f"nst-batch: a stays failed: {house.outbox}/failed/a/input has no sidecar; put it")
+        assert told.out.startswith("b is back" if words == ["--all"] else "")
+        assert ("1 job would fail in the same way" in told.out) is (words == ["--all"])
+    assert sorted(path.name for path in (house.outbox / "failed").iterdir()) == ["a", "c"]
 
 
 def test_schemas_are_json(capsys: pytest.CaptureFixture[str]) -> None:

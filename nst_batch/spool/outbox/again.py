@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from nst_batch import names
+from nst_batch.beneath import WHAT_IS_NO_FILE
 from nst_batch.errors import UsageError
 from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
 from nst_batch.sidecar.presets import PRESETS
@@ -51,7 +52,6 @@ def sidecar_again(fs: FileSystem, folder: Path, changes: Mapping[str, Any], titl
 def _written_out(fs: FileSystem, folder: Path) -> dict[str, Any]:
     """The sidecar that lies beside the result's images, with every setting written out."""
     given = folder / INPUT_FOLDER
-    advice = "give the images and a sidecar of your own to the inbox"
     for name in fs.names_in(given):
         # Another file of that name may have been the person's own: then ours has a number.
         if name.startswith("again") and names.is_sidecar(name) and fs.kind(given / name) == "file":
@@ -61,10 +61,17 @@ def _written_out(fs: FileSystem, folder: Path) -> dict[str, Any]:
                 try:
                     body = yaml.safe_load(text)
                 except (yaml.YAMLError, RecursionError) as error:
-                    raise UsageError("not_again", f"{given / name} cannot be read: {error}", advice) from error
+                    raise UsageError("not_again", f"{given / name} cannot be read: {error}") from error
                 if isinstance(body, dict):
                     return body
-    raise UsageError("not_again", f"{given} has no {SIDECAR_NAME}, so this result cannot be made again", advice)
+    raise not_again(fs, given, SIDECAR_NAME)
+
+
+def not_again(fs: FileSystem, given: Path, name: str) -> UsageError:
+    """That a file which a result was made of is not in its input folder ``given``, or is none by now."""
+    kind = fs.kind(given / name)
+    what = f"{given / name} is {WHAT_IS_NO_FILE[kind]}" if kind in WHAT_IS_NO_FILE else f"{given} has no {name}"
+    return UsageError("not_again", f"{what}, so this result cannot be made again")
 
 
 def text_of(body: Mapping[str, Any]) -> bytes:

@@ -14,12 +14,13 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 import yaml
 
 from nst_batch import names
-from nst_batch.beneath import DEEPEST
+from nst_batch.beneath import DEEPEST, WHAT_IS_NO_FILE
 from nst_batch.errors import NotNowError, UsageError
 from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
 from nst_batch.reasons import LASTING
@@ -41,8 +42,8 @@ RETRY_LOCK_NAME = "retry.lock"
 def retry_jobs(fs: FileSystem, places: Places, wanted: Iterable[str]) -> Iterator[tuple[str, Path]]:
     """Put failed jobs (JOB or id) back one after another; each with its folder in the inbox, or its sidecar there.
 
-    UsageError, once all others are back, where no failed job has that name; NotNowError while another retry is
-    under way.
+    UsageError, once all others are back, where no failed job has that name, or it cannot go back whole: it stays as
+    it is then. NotNowError while another retry is under way.
     """
     fs.make_one_folder(places.retries)
     lock = try_lock(fs, places.own / RETRY_LOCK_NAME)
@@ -50,17 +51,39 @@ def retry_jobs(fs: FileSystem, places: Places, wanted: Iterable[str]) -> Iterato
         raise NotNowError("retry_under_way", "another retry is under way", "try again in a moment")
     try:
         _finish_all(fs, places)
-        unknown = []
+        refused, unknown = [], []
         for name in dict.fromkeys(wanted):
             folder = find_failed(fs, places, name)
             if folder is None:
                 unknown.append(f"no failed job is called {name}")
+            elif why := _not_whole(fs, folder):
+                refused.append(f"{name} stays failed: {why}")
             else:
                 yield name, _put_back(fs, places, folder)
         if unknown:
-            raise UsageError("no_such_job", unknown)
+            raise UsageError("no_such_job", [*refused, *unknown])
+        if refused:
+            raise UsageError("not_back", refused, "")
     finally:
         lock.release()
+
+
+def _not_whole(fs: FileSystem, folder: Path) -> str:
+    """Why a failed job cannot be put back, and what to do; "" where it can.
+
+    Its folder goes away with all that lies in it, so all of it must be what goes back: a sidecar and images.
+    """
+    given = folder / INPUT_FOLDER
+    there = [name for name in fs.names_in(given) if not names.is_temporary(name)]
+    for name in there:
+        kind = fs.kind(given / name)
+        if kind in WHAT_IS_NO_FILE and (kind != "link" or names.is_sidecar(name)):
+            what = f"{given / name} is {WHAT_IS_NO_FILE[kind]}, and only files go back"
+            return f"{what}; put the file itself there, or take it away, then nst-batch retry {quote(folder.name)}"
+    if not any(map(names.is_sidecar, there)):
+        then = f"put it there, then nst-batch retry {quote(folder.name)}"
+        return f"{given} has no sidecar; {then}, or give its images and a new sidecar to the inbox"
+    return ""
 
 
 def _put_back(fs: FileSystem, places: Places, folder: Path) -> Path:

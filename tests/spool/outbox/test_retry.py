@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,50 @@ def test_a_second_retry_of_a_name_gets_a_number(world: World) -> None:
     world.run_all()
     assert retry_job(world.config, "A") == world.inbox / "retry-a-2"
     assert (world.inbox / "retry-a/note.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("none", "input has no sidecar; put it there, then nst-batch retry a"),
+        ("no input", "input has no sidecar"),
+        ("a folder", "input/a.yaml is a folder, and only files go back; put the file itself there"),
+        ("a pipe", "input/a.yaml is a pipe, a socket or a device"),
+        ("a link", "input/a.yaml is a symbolic link"),
+        ("a folder of images", "input/pics is a folder"),
+    ],
+)
+def test_what_cannot_go_back_whole_stays_as_it_is(world: World, what: str, said: str) -> None:
+    """The failed folder goes away with what lies in it, so all of that must be what goes back. Others go back."""
+    for name in ("a", "b"):
+        world.put(f"{name}.yaml", "content: x.jpg\nstyle: y.jpg\n")
+    world.settle()
+    world.later(4000.0)
+    world.run_all()
+    given = world.failed()["a"] / "input"
+    if what == "a folder of images":
+        (given / "pics").mkdir()
+        (given / "pics/x.jpg").touch()
+    else:
+        (given / "a.yaml").unlink()
+    if what == "no input":
+        given.rmdir()
+    elif what == "a folder":
+        (given / "a.yaml").mkdir()
+    elif what == "a pipe":
+        os.mkfifo(given / "a.yaml")
+    elif what == "a link":
+        (given / "a.yaml").symlink_to(world.failed()["b"] / "input/b.yaml")
+    before = sorted(given.parent.rglob("*"))
+    back = []
+    with pytest.raises(UsageError) as refused:
+        back += retry_jobs(world.config, ["a", "b", "nobody"] if what == "none" else ["a", "b"])
+    assert refused.value.message.startswith(f"a stays failed: {given.parent}")
+    assert said in refused.value.in_one_line
+    assert ("no failed job is called nobody" in refused.value.message) is (what == "none")
+    assert sorted(world.failed()["a"].rglob("*")) == before
+    assert world.inbox_files() == {"retry-b/b.yaml"}
+    assert list((world.inbox / ".nst_batch/retry").iterdir()) == []
 
 
 def test_retry_says_what_it_cannot(world: World) -> None:
