@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection
 
+from nst_batch.beneath import WHAT_IS_NO_FILE
 from nst_batch.characters import is_text, unfit
 from nst_batch.errors import UsageError
 from nst_batch.filenames import FAILED_FOLDER, PAGE_NAME, RUNNING_FOLDER
@@ -278,10 +279,16 @@ def is_special(path: str) -> bool:
     return is_hot(path) or fold(path.rpartition("/")[2]) in DEFAULTS_NAMES
 
 
-def passed_over(name: str) -> str:
-    """Why a file that looks meant as a sidecar is not taken for one, and what to do; "" for every other file."""
+def passed_over(name: str, kind: str = "file") -> str:
+    """Why what looks meant as a sidecar is not taken for one, and what to do; "" for all else.
+
+    ``kind`` says what lies there, as :data:`nst_batch.beneath.Kind`. A link is taken, and fails.
+    """
     if is_temporary(name):
         return ""
+    if kind in ("folder", "other"):
+        what = f"it is {WHAT_IS_NO_FILE[kind]}: put a file there, or give it another name"
+        return what if is_sidecar(name) else ""
     if suffix(name) in SIDECAR_SUFFIXES and not is_text(name):
         return "its name is not UTF-8: rename it"
     if suffix(name) == ".txt" and is_sidecar(name[:-4]):

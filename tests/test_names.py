@@ -247,6 +247,13 @@ def test_what_only_looks_like_a_sidecar_is_passed_over_with_a_word(name):
     assert "rename it" in names.passed_over(name)
 
 
+@pytest.mark.parametrize(("kind", "said"), [("folder", "it is a folder"), ("other", "it is a pipe, a socket or a")])
+def test_what_has_a_sidecars_name_and_is_no_file_is_told(kind, said):
+    """A link is taken, and fails; a folder of another name is one like others."""
+    assert names.passed_over("dusk.yaml", kind).startswith(said)
+    assert names.passed_over("dusk.yaml", "link") == names.passed_over("dusk", kind) == ""
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from nst_batch.beneath import folders_below
+from nst_batch.beneath import WHAT_IS_NO_FILE, Beneath, folders_below
 from nst_batch.cli.checking import Checker, Verdict
 from nst_batch.cli.terminal import AddCommand, duration, plural, say, say_set_in
 from nst_batch.config.load import Config, load_config
@@ -44,9 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Check and report; everything is looked at before the command ends."""
     config = load_config(arguments.config)
     for path in arguments.sidecar:
-        if not path.is_symlink() and not path.is_file():
-            what = "is not a file" if path.exists() else "there is no such file"
-            raise UsageError("sidecar_missing", f"{path}: {what}", "give the path of a sidecar")
+        kind = Beneath().kind(path)
+        if kind is None:
+            raise UsageError("sidecar_missing", f"{path}: there is no such file")
+        if kind in ("folder", "other"):
+            raise UsageError("sidecar_missing", f"{path} is {WHAT_IS_NO_FILE[kind]}, and no sidecar")
     _line(f"config    {config.source or 'none: built-in defaults'}: ok")
     for line in _hours(config, time.time()):
         _line(f"hours     {line}")
@@ -76,7 +78,7 @@ def _whole_inbox(config: Config, checker: Checker) -> Iterator[Verdict]:
     below = sorted(_files_below(config.inbox), key=lambda path: natural_key(str(path)))
     paths = [path for path in below if is_sidecar(path.name)]
     for path in below:
-        if why := passed_over(path.name):
+        if not is_sidecar(path.name) and (why := passed_over(path.name)):
             _line(f"note      {path}: not taken: {why}")
     if not paths:
         _line(f"sidecars  none in {config.inbox}")

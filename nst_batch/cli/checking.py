@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from nst_batch import images
+from nst_batch.beneath import WHAT_IS_NO_FILE, Beneath
 from nst_batch.cli.terminal import duration, plural
 from nst_batch.config.load import Config
 from nst_batch.daemon.forecast import Forecast
@@ -22,6 +23,7 @@ from nst_batch.sidecar.resolver import FileResolver, Role
 from nst_batch.sidecar.settings import Settings, priority_note
 from nst_batch.sizing import result_size
 from nst_batch.spool.commands import folders_of
+from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.inbox.inbox import folder_of
 from nst_batch.spool.inbox.readiness import FolderView
 from nst_batch.spool.told import kept_by_daemon
@@ -59,12 +61,12 @@ class Checker:
         if not is_sidecar(path.name):
             what = "its name is no sidecar's, which are NAME.yaml and NAME.yml, not hidden and no copies under way"
             return _wrong("sidecar", path, passed_over(path.name) or what)
-        if path.is_symlink():
-            return _wrong(
-                "sidecar", path, "it is a symbolic link, and links are not followed; put the file itself there"
-            )
+        kind = Beneath().kind(path)
+        if kind in WHAT_IS_NO_FILE:
+            what = f"it is {WHAT_IS_NO_FILE[kind]}, which is not read; put the file itself there"
+            return _wrong("sidecar", path, what)
         try:
-            text = path.read_bytes()
+            text = self._read(path)
         except OSError as error:
             return _wrong("sidecar", path, f"it cannot be read: {error.strerror}")
         return self._of_text("sidecar", path, *self._place(path), text)
@@ -77,7 +79,7 @@ class Checker:
         for other in checker._entries:
             if is_sidecar(other.rpartition("/")[2]):  # the images that it names are its own
                 with contextlib.suppress(ProblemsError, OSError):
-                    checker._expanded(root, other, (root / other).read_bytes())
+                    checker._expanded(root, other, checker._read(root / other))
         yield from checker.of_folder_files(relative)
 
     def of_folder_files(self, only: str | None = None) -> Iterator[Verdict]:
@@ -117,6 +119,10 @@ class Checker:
             elif (virtual := self._folders.virtual(each)) is not None:
                 path = self._config.inbox / virtual.photograph
                 yield self._of_text("photo", path, self._config.inbox, each, virtual.text)
+
+    def _read(self, path: Path) -> bytes:
+        """As the daemon reads it: what is no file by now is not waited for. OSError."""
+        return read_sidecar(FileSystem(), path, self._config.limits.max_sidecar_bytes)
 
     def _place(self, path: Path) -> tuple[Path, str]:
         """The folder that stands for the inbox, and a file's path below it."""

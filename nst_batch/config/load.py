@@ -78,6 +78,9 @@ def find_config(
     path = here / CONFIG_NAME
     if path.is_file():
         return path
+    if os.path.lexists(path):
+        what = f"{path} is there and is no file (a folder, a pipe, or a link that leads nowhere), so it is not read"
+        raise SetupError("config_missing", what, "put the config itself there, or take it away for the defaults")
     for other in _MISNAMED:
         if (here / other).is_file():
             what = f"{here / other} is not read: a config is {CONFIG_NAME}"

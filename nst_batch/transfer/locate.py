@@ -7,8 +7,10 @@ other weights by itself.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 import tempfile
 import urllib.error
 import urllib.request
@@ -103,9 +105,7 @@ def damaged_weights(path: Path, what: str) -> SetupError:
 def _checked(source: str, path: Path) -> WeightsLocation:
     """``path`` as a location, its outside (existence, HDF5 signature, whole length) looked at."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as stream:
-            head = stream.read(48)
+        size, head = _beginning(path)
     except OSError as error:
         raise SetupError(
             "weights_missing",
@@ -118,6 +118,15 @@ def _checked(source: str, path: Path) -> WeightsLocation:
     if len(head) == 48 and head[8] == 0 and size < int.from_bytes(head[40:48], "little"):
         raise damaged_weights(path, "it is cut short")
     return WeightsLocation(source, path, file_digest(path))
+
+
+def _beginning(path: Path) -> tuple[int, bytes]:
+    """A file's size and its first bytes. OSError, also where it is none: a pipe is not waited for."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        return status.st_size, stream.read(48)
 
 
 def _keras_own(location: WeightsLocation, path: Path) -> WeightsLocation:

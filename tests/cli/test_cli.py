@@ -441,6 +441,27 @@ def test_check_keeps_out_of_the_daemons_own_folder(
     assert "sidecars  none" in capsys.readouterr().out
 
 
+def test_check_tells_of_what_is_no_file_and_never_waits_for_it(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pipe would hold it for ever. In one line each, as the daemon and `status` say it."""
+    for name in ("ann/defaults.yaml", "ben/folder.yaml", "x.yaml"):
+        (house.inbox / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(house.inbox / name)
+    house.sidecar("y", content="x.yaml", style="x.yaml")
+    (house.inbox / "z.yaml").symlink_to("y.yaml")
+    assert main(["check", "--config", str(house.config)]) == 1
+    told = capsys.readouterr().out
+    for path in ("ann/defaults.yaml", "ben/folder.yaml"):
+        assert f"{path} is a pipe, a socket or a device, which is not read; put the file itself there" in told
+    assert f"{house.inbox}/x.yaml: wrong\n{'':10}it is a pipe, a socket or a device, which is not read; put" in told
+    assert f"{house.inbox}/z.yaml: wrong\n{'':10}it is a symbolic link, which is not read; put" in told
+    assert main(["check", str(house.inbox / "ben/folder.yaml"), "--config", str(house.config)]) == 2
+    assert "folder.yaml is a pipe, a socket or a device, and no sidecar" in capsys.readouterr().err
+    assert main(["status", "--config", str(house.config)]) == 0
+    assert "ben/folder.yaml is a pipe, a socket or a device" in capsys.readouterr().out
+
+
 def test_check_of_a_file_that_is_not_there_says_so_before_anything_else(
     house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:

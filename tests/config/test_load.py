@@ -196,6 +196,23 @@ def test_a_config_by_another_name_is_not_passed_over_in_silence(tmp_path, name):
     assert find_config(None, environ={}, cwd=tmp_path) == tmp_path / "config.yaml"
 
 
+@pytest.mark.parametrize("what", ["a folder", "a pipe", "a link to nothing"])
+def test_a_config_that_is_no_file_is_not_taken_for_none(tmp_path, what):
+    """Nor is it waited for; named by hand it is refused likewise."""
+    path = tmp_path / "config.yaml"
+    if what == "a folder":
+        path.mkdir()
+    elif what == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("nowhere")
+    for named in (None, path):
+        with pytest.raises(SetupError) as caught:
+            load_config(named, environ={}, cwd=tmp_path)
+        assert str(path) in caught.value.message
+        assert caught.value.advice != ""
+
+
 def test_paths_are_relative_to_the_file(tmp_path):
     """A config elsewhere brings its folders with it."""
     (tmp_path / "etc").mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 
@@ -86,6 +87,19 @@ def test_a_file_that_cannot_be_weights_is_refused(tmp_path, content):
         locate_weights(str(path), environ={})
     assert caught.value.code == "weights_damaged"
     assert caught.value.exit_code == 78
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["a pipe", "a folder"])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, environ, make):
+    """Named by the config, by the variable, or in Keras's cache."""
+    path = tmp_path / "vgg.h5"
+    make(path)
+    cached = locate.keras_cache(environ) / KERAS_NAME
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    make(cached)
+    for choice, told in ((str(path), {}), ("auto", {"NST_BATCH_WEIGHTS": str(path)}), ("auto", {})):
+        with pytest.raises(SetupError, match="cannot be read: "):
+            locate_weights(choice, environ={**environ, **told})
 
 
 def test_the_download_goes_into_the_cache(tmp_path, environ, monkeypatch):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from nst_batch import names
+from nst_batch.beneath import WHAT_IS_NO_FILE
 from nst_batch.characters import told
 from nst_batch.errors import NstError
 from nst_batch.filenames import MANIFEST_NAME
@@ -117,7 +118,7 @@ class Folders:
             self._made = {}
             return entries
         self._understand(entries, mono)
-        seen = {path: entry for path, entry in entries.items() if path not in self._specials}
+        seen = {path: entry for path, entry in entries.items() if path not in self._specials or entry.kind == "folder"}
         if any(not names.is_hot(path) for path in self._specials):
             for path, entry in seen.items():
                 folder = path.rpartition("/")[0]
@@ -129,9 +130,7 @@ class Folders:
     def _follow(self, entries: Mapping[str, Entry], mono: float) -> None:
         before, self._specials = self._specials, {}
         for path, entry in entries.items():
-            if not path.endswith(SPECIAL_ENDS) or entry.kind not in ("file", "link"):
-                continue
-            if names.is_special(path.rpartition("/")[2]):
+            if path.endswith(SPECIAL_ENDS) and names.is_special(path.rpartition("/")[2]):
                 known = before.get(path)
                 if known is None or not known.entry.is_as(entry):
                     known = _Special(path, entry, mono)
@@ -160,8 +159,8 @@ class Folders:
         """What is wrong with a file before it is read."""
         path, folder = special.path, special.folder
         twin = next((other for other in self._specials if other != path and _is_twin(other, path)), "")
-        if special.entry.kind == "link":
-            what = f"{path} is a symbolic link, and links are not followed; put the file itself there"
+        if special.entry.kind in WHAT_IS_NO_FILE:
+            what = f"{path} is {WHAT_IS_NO_FILE[special.entry.kind]}, which is not read; put the file itself there"
         elif twin:
             what = f"{path} and {twin} lie in one folder; keep one of them"
         elif names.is_hot(path) and f"{folder}/{MANIFEST_NAME}".lstrip("/") in entries:

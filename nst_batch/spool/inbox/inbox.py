@@ -274,7 +274,9 @@ class Inbox:
         self._named_so = {path for path in self._named_so if path in entries}
         self._named_so.update(path for path in came if "/" not in path and control.split(path))
         self._passed_over = {path: why for path, why in self._passed_over.items() if path in entries}
-        self._passed_over.update((path, why) for path in came if (why := names.passed_over(path.rpartition("/")[2])))
+        for path in came:
+            if why := names.passed_over(path.rpartition("/")[2], entries[path].kind):
+                self._passed_over[path] = why
         self._control_names = tuple(sorted(path for path in self._named_so if self._is_control(path)))
         odd = [path for path in (*self._named_so, PAUSE_NAME) if path in entries and not self._is_control(path)]
         self._say_once(

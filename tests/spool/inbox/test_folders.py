@@ -386,6 +386,55 @@ def test_files_that_are_no_folders_files(world: World) -> None:
     assert titles(world) == []
 
 
+def put_no_file(path: Path, what: str) -> None:
+    """What has the name of a file and is none."""
+    path.parent.mkdir(exist_ok=True)
+    if what == "a folder":
+        path.mkdir()
+    elif what == "a symbolic link":
+        path.symlink_to("nowhere")
+    else:
+        os.mkfifo(path)
+
+
+@pytest.mark.parametrize("what", ["a folder", "a symbolic link", "a pipe, a socket or a device"])
+def test_what_has_a_folder_files_name_and_is_no_file_is_told(what: str, world: World) -> None:
+    """It is not waited for, and not taken for nothing: what it may speak for waits until the file itself is there."""
+    put_no_file(world.inbox / "ann/defaults.yaml", what)
+    put_no_file(world.inbox / "ben/folder.yaml", what)
+    put_no_file(world.inbox / "x.yaml", what)
+    world.pair("ann/one")
+    world.put("ben/harbour.jpg", "a harbour")
+    run(world)
+    view = world.settle()
+    said = {folder.path: folder.why for folder in view.folders}
+    assert said == {
+        path: f"{path} is {what}, which is not read; put the file itself there"
+        for path in ("ann/defaults.yaml", "ben/folder.yaml")
+    }
+    assert {waits.sidecar for waits in view.waiting} == {"ann/defaults.yaml", "ann/one.yaml", "ben/folder.yaml"}
+    assert titles(world) == (["x"] if what == "a symbolic link" else [])
+    for path, text in (("ann/defaults.yaml", "size: 256\n"), ("ben/folder.yaml", "style: waves.jpg\n")):
+        (world.inbox / path).rename(world.inbox / f"{path}-away")
+        world.put(path, text)
+    world.put("ben/waves.jpg", "the style")
+    run(world)
+    assert {"one", "harbour"} <= set(titles(world))
+
+
+def test_a_folder_by_the_name_of_a_sidecar_is_told_and_looked_into(world: World) -> None:
+    """Once; what lies in it is taken as ever, for a folder may be called as people like."""
+    world.pair("x.yaml/one")
+    os.mkfifo(world.inbox / "y.yaml")
+    notes = [*world.look().notes, *world.settle().notes]
+    assert [note for note in notes if "not taken" in note] == [
+        "x.yaml is not taken: it is a folder: put a file there, or give it another name",
+        "y.yaml is not taken: it is a pipe, a socket or a device: put a file there, or give it another name",
+    ]
+    run(world)
+    assert titles(world) == ["one"]
+
+
 def test_a_folder_file_that_goes_leaves_what_has_begun(world: World) -> None:
     """The job that runs is finished; the other photographs are only images again."""
     hot(world)
