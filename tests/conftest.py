@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,19 @@ def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             group.create_dataset("kernel:0", data=kernel)
             group.create_dataset("bias:0", data=np.zeros(shape[-1], np.float32))
     return path
+
+
+@pytest.fixture
+def in_zone() -> Iterator[Callable[[str], None]]:
+    """Gives this process's clock another time zone, for a test."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def move(zone: str) -> None:
+            patch.setenv("TZ", zone)
+            time.tzset()
+
+        yield move
+    time.tzset()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from nst_batch.beneath import WHAT_IS_NO_FILE, Beneath, folders_below
 from nst_batch.cli.checking import Checker, Verdict
 from nst_batch.cli.terminal import AddCommand, duration, plural, say, say_set_in
 from nst_batch.config.load import Config, load_config
-from nst_batch.config.schedule import DAYS, closed_until, open_until
+from nst_batch.config.schedule import DAYS, closed_until, open_until, zone_at
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, UsageError
 from nst_batch.names import is_sidecar, is_special, is_temporary, natural_key, passed_over
 from nst_batch.report.markup import clock
@@ -117,8 +117,8 @@ def _hours(config: Config, now: float) -> Iterator[str]:
         yield f"{hours.window}, {days}, {hours.timezone or 'the time zone of this system'}"
     if config.schedule:
         closed, opened = closed_until(config.schedule, now), open_until(config.schedule, now)
-        until = "" if opened is None else f", until {clock(opened, now)}"
-        wait = "" if closed is None else clock(closed, now)
+        until = "" if opened is None else f", until {clock(opened, now, zone_at(config.schedule, opened))}"
+        wait = "" if closed is None else clock(closed, now, zone_at(config.schedule, closed))
         yield f"no job before {wait}, but with now: true" if wait else f"jobs may run now{until}"
 
 

@@ -83,7 +83,8 @@ def gather(config: Config, *, newest: int = NEWEST, config_fault: str = "") -> d
     if not facts:  # it has only just started, or none runs
         facts = _looked_up(config)
     ended = collect(config.outbox, newest=newest)
-    facts["blocked"] = facts["blocked"] or obstacle(config)
+    if not facts["blocked"] and (facts := {**facts, "blocked": obstacle(config)})["blocked"]:
+        facts |= _without_ends(facts)  # a daemon whose disk refuses cannot take back what it foretold
     return {
         "daemon": held_by,
         "inbox": str(config.inbox),
@@ -96,14 +97,22 @@ def gather(config: Config, *, newest: int = NEWEST, config_fault: str = "") -> d
     }
 
 
+def _without_ends(facts: dict[str, Any]) -> dict[str, Any]:
+    """What is foretold of the jobs that wait, where nobody knows when one begins again."""
+    waiting = [{**job, "done_at": None} for job in facts["waiting"]]
+    return {"waiting": waiting, "empty_at": None if waiting else facts["empty_at"]}
+
+
 def _looked_up(config: Config) -> dict[str, Any]:
     """What a daemon would tell. Its code is loaded only where none runs: it takes longer than all the rest of this."""
-    from nst_batch.config.schedule import closed_until  # noqa: PLC0415
+    from nst_batch.config.schedule import closed_until, zone_at  # noqa: PLC0415
     from nst_batch.daemon.queue_state import state  # noqa: PLC0415
     from nst_batch.spool.commands import look_from_outside  # noqa: PLC0415
 
     view, jobs = look_from_outside(config, Moment.now())
-    return state(view, jobs, (), None, 0, (), closed_until(config.schedule, time.time()))
+    opens = closed_until(config.schedule, time.time())
+    zone = None if opens is None else zone_at(config.schedule, opens)
+    return state(view, jobs, (), None, 0, (), opens, zone=zone)
 
 
 def _entry(entry: Any) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def _parts(facts: dict[str, Any]) -> Iterator[_Part]:
     if facts["blocked"]:
         yield "waits", "", [facts["blocked"]]
     if facts.get("closed_until"):
-        when = clock(facts["closed_until"])
+        when = clock(facts["closed_until"], zone=facts.get("closed_zone"))  # an older daemon tells no zone
         yield "hours", "", [f"waits for {when}, outside the schedule; now: true in a sidecar runs at any hour"]
     for note in facts.get("notes", ()):  # a daemon of an older version tells none
         yield "note", "", [note]
@@ -50,7 +50,7 @@ def _parts(facts: dict[str, Any]) -> Iterator[_Part]:
         yield "running", job["name"], _running(job)
     told = {folder["why"]: folder["path"] for folder in facts.get("folders", ()) if folder["why"]}
     for job in facts["waiting"]:
-        yield "waiting", job["name"], _waiting(job, told)
+        yield "waiting", job["name"], _waiting(job, told, facts)
     yield from _ended(facts)
     if facts["running"] or facts["waiting"]:
         yield "empty", "", [_empty(facts)]
@@ -81,12 +81,14 @@ def _running(job: dict[str, Any]) -> list[str]:
     ]
 
 
-def _waiting(job: dict[str, Any], told: dict[str, str]) -> list[str]:
+def _waiting(job: dict[str, Any], told: dict[str, str], facts: dict[str, Any]) -> list[str]:
     """Why a job waits, and the plan for it where there is one; ``told``: whys that stand above, each with its file."""
     why = f"waits for {told[job['why']]}, see above" if job["why"] in told else job["why"]
-    until = f", until {clock(job['until'])}" if job["until"] else ""
+    zone = facts.get("closed_zone") if job["until"] == facts.get("closed_until") else None
+    until = f", until {clock(job['until'], zone=zone)}" if job["until"] else ""
     if not job.get("done_at"):  # nor does a daemon of an older version tell
-        return [f": {why}{until}"]
+        takes = f", takes {duration(job['seconds'])}" if job.get("seconds") else ""
+        return [f": {why}{until}{takes}", f": {why}{until}"]
     takes, done = f", takes {duration(job['seconds'])}", f", done about {clock(job['done_at'])}"
     return [f": {why}{until}{takes}{done}", f": {why}{until}{done}", f": {why}{done}"]
 
@@ -118,7 +120,14 @@ def _empty(facts: dict[str, Any]) -> str:
     if held_up and len(held_up) == len(facts["waiting"]) and not facts["running"]:
         ends = [job["until"] for job in held_up]
         return "when what waits has what it lacks" + (f", at the latest {clock(max(ends))}" if all(ends) else "")
-    return "not known before a worker is at work" if facts["daemon"] else "not known while no daemon runs"
+    if facts["paused"]:
+        return "paused: no end can be told"
+    if facts["blocked"]:
+        return "no end can be told while the queue waits, see above"
+    if not facts["daemon"]:
+        return "not known while no daemon runs"
+    takes = [job["seconds"] for job in facts["waiting"] if job.get("seconds")]
+    return "cannot be told yet" if takes else "not known before a worker is at work"
 
 
 def _fitted(name: str, tails: Sequence[str], room: int | None) -> list[str]:

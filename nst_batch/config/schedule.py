@@ -135,6 +135,36 @@ def open_until(schedule: Sequence[Hours], now: float) -> float | None:
     return None if until == now or always else until
 
 
+def breaks_after(schedule: Sequence[Hours], now: float) -> tuple[tuple[float, float], ...]:
+    """The breaks between the hours to come, each from its beginning to its end, in seconds since the epoch.
+
+    Nobody has looked for what comes after the last one, which ends at ``inf``. None where jobs may always run.
+    """
+    merged: list[list[float]] = []
+    for begin, end in sorted(span for span in _windows(schedule, now) if span[1] > now):
+        if merged and begin <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([begin, end])
+    begins = [begin for begin, _ in merged[1:]] + [math.inf]
+    return tuple((end, begin) for (_, end), begin in zip(merged, begins, strict=bool(merged)))
+
+
+def zone_at(schedule: Sequence[Hours], moment: float) -> str | None:
+    """The time zone for which the window that begins or ends at ``moment`` was written.
+
+    None where the clock of this machine shows the same hour there, and where no window begins or ends.
+    """
+    zones = set()
+    for hours in schedule:
+        today = datetime.fromtimestamp(moment, hours.zone).date()
+        spans = (hours.begun_on(today + timedelta(days=off)) for off in (-1, 0))
+        if any(span is not None and moment in span for span in spans):
+            differs = _offset(moment, hours.zone) != _offset(moment, None)
+            zones.add(hours.timezone if differs else None)
+    return None if None in zones else min(filter(None, zones), default=None)
+
+
 def _windows(schedule: Sequence[Hours], now: float) -> Iterator[tuple[float, float]]:
     """Every window that may matter: those of the days around."""
     for hours in schedule:

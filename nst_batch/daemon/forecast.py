@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median_low
@@ -19,6 +20,7 @@ from nst_batch.transfer.pyramid import plan_scales
 USUAL_SHAPE = (3000, 2000)  # of a photograph of which nothing is known, in pixels
 MOST_REMEMBERED = 2000
 SEVERAL = 3  # calls, of which the one in the middle tells
+WILL_FAIL = "will fail: "  # how it begins what is told of a sidecar that takes no worker's time
 LONG_CALL_SECONDS = 30.0  # what takes so long is told by one or two
 SAVING_SHARE = 0.5  # of what a job takes beside its steps, what comes after the last one
 
@@ -247,13 +249,25 @@ class Forecast:
 class Line:
     """Waiting jobs, placed one after the other on whichever worker is free first."""
 
-    def __init__(self, left: Sequence[float | None], now: float, opens: float | None = None) -> None:
+    def __init__(
+        self,
+        left: Sequence[float | None],
+        now: float,
+        opens: float | None = None,
+        breaks: Sequence[tuple[float, float]] = (),
+        *,
+        is_held: bool = False,
+    ) -> None:
         """``left``: in how many seconds each worker is free. ``now`` and ``opens`` are in seconds since 1970.
 
-        What waits until just ``opens`` waits for the schedule, and begins one after the other then.
+        What waits until just ``opens`` waits for the schedule, and begins one after the other then. ``breaks``: of the
+        schedule, in which jobs rest (config/schedule.py). ``is_held``: no job begins for now, and nobody knows for how
+        long.
         """
         self._opens = opens
         self._later = [] if opens is None else [max(0.0, opens - now)] * len(left)
+        self._is_held = is_held
+        self._breaks = breaks
         self._is_known = None not in left
         self._free = [seconds or 0.0 for seconds in left]
         heapq.heapify(self._free)
@@ -266,16 +280,18 @@ class Line:
             seconds = entry["seconds"]
             if seconds is not None:
                 self._placed += 1
+                self._is_known = self._is_known and not self._is_held
                 workers = self._later if self._waits_for_hours(entry) else self._free
                 begin = heapq.heappop(workers)
                 heapq.heappush(workers, begin + seconds)
                 # One that is to be tried again later leaves its worker to others until then.
                 end = max(begin, (entry["until"] or 0.0) - self._now) + seconds
                 self._last = max(self._last, end)
-                entry["done_at"] = round(self._now + end) if self._is_known else None
+                done = self._moment(end)
+                entry["done_at"] = round(done) if self._is_known and done is not None else None
             elif entry["held_up"]:
                 self._held_up += 1
-            elif entry["why"] == "ready" or self._waits_for_hours(entry):
+            elif not entry["why"].startswith(WILL_FAIL):
                 self._is_known = False
             yield entry
 
@@ -290,4 +306,13 @@ class Line:
     @property
     def empty_at(self) -> float | None:
         """When the last of those placed is done, in seconds since 1970; None where that is not known."""
-        return self._now + self._last if self._is_known else None
+        return self._moment(self._last) if self._is_known else None
+
+    def _moment(self, seconds: float) -> float | None:
+        """When so many seconds from now have passed outside the breaks to come; None where that is too far away."""
+        moment = self._now + seconds
+        for begin, end in self._breaks:
+            if moment <= begin:
+                break
+            moment += end - begin
+        return moment if moment < math.inf else None

@@ -18,7 +18,7 @@ from nst_batch.child import end
 from nst_batch.clock import Moment
 from nst_batch.filenames import PREVIEW_NAME, RUNNING_FOLDER
 from nst_batch.report.live import FOLDER, IDLE, LIVE, Curve, live_script
-from nst_batch.report.markup import href
+from nst_batch.report.markup import clock, href
 from nst_batch.spool.spool import Spool
 
 RENEWAL = (sys.executable, "-m", "nst_batch.report.gallery")
@@ -140,11 +140,11 @@ class GalleryKeeper:
         self._live_due = at.mono + LIVE_SECONDS
         jobs = [self._job(entry) for entry in facts["running"]]
         self._curves = {job["id"]: self._curves[job["id"]] for job in jobs}
-        told = (jobs, facts["waiting"])
-        if not jobs and told == (self._last or ([], 0)):
+        told = (jobs, facts["waiting"], _held(facts))
+        if not jobs and not facts["waiting"] and told[:2] == (self._last or ([], 0))[:2]:
             return
         if told != self._last or at.mono >= self._heartbeat:
-            self._write(live_script(jobs, told[1], facts["empty_at"], time.time()))
+            self._write(live_script(jobs, told[1], facts["empty_at"], time.time(), told[2]))
             self._last = told
             self._heartbeat = at.mono + HEARTBEAT_SECONDS
 
@@ -162,3 +162,13 @@ class GalleryKeeper:
             "preview": f"./{href(preview)}" if (self._outbox / preview).exists() else None,
             "curve": list(curve.points),
         }
+
+
+def _held(facts: Mapping[str, Any]) -> str:
+    """What keeps jobs from beginning, for a page that others read too: no path of this machine."""
+    if facts["paused"]:
+        return "paused"
+    if facts["blocked"]:
+        return "held up, nst-batch status says by what"
+    closed = facts["closed_until"]
+    return "" if closed is None else f"begins at {clock(closed, zone=facts['closed_zone'])}"

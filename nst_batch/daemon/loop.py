@@ -297,10 +297,11 @@ class Daemon:
 
     def _post(self, at: Moment, *, last: float | None = None) -> None:
         self._posted_well = False
-        blocked, closed = self._block.reason or self._pool.trouble, self._hours.closed_until
+        blocked = self._block.reason or self._pool.trouble
         with self._block.instead():
+            closed = self._hours.closed_until
             self._metrics.post(self._config, self.view, self.spool.jobs, self._pool, at, blocked, closed)
-            self._status_writer.post(self.view, self._pool, blocked, closed, at, last=last)
+            self._status_writer.post(self.view, self._pool, blocked, self._hours, at, last=last)
             self._posted_well = True
             self._unblock()
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from nst_batch.clock import Moment
-from nst_batch.config.schedule import Hours, closed_until, open_until
+from nst_batch.config.schedule import Hours, breaks_after, closed_until, open_until, zone_at
 from nst_batch.daemon.executor import Worker
 from nst_batch.report.markup import clock
 from nst_batch.spool.claims.live_job import Job
@@ -19,6 +19,7 @@ class OpenHours:
     def __init__(self, schedule: Sequence[Hours], note: Callable[[str], None]) -> None:
         self.schedule = schedule
         self.closed_until: float | None = None  # seconds since the epoch; None: open
+        self.zone: str | None = None  # for which that hour was written, where it is another than the machine's
         self._note = note
         self._asked_back: dict[str, Job] = {}  # by id
 
@@ -26,13 +27,15 @@ class OpenHours:
         """Ask back what may not run now, and say so; when to attend again at the latest (monotonic)."""
         was_closed = self.closed_until is not None
         self.closed_until = closed_until(self.schedule, at.wall)
+        self.zone = None if self.closed_until is None else zone_at(self.schedule, self.closed_until)
         if self.closed_until is None:
             if was_closed:
                 self._note("the hours of the schedule have begun")
             until = open_until(self.schedule, at.wall)
             return math.inf if until is None else at.mono + until - at.wall
+        opens = clock(self.closed_until, at.wall, self.zone)
         if not was_closed:
-            self._note(f"outside the hours of the schedule: jobs wait for {clock(self.closed_until, at.wall)}")
+            self._note(f"outside the hours of the schedule: jobs wait for {opens}")
         before, self._asked_back = self._asked_back, {}
         for worker in busy:
             job = worker.job
@@ -42,8 +45,12 @@ class OpenHours:
             if before.get(job.id) is not job:
                 worker.tell({"do": "yield"})
                 how = "ends its step and waits" if worker.at_work else "leaves the cluster's queue and waits"
-                self._note(f"{job.name}: {how} for {clock(self.closed_until, at.wall)}")
+                self._note(f"{job.name}: {how} for {opens}")
         return at.mono + self.closed_until - at.wall
+
+    def breaks(self, at: Moment) -> tuple[tuple[float, float], ...]:
+        """The breaks to come, as :func:`breaks_after` has them."""
+        return breaks_after(self.schedule, at.wall)
 
     def let(self, asked: Job | Ready) -> bool:
         """Whether it may begin now."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from nst_batch.clock import Moment
 from nst_batch.daemon.executor import Worker
-from nst_batch.daemon.forecast import Forecast, Line
+from nst_batch.daemon.forecast import WILL_FAIL, Forecast, Line
 from nst_batch.daemon.pace import WORKER_START
 from nst_batch.daemon.reached import steps_reached
 from nst_batch.daemon.shapes import Shapes
@@ -125,7 +125,7 @@ def waiting_entries(
     if view is None:
         return
     for broken in view.broken:
-        why = shorten(f"will fail: {broken.reason.message.splitlines()[0]}", WHY_CHARACTERS)
+        why = shorten(f"{WILL_FAIL}{broken.reason.message.splitlines()[0]}", WHY_CHARACTERS)
         yield _entry(broken.name, why, None, 0, now_iso(broken.entry.ctime_ns / 1e9))
     told = {folder.path for folder in view.folders if folder.why}  # what speaks for a folder is no job
     for item in view.waiting:
@@ -148,7 +148,8 @@ def _why(job: Job, closed_until: float | None) -> tuple[str, float | None]:
     if job.attempts.cut is not None:
         return "an image looks cut short; it is looked at once more", job.attempts.not_before
     if job.attempts.not_before:
-        return "will be tried again", job.attempts.not_before
+        opens = 0.0 if job.now or closed_until is None else closed_until
+        return "will be tried again", max(job.attempts.not_before, opens)
     return ("its earlier worker still ends", None) if job.orphaned else _when_ready(job, closed_until)
 
 
@@ -181,6 +182,8 @@ def state(
     notes: tuple[str, ...] = (),
     closed_until: float | None = None,
     *,
+    zone: str | None = None,
+    breaks: Sequence[tuple[float, float]] = (),
     foreteller: Foreteller | None = None,
     at: Moment | None = None,
     rota: Rota | None = None,
@@ -189,12 +192,18 @@ def state(
 ) -> dict[str, Any]:
     """The whole state; ``notes`` are on the devices, ``queued`` as with :func:`waiting_entries`.
 
-    ``until``, ``done_at``, ``closed_until`` (when the schedule lets jobs begin, None: now) and ``empty_at`` are in
-    seconds since 1970. ``keep`` makes of the jobs that wait, which may be tens of thousands, what is to stand for them.
+    No end is foretold of what waits while the queue is paused or blocked, and of nothing within ``breaks``, those of
+    the schedule. ``until``, ``done_at``, ``closed_until``
+    (when the schedule lets jobs begin, None: now; ``zone``: for which time zone that hour was written, where it is not
+    the system's) and ``empty_at`` are in seconds since 1970. ``keep`` makes of the jobs that wait, which may be tens
+    of thousands, what is to stand for them.
     """
     at = at or Moment.now()
     running = [_running_entry(worker, foreteller, at.mono) for worker in workers if worker.at_work]
-    line = _line_of(workers, running, at, closed_until)
+    is_paused = bool(view and view.paused)
+    opens = None if closed_until is None else round(closed_until)
+    left = _seconds_left(workers, running, at)
+    line = Line(left, at.wall, opens, breaks, is_held=is_paused or blocked is not None)
     at_work = {entry["id"] for entry in running}
     entries = waiting_entries(view, jobs, at_work, rota, closed_until, foreteller, queued)
     waiting = keep(line.placed(entries))  # before the line is asked for its end
@@ -202,9 +211,10 @@ def state(
     unread = view is not None and any(pair.kind == "settling" for pair in view.waiting)
     return {
         "pid": pid,
-        "paused": bool(view and view.paused),
+        "paused": is_paused,
         "blocked": blocked,
-        "closed_until": None if closed_until is None else round(closed_until),
+        "closed_until": opens,
+        "closed_zone": zone,
         "notes": list(notes),
         "folders": [asdict(folder) for folder in view.folders] if view else [],
         "running": running,
@@ -213,14 +223,14 @@ def state(
     }
 
 
-def _line_of(workers: Sequence[Worker], running: list[dict[str, Any]], at: Moment, closed_until: float | None) -> Line:
-    """The line that waiting jobs stand in: each worker with what it has before it."""
+def _seconds_left(workers: Sequence[Worker], running: list[dict[str, Any]], at: Moment) -> list[float | None]:
+    """What each worker has before it, before it can take a job of the line."""
     left = [entry["seconds_left"] for entry in running]
     others = [worker for worker in workers if worker.job is None]
     left += [0.0 if worker.ready else max(0.0, WORKER_START - (at.mono - worker.last_beat)) for worker in others]
     if not left and workers:  # nobody knows when a cluster will have a place
         left = [None]
-    return Line(left or [WORKER_START], at.wall, None if closed_until is None else round(closed_until))
+    return left or [WORKER_START]
 
 
 def encoded(entries: Iterable[dict[str, Any]], beat: Callable[[], object]) -> tuple[list[bytes], int]:

@@ -17,6 +17,7 @@ from nst_batch.daemon.executor import Executor
 from nst_batch.daemon.forecast import Forecast
 from nst_batch.daemon.gallery_keeper import GalleryKeeper
 from nst_batch.daemon.listener import Listener
+from nst_batch.daemon.open_hours import OpenHours
 from nst_batch.daemon.pace import Pace
 from nst_batch.daemon.queue_state import Foreteller, encoded, state
 from nst_batch.daemon.reached import steps_reached
@@ -132,33 +133,30 @@ class StatusWriter:
         view: InboxView | None,
         pool: Executor,
         blocked: str | None,
-        closed_until: float | None,
+        hours: OpenHours,
         at: Moment,
         *,
         last: float | None = None,
     ) -> None:
         """Write what is due, or everything, for which a daemon that ends has ``last`` seconds.
 
-        ``blocked``: why the queue waits; ``closed_until``: when the schedule lets it go on, in seconds since the epoch.
-        Raises SpoolBlocked or InboxLost.
+        ``blocked``: why the queue waits; ``hours``: what the schedule says. Raises SpoolBlocked or InboxLost.
         """
         if last is None and at.mono < self._state_due:
             return
         self._state_due = at.mono + STATE_SECONDS
         if last is not None or at.mono >= self._state_rests:
-            size = self._renew(view, pool, blocked, closed_until, at)
+            size = self._renew(view, pool, blocked, hours, at)
             self._state_rests = at.mono + size / STATE_BYTES_A_SECOND
         self._keep_pace(at, last=last is not None)
         self._gallery_keeper.post(self._facts, at, last=last)
 
-    def _renew(
-        self, view: InboxView | None, pool: Executor, blocked: str | None, closed_until: float | None, at: Moment
-    ) -> int:
+    def _renew(self, view: InboxView | None, pool: Executor, blocked: str | None, hours: OpenHours, at: Moment) -> int:
         """Put the state down where it has changed; how many bytes that took."""
         jobs = self._spool.jobs()
         steps = [(worker.device, worker.at_work, worker.ready, worker.progress) for worker in pool.workers]
         wrong = (blocked, self.config_fault, view is not None and view.paused)
-        counts = (self._done, self._failed, *wrong, closed_until, pool.notes)
+        counts = (self._done, self._failed, *wrong, hours.closed_until, hours.zone, pool.notes)
         lists = () if view is None else (view.ready, view.waiting, view.broken, view.folders)
         shown = (*lists, jobs, steps, counts)
         # The lists stay the very same while nothing in the inbox changes: no need to look into thousands of jobs.
@@ -179,7 +177,9 @@ class StatusWriter:
             blocked,
             os.getpid(),
             pool.notes,
-            closed_until,
+            hours.closed_until,
+            zone=hours.zone,
+            breaks=hours.breaks(at),
             foreteller=foreteller,
             at=at,
             rota=self._spool.rota,
@@ -211,7 +211,7 @@ def status_line(facts: dict[str, Any], waiting: int, done: int, failed: int, con
     jobs = [_at_work(entry) for entry in facts["running"]]
     queue = [f"{waiting} waiting", f"{done} done", f"{failed} failed"]
     if facts["closed_until"] is not None:
-        queue.append(f"waits for {clock(facts['closed_until'])}")
+        queue.append(f"waits for {clock(facts['closed_until'], zone=facts['closed_zone'])}")
     elif facts["empty_at"] is not None and (jobs or waiting):
         queue.append(f"empty about {clock(facts['empty_at'])}")
     return "; ".join(filter(None, [*wrong, *jobs, ", ".join(queue)]))

@@ -31,9 +31,15 @@ class Curve:
             self._stride *= 2
 
 
-def live_script(running: Iterable[dict[str, Any]], waiting: int, empty_at: float | None, now: float) -> str:
-    """live.js. ``now`` and ``empty_at`` are seconds since 1970; a page that finds ``now`` long past shows nothing."""
-    facts = {"running": list(running), "waiting": waiting, "emptyAt": empty_at, "at": round(now, 1), "daemon": True}
+def live_script(
+    running: Iterable[dict[str, Any]], waiting: int, empty_at: float | None, now: float, held: str = ""
+) -> str:
+    """live.js. ``now`` and ``empty_at`` are seconds since 1970; a page that finds ``now`` long past shows nothing.
+
+    ``held``: what keeps jobs from beginning, in a few words; "" for nothing.
+    """
+    queue = {"waiting": waiting, "held": held, "emptyAt": empty_at}
+    facts = {"running": list(running), **queue, "at": round(now, 1), "daemon": True}
     return f"nst.live({script_data(facts)});\n"
 
 

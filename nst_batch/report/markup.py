@@ -10,6 +10,7 @@ import time
 import unicodedata
 from datetime import datetime
 from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 # Within file names, keys and words run together: behind what joins them, and before a capital.
 _JOINTS = re.compile(r"(?<=[_,;=&+)\]-])(?=\w)|(?<=[^\W\d]\.)(?=[^\W\d])|(?<=[a-zß-öø-ÿ])(?=[A-ZÀ-ÖØ-Þ])")
@@ -113,7 +114,21 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def clock(moment: float, now: float | None = None) -> str:
-    """``22:00``, or with its day where that is another than that of ``now``: ``Mon 31 Jan, 22:00``."""
-    then, today = datetime.fromtimestamp(moment), datetime.fromtimestamp(time.time() if now is None else now)
+def clock(moment: float, now: float | None = None, zone: str | None = None) -> str:
+    """``22:00``, or with its day where that is another than that of ``now``: ``Mon 31 Jan, 22:00``.
+
+    An hour that somebody wrote for another time ``zone`` is told in that one: ``22:00 Europe/Belgrade (20:00 here)``.
+    """
+    now = time.time() if now is None else now
+    here = _clock(datetime.fromtimestamp(moment), datetime.fromtimestamp(now))
+    try:
+        there = ZoneInfo(zone) if zone else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # another machine may know it
+        there = None
+    if there is None:
+        return here
+    return f"{_clock(datetime.fromtimestamp(moment, there), datetime.fromtimestamp(now, there))} {zone} ({here} here)"
+
+
+def _clock(then: datetime, today: datetime) -> str:
     return f"{then:%H:%M}" if then.date() == today.date() else f"{then:%a %d %b, %H:%M}"

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nst_batch.cli import status
+from nst_batch.cli.status import gather
 from nst_batch.cli.status_lines import lines
+from nst_batch.config.load import load_config
 from nst_batch.report.markup import columns_of
 
 FACTS: dict[str, Any] = {
-    "daemon": "process 1", "paused": False, "blocked": None, "closed_until": None, "notes": [], "folders": [],
-    "running": [], "waiting": [], "empty_at": None, "done": [], "failed": [], "counts": {"done": 0, "failed": 0},
-    "outbox": "/srv/nst_batch/outbox", "config_fault": None,
+    "daemon": "process 1", "paused": False, "blocked": None, "closed_until": None, "closed_zone": None, "notes": [],
+    "folders": [], "running": [], "waiting": [], "empty_at": None, "done": [], "failed": [],
+    "counts": {"done": 0, "failed": 0}, "outbox": "/srv/nst_batch/outbox", "config_fault": None,
 }  # fmt: skip
 LONG = "the harbour at dusk, seen from the old lighthouse-waves and moonlight, second version"
 
@@ -95,3 +101,44 @@ def test_a_queue_that_waits_for_people_has_no_hour() -> None:
     both = told(waiting=[plan("dusk"), lacking], empty_at=time.time() + 5000.2)
     assert "in 1 h 23 min, but for 1 job held up" in both[-1]
     assert told(waiting=[waiting("dusk")])[-1] == "empty    not known before a worker is at work"
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        ({"paused": True}, "paused: no end can be told"),
+        ({"blocked": "the disk is full"}, "no end can be told while the queue waits, see above"),
+    ],
+)
+def test_a_queue_that_is_held_says_by_what(held: dict[str, Any], words: str) -> None:
+    """In place of an hour; how long each job takes is still told."""
+    found = told(**held, waiting=[waiting("dusk", seconds=900.0)])
+    assert "waiting  dusk: ready, takes 15 min 00 s" in found
+    assert found[-1] == f"empty    {words}"
+
+
+def test_an_hour_that_was_written_for_another_time_zone_is_told_with_it(in_zone: Callable[[str], None]) -> None:
+    """Of the queue and of each job; other times are this machine's."""
+    in_zone("UTC")
+    opens = datetime(2099, 1, 15, 21, tzinfo=UTC).timestamp()
+    outside = waiting("dusk", "outside the hours", until=opens)
+    found = told(closed_until=opens, closed_zone="Europe/Belgrade", waiting=[outside])
+    hour = "Thu 15 Jan, 22:00 Europe/Belgrade (Thu 15 Jan, 21:00 here)"
+    assert f"hours    waits for {hour}, outside the schedule; now: true in a sidecar runs at any hour" in found
+    assert f"waiting  dusk: outside the hours, until {hour}" in found
+    assert "hours    waits for Thu 15 Jan, 21:00, outside" in "\n".join(told(closed_until=opens))
+    assert "hours    waits for Thu 15 Jan, 21:00, outside" in "\n".join(told(closed_until=opens, closed_zone="../x"))
+
+
+def test_a_stale_end_is_not_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A daemon whose disk has turned read-only cannot write down that it waits: the command finds that by itself."""
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "outbox").mkdir()
+    config = load_config(environ={}, cwd=tmp_path)
+    facts = {**FACTS, "running": [running("dawn")], "waiting": [plan("dusk")], "empty_at": time.time() + 9.0}
+    monkeypatch.setattr(status, "told_by_daemon", lambda _config, _name: ("process 1", facts))
+    assert gather(config)["empty_at"] == facts["empty_at"]
+    monkeypatch.setattr(status, "obstacle", lambda _config: "the outbox is read-only")
+    found = gather(config)
+    assert (found["blocked"], found["empty_at"]) == ("the outbox is read-only", None)
+    assert [(job["seconds"], job["done_at"]) for job in found["waiting"]] == [(900.0, None)]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from nst_batch.config.load import parse_config
-from nst_batch.config.schedule import Hours, closed_until, moment_of, open_until
+from nst_batch.config.schedule import Hours, breaks_after, closed_until, moment_of, open_until, zone_at
 from nst_batch.errors import ProblemsError
 
 BELGRADE = ZoneInfo("Europe/Belgrade")
@@ -104,20 +103,10 @@ def test_always_and_never() -> None:
     assert math.isfinite(closed_until([NIGHT], at("2026-01-15 12:00")) or math.inf)
 
 
-@pytest.fixture
-def in_belgrade(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The system's own time zone, for the test."""
-    monkeypatch.setenv("TZ", "Europe/Belgrade")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-@pytest.mark.usefixtures("in_belgrade")
 @pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25", "2026-06-01"])
-def test_without_a_time_zone_it_is_the_systems(day: str) -> None:
+def test_without_a_time_zone_it_is_the_systems(day: str, in_zone: Callable[[str], None]) -> None:
     """Minute by minute the same through both changes."""
+    in_zone("Europe/Belgrade")
     for minute in range(0, 24 * 60, 10):
         local = datetime.fromisoformat(f"{day} {minute // 60:02d}:{minute % 60:02d}")
         assert moment_of(local, None) == moment_of(local, BELGRADE)
@@ -162,3 +151,28 @@ def test_what_cannot_be_is_told_with_its_place(text: str, said: str) -> None:
     with pytest.raises(ProblemsError) as caught:
         schedule_of(text)
     assert said in str(caught.value.message) + str(caught.value.advice)
+
+
+def test_the_breaks_to_come() -> None:
+    """From closing to opening; the last one has no end, and where nothing closes there is none for a week."""
+    (first, second, *_), last = (found := breaks_after([NIGHT], at("2026-01-15 23:00"))), found[-1]
+    assert first == (at("2026-01-16 07:00"), at("2026-01-16 22:00"))
+    assert second[0] == at("2026-01-17 07:00")
+    assert last[1] == math.inf
+    assert breaks_after([NIGHT], at("2026-01-15 12:00"))[0] == first
+    weekend = Hours(window="00:00-24:00", days=("sat", "sun"), timezone="Europe/Belgrade")
+    assert breaks_after([NIGHT, weekend], at("2026-01-16 23:00"))[0] == (at("2026-01-19 07:00"), at("2026-01-19 22:00"))
+    assert breaks_after([], at("2026-01-15 12:00")) == ()
+    (only,) = breaks_after([Hours(window="00:00-24:00")], at("2026-01-15 12:00"))
+    assert only[0] > at("2026-01-22 12:00")
+
+
+def test_for_which_zone_an_hour_was_written(in_zone: Callable[[str], None]) -> None:
+    """Where the clock of this machine shows another one, a window's beginning and its end have a zone."""
+    in_zone("UTC")
+    assert zone_at([NIGHT], at("2026-01-15 22:00")) == "Europe/Belgrade"
+    assert zone_at([NIGHT], at("2026-01-15 07:00")) == "Europe/Belgrade"
+    assert zone_at([NIGHT], at("2026-01-15 08:00")) is None
+    assert zone_at([Hours(window="21:00-22:00"), NIGHT], at("2026-01-15 22:00")) is None
+    in_zone("Europe/Paris")
+    assert zone_at([NIGHT], at("2026-01-15 22:00")) is None

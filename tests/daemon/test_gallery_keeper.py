@@ -18,7 +18,8 @@ RUNNING = {
     "id": "1", "name": "dusk", "step": 5, "steps": 10, "epoch": 1, "epochs": 2, "loss": 3.5, "scale": "",
     "seconds_left": 4.0,
 }  # fmt: skip
-IDLE: dict[str, Any] = {"running": [], "waiting": 0, "empty_at": None}
+OPEN: dict[str, Any] = {"paused": False, "blocked": None, "closed_until": None, "closed_zone": None}
+IDLE: dict[str, Any] = {"running": [], "waiting": 0, "empty_at": None, **OPEN}
 
 
 class Pages:
@@ -127,7 +128,7 @@ def test_what_runs_is_told_now_and_then(tmp_path: Path) -> None:
     shown, pages, _ = gallery_keeper(tmp_path)
     (tmp_path / "running/dusk").mkdir(parents=True)
     (tmp_path / "running/dusk/preview.png").write_bytes(b"x")
-    facts = {"running": [RUNNING], "waiting": 2, "empty_at": 99.0}
+    facts = {"running": [RUNNING], "waiting": 2, "empty_at": 99.0, **OPEN}
     shown.post(IDLE, at(0))
     assert pages.written == []
     shown.post(facts, at(LIVE_SECONDS))
@@ -145,6 +146,26 @@ def test_what_runs_is_told_now_and_then(tmp_path: Path) -> None:
     assert len(pages.written) == 3
     shown.post(facts, at(50), last=60.0)
     assert pages.written[-1] == {"running": [], "waiting": 0, "daemon": False}
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        ({"paused": True}, "paused"),
+        ({"blocked": "/srv/out is read-only; mount it"}, "held up, nst-batch status says by what"),
+        ({"closed_until": 4_000_000_000}, "begins at "),
+    ],
+)
+def test_a_page_says_why_nothing_begins(held: dict[str, Any], words: str, tmp_path: Path) -> None:
+    """In words that hold no path, as long as anything waits."""
+    shown, pages, _ = gallery_keeper(tmp_path)
+    facts = {**IDLE, "waiting": 2, **held}
+    shown.post(facts, at(0))
+    shown.post(facts, at(HEARTBEAT_SECONDS))
+    assert len(pages.written) == 2
+    assert pages.written[-1]["held"].startswith(words)
+    assert pages.written[-1]["emptyAt"] is None
+    shown.post(IDLE, at(50), last=60.0)
 
 
 @pytest.mark.parametrize("steps", [100, 5000])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from nst_batch.clock import Moment
 from nst_batch.daemon.forecast import Forecast
@@ -160,6 +163,56 @@ def test_a_queue_that_waits_for_an_image_alone_has_no_end(tmp_path: Path) -> Non
     assert state(view(waiting=(lonely,)), (), (at_work,), None, 1, foreteller=machine, at=at)["empty_at"] == 1005.0
     both = view(ready=(ready("a", wanted=wanted()),), waiting=(lonely,))
     assert state(both, (), (at_work,), None, 1, foreteller=machine, at=at)["empty_at"] == 1025.0
+
+
+@pytest.mark.parametrize(("paused", "blocked"), [(True, None), (False, "the disk is full")])
+def test_no_end_is_told_while_nothing_may_begin(paused: bool, blocked: str | None, tmp_path: Path) -> None:
+    """How long a job takes is, and the end of what runs where that is all."""
+    machine, at, at_work = foretelling(tmp_path, 2.0), Moment(0.0, 1000.0), worker("dusk", left=5.0)
+    pairs = view(ready=(ready("a", wanted=wanted()),), paused=paused)
+    facts = state(pairs, (), (at_work,), blocked, 1, foreteller=machine, at=at)
+    assert [(entry["seconds"], entry["done_at"]) for entry in facts["waiting"]] == [(20.0, None)]
+    assert facts["empty_at"] is None
+    last = state(view(paused=paused), (), (at_work,), blocked, 1, foreteller=machine, at=at)
+    assert last["empty_at"] == 1005.0
+
+
+def test_jobs_rest_in_the_breaks_of_the_schedule(tmp_path: Path) -> None:
+    """One that is not done when the hours end goes on when they begin, with all that stand behind it."""
+    pairs = view(ready=(ready("a", wanted=wanted()), ready("b", wanted=wanted())))
+    machine, at, at_work = foretelling(tmp_path, 2.0), Moment(0.0, 1000.0), worker("dusk", left=5.0)
+    breaks = ((1030.0, 5000.0), (5050.0, math.inf))
+    facts = state(pairs, (), (at_work,), None, 1, foreteller=machine, at=at, breaks=breaks)
+    assert [entry["done_at"] for entry in facts["waiting"]] == [1025, 5015]
+    assert facts["empty_at"] == 5015.0
+    more = view(ready=(ready("a", wanted=wanted(steps=50)),))
+    late = state(more, (), (at_work,), None, 1, foreteller=machine, at=at, breaks=breaks)
+    assert (late["waiting"][0]["done_at"], late["empty_at"]) == (None, None)
+
+
+def test_no_end_is_told_of_a_job_of_which_nobody_knows_how_long_it_takes() -> None:
+    """Nor where it is to be tried again later."""
+    again = replace(job("dusk"), attempts=Attempts(not_before=1500.0))
+    facts = state(view(), (again,), (), None, 1, at=Moment(0.0, 1000.0))
+    assert (facts["waiting"][0]["until"], facts["empty_at"]) == (1500, None)
+
+
+def test_what_is_to_be_tried_again_waits_for_the_hours_as_well(tmp_path: Path) -> None:
+    """Its end is counted from the window's opening."""
+    settings = wanted().jobs[0].settings
+    spec: Any = SimpleNamespace(settings=settings, inputs=())
+    again = replace(job("dusk"), folder=tmp_path, spec=spec, attempts=Attempts(not_before=1500.0))
+    (entry,) = state(
+        view(),
+        (again,),
+        (),
+        None,
+        1,
+        closed_until=3000.0,
+        foreteller=foretelling(tmp_path, 2.0),
+        at=Moment(0.0, 1000.0),
+    )["waiting"]
+    assert (entry["until"], entry["done_at"]) == (3000, 3020)
 
 
 def test_a_blocked_queue_says_so() -> None:

@@ -9,7 +9,9 @@ import pytest
 from nst_batch.daemon.status_writer import status_line
 
 JOB = {"name": "dusk", "epoch": 2, "epochs": 3, "loss": 5524.2, "seconds_left": 200.0}
-IDLE: dict[str, Any] = {"running": [], "paused": False, "blocked": None, "closed_until": None, "empty_at": None}
+IDLE: dict[str, Any] = {
+    "running": [], "paused": False, "blocked": None, "closed_until": None, "closed_zone": None, "empty_at": None,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -355,7 +355,8 @@
     part.jobs.replaceChildren(...running.map((job) => jobElement(job, cards.get(job.id))));
     const left = facts.emptyAt ? facts.emptyAt - Date.now() / 1000 : 0;
     part.queue.textContent = facts.waiting
-      ? `${facts.waiting.toLocaleString("en")} waiting${left > 60 ? ` · everything done in about ${duration(left)}` : ""}`
+      ? [`${facts.waiting.toLocaleString("en")} waiting`, facts.held, left > 60 && `everything done in about ${duration(left)}`]
+          .filter(Boolean).join(" · ")
       : "";
   }
 
