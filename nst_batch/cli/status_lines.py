@@ -60,10 +60,11 @@ def _folder(folder: dict[str, Any]) -> str:
     """What a ``folder.yaml`` or ``defaults.yaml`` is at."""
     if folder["why"]:
         waits = "waits" if folder["pending"] == 1 else "wait"
-        held_up = f"; {plural(folder['pending'], 'photograph')} {waits}" if folder["is_hot"] else ""
+        held_up = f"; {plural(folder['pending'], 'photograph')} {waits}" if folder["pending"] else ""
         return f"{folder['why'].removeprefix(folder['path'] + ': ')}{held_up}"
     if folder["is_hot"]:
-        return f"{plural(folder['pending'], 'photograph')} to be painted, {folder['painted']} painted already"
+        counts = f"{plural(folder['pending'], 'photograph')} to be painted, {folder['painted']:,} painted already"
+        return folder.get("note") or counts  # a daemon of an older version tells none
     return "counts for the sidecars below it"
 
 

@@ -275,6 +275,17 @@ def test_check_and_status_show_what_speaks_for_folders(house: House, capsys: pyt
     assert told.err == "nst-batch: 1 folder file of 2 not right\n"
 
 
+def test_check_and_status_say_why_a_folder_paints_nothing(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its photographs all fit the pattern of its styles."""
+    for name in "ab":
+        draw(house.inbox / f"monet/{name}.png")
+    house.sidecar("folder", folder="monet", style="*.png")
+    said = "all 2 images beside it are taken for styles by `*.png`, so there is nothing to paint; put the styles into a"
+    for command in ("check", "status"):
+        assert main([command, "--config", str(house.config)]) == 0
+        assert said in capsys.readouterr().out
+
+
 def test_check_of_a_folders_file_by_its_name(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """It and its photographs, but for those that a sidecar names; one outside the inbox looks around itself."""
     for folder in (house.inbox / "monet", house.root / "aside"):

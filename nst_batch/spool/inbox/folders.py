@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -29,6 +29,7 @@ from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.listing import Entry
 from nst_batch.spool.inbox.painted import Underway
 from nst_batch.spool.inbox.readiness import FolderView, Waiting
+from nst_batch.spool.inbox.special import ENDS, Special, and_more, is_twin
 
 SUFFIX = ".yaml"
 LOOK_AGAIN_SECONDS = 10.0
@@ -43,32 +44,8 @@ class Memory(Protocol):
     def mark(self, path: str, identity: Identity | None) -> str:
         """What tells an image (a path in the inbox, or of a library) from others of its name."""
 
-
-@dataclass
-class _Special:
-    """One ``folder.yaml`` or ``defaults.yaml``."""
-
-    path: str
-    entry: Entry
-    since: float  # monotonic; as it is
-    is_settling: bool = True
-    is_read: bool = False
-    digest: bytes = b""  # of its text
-    stamp: bytes = b""  # of the defaults that it was read with; b"" where it is to be read again
-    why: str = ""  # why it cannot be gone by
-    problems: tuple[str, ...] = ()
-    defaults: FolderDefaults | None = None
-    request: FolderRequest | None = None
-    ready: bool = False  # every style is there
-    choices: tuple[Choice, ...] = ()
-    images: frozenset[str] = frozenset()  # of the inbox, that it names
-    painted: int = 0
-    pending: int = 0
-
-    @property
-    def folder(self) -> str:
-        """Where it lies."""
-        return self.path.rpartition("/")[0]
+    def gone(self, keys: Sequence[str], folder: str, there: Iterable[tuple[str, Identity]]) -> int:
+        """How many photographs of a folder were painted so, with all ``keys``, beside those that are ``there``."""
 
 
 class Virtual(NamedTuple):
@@ -91,7 +68,7 @@ class Folders:
     memory: Memory
     underway: Callable[[], Underway] = Underway
     next_change: float = math.inf  # monotonic
-    _specials: dict[str, _Special] = field(default_factory=dict)
+    _specials: dict[str, Special] = field(default_factory=dict)
     _virtual: dict[str, Virtual] = field(default_factory=dict)
     _rules: dict[str, SidecarRules] = field(default_factory=dict)  # by folder
     _stamps: dict[str, bytes] = field(default_factory=dict)  # by folder, of the defaults that count there
@@ -130,10 +107,10 @@ class Folders:
     def _follow(self, entries: Mapping[str, Entry], mono: float) -> None:
         before, self._specials = self._specials, {}
         for path, entry in entries.items():
-            if path.endswith(SPECIAL_ENDS) and names.is_special(path.rpartition("/")[2]):
+            if path.endswith(ENDS) and names.is_special(path.rpartition("/")[2]):
                 known = before.get(path)
                 if known is None or not known.entry.is_as(entry):
-                    known = _Special(path, entry, mono)
+                    known = Special(path, entry, mono)
                 self._specials[path] = known
 
     def _understand(self, entries: Mapping[str, Entry], mono: float) -> None:
@@ -155,10 +132,10 @@ class Folders:
                 # No listing tells of a right granted or of a library's new file.
                 self.next_change = min(self.next_change, mono + LOOK_AGAIN_SECONDS)
 
-    def _amiss(self, special: _Special, entries: Mapping[str, Entry]) -> str:
+    def _amiss(self, special: Special, entries: Mapping[str, Entry]) -> str:
         """What is wrong with a file before it is read."""
         path, folder = special.path, special.folder
-        twin = next((other for other in self._specials if other != path and _is_twin(other, path)), "")
+        twin = next((other for other in self._specials if other != path and is_twin(other, path)), "")
         if special.entry.kind in WHAT_IS_NO_FILE:
             what = f"{path} is {WHAT_IS_NO_FILE[special.entry.kind]}, which is not read; put the file itself there"
         elif twin:
@@ -173,7 +150,7 @@ class Folders:
         special.is_read, special.request, special.defaults = True, None, None
         return what
 
-    def _read(self, special: _Special, resolver: FileResolver, entries: Mapping[str, Entry]) -> None:
+    def _read(self, special: Special, resolver: FileResolver, entries: Mapping[str, Entry]) -> None:
         """Understand a file, unless that was done before, and look for the styles that it names."""
         stamp = self._stamp(special.folder) if names.is_hot(special.path) else b"read"
         try:
@@ -190,7 +167,7 @@ class Folders:
                 self._find_styles(special, special.request, resolver, entries)
         except NstError as error:
             special.stamp, special.problems = b"", tuple(error.message.splitlines())
-            special.why = f"{error.message.splitlines()[0]}{_more(error)}; correct it, nothing is lost meanwhile"
+            special.why = f"{error.message.splitlines()[0]}{and_more(error)}; correct it, nothing is lost meanwhile"
         except OSError as error:
             if not is_one_files(error):
                 raise
@@ -200,7 +177,7 @@ class Folders:
             )
 
     def _find_styles(
-        self, special: _Special, request: FolderRequest, resolver: FileResolver, entries: Mapping[str, Entry]
+        self, special: Special, request: FolderRequest, resolver: FileResolver, entries: Mapping[str, Entry]
     ) -> None:
         def mark(ref: FileRef) -> str:
             return self.memory.mark(ref.path, None if ref.library else entries[ref.path].identity)
@@ -221,18 +198,22 @@ class Folders:
             return
         at_work, before, self._made = self.underway(), self._made, {}
         theirs = named | at_work.images | self.images
+        there: dict[str, list[tuple[str, Identity]]] = {folder: [] for folder in folders}
         for special in folders.values():
-            special.painted = special.pending = 0
+            special.begin()
         for path, entry in entries.items():
             folder, _, name = path.rpartition("/")
             hot = folders.get(folder)
-            if hot is None or entry.kind not in ("file", "link") or path in theirs or not names.is_image(name):
+            if hot is None or hot.is_settling or not names.is_image(name) or entry.kind not in ("file", "link"):
+                continue
+            if path in theirs:
+                hot.at_work += path in at_work.images and path not in hot.images
                 continue
             if path + SUFFIX in entries:
                 continue  # it has one of its own already
             left = [choice for choice in hot.choices if not self._is_painted(choice, path, entry, at_work)]
             if hot.request is not None and hot.ready and not left:
-                hot.painted += 1
+                there[folder].append((path, entry.identity))
                 continue
             hot.pending += 1
             if hot.request is None or hot.why or folder in busy:
@@ -245,6 +226,9 @@ class Folders:
                 known = (entry, stamp, virtual, _stamped(entry, text, "file"))
             self._made[path] = known
             self._virtual[path + SUFFIX], seen[path + SUFFIX] = known[2:]
+        for folder, hot in folders.items():
+            keys = [choice.key for choice in hot.choices] if hot.ready and hot.request is not None else []
+            hot.painted = len(there[folder]) + (self.memory.gone(keys, folder, there[folder]) if keys else 0)
 
     def _is_painted(self, choice: Choice, path: str, entry: Entry, at_work: Underway) -> bool:
         identity = entry.identity
@@ -298,14 +282,11 @@ class Folders:
 
     def views(self) -> tuple[FolderView, ...]:
         """For ``status``."""
-        return tuple(
-            FolderView(one.path, names.is_hot(one.path), one.why, one.pending, one.painted, one.problems)
-            for one in sorted(self._specials.values(), key=lambda item: item.path)
-        )
+        return tuple(one.view for one in sorted(self._specials.values(), key=lambda item: item.path))
 
     # --- inside -------------------------------------------------------------------------------------------
 
-    def _above(self, folder: str) -> list[_Special]:
+    def _above(self, folder: str) -> list[Special]:
         """The ``defaults.yaml`` files of a folder and those above it, the outermost first."""
         parts = folder.split("/") if folder else []
         places = ["/".join(parts[:length]) for length in range(len(parts) + 1)]
@@ -328,16 +309,3 @@ def _stamped(entry: Entry, stamp: bytes, kind: str | None = None) -> Entry:
     """An entry that is another one wherever the stamp is."""
     ino = int.from_bytes(hashlib.sha256(stamp + repr(entry.identity).encode()).digest()[:7])
     return entry._replace(kind=kind or entry.kind, ino=ino)
-
-
-SPECIAL_ENDS = (".yaml", ".yml", ".YAML", ".YML", ".Yaml", ".Yml")
-
-
-def _is_twin(path: str, other: str) -> bool:
-    """Whether two files say the same of one folder."""
-    return path.rpartition("/")[0] == other.rpartition("/")[0] and names.is_hot(path) == names.is_hot(other)
-
-
-def _more(error: NstError) -> str:
-    more = len(error.message.splitlines()) - 1
-    return f" (and {more} more)" if more > 0 else ""

@@ -120,6 +120,9 @@ class Inbox:
         self._match_controls(jobs)
         if at.mono >= self._waits_due:
             self.save_waits(at)
+        folders = self._folders.views()
+        noted = [f"{one.path}: {one.note}" for one in folders if one.note]
+        self._say_once("folder files", noted, "{}", "folder files take every image beside them for a style")
         notes, self._notes = tuple(self._notes), []
         scan, stuck = self._scan, tuple(self._folders.waiting())
         dues = [job.held.due for job in jobs if job.held is not None and job.held.due > at.mono]
@@ -127,7 +130,7 @@ class Inbox:
             next_look=max(at.mono, min(at.mono + self._rescan, scan.next_change, self._folders.next_change, *dues)),
             ready=scan.ready,
             waiting=(*scan.waiting, *stuck) if stuck else scan.waiting,
-            folders=self._folders.views(),
+            folders=folders,
             broken=scan.broken,
             controls=self._controls,
             paused=self._is_control(PAUSE_NAME),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,10 +33,17 @@ class Mark(NamedTuple):
     key: str  # of the settings and the style
     identity: Identity
     digest: str
+    folder: str = ""  # what tells the folder that it lay in, see :func:`_folder_mark`
 
     def line(self) -> str:
         """As it stands in the file."""
-        return f"{self.key} {self.identity.ino} {self.identity.size} {self.identity.mtime_ns} {self.digest or '-'}\n"
+        numbers = f"{self.identity.ino} {self.identity.size} {self.identity.mtime_ns}"
+        return f"{self.key} {numbers} {self.digest or '-'} {self.folder or '-'}\n"
+
+    @property
+    def photograph(self) -> str | Identity:
+        """What tells the photograph itself."""
+        return self.digest or self.identity
 
 
 class Painted:
@@ -48,13 +55,14 @@ class Painted:
         self._path = places.own / PAINTED_NAME
         self._all: dict[Mark, None] = {}  # the oldest first
         self._marks: dict[tuple[str, int], list[Mark]] = {}  # by key and size
+        self._of_folders: dict[tuple[str, str], set[str | Identity]] = {}  # photographs by folder and key
         self._is_cut = False  # the file's last line has no end: nothing may be written behind it
         self._digests: dict[tuple[str, Identity], str] = {}  # of photographs that had to be read
         self._style_marks: dict[tuple[str, Identity], str] = {}
 
     def read(self) -> None:
         """Take over what an earlier daemon has put down; what is damaged of it is left out."""
-        self._all, self._marks = {}, {}
+        self._all, self._marks, self._of_folders = {}, {}, {}
         try:
             text = (read_own(self._fs, self._path) or b"").decode(errors="replace")
         except (DamagedError, OSError):
@@ -93,6 +101,19 @@ class Painted:
         digests = {mark.digest for mark in marks} - {""}
         return bool(digests) and self._digest_of(photograph, identity) in digests
 
+    def gone(self, keys: Sequence[str], folder: str, there: Iterable[tuple[str, Identity]]) -> int:
+        """How many photographs of a folder were painted so, with all ``keys``, beside those that are ``there``.
+
+        The latter by path, each as it is, and painted as well.
+        """
+        of_keys = [self._of_folders.get((_folder_mark(folder), key), set()) for key in keys]
+        gone = set.intersection(*of_keys)
+        for photograph, identity in there if gone else ():
+            alike = self._marks.get((keys[0], identity.size), ())
+            known = next((mark.photograph for mark in alike if mark.identity == identity), None)
+            gone.discard(known or (self._digest_of(photograph, identity) if alike else identity))
+        return len(gone)
+
     def mark(self, path: str, identity: Identity | None) -> str:
         """What tells a style (a path in the inbox; one of a library has no ``identity``) from others of its name.
 
@@ -130,13 +151,15 @@ class Painted:
     def _keep(self, mark: Mark) -> None:
         self._all[mark] = None
         self._marks.setdefault((mark.key, mark.identity.size), []).append(mark)
+        if mark.folder:
+            self._of_folders.setdefault((mark.folder, mark.key), set()).add(mark.photograph)
 
     def _forget(self, there: frozenset[Identity]) -> bool:
         """Forget the oldest of those whose photographs are gone; whether there were any."""
         gone = [mark for mark in self._all if mark.identity not in there]
         forgotten = set(gone[: max(0, len(gone) - KEPT)])
         kept = [mark for mark in self._all if mark not in forgotten]
-        self._all, self._marks = {}, {}
+        self._all, self._marks, self._of_folders = {}, {}, {}
         for mark in kept:
             self._keep(mark)
         return bool(forgotten)
@@ -158,6 +181,10 @@ class Foreseen:
     def mark(self, path: str, identity: Identity | None) -> str:
         """As that of what has been painted."""
         return self._painted.mark(path, identity)
+
+    def gone(self, keys: Sequence[str], folder: str, there: Iterable[tuple[str, Identity]]) -> int:
+        """As that of what has been painted."""
+        return self._painted.gone(keys, folder, there)
 
     def begin(self) -> None:
         """From here on photographs are asked for in the order in which they are painted."""
@@ -203,7 +230,8 @@ def marks_of(fs: FileSystem, claim: Claim) -> list[Mark]:
     if photograph is None:
         return []
     digest = digest_of_file(fs, claim.folder / photograph.stored) if photograph.kind == "file" else ""
-    return [Mark(key, photograph.identity, digest) for key in claim.record.hot]
+    folder = _folder_mark(photograph.path.rpartition("/")[0])
+    return [Mark(key, photograph.identity, digest, folder) for key in claim.record.hot]
 
 
 def _copies(claims: Iterable[Claim], keys: Collection[str], size: int) -> Iterator[Path]:
@@ -239,9 +267,15 @@ def _ends_of(fs: FileSystem, path: Path, size: int) -> str:
     return hashlib.blake2b(b"".join((str(size).encode(), *ends)), digest_size=12).hexdigest()
 
 
+def _folder_mark(folder: str) -> str:
+    """What tells one folder of the inbox from others, in a word."""
+    return hashlib.blake2b(os.fsencode(folder), digest_size=6).hexdigest()
+
+
 def _mark(line: str) -> Mark | None:
     try:
-        key, ino, size, mtime_ns, digest = line.split(" ")
-        return Mark(key, Identity(int(ino), int(size), int(mtime_ns)), "" if digest == "-" else digest)
+        key, ino, size, mtime_ns, digest, *folder = line.split(" ")  # no folder in those of an earlier version
+        told = [word.replace("-", "") for word in (digest, *folder)]
+        return Mark(key, Identity(int(ino), int(size), int(mtime_ns)), *told[:2])
     except ValueError:
         return None

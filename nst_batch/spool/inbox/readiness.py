@@ -114,8 +114,9 @@ class FolderView:
     is_hot: bool
     why: str
     pending: int  # photographs that are to be painted
-    painted: int  # that have been, and lie there still
+    painted: int  # that have been, whether they lie there still or not
     problems: tuple[str, ...] = ()  # every mistake in it, of which ``why`` has the first
+    note: str = ""  # what may have been meant otherwise
 
 
 @dataclass(frozen=True, slots=True)

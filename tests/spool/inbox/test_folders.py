@@ -233,6 +233,95 @@ def test_one_that_has_waited_for_the_same_is_not_painted_after_it(world: World) 
     assert len(titles(world)) == 1
 
 
+def counts(world: World) -> dict[str, tuple[int, int]]:
+    """Of each folder file what is to be painted and what has been, for the daemon and for who looks from outside."""
+    view = world.settle()
+    outside = {one.path: (one.pending, one.painted) for one in folders_of(world.config)[0].views()}
+    assert outside == {one.path: (one.pending, one.painted) for one in view.folders}
+    return outside
+
+
+def test_what_has_been_painted_counts_when_it_has_left(world: World) -> None:
+    """By folder, though two ask for the same; over a restart; what comes back is counted once, and new styles anew."""
+    for folder, names in (("monet", "abc"), ("degas", "xy")):
+        hot(world, folder)
+        for name in names:
+            world.put(f"{folder}/{name}.jpg", f"photograph {name}")
+    assert counts(world) == {"degas/folder.yaml": (2, 0), "monet/folder.yaml": (3, 0)}
+    run(world)
+    assert "monet/a.jpg" not in world.inbox_files()
+    assert counts(world) == {"degas/folder.yaml": (0, 2), "monet/folder.yaml": (0, 3)}
+    world.put("monet/a.jpg", "photograph a")
+    world.put("monet/x.jpg", "photograph x")
+    world.put("monet/new.jpg", "photograph new")
+    assert counts(world)["monet/folder.yaml"] == (1, 4)
+    world.start()
+    assert counts(world)["monet/folder.yaml"] == (1, 4)
+    world.put("monet/other.jpg", "another style")
+    world.put("monet/folder.yaml", "style: [waves.jpg, other.jpg]\n")
+    assert counts(world)["monet/folder.yaml"] == (3, 0)
+
+
+def test_what_an_earlier_version_remembered_is_known_still(keeping: World) -> None:
+    """It did not write down where the photograph lay."""
+    hot(keeping)
+    keeping.put("monet/a.jpg", "first")
+    run(keeping)
+    memory = keeping.inbox / ".nst_batch/painted"
+    memory.write_text("".join(f"{line.rsplit(' ', 1)[0]}\n" for line in memory.read_text().splitlines()))
+    keeping.start()
+    run(keeping)
+    assert titles(keeping) == ["a"]
+    assert counts(keeping) == {"monet/folder.yaml": (0, 1)}
+
+
+def test_nothing_is_counted_while_a_folder_file_is_being_written(world: World) -> None:
+    """Nobody knows yet which of the images are its styles."""
+    hot(world)
+    world.put("monet/a.jpg", "photograph")
+    (view,) = world.look().folders
+    assert (view.why, view.pending) == ("monet/folder.yaml is still being written", 0)
+    (view,) = world.settle().folders
+    assert (view.why, view.pending) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("style", "images", "said"),
+    [
+        ("'*.jpg'", "abc", "all 3 images beside it are taken for styles by `*.jpg`, so there is nothing to paint"),
+        ("'*.jpg'", "a", "the only image beside it is taken for styles by `*.jpg`"),
+        ("['a.jpg', '**/*.jpg']", "ab", "own and write style: styles/*.jpg"),
+        ("[a.jpg, b.jpg]", "ab", ""),
+        ("'styles/*.jpg'", "", ""),
+        ("'*.jpg'", "abc and a photograph", ""),
+    ],
+)
+def test_a_pattern_that_takes_every_photograph_for_a_style_is_told(
+    style: str, images: str, said: str, world: World
+) -> None:
+    """Once, with what to do; not of styles named one by one, nor once something was painted, or is about to be."""
+    letters, _, photograph = images.partition(" and ")
+    for name in letters:
+        world.put(f"monet/{name}.jpg", name)
+    world.put("monet/styles/s.jpg", "s")
+    if photograph:
+        world.put("monet/photo.png", "p")
+    world.put("monet/folder.yaml", f"style: {style}\n")
+    notes = [*world.look().notes, *world.settle().notes, *world.settle().notes]
+    (view,) = world.settle().folders
+    assert (said in view.note) is (said != "" or view.note == "")
+    assert [note for note in notes if "for styles" in note] == ([f"{view.path}: {view.note}"] if said else [])
+    if photograph:
+        handout = world.hand_out_next()
+        assert handout is not None
+        assert world.settle().folders[0].note == ""
+        world.work(handout)
+        world.finish(handout)
+        run(world)
+        assert "monet/photo.png" not in world.inbox_files()
+        assert world.settle().folders[0].note == ""
+
+
 def test_what_is_foretold_is_what_is_painted(world: World) -> None:
     """``folders_of``, for ``check``: of equal photographs one, and none while that is at work."""
     hot(world)

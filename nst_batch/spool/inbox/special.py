@@ -1,0 +1,76 @@
+"""One ``folder.yaml`` or ``defaults.yaml``, as one look after another finds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nst_batch import names
+from nst_batch.errors import NstError
+from nst_batch.sidecar.folder import Choice, FolderDefaults, FolderRequest
+from nst_batch.sidecar.resolver import is_glob
+from nst_batch.spool.inbox.listing import Entry
+from nst_batch.spool.inbox.readiness import FolderView
+
+ENDS = (".yaml", ".yml", ".YAML", ".YML", ".Yaml", ".Yml")
+
+
+@dataclass
+class Special:
+    """What is known of it."""
+
+    path: str
+    entry: Entry
+    since: float  # monotonic; as it is
+    is_settling: bool = True
+    is_read: bool = False
+    digest: bytes = b""  # of its text
+    stamp: bytes = b""  # of the defaults that it was read with; b"" where it is to be read again
+    why: str = ""  # why it cannot be gone by
+    problems: tuple[str, ...] = ()
+    defaults: FolderDefaults | None = None
+    request: FolderRequest | None = None
+    ready: bool = False  # every style is there
+    choices: tuple[Choice, ...] = ()
+    images: frozenset[str] = frozenset()  # of the inbox, that it names
+    painted: int = 0  # photographs, whether they lie there still or not
+    pending: int = 0
+    at_work: int = 0
+
+    @property
+    def folder(self) -> str:
+        """Where it lies."""
+        return self.path.rpartition("/")[0]
+
+    def begin(self) -> None:
+        """Its photographs are about to be counted."""
+        self.painted = self.pending = self.at_work = 0
+
+    @property
+    def note(self) -> str:
+        """That every image beside it is taken for a style, by a pattern that may have been meant otherwise."""
+        globs = [reference for reference in self.request.request.style if is_glob(reference)] if self.request else []
+        beside = sum(image.rpartition("/")[0] == self.folder for image in self.images)
+        if self.why or not globs or not beside or self.painted or self.pending or self.at_work:
+            return ""
+        what = "the only image beside it is" if beside == 1 else f"all {beside} images beside it are"
+        return (
+            f"{what} taken for styles by `{globs[0]}`, so there is nothing to paint; put the styles into a folder of "
+            f"their own and write style: styles/{globs[0].rpartition('/')[2]}"
+        )
+
+    @property
+    def view(self) -> FolderView:
+        """For people."""
+        is_hot = names.is_hot(self.path)
+        return FolderView(self.path, is_hot, self.why, self.pending, self.painted, self.problems, self.note)
+
+
+def is_twin(path: str, other: str) -> bool:
+    """Whether two files say the same of one folder."""
+    return path.rpartition("/")[0] == other.rpartition("/")[0] and names.is_hot(path) == names.is_hot(other)
+
+
+def and_more(error: NstError) -> str:
+    """How many mistakes there are beside the first."""
+    more = len(error.message.splitlines()) - 1
+    return f" (and {more} more)" if more > 0 else ""
