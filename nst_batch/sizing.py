@@ -5,8 +5,9 @@ No array library.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, Protocol
+import math
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, Protocol
 
 from nst_batch.errors import JobError, UsageError
 from nst_batch.sidecar.resolver import Role
@@ -15,6 +16,7 @@ from nst_batch.sidecar.settings import Settings
 MASK_TOLERANCE = 0.02  # masks that were saved smaller have their sides rounded
 MIN_SHORT_SIDE = 32
 """Shorter than this and VGG19's last layers see less than two positions."""
+STYLE_SHARE = 4  # of the result's pixels: so many a style has at most where its size follows the result's
 
 
 FORMATS = {"png": 2**31 - 1, "jpg": 65_500, "webp": 16_383, "tiff": 2**31 - 1}
@@ -38,6 +40,21 @@ def working_size(width: int, height: int, size: int | Literal["full"], name: str
             "use a larger or less narrow picture, or a larger size",
         )
     return new_height, new_width
+
+
+def style_size(
+    settings: Settings, size: tuple[int, int], width: int, height: int, name: str = "the style"
+) -> tuple[int, int]:
+    """Height and width, in pixels, at which a style of that shape is looked at beside a result of ``size``.
+
+    Its long side is ``style_size``. Where that is as ``size``, the style of a long and narrow result would be many
+    times as large as the result, which it cannot show: it has ``STYLE_SHARE`` times its pixels at most.
+    Raises JobError image_too_small.
+    """
+    side = settings.style_side(max(size))
+    if settings.style_size == settings.size:
+        side = min(side, math.isqrt(STYLE_SHARE * size[0] * size[1] * max(width, height) // min(width, height)))
+    return working_size(width, height, side, name)
 
 
 def check_mask_shape(mask: tuple[int, int], content: tuple[int, int], name: str) -> None:
@@ -75,6 +92,13 @@ class HasSize(Protocol):
     def height(self) -> int: ...
 
 
+class Shape(NamedTuple):
+    """Of an image of which only its size is known."""
+
+    width: int
+    height: int
+
+
 def result_size(settings: Settings, inputs: Sequence[tuple[Role, str, HasSize]]) -> tuple[int, int]:
     """Height and width in pixels of the result of ``inputs``: role, name for messages, and size of each.
 
@@ -85,10 +109,18 @@ def result_size(settings: Settings, inputs: Sequence[tuple[Role, str, HasSize]])
     check_format_size(settings.format, *size)
     for role, name, image in inputs:
         if role == "style":
-            working_size(image.width, image.height, settings.style_side(max(size)), name)
+            style_size(settings, size, image.width, image.height, name)
         if role == "mask":
             check_mask_shape((image.width, image.height), (content.width, content.height), name)
     return size
+
+
+def style_pixels(settings: Settings, size: tuple[int, int], styles: Iterable[HasSize]) -> int:
+    """The pixels of the largest style, as it is looked at for a result of ``size`` (height, width).
+
+    Raises JobError image_too_small.
+    """
+    return max(math.prod(style_size(settings, size, each.width, each.height)) for each in styles)
 
 
 def size_in_head(head: bytes) -> tuple[int, int] | None:

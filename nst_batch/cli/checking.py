@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from nst_batch import images
 from nst_batch.beneath import WHAT_IS_NO_FILE, Beneath
@@ -21,7 +21,7 @@ from nst_batch.sidecar.expand import Expansion, JobRequest, SidecarRequest, expa
 from nst_batch.sidecar.filetree import DiskTree
 from nst_batch.sidecar.resolver import FileResolver, Role
 from nst_batch.sidecar.settings import Settings, priority_note
-from nst_batch.sizing import result_size
+from nst_batch.sizing import Shape, result_size, style_pixels
 from nst_batch.spool.commands import folders_of
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.inbox.inbox import folder_of
@@ -184,6 +184,8 @@ class Checker:
         try:
             pictures = [(each.role, each.file.name, look(root / each.file.path, each.role)) for each in job.inputs]
             height, width = result_size(settings, pictures)
+            styled = style_pixels(settings, (height, width), [image for role, _, image in pictures if role == "style"])
+            memory = _memory(settings, (height, width), styled, self._config)
         except JobError as error:
             return f"{job.title}: {error.code}: {error.in_one_line}", False
         _, name, content = pictures[0]
@@ -192,7 +194,7 @@ class Checker:
             f"{job.title}: {name} ({content.width} × {content.height}) with {styles}, "
             f"{width} × {height}, {settings.preset}, "
             f"{plural(settings.total_epochs, 'epoch')} of {plural(settings.steps_per_epoch, 'step')}, "
-            f"{_memory(settings, (height, width), self._config)}{self.times.told(settings, content)}",
+            f"{memory}{self.times.told(settings, content)}",
             True,
         )
 
@@ -227,7 +229,7 @@ class Times:
         self._device = "gpu" if on_gpu or config.device not in ("auto", "cpu") else "cpu"
         self._forecast = Forecast(pace)
 
-    def told(self, settings: Settings, content: _Image) -> str:
+    def told(self, settings: Settings, content: Shape) -> str:
         """``, about 3 min 20 s``; empty where nothing is known of the device."""
         pace = self._forecast.pace
         if self._device == "cpu" and not pace.knows("cpu"):
@@ -239,20 +241,15 @@ class Times:
         return f", about {duration(seconds)}"
 
 
-class _Image(NamedTuple):
-    width: int
-    height: int
-
-
 class _Seen:
     """The images looked at so far, decoded as a job would: one that many jobs share is decoded once."""
 
     def __init__(self, limits: images.ImageLimits) -> None:
         self._limits = limits
-        self._known: dict[tuple[Path, bool], _Image | JobError] = {}
+        self._known: dict[tuple[Path, bool], Shape | JobError] = {}
         self._notes: list[tuple[str, str]] = []
 
-    def look(self, path: Path, role: Role) -> _Image:
+    def look(self, path: Path, role: Role) -> Shape:
         """Its size. Raises the JobError that a job would end with."""
         key = (path, role == "mask")
         if key not in self._known:
@@ -265,7 +262,7 @@ class _Seen:
             except JobError as error:
                 self._known[key] = error
             else:
-                self._known[key] = _Image(picture.width, picture.height)
+                self._known[key] = Shape(picture.width, picture.height)
                 self._notes += ((path.name, note) for note in picture.notes)
         known = self._known[key]
         if isinstance(known, JobError):
@@ -278,17 +275,21 @@ class _Seen:
         yield from notes
 
 
-def _memory(settings: Settings, size: tuple[int, int], config: Config) -> str:
-    """What the job will hold at its peak, and what would fit where that is more than there is."""
-    from nst_batch.worker.session import memory_plan, transfer_spec  # noqa: PLC0415 - loads NumPy
+def _memory(settings: Settings, size: tuple[int, int], styled: int, config: Config) -> str:
+    """What the job will hold at its peak, and what would fit where that is more than there is.
+
+    ``styled``: the pixels of its largest style. Raises JobError out_of_memory where it is sure not to fit.
+    """
+    from nst_batch.worker.session import check_fits, memory_plan, transfer_spec  # noqa: PLC0415 - loads NumPy
 
     memory = memory_plan(transfer_spec(settings, *size), _precision(settings))
     room, pixels = expected_room(config.device), size[0] * size[1]
-    need = memory.peak_mb(pixels, memory.strip_plan(pixels, room.planned_mb))
+    check_fits(settings, "float32" if settings.precision == "float32" else "bfloat16", size, styled, room)
+    need = memory.need_mb(pixels, styled, room.planned_mb)
     told = f"about {need / 1024:.1f} GiB of memory"
     if not room.total_mb or need <= room.total_mb:
         return told
-    fits = memory.largest_side(*size, RESERVE * room.total_mb)
+    fits = memory.largest_side(*size, RESERVE * room.total_mb, style_share=styled / pixels)
     return f"{told}, more than the {room.total_mb / 1024:.1f} GiB here: size {fits} should fit"
 
 

@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 from nst_batch.daemon.pace import WINDOW_SECONDS, Pace, Recipe
 from nst_batch.errors import JobError
 from nst_batch.protocol import Message
-from nst_batch.sidecar.presets import family_of
+from nst_batch.sidecar.presets import PRESETS, family_of
 from nst_batch.sidecar.settings import Patch, Settings, resolve
-from nst_batch.sizing import working_size
+from nst_batch.sizing import Shape, style_pixels, working_size
 from nst_batch.transfer.pyramid import plan_scales
 
-USUAL_SHAPE = (3000, 2000)  # of a photograph of which nothing is known, in pixels
+USUAL_SHAPE = Shape(3000, 2000)  # of a photograph of which nothing is known, in pixels
 MOST_REMEMBERED = 2000
+STYLE_LOOKS = 4  # at a style in each scale, where pictures are shown in frames (transfer/frame.py)
+LOOK_COST = 1 / 3  # of a step on as many pixels: no gradient is wanted
 SEVERAL = 3  # calls, of which the one in the middle tells
 WILL_FAIL = "will fail: "  # how it begins what is told of a sidecar that takes no worker's time
 LONG_CALL_SECONDS = 30.0  # what takes so long is told by one or two
@@ -26,10 +28,11 @@ SAVING_SHARE = 0.5  # of what a job takes beside its steps, what comes after the
 
 
 class Leg(NamedTuple):
-    """So many steps on a picture of so many pixels."""
+    """So many steps on a picture of so many pixels, and before them what a large style takes, in steps as well."""
 
     pixels: int
     steps: int
+    before: float = 0.0
 
 
 def legs(settings: Settings, shape: tuple[int, int] | None) -> tuple[Leg, ...]:
@@ -41,7 +44,21 @@ def legs(settings: Settings, shape: tuple[int, int] | None) -> tuple[Leg, ...]:
         return ()  # it will fail at once
     closing = family_of(settings.preset).closing
     scales = plan_scales(*size, settings.scales, settings.epochs, closing=closing)
-    return tuple(Leg(scale.height * scale.width, scale.epochs * settings.steps_per_epoch) for scale in scales)
+    before = _style_steps(settings, size)
+    return tuple(Leg(scale.height * scale.width, scale.epochs * settings.steps_per_epoch, before) for scale in scales)
+
+
+def _style_steps(settings: Settings, size: tuple[int, int]) -> float:
+    """How many steps of a scale take as long as to look at the style before them, of a shape that photographs have.
+
+    What a style of the result's own size takes is in what every job takes beside its steps.
+    """
+    try:
+        pixels = style_pixels(settings, size, [USUAL_SHAPE])
+    except JobError:
+        return 0.0
+    looks = STYLE_LOOKS if PRESETS[settings.preset].framed else 1
+    return looks * LOOK_COST * max(0.0, pixels / (size[0] * size[1]) - 1.0)
 
 
 def guessed_seconds(device: str, rate: float) -> float:
@@ -57,7 +74,7 @@ def _after(todo: Iterable[Leg], done: int) -> tuple[Leg, ...]:
     for leg in todo:
         gone = min(done, leg.steps)
         done -= gone
-        left.append(Leg(leg.pixels, leg.steps - gone))
+        left.append(Leg(leg.pixels, leg.steps - gone, 0.0 if gone else leg.before))
     return tuple(left)
 
 
@@ -180,6 +197,7 @@ class Forecast:
         self._ended[sitting.device] = now
         if sitting.first_seconds is not None:
             beside = now - sitting.begun - (sitting.seconds - sitting.first_seconds) + sitting.tracing
+            beside -= self._style_seconds(sitting)
             if (new := self._new_programs(sitting.settings, sitting.device)) is not None:
                 self.pace.tracings.learn(sitting.device, beside - self.pace.rests.seconds(sitting.device))
                 self._traced[sitting.device].add(new)
@@ -241,9 +259,14 @@ class Forecast:
             known = self._known[key] = (settings, legs(settings, shape))
         return known[1]
 
+    def _style_seconds(self, sitting: _Sitting) -> float:
+        """What of a job's time went by before the steps of its scales because its style is large."""
+        recipe, todo = Recipe.of(sitting.settings, sitting.device), self._legs(sitting.settings, sitting.shape)
+        return sum(leg.before * self.pace.step_seconds(recipe, leg.pixels) for leg in _after(todo, sitting.done))
+
     def _seconds(self, settings: Settings, todo: Iterable[Leg], device: str) -> float:
         recipe = Recipe.of(settings, device)
-        return sum(leg.steps * self.pace.step_seconds(recipe, leg.pixels) for leg in todo if leg.steps)
+        return sum((leg.before + leg.steps) * self.pace.step_seconds(recipe, leg.pixels) for leg in todo if leg.steps)
 
 
 class Line:

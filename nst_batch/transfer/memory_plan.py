@@ -29,19 +29,23 @@ class _Rung:
     strip_plan: StripPlan | None
     fixed_mb: float
     feature_bytes: float  # in float32
+    style_bytes: float  # a pixel of a style, which is looked at without a gradient; in either precision
     row_bytes: float = 0.0  # a pixel, in float32 whatever the network's precision
+    kept_bytes: float = _PICTURE_BYTES  # a pixel of a style that is larger than the picture: what is kept of it
 
 
 # In one piece, then with ever more of the network's blocks in strips. More than three blocks save nothing more: the
 # features that stand between the blocks are what is left.
 LADDER = (
-    _Rung(None, 60.0, 2780.0),
-    _Rung(StripPlan(2, VIEW), 70.0, 1010.0),
-    _Rung(StripPlan(3, VIEW), 300.0, 550.0),
+    _Rung(None, 60.0, 2780.0, 750.0),
+    _Rung(StripPlan(2, VIEW), 70.0, 1010.0, 400.0),
+    _Rung(StripPlan(3, VIEW), 300.0, 550.0, 340.0),
 )
 # Of families that have one of their own. Neighbours are not matched in strips: there is one way, and beside the
 # network's features the picture's rows, their matches and what their gradient needs.
-_LADDERS: Mapping[FamilyName, tuple[_Rung, ...]] = {"neighbours": (_Rung(None, 450.0, 2400.0, 1700.0),)}
+_LADDERS: Mapping[FamilyName, tuple[_Rung, ...]] = {
+    "neighbours": (_Rung(None, 450.0, 2400.0, 1700.0, row_bytes=1700.0, kept_bytes=1700.0),)
+}
 
 
 @dataclass(frozen=True)
@@ -56,24 +60,45 @@ class MemoryPlan:
         """The most memory, in MB of 2²⁰ bytes, that a process holds while it paints a picture of so many pixels."""
         return self._peak(next(rung for rung in self._rungs if rung.strip_plan == strip_plan), pixels)
 
+    def need_mb(self, pixels: int, style_pixels: int, room_mb: float) -> float:
+        """The most memory of a picture of so many pixels and styles of so many, planned for ``room_mb``.
+
+        ``style_pixels``: of the largest one; they are looked at one after the other.
+        """
+        style = self._rung(style_pixels, room_mb)
+        looking = PROCESS_MB + style.fixed_mb + style_pixels * style.style_bytes / MB
+        rung = self._rung(pixels, room_mb)
+        kept = max(0, style_pixels - pixels) * rung.kept_bytes / MB
+        return max(looking, self._peak(rung, pixels) + kept)
+
     def strip_plan(self, pixels: int, room_mb: float) -> StripPlan | None:
         """How a picture of so many pixels is looked at by a process that may hold ``room_mb``.
 
         In one piece where that fits, else with as few blocks in strips as do; where nothing fits, by what takes least.
         """
-        fitting = (rung for rung in self._rungs if self._peak(rung, pixels) <= room_mb)
-        return next(fitting, self._rungs[-1]).strip_plan
+        return self._rung(pixels, room_mb).strip_plan
 
-    def most_pixels(self, room_mb: float, *, whole: bool = False) -> int:
-        """How many pixels a process can paint that may hold ``room_mb``, in strips or ``whole``; 0 where none."""
+    def most_pixels(self, room_mb: float, *, whole: bool = False, style_share: float = 1.0) -> int:
+        """How many pixels a process can paint that may hold ``room_mb``, in strips or ``whole``; 0 where none.
+
+        ``style_share``: of the picture's pixels, how many the largest style has.
+        """
         rung = self._rungs[0 if whole else -1]
         room = (room_mb - PROCESS_MB - rung.fixed_mb) * MB
-        return max(0, int(min(room / self._bytes_per_pixel(rung), MOST)))
+        painting = self._bytes_per_pixel(rung) + max(0.0, style_share - 1.0) * rung.kept_bytes
+        return max(0, int(min(room / max(painting, style_share * rung.style_bytes), MOST)))
 
-    def largest_side(self, height: int, width: int, room_mb: float, *, whole: bool = False) -> int:
+    def largest_side(
+        self, height: int, width: int, room_mb: float, *, whole: bool = False, style_share: float = 1.0
+    ) -> int:
         """The long side up to which a picture of that shape fits into ``room_mb``, in strips or ``whole``."""
         long, short = max(height, width), min(height, width)
-        return int((self.most_pixels(room_mb, whole=whole) * long / short) ** 0.5) // GRID * GRID
+        most = self.most_pixels(room_mb, whole=whole, style_share=style_share)
+        return int((most * long / short) ** 0.5) // GRID * GRID
+
+    def _rung(self, pixels: int, room_mb: float) -> _Rung:
+        fitting = (rung for rung in self._rungs if self._peak(rung, pixels) <= room_mb)
+        return next(fitting, self._rungs[-1])
 
     @property
     def _rungs(self) -> tuple[_Rung, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import numpy as np
 from nst_batch import images
 from nst_batch.errors import JobError
 from nst_batch.job import InputFacts, JobInput, JobSpec
-from nst_batch.sizing import result_size, working_size
+from nst_batch.sizing import result_size, style_pixels, style_size
 from nst_batch.transfer import color
 from nst_batch.transfer.box import painted_box
 
@@ -76,10 +77,18 @@ class KnownInputs:
         )
 
 
-def load_job_images(spec: JobSpec, claim: Path, limits: images.ImageLimits, facts: KnownInputs) -> JobImages:
+def load_job_images(
+    spec: JobSpec,
+    claim: Path,
+    limits: images.ImageLimits,
+    facts: KnownInputs,
+    check_fits: Callable[[tuple[int, int], int], object],
+) -> JobImages:
     """Decode every input of ``spec`` (paths relative to ``claim``) and resize it for the result's size.
 
-    ``facts`` is filled as images are read, so that a failure still says what is known. Raises JobError.
+    ``facts`` is filled as images are read, so that a failure still says what is known. ``check_fits`` is told the
+    result's size (height, width) and the pixels of the largest style before anything is made that large. Raises
+    JobError.
     """
     settings = spec.settings
     pictures = []
@@ -88,10 +97,10 @@ def load_job_images(spec: JobSpec, claim: Path, limits: images.ImageLimits, fact
         facts.add(each, picture)
         pictures.append((each, picture))
     size = result_size(settings, [(each.role, each.name, picture) for each, picture in pictures])
+    check_fits(size, style_pixels(settings, size, [picture for each, picture in pictures if each.role == "style"]))
     sized = next(images.resize(picture, size) for each, picture in pictures if each.role == "content")
-    style_side = settings.style_side(max(size))
     styles = [
-        (images.resize(picture, working_size(picture.width, picture.height, style_side, each.name)).rgb, each.weight)
+        (images.resize(picture, style_size(settings, size, picture.width, picture.height, each.name)).rgb, each.weight)
         for each, picture in pictures
         if each.role == "style"
     ]

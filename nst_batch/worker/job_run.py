@@ -7,6 +7,7 @@ Files in, arrays through :mod:`nst_batch.transfer`, files out. The same code ser
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -123,10 +124,12 @@ class JobRun:
     def _work(self) -> Outcome | None:
         """Decode, optimise, save; None where the job was wanted back before its end."""
         self._listener.say("phase", phase="reading the images")
-        job_images = load_job_images(self._spec, self._claim, self._session.limits, self._facts)
+        settings = self._spec.settings
+        precision = self._session.precision(settings.precision)
+        check_fits = partial(self._session.check_fits, settings, precision)
+        job_images = load_job_images(self._spec, self._claim, self._session.limits, self._facts, check_fits)
         self._notes += job_images.notes
         self._size = job_images.size
-        precision = self._session.precision(self._spec.settings.precision)
         if self._sparing:
             # Told beforehand: a process that the kernel ends for want of memory says nothing any more.
             self._listener.say("fits", size=self._what_fits(job_images.size, precision))

@@ -7,10 +7,13 @@ import os
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
+from nst_batch.errors import JobError
 from nst_batch.gpus import MASK
 from nst_batch.images import ImageLimits
-from nst_batch.machine_memory import total_mb
+from nst_batch.machine_memory import advice, total_mb
+from nst_batch.reasons import OUT_OF_MEMORY
 from nst_batch.sidecar.presets import PRESETS, Preset
+from nst_batch.sidecar.setting_values import SMALLEST_SIZE
 from nst_batch.sidecar.settings import Settings
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.transfer.device import Device, choose_device, prepare_tensorflow
@@ -20,6 +23,7 @@ from nst_batch.transfer.memory_plan import MemoryPlan
 from nst_batch.transfer.precision import choose_precision
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, TransferSpec
 from nst_batch.worker.capacity import (
+    RESERVE,
     Room,
     cpu_room,
     free_now_mb,
@@ -150,6 +154,10 @@ class DeviceSession:
         room = free_now_mb() if self.is_cpu else self.room.planned_mb
         return memory_plan(transfer_spec(settings, *size), precision).largest_side(*size, room)
 
+    def check_fits(self, settings: Settings, precision: Precision, size: tuple[int, int], style_pixels: int) -> None:
+        """Raises JobError out_of_memory where a job is sure not to fit, as :func:`check_fits` says."""
+        check_fits(settings, precision, size, style_pixels, self._room)
+
     def network(self, precision: Precision) -> Network:
         """The network in that precision, made when it is first asked for."""
         if precision not in self._networks:
@@ -192,6 +200,25 @@ def transfer_spec(settings: Settings, height: int, width: int, preset: Preset | 
         stop_when_flat=settings.stop_when_flat,
         family=preset.family,
         framed=preset.framed,
+    )
+
+
+def check_fits(settings: Settings, precision: Precision, size: tuple[int, int], style_pixels: int, room: Room) -> None:
+    """Raises JobError out_of_memory where ``room`` is too small, whatever else is free and however a job is cut up.
+
+    ``size``: height and width of the result; ``style_pixels``: those of its largest style.
+    """
+    plan, (height, width) = memory_plan(transfer_spec(settings, *size), precision), size
+    need = plan.need_mb(height * width, style_pixels, 0.0)
+    if not room.total_mb or need <= room.total_mb:
+        return
+    share = style_pixels / (height * width)
+    fits = plan.largest_side(height, width, RESERVE * room.total_mb, style_share=share)
+    raise JobError(
+        OUT_OF_MEMORY,
+        f"{width} × {height} pixels take about {need / 1024:.1f} GiB of memory, and there are "
+        f"{room.total_mb / 1024:.1f} GiB",
+        advice(max(SMALLEST_SIZE, fits)),
     )
 
 

@@ -24,6 +24,7 @@ from nst_batch.config.load import load_config
 from nst_batch.spool.commands import folders_of
 from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.painted import Mark
+from nst_batch.worker.capacity import Room
 
 
 def test_the_commands_and_the_daemon_load_nothing_heavy() -> None:
@@ -195,6 +196,23 @@ def test_check_sees_what_the_daemon_would_refuse(house: House, capsys: pytest.Ca
     assert "image_too_small: ribbon.png" in told.out
     assert "          the file is larger than 64 KiB" in told.out
     assert "2 epochs of 2 steps" in told.out
+
+
+def test_check_says_what_cannot_fit(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the job would, before it is begun; a style that is much larger than the result counts."""
+    monkeypatch.setattr(checking, "expected_room", lambda _: Room(8192.0, 4096.0))
+    house.pair("huge", size=16384)
+    house.pair("large", size=2048)
+    house.pair("style", style_size=16384)
+    assert main(["check", "--config", str(house.config)]) == 1
+    said = capsys.readouterr().out
+    said = " ".join(said.split())
+    expected = r"16384 × \d+ pixels take about \d+\.\d GiB of memory, and there are 8.0 GiB; size \d+ should"
+    assert re.search(expected, said)
+    assert "style: out_of_memory" in said
+    assert "large: out_of_memory" not in said
 
 
 def test_check_says_that_a_priority_counts_for_less(house: House, capsys: pytest.CaptureFixture[str]) -> None:

@@ -190,6 +190,31 @@ def test_a_job_is_counted_scale_by_scale() -> None:
     assert legs(settings("size: 32"), (4000, 100)) == ()
 
 
+def test_a_style_much_larger_than_the_result_takes_its_time() -> None:
+    """It is looked at before each scale; beside a panorama it is no larger than that can show."""
+    assert [leg.before for leg in legs(settings(), (3000, 2000))] == [0.0, 0.0, 0.0]
+    usual, large = (seconds(known(), f"size: 256\nstyle_size: {side}") for side in (256, 2560))
+    assert large > 2 * usual
+    assert seconds(known(), "preset: classic\nsize: 256\nstyle_size: 2560") < 1.2 * seconds(
+        known(), "preset: classic\nsize: 256"
+    )
+    wide, square = (seconds(known(), "size: 4000", shape) for shape in ((40_000, 1000), (4000, 4000)))
+    assert wide < 0.1 * square
+
+
+def test_what_a_large_style_took_is_no_part_of_the_rest() -> None:
+    """The next job's, with a style of its own size, is foretold without it."""
+    forecast, text = known(), ONE_SCALE + "style_size: 8000"
+    each = seconds(forecast) / 40
+    before = legs(settings(text), (400, 300))[0].before * each
+    forecast.begins("a", settings(text), (400, 300), "cpu", 0.0)
+    for step in range(1, 41):
+        at = before + step * each
+        forecast.stepped("a", {"step": step, "pixels": 120_000, "seconds": step * each}, at, epoch_end=step % 10 == 0)
+    forecast.ends("a", before + 40 * each + 3.0, whole=True)
+    assert seconds(forecast) == pytest.approx(40 * each + 3.0, rel=0.15)
+
+
 @pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "bmp", "webp"])
 @pytest.mark.parametrize("plain", [False, True])
 def test_sizes_in_the_first_bytes(kind: str, plain: bool, tmp_path: Path) -> None:

@@ -44,6 +44,26 @@ def test_the_most_pixels_fill_the_room(precision: Precision, optimizer: AdamSpec
     assert memory.most_pixels(PROCESS_MB, whole=whole) == 0
 
 
+def test_a_large_style_counts() -> None:
+    """Of the usual size it adds nothing; one of many times the pixels takes more than the picture."""
+    pixels, room = PIXELS[512], 4096.0
+    alone = PLAN.peak_mb(pixels, None)
+    assert PLAN.need_mb(pixels, pixels, room) == alone
+    assert PLAN.need_mb(pixels, 2 * pixels, room) == pytest.approx(alone, rel=0.01)
+    assert PLAN.need_mb(pixels, 50 * pixels, room) > 2.5 * alone
+    assert PLAN.need_mb(pixels, 50 * pixels, room) < PLAN.need_mb(50 * pixels, 50 * pixels, room)
+    most = PLAN.most_pixels(6000.0, style_share=8.0)
+    assert PLAN.need_mb(most, 8 * most, 0.0) == pytest.approx(6000.0, abs=0.1)
+    assert most < PLAN.most_pixels(6000.0, style_share=1.5) < PLAN.most_pixels(6000.0)
+
+
+def test_what_neighbours_keep_of_a_large_style_counts() -> None:
+    """Its rows stay beside the picture's."""
+    memory = MemoryPlan("float32", family="neighbours")
+    pixels = PIXELS[512]
+    assert memory.need_mb(pixels, 2 * pixels, 4096) > 1.1 * memory.need_mb(pixels, pixels, 4096)
+
+
 def test_features_of_more_than_two_to_the_thirtieth_numbers_are_no_obstacle() -> None:
     """On a card with the room: 64 filters of 5120 × 3840 pixels were painted in one piece on an H100."""
     assert 64 * 5120 * 3840 > 2**30

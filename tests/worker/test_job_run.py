@@ -22,6 +22,7 @@ from nst_batch.job import JobInput, JobSpec, Outcome, now_iso
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.transfer import memory_plan
 from nst_batch.transfer.checkpoint import pack, unpack
+from nst_batch.transfer.device import choose_device
 from nst_batch.worker import job_run
 from nst_batch.worker.capacity import Room
 from nst_batch.worker.job_run import JobRun
@@ -98,6 +99,18 @@ def bench(tmp_path: Path) -> Callable[..., Bench]:
     """Makes benches."""
     made = iter(range(100))
     return lambda **keys: Bench(tmp_path / f"bench{next(made)}", **keys)
+
+
+def test_what_is_sure_not_to_fit_is_not_begun(session: DeviceSession, bench: Callable[..., Bench]) -> None:
+    """In all the memory there is, however it is cut up: at once, and not again and again."""
+    small = DeviceSession(session.weights, choose_device("cpu"), images.ImageLimits(), 60.0, Room(1000.0, 600.0))
+    job = bench()
+    assert job.run(small) == "failed"
+    outcome = job.outcome()
+    assert outcome.reason is not None
+    assert (outcome.reason.code, outcome.retry, outcome.steps_done) == ("out_of_memory", False, 0)
+    assert "there are 1.0 GiB" in outcome.reason.message
+    assert outcome.reason.advice.startswith("size 32 should fit")
 
 
 def test_a_job_leaves_its_picture_losses_and_outcome(session: DeviceSession, bench: Callable[..., Bench]) -> None:
