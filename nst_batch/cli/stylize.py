@@ -19,9 +19,10 @@ from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, JobError, UsageError
 from nst_batch.filenames import MANIFEST_NAME, OUTCOME_NAME, RUNNING_FOLDER, SPEC_NAME
 from nst_batch.job import JobInput, JobSpec, Outcome, manifest, now_iso
 from nst_batch.names import check_title
+from nst_batch.sidecar.conflicts import conflicts
 from nst_batch.sidecar.pairs import patch_from_pairs
 from nst_batch.sidecar.resolver import Role
-from nst_batch.sidecar.settings import Settings, conflicts, resolve
+from nst_batch.sidecar.settings import Settings, resolve
 from nst_batch.sizing import result_size
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import INPUTS_FOLDER, claim_id
@@ -69,8 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     words = [*arguments.set, *(["save_epoch=true"] if arguments.save_epoch else [])]
     patch = patch_from_pairs(words)
     settings = resolve(patch, config.defaults)
-    for fault in conflicts(settings):
-        raise UsageError("usage", f"--set {'.'.join(map(str, fault.path))}: {fault.what}", fault.fix)
+    for conflict in conflicts(settings):
+        key, what = conflict.told_of(patch.written())
+        raise UsageError("usage", f"--set {key}: {what}", conflict.fix)
     title = check_title(arguments.title or f"{arguments.content.stem}-{arguments.style.stem}")
     files: Files = (("content", arguments.content), ("style", arguments.style))
     more: Files = tuple((role, Path(name)) for role, name in settings.images())

@@ -11,8 +11,9 @@ from typing import Any
 
 from nst_batch.config.keys import ConfigFile
 from nst_batch.errors import Problem, SetupError
+from nst_batch.sidecar.conflicts import conflict_problems
 from nst_batch.sidecar.expand import SidecarRules
-from nst_batch.sidecar.settings import Patch, conflicts, resolve
+from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.strict_yaml.models import check, plain_schema, problem_at
 from nst_batch.strict_yaml.reader import Marked, load, problems_error, shown
 
@@ -34,7 +35,7 @@ class Config(ConfigFile):
     def sidecar_rules(self) -> SidecarRules:
         """What this config says about sidecars."""
         return SidecarRules(
-            defaults=Patch(**self.defaults.written()),
+            defaults=Patch.of(self.defaults.written()),
             output=self.defaults.output or self.defaults.path_output or "",
             max_sidecar_kb=self.limits.max_sidecar_kb,
             max_jobs=self.limits.max_jobs,
@@ -142,9 +143,13 @@ def _of_one_window(problem: Problem, marked: Marked) -> Problem:
 
 def _default_problems(config: Config, marked: Marked) -> list[Problem]:
     settings = resolve(config.defaults)
-    problems = [problem_at(marked, ("defaults", *fault.path), fault.what, fault.fix) for fault in conflicts(settings)]
+    problems = [*conflict_problems(settings, marked, ("defaults",))]
     most = config.limits.max_priority
-    if (config.defaults.priority or 0) > most:
+    if settings.priority > most and config.defaults.priority is None:
+        what = f"is {most}, and a sidecar without a priority has {settings.priority}"
+        fix = f"write at least {settings.priority}, or give the defaults a priority"
+        problems.append(problem_at(marked, ("limits", "max_priority"), what, fix))
+    elif settings.priority > most:
         what = f"is more than limits.max_priority, {most}"
         problems.append(problem_at(marked, ("defaults", "priority"), what, f"write at most {most}, or raise the limit"))
     return problems

@@ -14,10 +14,11 @@ from typing import Any
 
 from nst_batch.errors import Problem
 from nst_batch.names import DEFAULT_TEMPLATE, fitting_title, stem, with_content
+from nst_batch.sidecar.conflicts import conflict_problems
 from nst_batch.sidecar.expand import ALIASES, SidecarRequest, SidecarRules, request_of
 from nst_batch.sidecar.keys import Defaults
 from nst_batch.sidecar.resolver import FileRef, FileResolver, is_glob
-from nst_batch.sidecar.settings import Patch, conflicts, resolve
+from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.strict_yaml.models import check, problem_at
 from nst_batch.strict_yaml.reader import load, problems_error
 
@@ -128,12 +129,11 @@ def parse_defaults(text: bytes, source: str, rules: SidecarRules) -> FolderDefau
     if "output" in marked.data and "path_output" in marked.data:
         problems.append(problem_at(marked, ("path_output",), "says the same as output", "keep one of them"))
     if model is not None:
-        faults = conflicts(resolve(model, rules.defaults))
-        problems += [problem_at(marked, fault.path, fault.what, fault.fix) for fault in faults]
+        problems += conflict_problems(resolve(model, rules.defaults), marked)
     if model is None or problems:
         raise problems_error("sidecar_invalid", source, problems)
     output = model.output if model.output is not None else model.path_output
-    return FolderDefaults(marked.data, Patch(**model.written()), output)
+    return FolderDefaults(marked.data, Patch.of(model.written()), output)
 
 
 def with_defaults(rules: SidecarRules, defaults: Sequence[FolderDefaults]) -> SidecarRules:
@@ -143,7 +143,7 @@ def with_defaults(rules: SidecarRules, defaults: Sequence[FolderDefaults]) -> Si
     for each in defaults:
         written |= each.patch.written()
         output = output if each.output is None else each.output
-    return replace(rules, defaults=Patch(**written), output=output)
+    return replace(rules, defaults=Patch.of(written), output=output)
 
 
 def with_defaults_written(written: dict[str, Any], defaults: Sequence[FolderDefaults]) -> dict[str, Any]:

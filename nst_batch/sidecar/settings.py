@@ -33,7 +33,7 @@ from nst_batch.sidecar.setting_values import (
     Start,
     Weight,
 )
-from nst_batch.strict_yaml.models import Expected, Fault, StrictModel
+from nst_batch.strict_yaml.models import Expected, StrictModel
 
 
 class Settings(BaseModel):
@@ -161,6 +161,11 @@ class Patch(StrictModel):
     ] = None
     now: Annotated[bool | None, Field(description="run at any hour, whatever the config's schedule says")] = None
 
+    @classmethod
+    def of(cls, read: Mapping[str, Any]) -> Patch:
+        """Of values that have been read already: what a person writes, a list for one, is another thing."""
+        return cls.model_construct(**read)
+
     def written(self) -> dict[str, Any]:
         """The keys that have a value."""
         return {name: getattr(self, name) for name in Patch.model_fields if getattr(self, name) is not None}
@@ -183,21 +188,6 @@ def resolve(sidecar: Patch, defaults: Patch | None = None) -> Settings:
     if "scales" not in written and found.scales_of_epochs:
         return found.model_copy(update={"scales": found.scales_of_epochs})
     return found
-
-
-def conflicts(settings: Settings) -> list[Fault]:
-    """What is wrong with the keys together, though each is right alone."""
-    if settings.content_weight == 0 and settings.style_weight == 0:
-        what = "is 0 and so is content_weight, which leaves nothing to optimise"
-        return [Fault(what, "give one of them a weight", ("style_weight",))]
-    if settings.scales_of_epochs not in (None, settings.scales):
-        closing = " before the closing one" * family_of(settings.preset).closing
-        what = f"has a number for each of {settings.scales_of_epochs} scales{closing}, and scales is {settings.scales}"
-        return [Fault(what, "leave scales out, or write as many numbers", ("epochs",))]
-    optimizer = PRESETS[settings.preset].optimizer
-    if family_of(settings.preset).follows and settings.optimizer != optimizer:
-        return [Fault(f"must be {optimizer} with preset {settings.preset}", "leave it out", ("optimizer",))]
-    return []
 
 
 def priority_note(parsed: Mapping[str, Any], settings: Settings) -> str:

@@ -12,8 +12,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from nst_batch.errors import Problem
 from nst_batch.names import FORBIDDEN, normal, stem
+from nst_batch.sidecar.conflicts import conflict_problems
 from nst_batch.sidecar.setting_values import WORDS
-from nst_batch.sidecar.settings import Patch, Settings, conflicts, resolve
+from nst_batch.sidecar.settings import Patch, Settings, resolve
 from nst_batch.strict_yaml.models import ENOUGH, Expected, Fault, check, faults_error, meant, plain_schema, problem_at
 from nst_batch.strict_yaml.reader import Marked, shown
 
@@ -104,9 +105,7 @@ def variants(
     for combination in itertools.product(*choices) if not problems else ():
         words = " ".join(each for _, each, _ in combination)
         settings = resolve(model.model_copy(update={key: value for key, _, value in combination}), defaults)
-        for fault in conflicts(settings):
-            what = f"with {words} the key {fault.path[0]} {fault.what}"
-            problems.append(problem_at(marked, ("vary",), what, fault.fix))
+        problems += conflict_problems(settings, marked, words=words)
         found.append(Variant(words, settings))
         if len(problems) > ENOUGH:
             break

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import get_args
 
+from nst_batch.sidecar.conflicts import conflicts
 from nst_batch.sidecar.presets import DEFAULT_PRESET, PRESETS
-from nst_batch.sidecar.settings import Patch, Settings, conflicts, resolve
+from nst_batch.sidecar.settings import Patch, Settings, resolve
 
 
 def test_names():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nst_batch.errors import Problem
+from nst_batch.sidecar.conflicts import conflicts
 from nst_batch.sidecar.presets import CONTENT_LAYERS, PRESETS, STYLE_LAYERS
-from nst_batch.sidecar.settings import Patch, Settings, conflicts, resolve
+from nst_batch.sidecar.settings import Patch, Settings, resolve
 from nst_batch.strict_yaml.models import check
 from nst_batch.strict_yaml.reader import load
 from nst_batch.transfer.spec import VGG19_LAYERS
@@ -228,9 +229,8 @@ def test_settings_survive_json():
 
 def test_conflicts_of_neighbours():
     """A preset that matches neighbours cannot search along a line; the keys of content and style are as with others."""
-    (fault,) = conflicts(resolve(right("preset: nnst\noptimizer: lbfgs")))
-    assert fault.path == ("optimizer",)
-    assert "must be adam with preset nnst" in fault.what
+    (conflict,) = conflicts(resolve(right("preset: nnst\noptimizer: lbfgs")))
+    assert conflict.whats["optimizer"] == "must be adam with preset nnst"
     for text in ("preset: fine\noptimizer: lbfgs", "preset: nnst\ncontent_layers: [block5_conv2]\ncontent_weight: 1.5"):
         assert conflicts(resolve(right(text))) == []
 
@@ -247,9 +247,9 @@ def test_epochs_of_each_scale():
 @pytest.mark.parametrize("text", ["epochs: [4, 2]\nscales: 3", "preset: nnst\nepochs: [4, 2]\nscales: 2"])
 def test_conflict_of_epochs_and_scales(text):
     """A list for another number of scales than are asked for is said."""
-    (fault,) = conflicts(resolve(right(text)))
-    assert fault.path == ("epochs",)
-    assert "numbers" in fault.fix
+    (conflict,) = conflicts(resolve(right(text)))
+    assert list(conflict.whats) == ["epochs", "scales"]
+    assert "numbers" in conflict.fix
 
 
 def test_conflict_of_weights():

@@ -109,7 +109,10 @@ def test_a_start_that_is_missing_is_waited_for(inbox: Path) -> None:
         ("vary: {color: [stile]}", "did you mean 'style'"),
         ("vary: {style_layers: [[block1_conv1, block9]]}", "VGG19 has no layer"),
         ("vary: {init: [../x.png]}", "vary.init.0"),
-        ("vary: {content_weight: [0, 1], style_weight: [0, 1]}", "with content_weight=0 style_weight=0 the key"),
+        (
+            "vary: {content_weight: [0, 1], style_weight: [0, 1]}",
+            "with content_weight=0 style_weight=0: style_weight is 0",
+        ),
         ("vary: {seed: [null]}", "has no value"),
         ('title: "x {vary}"', "nothing is varied"),
     ],
