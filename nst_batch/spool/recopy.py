@@ -87,7 +87,9 @@ class Recopier:
         write_attempts(self._fs, claim, job, after)
         self._fs.step("recopy.counted")
         if verdict.retry_at is not None:
-            self._inbox.say(f"{job.name}: {failure.reason.message}; tried again in {verdict.retry_at - at.wall:.0f} s")
+            self._inbox.notes.say(
+                f"{job.name}: {failure.reason.message}; tried again in {verdict.retry_at - at.wall:.0f} s"
+            )
 
 
 def _waiting(claim: Claim) -> Iterator[tuple[JobRecord, Attempts]]:

@@ -53,7 +53,7 @@ class Spool:
         self._fs.keep_beneath(config.inbox, config.outbox, *config.library)
         self.attachment = Attachment(self._fs, self._places)
         self._inbox = Inbox(config, self._fs, self._places)
-        say = self._inbox.say_once
+        say = self._inbox.notes.say_once
         self._holds = Holds(self._fs, self._places, say)
         self._claimer = Claimer(self._fs, self._places, config.limits.max_sidecar_bytes, self._holds)
         self._running = RunningFolders(
@@ -63,7 +63,8 @@ class Spool:
             inbox_id=lambda: self.attachment.inbox_id,
             taken=lambda: self._queue.taken(),  # noqa: PLW0108 - the queue is made after it
         )
-        self._publisher = Publisher(self._fs, self._places, self._running, controls=self._inbox.control_names, say=say)
+        tell_end, seen = self._inbox.job_ended, self._inbox.control_names
+        self._publisher = Publisher(self._fs, self._places, self._running, controls=seen, say=say, tell_end=tell_end)
         self._clearer = Clearer(self._fs, self._places, self._claimer, self._holds, say)
         self._recoverer = Recoverer(self._fs, self._places, self._claimer, self._publisher, self._running, self._holds)
         self._queue = JobQueue(self._fs, self._places, self._recoverer.recover, self._holds)
@@ -329,7 +330,7 @@ class Spool:
         """Have what came of reading the folders told."""
         self._queue.ended(*recovery.ended)
         for note in recovery.notes:
-            self._inbox.say_once(note)
+            self._inbox.notes.say_once(note)
 
     def _find_again(self, at: Moment) -> str | None:
         """Take hold of an inbox that has come back; the reason where it has not."""

@@ -175,9 +175,9 @@ class Sweep:
                 return  # a worker has to paint nothing, but to save it; the control file tells it so
             text = f"{control.path.name}: {nothing_to_stop(control.name, job)}"
             if drop(self._fs, control.path):
-                self._inbox.say(text)
+                self._inbox.notes.say(text)
             else:
-                self._inbox.say_once(f"{text}; it cannot be removed from the inbox, remove it")
+                self._inbox.notes.say_once(f"{text}; it cannot be removed from the inbox, remove it")
             return
         if job is None:
             pair = self._inbox.pair(control.sidecar or "")
@@ -210,7 +210,7 @@ class Sweep:
             self._clearer.clear(claim, needed, last=last)
             if claim.finished and not claim.to_clear:
                 for name in drop_superseded(self._fs, self._places, claim):
-                    self._inbox.say(f"failed/{name} is gone: its sidecar was corrected, and is done")
+                    self._inbox.notes.say(f"failed/{name} is gone: its sidecar was corrected, and is done")
                 self._close(claim)
             if turn.over:
                 return

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from spool_world import World
+from spool_world import KillSwitch, World
 
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
@@ -391,6 +391,95 @@ def test_stop_of_a_job_that_waits_for_its_next_attempt(world: World) -> None:
     other = world.hand_out_next()
     assert other is not None
     assert other.name == "b"
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_a_control_that_was_obeyed_is_not_told_to_fit_no_job(world: World, restart: bool) -> None:
+    """Of a claimed job, after a restart too: the sweep that ends it looks at the inbox itself, for its images."""
+    world.pair("a")
+    world.put("waits.yaml", "content: a-content.jpg\nstyle: a-style.jpg\nmask: missing.png\n")  # they stay for it
+    world.settle()
+    assert world.hand_out_next() is not None
+    world.put("a.cancel", "")
+    if restart:
+        world.start()
+    else:
+        (job,) = world.spool.jobs()
+        world.spool.put_back(job)
+    world.look()
+    assert [end.state for end in world.sweep()] == ["cancelled"]
+    world.look()
+    world.look(40.0)
+    assert world.notes == []
+    assert not [name for name in world.inbox_files() if name.endswith(".cancel")]
+
+
+def test_a_control_that_comes_while_images_are_cleared_is_seen_at_the_next_look(world: World) -> None:
+    """The clearing lists the inbox too, and what came by then is not old at the next look."""
+    world.pair("a")
+    world.put("b.yaml", "content: a-content.jpg\nstyle: a-style.jpg\n")
+    world.put("waits.yaml", "content: a-content.jpg\nstyle: a-style.jpg\nmask: missing.png\n")  # they stay for it
+    world.settle()
+    jobs = [world.hand_out_next(), world.hand_out_next()]
+    world.look()
+    first, second = [job for job in jobs if job is not None]
+    world.work(first)
+    world.finish(first)
+    world.put(f"{second.name}.cancel", "")
+    world.put("odd.cancel", "")
+    world.sweep()
+    assert [control.name for control in world.look().controls] == [second.name]
+    assert world.notes == ["odd.cancel fits no job, neither by its name nor by its id; it is left"]
+
+
+@pytest.mark.parametrize("step", ["publish.recorded", "publish.renamed"])
+@pytest.mark.parametrize("name", ["a.cancel", "A.stop"])
+def test_a_control_goes_with_a_job_that_a_restart_publishes(tmp_path: Path, step: str, name: str) -> None:
+    """It was meant for that one, which had its end when the daemon died, and would act on the next of its name."""
+
+    def kill(reached: str) -> None:
+        if reached == step:
+            raise KillSwitch(reached)
+
+    world = World(tmp_path)
+    world.start(FileSystem(kill))
+    world.pair("a")
+    world.settle()
+    job = world.hand_out_next()
+    assert job is not None
+    world.work(job)
+    with pytest.raises(KillSwitch):
+        world.finish(job)
+    world.put(name, "")
+    assert [end.state for end in world.start()] == ["done"]
+    world.settle()
+    world.sweep()
+    assert world.notes in ([], [f"{name} came too late, the job has its end; it is removed"])
+    assert world.inbox_files() == set()
+
+
+def test_a_control_that_comes_just_too_late_does_not_wait_for_the_next_job_of_that_name(world: World) -> None:
+    """Who wrote it could not know that the job had its end; later on it fits no job, and is left."""
+    world.pair("a")
+    world.settle()
+    job = world.hand_out_next()
+    assert job is not None
+    world.work(job)
+    world.finish(job)
+    world.later(100.0)
+    world.put("A.cancel", "")
+    world.put(f"{job.id}.stop", "")
+    world.put("b.cancel", "")
+    world.look()
+    assert world.notes == [
+        f"{job.id}.stop came too late, the job has its end; it is removed",
+        "A.cancel came too late, the job has its end; it is removed",
+        "b.cancel fits no job, neither by its name nor by its id; it is left",
+    ]
+    world.later(31.0)
+    world.put("a.cancel", "")
+    world.look()
+    assert world.notes[3:] == ["a.cancel fits no job, neither by its name nor by its id; it is left"]
 
 
 def test_a_running_job_keeps_its_control_until_its_end(world: World) -> None:

@@ -37,6 +37,12 @@ def split(file_name: str) -> tuple[str, Action] | None:
     return None
 
 
+def job_of(file_name: str) -> str:
+    """The job, folded, that a control file's name means; "" for any other file."""
+    parts = split(file_name)
+    return names.fold(parts[0]) if parts else ""
+
+
 def match(
     root_names: Iterable[str], inbox: Path, jobs: Iterable[Job], waiting: Mapping[str, str]
 ) -> tuple[tuple[Control, ...], tuple[str, ...]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nst_batch import names
@@ -22,6 +23,7 @@ from nst_batch.spool.inbox import control
 from nst_batch.spool.inbox.control import PAUSE_NAME, Control
 from nst_batch.spool.inbox.folders import Folders, Virtual
 from nst_batch.spool.inbox.listing import Entry, Lister, Listing
+from nst_batch.spool.inbox.notes import Notes
 from nst_batch.spool.inbox.painted import Painted, marks_of, underway
 from nst_batch.spool.inbox.polling import POLLED_RESCAN_SECONDS, needs_polling
 from nst_batch.spool.inbox.readiness import Broken, FolderView, Ready, Scan, Waiting
@@ -32,7 +34,7 @@ from nst_batch.turn import Turn
 WAITS_NAME = "waiting.json"
 WAITS_SECONDS = 60.0
 LOST_LOOK_SECONDS = 5.0
-FEW = 5
+NEWS_SECONDS = 30.0  # for which people may not know yet that a job has its end
 
 
 class Inbox:
@@ -44,12 +46,11 @@ class Inbox:
         self._lister = Lister(fs, places.inbox, self._gets_on)
         self._listing = Listing({})
         self._scan = Scan()
-        self._said: dict[str, set[str]] = {}  # by kind of note
-        self._said_once: set[str] = set()
-        self._notes: list[str] = []
+        self.notes = Notes()
         self._controls: tuple[Control, ...] = ()
         self._control_names: tuple[str, ...] = ()
-        self._remarked: Mapping[str, Entry] = {}  # the listing that was last remarked on
+        self._remarked = Listing({})  # the listing that was last remarked on
+        self._just_ended: dict[str, float] = {}  # names and ids of jobs, folded: how long it is news (monotonic)
         self._named_so: set[str] = set()  # what is called as a control file is
         self._passed_over: dict[str, str] = {}  # files that are not taken, and why
         self._waits_due = 0.0
@@ -110,20 +111,18 @@ class Inbox:
 
     def look(self, at: Moment, jobs: Sequence[Job], taken: frozenset[str], turn: Turn | None = None) -> InboxView:
         """One look; raises InboxLost where the inbox cannot be listed. ``taken`` are folded names."""
-        listing = self._lister.look()
-        is_another, self._listing = listing != self._listing, listing
+        self._listing = self._lister.look()
         self._gone.clear()
         self._scan = self._see(taken, at, turn)
         self._reading.let_go()
-        if is_another:
+        if self._listing != self._remarked:
             self._remark()
-        self._match_controls(jobs)
+        self._match_controls(jobs, at)
         if at.mono >= self._waits_due:
             self.save_waits(at)
         folders = self._folders.views()
         noted = [f"{one.path}: {one.note}" for one in folders if one.note]
-        self._say_once("folder files", noted, "{}", "folder files take every image beside them for a style")
-        notes, self._notes = tuple(self._notes), []
+        self.notes.say_of("folder files", noted, "{}", "folder files take every image beside them for a style")
         scan, stuck = self._scan, tuple(self._folders.waiting())
         dues = [job.held.due for job in jobs if job.held is not None and job.held.due > at.mono]
         return InboxView(
@@ -134,14 +133,13 @@ class Inbox:
             broken=scan.broken,
             controls=self._controls,
             paused=self._is_control(PAUSE_NAME),
-            notes=notes,
+            notes=self.notes.take(),
         )
 
     def lost(self, at: Moment, reason: str) -> InboxView:
         """The view of an inbox that is not there."""
         self._scan, self._controls = Scan(), ()
-        notes, self._notes = tuple(self._notes), []
-        return InboxView(next_look=at.mono + LOST_LOOK_SECONDS, inbox_lost=reason, notes=notes)
+        return InboxView(next_look=at.mono + LOST_LOOK_SECONDS, inbox_lost=reason, notes=self.notes.take())
 
     def named(self, at: Moment, taken: frozenset[str], turn: Turn | None = None) -> set[str] | None:
         """The images that sidecars in the inbox name right now; None while one of them cannot be read yet."""
@@ -174,16 +172,6 @@ class Inbox:
     def expire(self, at: Moment) -> None:
         """What waits for images waits no longer."""
         self._scan = self._scanner.expire(self._listing, at)
-
-    def say(self, text: str) -> None:
-        """Have something told with the next view."""
-        self._notes.append(text)
-
-    def say_once(self, text: str) -> None:
-        """As :meth:`say`, unless the same was said before."""
-        if text not in self._said_once:
-            self._said_once.add(text)
-            self.say(text)
 
     # --- what is there ----------------------------------------------------------------------------------
 
@@ -243,16 +231,27 @@ class Inbox:
         controls, self._controls = self._controls, ()
         return controls
 
-    def _match_controls(self, jobs: Sequence[Job]) -> None:
+    def job_ended(self, name: str, job_id: str) -> None:
+        """A control file that comes for it from now on comes too late: who wrote it could not know yet."""
+        self._just_ended |= dict.fromkeys((names.fold(name), names.fold(job_id)), math.inf)
+
+    def _match_controls(self, jobs: Sequence[Job], at: Moment) -> None:
+        self._just_ended = {
+            word: min(until, at.mono + NEWS_SECONDS) for word, until in self._just_ended.items() if until > at.mono
+        }
         waiting: dict[str, str] = {}
         if self._control_names:
             for item in self._scan.ready + self._scan.waiting:
                 waiting.update((names.fold(name), item.sidecar) for name in item.names)
             waiting.update((names.fold(item.name), item.sidecar) for item in self._scan.broken)
         self._controls, others = control.match(self._control_names, self._places.inbox, jobs, waiting)
-        self._say_once(
+        late = {name for name in others if control.job_of(name) in self._just_ended}
+        for file_name in sorted(late):
+            if control.drop(self._fs, self._places.inbox / file_name):
+                self.notes.say(f"{file_name} came too late, the job has its end; it is removed")
+        self.notes.say_of(
             "control",
-            others,
+            [name for name in others if name not in late],
             "{} fits no job, neither by its name nor by its id; it is left",
             "control files fit no job",
         )
@@ -272,8 +271,8 @@ class Inbox:
     def _remark(self) -> None:
         """What is in the listing, which is another one than before, that is no pair's."""
         listing, entries = self._listing, self._listing.entries
-        came = [path for path in entries if path not in self._remarked]
-        self._remarked = entries
+        came = [path for path in entries if path not in self._remarked.entries]
+        self._remarked = listing
         self._named_so = {path for path in self._named_so if path in entries}
         self._named_so.update(path for path in came if "/" not in path and control.split(path))
         self._passed_over = {path: why for path, why in self._passed_over.items() if path in entries}
@@ -282,31 +281,21 @@ class Inbox:
                 self._passed_over[path] = why
         self._control_names = tuple(sorted(path for path in self._named_so if self._is_control(path)))
         odd = [path for path in (*self._named_so, PAUSE_NAME) if path in entries and not self._is_control(path)]
-        self._say_once(
+        self.notes.say_of(
             "odd", odd, "{} is a folder, so it is no control file; it is left alone", "folders are no control files"
         )
         unnamed = {path for path in listing.ignored if not is_text(path)}
         others = listing.ignored - unnamed
-        self._say_once("ignored", others, "{} is ignored: a temporary, hidden or system's name", "names are ignored")
-        self._say_once("no text", unnamed, "{} is ignored: its name is not UTF-8; rename it", "names are not UTF-8")
+        self.notes.say_of("ignored", others, "{} is ignored: a temporary, hidden or system's name", "names are ignored")
+        self.notes.say_of("no text", unnamed, "{} is ignored: its name is not UTF-8; rename it", "names are not UTF-8")
         passed = [f"{path} is not taken: {why}" for path, why in self._passed_over.items()]
-        self._say_once("passed over", passed, "{}", "files are not taken")
-        self._say_once(
+        self.notes.say_of("passed over", passed, "{}", "files are not taken")
+        self.notes.say_of(
             "unreadable",
             listing.unreadable,
             "{} cannot be looked at: no permission, the disk's fault, or too many folders in each other",
             "places cannot be looked at",
         )
-
-    def _say_once(self, kind: str, found: Collection[str], one: str, many: str) -> None:
-        said = self._said.get(kind, set())
-        new = sorted(set(found) - said)
-        self._said[kind] = set(found)
-        if len(new) > FEW:
-            self.say(f"{len(new)} {many}: {', '.join(new[:FEW])} …")
-        else:
-            for path in new:
-                self.say(one.format(path))
 
     # --- waiting times over a restart -------------------------------------------------------------------
 

@@ -42,13 +42,15 @@ class Publisher:
         *,
         controls: Callable[[], Collection[str]],
         say: Callable[[str], object],
+        tell_end: Callable[[str, str], object],
     ) -> None:
-        """``controls``: the control files that were seen last; ``say`` tells a person."""
+        """``controls``: the control files that were seen last; ``say`` tells a person, ``tell_end`` the name and id."""
         self._fs = fs
         self._places = places
         self._running = running
         self._controls = controls
         self._say = say
+        self._tell_end = tell_end
 
     # --- the ends ---------------------------------------------------------------------------------------
 
@@ -176,6 +178,7 @@ class Publisher:
         claim.attempts.pop(job.index, None)
         claim.orphaned.discard(job.index)
         claim.given.discard(job.index)
+        self._tell_end(job.name, claim.record.job_id(job))
         return Ended(claim.record.job_id(job), job.name, job.title, record.state, record.reason, target)
 
     # --- after a crash ----------------------------------------------------------------------------------
