@@ -52,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     _line(f"config    {config.source or 'none: built-in defaults'}: ok")
     for line in _hours(config, time.time()):
         _line(f"hours     {line}")
+    for name, why in config.hooks.faults():
+        _line(f"note      hooks.{name}: {why}")
     if arguments.no_sidecars:
         return EXIT_OK
     checker = Checker(config)

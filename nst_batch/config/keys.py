@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from nst_batch.config.values import (
     Hook,
     PositiveDuration,
     absolute,
+    program_fault,
     read_duration,
 )
 from nst_batch.sidecar.keys import Defaults
@@ -126,6 +128,13 @@ class Hooks(StrictModel):
     failed: Annotated[Hook, Field(description="when a job has failed or was cancelled")] = ()
     empty: Annotated[Hook, Field(description="when the last job of the queue has its end")] = ()
     trouble: Annotated[Hook, Field(description="when something keeps the queue from going on")] = ()
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Each hook whose program this user cannot run, and why."""
+        for name in type(self).model_fields:
+            command = getattr(self, name)
+            if command and (why := program_fault(command[0])):
+                yield name, why
 
 
 def _read_weights(value: str, info: ValidationInfo) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from nst_batch.config.values import Command, Duration, PositiveDuration
+from nst_batch.config.values import Duration, PositiveDuration, Words
 from nst_batch.strict_yaml.models import Expected, Fault, StrictModel, faults_error
 from nst_batch.strict_yaml.reader import shown
 
@@ -60,7 +60,7 @@ class Slurm(StrictModel):
         Expected("a whole number of at least 1"),
     ] = 10
     arguments: Annotated[
-        Command,
+        Words,
         BeforeValidator(_not_ours),
         WithJsonSchema({"type": "array", "items": {"type": "string"}}),
         Field(description="more options for sbatch, each as text"),

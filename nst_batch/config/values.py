@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
+import shutil
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from nst_batch.strict_yaml.models import Fault, faults_error
-from nst_batch.strict_yaml.reader import shown
+from nst_batch.strict_yaml.reader import scalar, shown
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])")
@@ -59,20 +62,52 @@ Duration = Annotated[float, BeforeValidator(read_duration), WithJsonSchema(DURAT
 PositiveDuration = Annotated[float, BeforeValidator(_read_positive_duration), WithJsonSchema(DURATION_SCHEMA)]
 
 
-def _read_command(value: object) -> tuple[str, ...]:
-    items = tuple(value) if isinstance(value, (list, tuple)) else None
-    if items is None or not all(isinstance(item, str) for item in items) or (items and not items[0]):
-        fix = f"write it as [{value}]" if isinstance(value, str) and value else ""
-        what = f"must be a list, the program and its arguments, each as text, not {shown(value)}"
-        raise faults_error(Fault(what, fix))
-    if any("\0" in item for item in items):
-        raise faults_error(Fault("must not hold a zero byte"))
-    return items
+_SHELL = re.compile(r"[|&;<>$`*?]")  # what only a shell makes something of
+_PLAIN = re.compile(r"[A-Za-z0-9_./@%+=:-]*[A-Za-z0-9_./@%+=-]")  # what needs no quotes within [ ]
 
 
-Command = Annotated[
+def _read_words(value: object) -> tuple[str, ...]:
+    """A list of texts, as a program is given its arguments."""
+    if isinstance(value, str) and value.strip():
+        raise faults_error(Fault(f"must be a list of words, each as text, not {shown(value)}", _as_words(value)))
+    if not isinstance(value, (list, tuple)):
+        raise faults_error(Fault(f"must be a list of words, each as text, not {shown(value)}"))
+    faults = [
+        Fault(
+            f"must be text, not {shown(item)}", "" if isinstance(item, (list, dict)) else "put it in quotes", (place,)
+        )
+        for place, item in enumerate(value)
+        if not isinstance(item, str)
+    ]
+    faults += [
+        Fault("must not hold a zero byte", "", (place,))
+        for place, item in enumerate(value)
+        if isinstance(item, str) and "\0" in item
+    ]
+    if faults:
+        raise faults_error(*faults)
+    return tuple(value)
+
+
+def _as_words(text: str) -> str:
+    """``write it as [rm, -rf, x]``: the words that a shell would make of ``text``."""
+    if _SHELL.search(text):
+        return f"no shell reads it, so ask one: [sh, -c, {json.dumps(text, ensure_ascii=False)}]"
+    try:
+        words = shlex.split(text)
+    except ValueError:  # a quote that is not closed
+        return "write it as [program, argument]"
+    quoted = (word if _is_plain(word) else json.dumps(word, ensure_ascii=False) for word in words)
+    return f"write it as [{', '.join(quoted)}]"
+
+
+def _is_plain(word: str) -> bool:
+    return _PLAIN.fullmatch(word) is not None and scalar(word) == word and word != "-"
+
+
+Words = Annotated[
     tuple[str, ...],
-    BeforeValidator(_read_command),
+    BeforeValidator(_read_words),
     WithJsonSchema({"type": "array", "items": {"type": "string"}}),
 ]
 
@@ -102,7 +137,20 @@ Folder = Annotated[
 
 def _place_program(command: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     """A program that is named by a path (with a ``/``) with its whole path; others are on the PATH."""
+    if command and not command[0]:
+        raise faults_error(Fault("must be a program's name, not ''", "", (0,)))
     return (str(absolute(command[0], info)), *command[1:]) if command and "/" in command[0] else command
 
 
-Hook = Annotated[Command, AfterValidator(_place_program)]
+Hook = Annotated[Words, AfterValidator(_place_program)]
+
+
+def program_fault(program: str) -> str:
+    """Why a hook's program cannot be run by this user, with its PATH; "" where it can."""
+    if shutil.which(program):
+        return ""
+    if "/" not in program:
+        return f"{program} is not on the PATH"
+    if not os.path.lexists(program):
+        return f"{program} is not there"
+    return f"{program} is a folder" if Path(program).is_dir() else f"{program} may not be run by this user"

@@ -15,6 +15,9 @@ def examine(config: Config, machine: Machine | None = None, footing: Footing | N
     """Each check as it is made. Nothing is changed, fetched or written for any of them."""
     machine = machine or Machine()
     yield _source(config)
+    for name, why in config.hooks.faults():
+        advice = "correct it, or make the program executable; what counts is the daemon's own user and PATH"
+        yield Check("hooks", "warn", f"{name}: {why}", advice)
     yield from computing.system(footing or Footing.here())
     yield computing.python_version()
     yield computing.processor(machine)
