@@ -14,7 +14,7 @@ from nst_batch.names import fold, title_fault, unique_name
 from nst_batch.report.entries import read, walk
 from nst_batch.sidecar.expand import parse_sidecar
 from nst_batch.sidecar.pairs import patch_from_pairs
-from nst_batch.spool.disk.blocked import guard
+from nst_batch.spool.disk.blocked import command_guard
 from nst_batch.spool.outbox.again import SIDECAR_NAME, drop_again, not_again, sidecar_again, text_of
 from nst_batch.spool.told import files_of, places_of
 
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     title = arguments.title if arguments.title is not None else free_title(folder)
     if fault := title_fault(title):
         raise UsageError("usage", f"the title {title!r} {fault}", "give another one with --title")
-    with guard():
+    with command_guard(f"{config.inbox} cannot take it"):
         fs = files_of(config)
         body = sidecar_again(fs, folder, changes, title)
         text = text_of(body)

@@ -7,7 +7,7 @@ import os
 import stat
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,9 +17,11 @@ from nst_batch.config.load import Config, load_config
 from nst_batch.config.values import duration_seconds
 from nst_batch.daemon.gallery_keeper import RENEWAL
 from nst_batch.errors import EXIT_OK, UsageError
+from nst_batch.reasons import NO_PERMISSION
 from nst_batch.report.entries import read, walk
 from nst_batch.report.sheet_notes import left_alone
 from nst_batch.spool.commands import prune
+from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.told import files_of
 
 MEGA = 1e6
@@ -54,20 +56,36 @@ def run(arguments: argparse.Namespace) -> int:
         what = f"--older {arguments.older} is no time"
         raise UsageError("usage", what, "write seconds, or a number with m, h or d, such as 30d")
     found = _old(config, time.time() - seconds, only_failed=arguments.failed)
-    total = 0
+    sizes = {}
     for each in found:
-        size = _bytes_in(f"{config.outbox}/{each.folder}")
-        total += size
+        sizes[each] = size = _bytes_in(f"{config.outbox}/{each.folder}")
         say(f"{each.ended:%Y-%m-%d}  {each.state:9}  {size / MEGA:9.1f} MB  {each.folder}")
     if not found:
         say(f"no job ended more than {arguments.older} ago")
-    elif not arguments.yes:
-        say(f"{_counted(found)}, {total / MEGA:,.1f} MB; nothing is removed without --yes")
+    elif arguments.yes:
+        _remove(config, sizes)
     else:
-        gone = set(prune(config, [each.folder for each in found]))
-        subprocess.run([*RENEWAL, str(config.outbox)], check=False)  # apart: it loads what decodes pictures
-        say(f"{_counted([each for each in found if each.folder in gone])} removed, {total / MEGA:,.1f} MB")
+        say(f"{_counted(found)}, {sum(sizes.values()) / MEGA:,.1f} MB; nothing is removed without --yes")
     return EXIT_OK
+
+
+def _remove(config: Config, sizes: Mapping[_Old, int]) -> None:
+    """Remove them, and say what is gone; of what may not be removed alone only then. SpoolBlocked."""
+    gone: list[_Old] = []
+    refused: list[SpoolBlocked] = []
+    for each in sizes:
+        try:
+            if prune(config, each.folder):
+                gone.append(each)
+        except SpoolBlocked as error:
+            refused.append(error)
+            if error.code != NO_PERMISSION:
+                break  # a disk that refuses one refuses all
+    if gone or not refused:
+        subprocess.run([*RENEWAL, str(config.outbox)], check=False)  # apart: it loads what decodes pictures
+        say(f"{_counted(gone)} removed, {sum(sizes[each] for each in gone) / MEGA:,.1f} MB")
+    if refused:
+        raise SpoolBlocked(refused[-1].code, [error.message for error in refused], refused[-1].advice)
 
 
 class _Old(NamedTuple):

@@ -13,7 +13,7 @@ from nst_batch.config.load import Config
 from nst_batch.errors import NotNowError
 from nst_batch.spool.claims.claims import Claim, claim_folders, job_view, lock_path, read_claim
 from nst_batch.spool.claims.live_job import Job
-from nst_batch.spool.disk.blocked import InboxLost, guard
+from nst_batch.spool.disk.blocked import InboxLost, command_guard
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.disk.layout import Places
 from nst_batch.spool.disk.lock import is_held
@@ -105,7 +105,7 @@ def folders_of(config: Config) -> tuple[Folders, Mapping[str, Entry], Foreseen]:
 def retry_jobs(config: Config, wanted: Iterable[str], fs: FileSystem | None = None) -> Iterator[tuple[str, Path]]:
     """Put failed jobs back one after another, each with its path there; at last UsageError for those that are none."""
     places, fs = places_of(config), files_of(config, fs)
-    with guard():
+    with command_guard():
         is_daemons = fs.pinned(places.own) is not None
         if not is_daemons and fs.kind(places.own) is not None and fs.owner != os.geteuid():
             raise NotNowError(
@@ -124,22 +124,19 @@ def retry_jobs(config: Config, wanted: Iterable[str], fs: FileSystem | None = No
 
 def failed_for(config: Config, reason: str | None) -> Failed:
     """See :func:`nst_batch.spool.outbox.retry.failed_for`."""
-    with guard():
+    with command_guard():
         return find_failed_for(files_of(config), places_of(config), reason)
 
 
-def prune(config: Config, folders: Iterable[str]) -> Iterator[str]:
-    """Remove ended jobs and sheets, by their folders below the outbox, one after another; each that was there."""
-    fs = files_of(config)
-    with guard():
-        for folder in folders:
-            if remove_ended(fs, config.outbox, folder):
-                yield folder
+def prune(config: Config, folder: str) -> bool:
+    """Remove an ended job or a sheet, by its folder below the outbox; whether it was there. SpoolBlocked."""
+    with command_guard(f"{config.outbox / folder} cannot be removed"):
+        return remove_ended(files_of(config), config.outbox, folder)
 
 
 def write_control(config: Config, name: str, action: Action) -> Path:
     """Put ``JOB.stop`` or ``JOB.cancel`` into the inbox."""
-    with guard():
+    with command_guard(f"{config.inbox / name}.{action} cannot be written"):
         return put_control(files_of(config), config.inbox, name, action)
 
 
@@ -148,7 +145,7 @@ def pause(config: Config) -> Path:
     path = config.inbox / PAUSE_NAME
     refuse_folder(path, "the queue is not paused by it")
     files = files_of(config)
-    with guard():
+    with command_guard(f"{path} cannot be written"):
         files.make_folder(config.inbox)  # a queue can be paused before its first daemon has made the inbox
         files.replace(path, b"", sync=True)
     return path
@@ -158,8 +155,9 @@ def resume(config: Config) -> bool:
     """Take ``PAUSE`` away; whether it was there."""
     path = config.inbox / PAUSE_NAME
     refuse_folder(path, "the queue is not paused by it")
-    with guard():
+    with command_guard(f"{path} cannot be removed"):
         files = files_of(config)
         there = files.kind(path) is not None
-        files.remove(path)
+        if there:
+            files.remove(path)
     return there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -22,6 +23,7 @@ from nst_batch.cli.control import words_of
 from nst_batch.cli.terminal import duration, plural
 from nst_batch.config.load import load_config
 from nst_batch.spool.commands import folders_of
+from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.painted import Mark
 from nst_batch.worker.capacity import Room
@@ -738,6 +740,36 @@ def test_what_cannot_go_back_is_told_beside_what_stays(house: House, capsys: pyt
         assert told.out.startswith("b is back" if words == ["--all"] else "")
         assert ("1 job would fail in the same way" in told.out) is (words == ["--all"])
     assert sorted(path.name for path in (house.outbox / "failed").iterdir()) == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["cancel", "w"], "inbox/w.cancel cannot be written: the file system is read-only"),
+        (["pause"], "inbox/PAUSE cannot be written: the file system is read-only"),
+        (["retry", "f"], ": the file system is read-only"),
+    ],
+)
+def test_a_command_on_a_disk_that_refuses_says_what_where_and_what_to_do(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    """Nothing goes on by itself after it: it is to be given again. What needs no change is no trouble."""
+
+    def refuse(_self: FileSystem, path: Path, *_rest: object, **_more: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    house.sidecar("w", content="x.png", style="y.png")
+    (house.outbox / "failed/f/input").mkdir(parents=True)
+    (house.outbox / "failed/f/input/f.yaml").touch()
+    for name in ("write_new", "mkdir", "remove", "rename"):
+        monkeypatch.setattr(FileSystem, name, refuse)
+    assert main([*words, "--config", str(house.config)]) == 75
+    what, advice = capsys.readouterr().err.splitlines()
+    assert what.startswith(f"nst-batch: {house.root}")
+    assert what.endswith(said)
+    assert advice == "nst-batch: mount it writable, then give the command again"
+    assert main(["resume", "--config", str(house.config)]) == 0
+    assert capsys.readouterr().out == "it was not paused\n"
 
 
 def test_schemas_are_json(capsys: pytest.CaptureFixture[str]) -> None:

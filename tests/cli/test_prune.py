@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from nst_batch.cli import main
+from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.outbox.prune import LEAVING_PREFIX
 
 
@@ -110,6 +112,49 @@ def test_a_sheet_goes_with_the_last_of_its_jobs(outbox: Path, capsys: pytest.Cap
     assert left == {"half-sheet", "young-sheet", "begun-sheet"}
     assert not (outbox / "anna").exists()
     assert not (outbox / "deep").exists()
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, code: int, only: str = "") -> None:
+    """Of the file system: folders, or one of them, cannot be renamed."""
+    rename = FileSystem.rename_noreplace
+
+    def refuse(self: FileSystem, source: Path, target: Path) -> None:
+        if only in str(source):
+            raise OSError(code, os.strerror(code), str(source), None, str(target))
+        rename(self, source, target)
+
+    monkeypatch.setattr(FileSystem, "rename_noreplace", refuse)
+
+
+def test_a_disk_that_refuses_is_told_with_the_job_and_what_to_do(
+    outbox: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, as "not now" (75); nothing is said to be removed, and nothing of a queue that would go on by itself."""
+    refusing(monkeypatch, errno.EROFS)
+    assert prune(outbox, "--older", "30d", "--yes") == 75
+    told = capsys.readouterr()
+    assert told.err.splitlines() == [
+        f"nst-batch: {outbox}/anna/older cannot be removed: the file system is read-only",
+        "nst-batch: mount it writable, then give the command again",
+    ]
+    assert "removed" not in told.out
+    assert there(outbox) == ALL
+
+
+def test_what_may_not_be_removed_keeps_nothing_else(
+    outbox: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of somebody else's is told, once the others are gone and counted."""
+    refusing(monkeypatch, errno.EPERM, "/older")
+    assert prune(outbox, "--older", "30d", "--yes") == 75
+    told = capsys.readouterr()
+    assert "2 jobs removed, 1.0 MB" in told.out
+    assert told.err.splitlines() == [
+        f"nst-batch: {outbox}/anna/older cannot be removed: not permitted",
+        "nst-batch: give the command as a user who may write there",
+    ]
+    assert there(outbox) == ALL - {"old", "failed/old"}
+    assert "./old/" not in (outbox / "index.html").read_text()
 
 
 def test_a_folder_with_anything_else_in_it_stays(outbox: Path) -> None:

@@ -27,6 +27,8 @@ _BLOCKS = {
     errno.ENFILE: ("no_descriptors", "too many open files on this machine", "raise the limit on open files"),
 }
 
+_BY_ITSELF = "; the queue goes on by itself"
+
 # What keeps one file where it is: the sticky bit, chattr +i, a mount of its own, a program that runs from it.
 _ONE_PLACES = {errno.EPERM, errno.EACCES, errno.EBUSY, errno.ETXTBSY, errno.EROFS, errno.EISDIR, errno.ENOTEMPTY}
 
@@ -84,7 +86,7 @@ def remedy(error: OSError) -> str:
     """What a person can do about what one place refuses."""
     if not is_a_disks(error):
         return LET_US_WRITE
-    return _BLOCKS[error.errno or 0][2].removesuffix("; the queue goes on by itself")
+    return _BLOCKS[error.errno or 0][2].removesuffix(_BY_ITSELF)
 
 
 @contextlib.contextmanager
@@ -107,3 +109,20 @@ def guard() -> Iterator[None]:
         if pause is None:
             raise
         raise pause from error
+
+
+@contextlib.contextmanager
+def command_guard(what: str = "") -> Iterator[None]:
+    """As :func:`guard`, for a command: nothing goes on by itself, and it is its own user who may not.
+
+    ``what`` could not be done, and where, in place of the name that the system had at hand.
+    """
+    try:
+        with guard():
+            yield
+    except SpoolBlocked as blocked:
+        message = f"{what}: {blocked.message.rpartition(': ')[2]}" if what else blocked.message
+        advice = f"{blocked.advice.removesuffix(_BY_ITSELF)}, then give the command again"
+        if blocked.code == NO_PERMISSION:
+            advice = "give the command as a user who may write there"
+        raise SpoolBlocked(blocked.code, message, advice) from blocked
