@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ from nst_batch.config.load import Config
 from nst_batch.errors import EXIT_OK, NstError
 from nst_batch.filenames import STATE_NAME
 from nst_batch.reasons import WITH_RESULT
-from nst_batch.report.entries import NEWEST, collect
+from nst_batch.report.entries import NEWEST, GalleryEntry, collect
 from nst_batch.spool.told import obstacle, told_by_daemon
 
 WATCH_SECONDS = 2.0
@@ -83,6 +84,7 @@ def gather(config: Config, *, newest: int = NEWEST, config_fault: str = "") -> d
     if not facts:  # it has only just started, or none runs
         facts = _looked_up(config)
     ended = collect(config.outbox, newest=newest)
+    facts = {**facts, **_without_ended(facts, ended.entries)}
     if not facts["blocked"] and (facts := {**facts, "blocked": obstacle(config)})["blocked"]:
         facts |= _without_ends(facts)  # a daemon whose disk refuses cannot take back what it foretold
     return {
@@ -94,6 +96,18 @@ def gather(config: Config, *, newest: int = NEWEST, config_fault: str = "") -> d
         "done": [_entry(e) for e in ended.entries if e.state in WITH_RESULT],
         "failed": [_entry(e) for e in ended.entries if e.state not in WITH_RESULT],
         "counts": {"done": ended.done, "failed": ended.failed},
+    }
+
+
+def _without_ended(facts: dict[str, Any], ended: Iterable[GalleryEntry]) -> dict[str, Any]:
+    """What runs and waits, without the jobs that have their ends by now: the daemon may tell so a second later.
+
+    A job that waits has no id yet; a name that a failed one has is no other one's.
+    """
+    ids, failed = {each.id for each in ended}, {each.name for each in ended if each.state not in WITH_RESULT}
+    return {
+        "running": [job for job in facts["running"] if job.get("id") not in ids],
+        "waiting": [job for job in facts["waiting"] if job["name"] not in failed],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -128,6 +129,22 @@ def test_an_hour_that_was_written_for_another_time_zone_is_told_with_it(in_zone:
     assert f"waiting  dusk: outside the hours, until {hour}" in found
     assert "hours    waits for Thu 15 Jan, 21:00, outside" in "\n".join(told(closed_until=opens))
     assert "hours    waits for Thu 15 Jan, 21:00, outside" in "\n".join(told(closed_until=opens, closed_zone="../x"))
+
+
+def test_a_job_that_has_just_ended_stands_in_one_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The daemon's own view is a moment older than the outbox. Another job may have the title of one that is done."""
+    (tmp_path / "inbox").mkdir()
+    for folder, state in (("dawn", "stopped"), ("failed/noon", "cancelled")):
+        (tmp_path / "outbox" / folder).mkdir(parents=True)
+        job = {"title": "t", "id": folder, "state": state, "finished_at": "2026-01-01T00:00:00+00:00"}
+        (tmp_path / "outbox" / folder / "job.json").write_text(json.dumps(job))
+    at_work = [{**running("dawn"), "id": "dawn"}, {**running("eve"), "id": "eve"}]
+    facts = {**FACTS, "running": at_work, "waiting": [waiting("noon"), waiting("dawn")]}
+    monkeypatch.setattr(status, "told_by_daemon", lambda _config, _name: ("process 1", facts))
+    found = gather(load_config(environ={}, cwd=tmp_path))
+    assert [job["name"] for job in found["running"]] == ["eve"]
+    assert [job["name"] for job in found["waiting"]] == ["dawn"]
+    assert [job["name"] for job in found["done"] + found["failed"]] == ["dawn", "noon"]
 
 
 def test_a_stale_end_is_not_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
