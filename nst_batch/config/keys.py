@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from nst_batch.config.schedule import Schedule
 from nst_batch.config.slurm import Slurm
@@ -17,6 +19,7 @@ from nst_batch.config.values import (
     Hook,
     PositiveDuration,
     absolute,
+    home_fault,
     program_fault,
     read_duration,
 )
@@ -29,7 +32,16 @@ def _read_backoff(value: object) -> tuple[float, ...]:
     items = value if isinstance(value, list) else [value]
     if not items:
         raise faults_error(Fault("must hold at least one duration"))
-    return tuple(read_duration(item) for item in items)
+    found, faults = [], []
+    for place, item in enumerate(items):
+        try:
+            found.append(read_duration(item))
+        except PydanticCustomError as error:
+            path = (place,) if items is value else ()
+            faults += [replace(fault, path=path) for fault in (error.context or {})["faults"]]
+    if faults:
+        raise faults_error(*faults)
+    return tuple(found)
 
 
 def _names_gpu(value: object) -> bool:
@@ -54,11 +66,16 @@ def _read_library(value: object, info: ValidationInfo) -> tuple[Path, ...]:
     faults = [
         Fault(f"must be a folder's name, not {shown(item)}", "", (place,))
         for place, item in enumerate(value)
-        if not isinstance(item, str) or not item
+        if item is not None and not (isinstance(item, str) and item)
+    ]
+    faults += [
+        Fault(fault, "write the whole path", (place,))
+        for place, item in enumerate(value)
+        if isinstance(item, str) and (fault := home_fault(item))
     ]
     if faults:
         raise faults_error(*faults)
-    return tuple(absolute(item, info) for item in value)
+    return tuple(absolute(item, info) for item in value if item is not None)  # which is told already
 
 
 class Watch(StrictModel):
@@ -112,7 +129,6 @@ class Limits(StrictModel):
     min_free_gb: Annotated[
         float,
         Field(ge=0, le=1_000_000, description="free disk space without which no job starts"),
-        Expected("a number of at least 0"),
     ] = 2.0
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_batch.config.keys import ConfigFile
+from nst_batch.config.values import home_fault
 from nst_batch.errors import Problem, SetupError
 from nst_batch.sidecar.conflicts import conflict_problems
 from nst_batch.sidecar.expand import SidecarRules
@@ -69,6 +70,8 @@ def find_config(
     variable = environ.get(CONFIG_VARIABLE)
     for name, how in ((named, "--config"), (variable, CONFIG_VARIABLE)):
         if name:
+            if fault := home_fault(str(name)):
+                raise SetupError("config_missing", f"{how}: {fault}", "name a config.yaml that is there")
             path = here / Path(name).expanduser()
             if not path.is_file():
                 what = "is not a file" if path.exists() else "does not exist"
@@ -184,6 +187,19 @@ def _path_problems(marked: Marked) -> list[Problem]:
     return problems
 
 
+def _home_within(folder: Path) -> str:
+    """What no library is meant to hold: all of this system, or somebody's whole home; "" where it holds neither."""
+    if folder == Path("/"):
+        return "is all of this system"
+    try:
+        home = Path(os.path.realpath(Path.home()))
+    except RuntimeError:
+        return ""
+    if home == folder:
+        return "is a whole home folder"
+    return f"holds a whole home folder, {home}" if folder in home.parents else ""
+
+
 def _folder_problems(config: Config, marked: Marked) -> list[Problem]:
     """Folders that would take each other's files; links are resolved for this."""
     inbox, outbox = Path(os.path.realpath(config.inbox)), Path(os.path.realpath(config.outbox))
@@ -202,4 +218,7 @@ def _folder_problems(config: Config, marked: Marked) -> list[Problem]:
         if real == inbox or inbox in real.parents:
             what = f"{folder} lies in the inbox, whose images are taken, while a library's stay"
             problems.append(problem_at(marked, ("library", place), what, "name a folder outside the inbox"))
+        elif home := _home_within(real):
+            what = f"{folder} {home}: whoever writes a sidecar could have any image in there painted, and see it"
+            problems.append(problem_at(marked, ("library", place), what, "name the folder of the styles alone"))
     return problems

@@ -57,7 +57,6 @@ class Slurm(StrictModel):
     max_queued: Annotated[
         int,
         Field(ge=1, le=100_000, description="allocations in Slurm's queue at a time, running ones included"),
-        Expected("a whole number of at least 1"),
     ] = 10
     arguments: Annotated[
         Words,

@@ -7,22 +7,27 @@ import os
 import re
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
-from nst_batch.strict_yaml.models import Fault, faults_error
+from nst_batch.strict_yaml.models import Fault, faults_error, written_plainly
 from nst_batch.strict_yaml.reader import scalar, shown
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])")
 _IN_WORDS = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?|rs?)?|d(?:ays?)?)\.?")
-_LONGEST = 366 * 86400.0
+_LONGEST_DAYS = 366
 
 
 def read_duration(value: object) -> float:
     """Seconds of a number or of ``10m``, ``1h``, ``2d``."""
+    return _seconds(value, f"from 0 seconds to {_LONGEST_DAYS} days", lambda seconds: seconds >= 0)
+
+
+def _seconds(value: object, bounds: str, is_long_enough: Callable[[float], bool]) -> float:
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match:
         seconds = float(match[1]) * _UNITS[match[2]]
@@ -30,10 +35,12 @@ def read_duration(value: object) -> float:
         seconds = float(value)
     else:
         words = _IN_WORDS.fullmatch(value.lower()) if isinstance(value, str) else None
-        fix = f"write {words[1]}{words[2][0]}" if words else ""
+        fix = f"write {words[1]}{words[2][0]}" if words else written_plainly(value, lambda _: True)
+        if isinstance(value, str) and type(scalar(value)) in (int, float):
+            fix = "remove the quotes"
         raise faults_error(Fault(f"must be seconds or a duration such as 10m, 1h or 2d, not {shown(value)}", fix))
-    if not 0 <= seconds <= _LONGEST:
-        raise faults_error(Fault(f"must be from 0 seconds to a year, not {shown(value)}"))
+    if not (is_long_enough(seconds) and seconds <= _LONGEST_DAYS * 86400.0):
+        raise faults_error(Fault(f"must be {bounds}, not {shown(value)}"))
     return seconds
 
 
@@ -46,10 +53,7 @@ def duration_seconds(text: str) -> float | None:
 
 
 def _read_positive_duration(value: object) -> float:
-    seconds = read_duration(value)
-    if seconds == 0:
-        raise faults_error(Fault("must be longer than 0"))
-    return seconds
+    return _seconds(value, f"longer than 0 seconds, at most {_LONGEST_DAYS} days", lambda seconds: seconds > 0)
 
 
 DURATION_SCHEMA = {
@@ -112,13 +116,23 @@ Words = Annotated[
 ]
 
 
+def home_fault(name: str) -> str:
+    """Why the ``~`` or ``~user`` that a path begins with is no folder; "" where it is one, or there is none."""
+    try:
+        Path(name).expanduser()
+    except RuntimeError:
+        user = name.partition("/")[0]
+        why = f"there is no user {user[1:]} here" if user != "~" else "this user has no home folder"
+        return f"{shown(name)} means nothing: {why}"
+    return ""
+
+
 def absolute(name: str | Path, info: ValidationInfo) -> Path:
     """``name`` from the folder of config.yaml (the context), ``~`` being the user's home; links stay as they are."""
     assert isinstance(info.context, Path)
-    try:
-        path = Path(name).expanduser()
-    except RuntimeError:  # a service may have no home
-        path = Path(name)
+    if fault := home_fault(str(name)):
+        raise faults_error(Fault(fault, "write the whole path"))
+    path = Path(name).expanduser()
     return Path(os.path.normpath(info.context / path))
 
 

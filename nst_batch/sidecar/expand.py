@@ -20,7 +20,7 @@ from nst_batch.sidecar.keys import InboxPatch, SidecarModel
 from nst_batch.sidecar.resolver import MAX_GLOBS, FileRef, FileResolver, Role, is_glob
 from nst_batch.sidecar.setting_values import WORDS
 from nst_batch.sidecar.settings import Patch, Settings
-from nst_batch.sidecar.vary import Variant, count, variants
+from nst_batch.sidecar.vary import Variant, count, value_problems, variants
 from nst_batch.strict_yaml.models import UNKNOWN_KEY, check, common_code, meant, plain_schema, problem_at
 from nst_batch.strict_yaml.reader import Marked, load, problems_error, shown
 
@@ -134,6 +134,9 @@ def request_of(marked: Marked, rules: SidecarRules) -> SidecarRequest:
     model, problems = check(SidecarModel, marked)
     problems = [_of_what_is_missing(each, marked) for each in problems] + _alias_problems(marked)
     if model is None or problems:
+        vary = marked.data.get("vary")
+        if isinstance(vary, dict) and not any(each.key.split(".")[0] == "vary" for each in problems):
+            problems += value_problems(vary, marked, InboxPatch)
         raise problems_error(common_code(problems, "sidecar_invalid"), marked.source, problems)
     return _request(model, marked, rules)
 

@@ -9,7 +9,7 @@ from typing import Any
 from nst_batch.errors import Problem, ProblemsError, UsageError
 from nst_batch.sidecar.settings import Patch
 from nst_batch.strict_yaml.models import check
-from nst_batch.strict_yaml.reader import Marked, load, problems_error
+from nst_batch.strict_yaml.reader import Marked, Path, load, problems_error
 
 _OPTION = "--set"
 # What `stylize` takes as words of its own.
@@ -27,6 +27,7 @@ def patch_from_pairs(pairs: Sequence[str], elsewhere: Mapping[str, str] = _WORDS
     Raises UsageError with every problem at once.
     """
     data: dict[str, Any] = {}
+    written: dict[Path, str] = {}
     problems: list[Problem] = []
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -34,10 +35,12 @@ def patch_from_pairs(pairs: Sequence[str], elsewhere: Mapping[str, str] = _WORDS
             problems.append(Problem(0, pair, "is not KEY=VALUE", "write for example size=256"))
             continue
         try:
-            data |= load(f"{key.strip()}: {value}", max_kb=64, source=_OPTION).data
+            said = load(f"{key.strip()}: {value}", max_kb=64, source=_OPTION)
+            data |= said.data
+            written |= said.written
         except ProblemsError as error:
             problems += [replace(problem, line=0, key=key) for problem in error.problems]
-    marked = Marked(data, _OPTION)
+    marked = Marked(data, _OPTION, written=written)
     patch, more = check(Patch, marked)
     problems += [
         replace(each, what=f"is not set so: it is {elsewhere[each.key]}", fix="") if each.key in elsewhere else each

@@ -56,7 +56,9 @@ def _read_layers(value: object) -> dict[str, float]:
         weight = value[name] if isinstance(value, dict) else 1.0
         if name in _POOLING:
             faults.append(Fault(f"{name} only pools and is not looked at", "name a convolution", path))
-        elif not isinstance(name, str) or name not in VGG19_LAYERS:
+        elif not isinstance(name, str):
+            faults.append(Fault(f"must be a layer's name, not {shown(name)}", "", path))
+        elif name not in VGG19_LAYERS:
             faults.append(Fault(f"VGG19 has no layer {shown(name)} to look at", meant(name, VGG19_LAYERS), path))
         elif name in layers:
             faults.append(Fault(f"names {name} a second time", "keep one of them", path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -81,6 +81,21 @@ def count(vary: Mapping[str, Sequence[Any]]) -> int:
     return math.prod(len(values) for values in vary.values())
 
 
+def value_problems(vary: Mapping[str, Sequence[Any]], marked: Marked, reader: type[Patch]) -> list[Problem]:
+    """What is wrong with each value by itself, as ``reader`` reads that key beside ``vary``."""
+    return [problem for _, _, _, problems in _read(vary, marked, reader) for problem in problems]
+
+
+def _read(
+    vary: Mapping[str, Sequence[Any]], marked: Marked, reader: type[Patch]
+) -> Iterator[tuple[str, int, Patch | None, list[Problem]]]:
+    """Each value: its key, its place in the list, what was read, and what is wrong with it."""
+    for key, values in vary.items():
+        for place, value in enumerate(values):
+            read, faults = check(reader, _alone(marked, key, place, value))
+            yield key, place, read, [_within(each, marked, key, place) for each in faults]
+
+
 def variants(
     model: Patch, vary: Mapping[str, Sequence[Any]], defaults: Patch, marked: Marked, reader: type[Patch]
 ) -> tuple[tuple[Variant, ...], list[Problem]]:
@@ -93,16 +108,13 @@ def variants(
         for key in vary
         if key in marked.data
     ]
-    choices: list[list[tuple[str, str, Any]]] = []
-    for key, values in vary.items():
-        choices.append([])
-        for place, value in enumerate(values):
-            read, faults = check(reader, Marked({key: value}, marked.source))
-            problems += [_within(each, marked, key, place) for each in faults]
-            if read is not None:
-                choices[-1].append((key, f"{key}={_words(key, value, place)}", getattr(read, key)))
+    choices: dict[str, list[tuple[str, str, Any]]] = {key: [] for key in vary}
+    for key, place, read, faults in _read(vary, marked, reader):
+        problems += faults
+        if read is not None:
+            choices[key].append((key, f"{key}={_words(key, vary[key][place], place)}", getattr(read, key)))
     found: list[Variant] = []
-    for combination in itertools.product(*choices) if not problems else ():
+    for combination in itertools.product(*choices.values()) if not problems else ():
         words = " ".join(each for _, each, _ in combination)
         settings = resolve(model.model_copy(update={key: value for key, _, value in combination}), defaults)
         problems += conflict_problems(settings, marked, words=words)
@@ -110,6 +122,13 @@ def variants(
         if len(problems) > ENOUGH:
             break
     return tuple(found), problems
+
+
+def _alone(marked: Marked, key: str, place: int, value: object) -> Marked:
+    """One value as if it stood beside vary."""
+    above = ("vary", key, place)
+    written = {(key, *path[3:]): text for path, text in marked.written.items() if path[:3] == above}
+    return Marked({key: value}, marked.source, written=written)
 
 
 def _within(problem: Problem, marked: Marked, key: str, place: int) -> Problem:

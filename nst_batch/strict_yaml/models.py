@@ -8,6 +8,7 @@ with parts (a list of layers) is read by a function that raises :func:`faults_er
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ ENOUGH = 5 * MAX_PROBLEMS
 UNKNOWN_KEY = "unknown key"
 _UNIT = re.compile(r"\s*(?:px|%|pixels?)$", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+")
+# 1_000, 0x1F, 0o17 and 007: numbers elsewhere, in YAML 1.1 for one, and text here.
+_OTHER_DIGITS = re.compile(r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[0-9]+(?:_[0-9]+)*")
 _WORDS = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
 _TYPOS_OF_BOOL = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
@@ -87,6 +90,8 @@ def written_plainly(value: object, takes: Callable[[Any], bool]) -> str:
     if isinstance(value, str):
         text = _UNIT.sub("", value.strip()[:40])
         number = scalar(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text.replace(",", "."))
+        if isinstance(number, str) and _OTHER_DIGITS.fullmatch(text):
+            number = int(text, 0) if text[:2].strip("0123456789_") else int(text)
     if isinstance(number, float) and number.is_integer() and not takes(number):
         number = int(number)
     is_meant = type(number) in (int, float) and number is not value and takes(number)
@@ -111,7 +116,7 @@ def check(model: type[Model], marked: Marked, context: object = None) -> tuple[M
 
 def problem_at(marked: Marked, path: Path, what: str, fix: str = "", code: str = "") -> Problem:
     """A problem of the key at ``path``, with its line."""
-    return Problem(marked.line(path), key_text(path), what, fix, code)
+    return Problem(marked.line(path), key_text(path), marked.as_written(path, what), fix, code)
 
 
 def _empty_places(data: object, path: Path = ()) -> Iterator[Path]:
@@ -161,6 +166,10 @@ def _expected_problem(field: FieldInfo, marked: Marked, here: Path, rest: Path, 
         fix = f"write {_TYPOS_OF_BOOL[value.lower()]}"
     elif "text" in expected.phrase and not isinstance(value, (str, list, dict)):
         fix = "put it in quotes"
+    elif (
+        "number" in expected.phrase and isinstance(value, float) and math.isinf(value) and "at least" in expected.phrase
+    ):
+        fix = "nothing can be reckoned with so large a number"
     elif "number" in expected.phrase and isinstance(value, float):
         fix = written_plainly(value, partial(_takes, field))
     elif "number" in expected.phrase and isinstance(value, str) and type(scalar(value)) in (int, float):

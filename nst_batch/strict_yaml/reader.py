@@ -11,15 +11,17 @@ numbers, nothing and ``null`` are None, all else is text. Keys are always text.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from nst_batch.characters import ODD_SPACES, called, visible
+from nst_batch.characters import ODD_SPACES, visible
 from nst_batch.errors import Problem, ProblemsError
+from nst_batch.strict_yaml.mistakes import colon_problem, syntax_problem
 
 MAX_DEPTH = 20
 MAX_PROBLEMS = 100  # of one file: a megabyte of complaints helps nobody
@@ -31,12 +33,6 @@ _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _CURLY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb\u300c\u300d\u300e\u300f"
 _COMMENT = re.compile(r"[ \t]+#")
-_NO_KEY = re.compile(rf"[ \t]*(?P<key>[A-Za-z_]+)(?P<colon>:(?=[^ \t])|\uff1a)(?P<after>[{ODD_SPACES}]?)")
-# A value that YAML would read as something else than text, for how it begins; of a list, where more follows it.
-_INDICATOR = re.compile(
-    r"[ \t]*(?:- +)?(?:[A-Za-z_]+: +|- +)"
-    r"(?P<text>[&*!|>@`%,\]}][^#]*?|(?:\[[^\]]*\]|\{[^}]*\})[ \t]*[^ \t#][^#]*?)[ \t]*(?:#.*)?"
-)
 _RICH_TEXT = "{\\rtf"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,29})")
@@ -50,23 +46,6 @@ _WORDS: dict[str, Any] = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
-_ADVICE = (  # of PyYAML's and libyaml's words, what a person can do about them
-    ("mapping values are not allowed", "put a value that holds a colon in quotes, and check the indentation"),
-    ("cannot start any token", "put the value in quotes"),
-    ("scanning an alias", 'a glob is put in quotes: "*.jpg"'),
-    ("scanning a directive", "put a text that begins with % in quotes"),
-    (
-        "could not find expected ':'",
-        "write 'key: value', and check quotes and indentation of the lines around",
-    ),
-    ("expected key", "check the indentation, and put values with { } [ ] : # in quotes"),
-    ("block end", "check the indentation, and put values with { } [ ] : # in quotes"),
-    ("document start", "put values with { } [ ] : # in quotes"),
-    ("unexpected end of stream", "close the quotes"),
-    ("quoted scalar", "check the quotes; in \"…\" a backslash is written twice, in '…' once"),
-    ("flow mapping", "close the brace, or put the value in quotes"),
-    ("flow sequence", "close the bracket, or put the value in quotes"),
-)
 
 
 @dataclass(frozen=True)
@@ -77,6 +56,7 @@ class Marked:
     source: str = ""
     lines: dict[Path, int] = field(default_factory=dict)
     commented: frozenset[str] = frozenset()  # texts without quotes that a comment follows on their line
+    written: Mapping[Path, str] = field(default_factory=dict)  # numbers and booleans that are shown otherwise
 
     def line(self, path: Path) -> int:
         """The line, from 1, of the key or item at ``path``, or of the nearest above it; 0 for none."""
@@ -84,6 +64,17 @@ class Marked:
             if path[:end] in self.lines:
                 return self.lines[path[:end]]
         return 0
+
+    def as_written(self, path: Path, what: str) -> str:
+        """``what`` is said of the value at ``path``, where it ends with that value: as it stands in the file."""
+        text = self.written.get(path)
+        if text is None:
+            return what
+        value: Any = self.data
+        for part in path:
+            value = value[part]
+        said = f"not {shown(value)}"
+        return f"{what.removesuffix(said)}not {_cut(text)}" if what.endswith(said) else what
 
 
 class _ReadingError(Exception):
@@ -112,7 +103,7 @@ def load(text: bytes | str, *, max_kb: float, source: str, kind: str = "sidecar"
         reader.problems.append(fatal.problem)
     if reader.problems:
         raise problems_error(f"{kind}_invalid", source, reader.problems)
-    return Marked(data, source, reader.lines, frozenset(reader.commented))
+    return Marked(data, source, reader.lines, frozenset(reader.commented), reader.written)
 
 
 def problems_error(code: str, source: str, problems: list[Problem]) -> ProblemsError:
@@ -138,6 +129,10 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         quote = '"' if "'" in value and '"' not in value else "'"
         text = f"{quote}{visible(value)}{quote}"
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -161,10 +156,11 @@ def scalar(text: str) -> Any:
 def _decode(text: bytes | str) -> str:
     """Text without a byte order mark, every character of it one that YAML allows."""
     if isinstance(text, bytes):
-        if text[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff") or b"\0\0\0" in (text[:3], text[1:4]):
-            raise _ReadingError(Problem(1, "", "the file is UTF-32", "save it as UTF-8"))
-        if text[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0\0" in (text[:3:2], text[1:4:2]):
-            raise _ReadingError(Problem(1, "", "the file is UTF-16", "save it as UTF-8"))
+        if text and not text.strip(b"\0"):
+            what = "the file holds zero bytes alone, as after a power cut"
+            raise _ReadingError(Problem(0, "", what, "write it again"))
+        if other := _other_encoding(text):
+            raise _ReadingError(Problem(1, "", f"the file is {other}", "save it as UTF-8"))
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -177,9 +173,24 @@ def _decode(text: bytes | str) -> str:
     bad = _NOT_TEXT.search(text)
     if bad:
         line = len(_BREAK.findall(text, 0, bad.start())) + 1
-        what = f"the character U+{ord(bad.group()):04X} is not text"
+        zero = " (a zero byte)" if bad.group() == "\0" else ""
+        what = f"the character U+{ord(bad.group()):04X}{zero} is not text"
         raise _ReadingError(Problem(line, "", what, "is this a YAML file? remove the character"))
     return text
+
+
+def _other_encoding(data: bytes) -> str:
+    """Which other encoding of Unicode ``data`` is text in; "" for none."""
+    for name, marks in (("UTF-32", (b"\xff\xfe\0\0", b"\0\0\xfe\xff")), ("UTF-16", (b"\xff\xfe", b"\xfe\xff"))):
+        if data.startswith(marks):
+            return name
+        for order in ("le", "be") if b"\0" in data[:4] else ():
+            with contextlib.suppress(UnicodeDecodeError):
+                text = data.decode(f"{name}-{order}")
+                # Any two bytes are a letter of some script; those that are meant are mostly of the plainest.
+                if not _NOT_TEXT.search(text) and 2 * sum(char < "\x80" for char in text) > len(text):
+                    return name
+    return ""
 
 
 class _Reader:
@@ -189,6 +200,7 @@ class _Reader:
         self.problems: list[Problem] = []
         self.lines: dict[Path, int] = {}
         self.commented: set[str] = set()
+        self.written: dict[Path, str] = {}
         self._rows: list[str] = []
         self._last = 0  # line of the last event, for errors that have none
 
@@ -210,7 +222,7 @@ class _Reader:
         if data is not None and not isinstance(data, dict):
             what = f"the file holds {shown(data)} where 'key: value' lines are meant"
             fix = "write a colon and a space where = stands" if "=" in text else ""
-            raise _ReadingError(_colon_problem(self._rows) or Problem(line, "", what, fix))
+            raise _ReadingError(colon_problem(self._rows) or Problem(line, "", what, fix))
         return data if data is not None else {}
 
     def _events(self, text: str) -> Iterator[Any]:
@@ -219,7 +231,7 @@ class _Reader:
                 self._last = _line(event)
                 yield event
         except yaml.MarkedYAMLError as error:
-            raise _ReadingError(_syntax_problem(error, self._rows)) from None
+            raise _ReadingError(syntax_problem(error, self._rows)) from None
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             # ValueError: the parser in Python makes characters of any escape, "\UFFFFFFFF" too.
             what = str(error).splitlines()[0] if str(error) else "not YAML"
@@ -239,15 +251,16 @@ class _Reader:
             fix = "remove it, or put a text that begins with ! in quotes"
             self.problems.append(Problem(line, key, f"the tag {shown(event.tag)} is not allowed here", fix))
         if isinstance(event, yaml.ScalarEvent):
-            return self._scalar(event, line, key)
+            return self._scalar(event, line, path)
         if len(path) >= MAX_DEPTH:
             raise _ReadingError(Problem(line, "", f"nested deeper than {MAX_DEPTH} levels"))
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(events, path)
         return self._mapping(events, path)
 
-    def _scalar(self, event: Any, line: int, key: str) -> Any:
+    def _scalar(self, event: Any, line: int, path: Path) -> Any:
         text: str = event.value
+        key = key_text(path)
         if _SURROGATE.search(text):
             self.problems.append(Problem(line, key, "holds half of a character (a lone surrogate)"))
             return ""
@@ -262,7 +275,10 @@ class _Reader:
         end = event.end_mark
         if end.line < len(self._rows) and _COMMENT.match(self._rows[end.line], end.column):
             self.commented.add(text)
-        return scalar(text)
+        value = scalar(text)
+        if not isinstance(value, str) and shown(value) != text:
+            self.written[path] = text
+        return value
 
     def _sequence(self, events: Iterator[Any], path: Path) -> list[Any]:
         items: list[Any] = []
@@ -309,35 +325,3 @@ class _Reader:
 def _line(event: Any) -> int:
     line: int = event.start_mark.line
     return line + 1
-
-
-def _syntax_problem(error: yaml.MarkedYAMLError, rows: Sequence[str]) -> Problem:
-    """The parser's complaint with its line, and advice where its words are known."""
-    colon = _colon_problem(rows)
-    if colon:
-        return colon
-    mark = error.problem_mark or error.context_mark
-    line = mark.line + 1 if mark else 0
-    words = " ".join(part for part in (error.context, error.problem) if part)
-    row = rows[line - 1] if 0 < line <= len(rows) else ""
-    if "\t" in row[: len(row) - len(row.lstrip())]:
-        return Problem(line, "", "a tab where only spaces may indent", "use spaces")
-    unquoted = _INDICATOR.fullmatch(row)
-    if unquoted:
-        text = unquoted["text"]
-        what = f"a text that begins with {text[0]} means something else to YAML"
-        return Problem(line, "", what, f'put it in quotes: "{visible(text)}"')
-    fix = next((advice for known, advice in _ADVICE if known in words), "")
-    return Problem(line, "", f"not YAML: {words}", fix)
-
-
-def _colon_problem(rows: Sequence[str]) -> Problem | None:
-    """A colon that makes no key of the word before it: a wide one, or one without a plain space after it."""
-    for line, row in enumerate(rows, start=1):
-        found = _NO_KEY.match(row)
-        if found:
-            colon, after = found["colon"], found["after"]
-            wrong = colon if colon != ":" else after
-            what = f"{called(wrong)} where a plain one is meant" if wrong else f"no space after {found['key']}:"
-            return Problem(line, "", what, f"write '{found['key']}: …'")
-    return None

@@ -60,15 +60,23 @@ def locate_weights(
     if choice == UNTRAINED:
         return WeightsLocation(UNTRAINED, None, "")
     if choice != "auto":
-        return _checked("path", Path(choice).expanduser())
+        return _checked("path", _at_home(choice))
     named = env.get(ENVIRONMENT)
     if named:
-        return _checked(ENVIRONMENT, Path(named).expanduser())
+        return _checked(ENVIRONMENT, _at_home(named))
     cached = keras_cache(env) / KERAS_NAME
     if cached.exists():
         return _keras_own(_checked("keras-cache", cached), cached)
     _download(cached, fetch or fetch_url)
     return _checked("keras-download", cached)
+
+
+def _at_home(name: str) -> Path:
+    """A path with its ``~``; one of a user that is not there stays as it is, and is no file."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
 
 
 def keras_cache(environ: Mapping[str, str]) -> Path:

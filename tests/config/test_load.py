@@ -80,10 +80,30 @@ def test_all_keys():
 
 
 def test_home(monkeypatch):
-    """~ is the home folder; where there is none it is a name like others, not a crash."""
+    """~ is the home folder; one that is not there is an error, wherever a path may stand."""
     monkeypatch.setenv("HOME", "/home/ada")
     assert read("inbox: ~/in").inbox == Path("/home/ada/in")
-    assert read("inbox: ~no-such-user-here/in").inbox == Path("/srv/studio/~no-such-user-here/in")
+    for text in ("inbox: {}", "library: [a, {}]", "weights: {}", "metrics: {}.prom", "hooks: {{done: [{}]}}"):
+        with pytest.raises(ProblemsError, match="there is no user no-such-user-here here; write the whole path"):
+            read(text.format("~no-such-user-here/in"))
+    with pytest.raises(SetupError, match="--config: '~no-such-user-here/x' means nothing"):
+        find_config("~no-such-user-here/x", environ={})
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("/", "/ is all of this system"),
+        ("~", "is a whole home folder"),
+        ("/home", "holds a whole home folder, /home/ada"),
+    ],
+)
+def test_a_library_is_no_whole_home(folder, words, monkeypatch):
+    """Any image of it could be had painted by who may write a sidecar."""
+    monkeypatch.setenv("HOME", "/home/ada")
+    with pytest.raises(ProblemsError, match=words):
+        read(f"library: [styles, '{folder}']")
+    assert read("library: ['~/styles']").library == (Path("/home/ada/styles"),)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +145,7 @@ def test_home(monkeypatch):
         ("watch: {settle_seconds: true}", "such as 10m"),
         ("watch: {settle_seconds: .inf}", "from 0 seconds"),
         ("watch: {incomplete_after: .nan}", "from 0 seconds"),
-        ("watch: {incomplete_after: 9999d}", "a year"),
+        ("watch: {incomplete_after: 9999d}", "to 366 days"),
         ("watch: {rescan_seconds: 0}", "longer than 0"),
         ("watch: {polling: yes}", "auto, true or false, not 'yes'"),
         ("jobs: {attempts: 0}", "from 1 to 100"),
@@ -133,7 +153,7 @@ def test_home(monkeypatch):
         ("jobs: {backoff_seconds: [1, x]}", "jobs.backoff_seconds"),
         ("limits: {max_jobs: 0}", "from 1 to 9999"),
         ("limits: {max_megapixels: 0}", "above 0"),
-        ("limits: {min_free_gb: -1}", "at least 0"),
+        ("limits: {min_free_gb: -1}", "from 0 to 1000000"),
         ("limits: {max_priority: 5}\ndefaults: {priority: 6}", "is more than limits.max_priority, 5"),
         ("outbox: inbox", "lies in the inbox"),
         ("outbox: inbox/out", "lies in the inbox"),

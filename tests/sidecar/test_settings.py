@@ -114,7 +114,7 @@ def test_right_values(key, values):
         ("content_layers: [conv5_2]", "VGG19 has no layer"),
         ("content_layers: [block1_pool]", "only pools"),
         ("content_layers: [block1_conv1, block1_conv1]", "a second time"),
-        ("content_layers: [[block1_conv1]]", "VGG19 has no layer"),
+        ("content_layers: [[block1_conv1]]", "must be a layer's name, not a list"),
         ("style_layers: {block1_conv1: -1}", "at least 0, not -1"),
         ("style_layers: {block1_conv1: x}", "not 'x'"),
         ("style_layers: {block1_conv1: true}", "not true"),

@@ -146,3 +146,15 @@ def test_the_schema_knows_it() -> None:
     assert validator.is_valid({**pair, "vary": {"style_weight": [0.5, 1], "color": ["style"]}})
     for wrong in ({}, {"size": 64}, {"size": [5]}, {"priority": [1]}, {"sise": [64]}):
         assert not validator.is_valid({**pair, "vary": wrong}), wrong
+
+
+def test_a_value_is_told_as_it_was_written() -> None:
+    """And not as it was read: 1e5 is no 100000.0, True no true."""
+    told = str(refused(PAIR + "vary: {seed: [1e5], quality: [True]}\nepochs: [4., 0]\nscales: +9\n"))
+    for words in (
+        "not 1e5; write 100000",
+        "to 100, not True",
+        "epochs.0: must be a whole number from 1 to 10000, not 4.;",
+    ):
+        assert words in told
+    assert told.endswith("to 6, not +9")

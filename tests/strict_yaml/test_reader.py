@@ -310,3 +310,41 @@ def mutated(text: bytes, generator: random.Random) -> bytes:
         else:
             body[at:at] = generator.choice([b"*", b"&x ", b"{", b"[", b"\t", b"\n", b": ", b"!!int ", b"---\n", b"'"])
     return bytes(body)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ('a: 1\nb: "c\nd: 2\ne: 3\n', 2, 'the " that opens here'),
+        ("a: 1\nb: 'c\n", 2, "the ' that opens here"),
+        ('a: 1\nb: "c\nd: "e"\n', 2, 'the " that opens here'),
+        ("a: 1\nb: [c, d\ne: 2\n", 2, "the [ that opens here"),
+        ("b: {c: 1\n\n\n", 1, "the { that opens here"),
+        ('b: [\n  "c",\n  "d\ne: 2\n', 3, 'the " that opens here'),
+    ],
+)
+def test_what_is_left_open_is_told_where_it_opens(text, line, words):
+    """And not where the file ends, or the next quote stands."""
+    (problem,) = problems(text.encode())
+    assert (problem.line, words in problem.what) == (line, True), problem
+
+
+def test_what_goes_over_several_lines_is_not_to_blame():
+    """A quote or bracket that is closed further down, and a mistake after it."""
+    (problem,) = problems(b'a: [b,\n  c]\nd: "e\n  f"\ng: h: i\n')
+    assert problem.line == 5
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "words"),
+    [
+        (b"\0\0\0a: 1\n", 1, "U+0000 (a zero byte) is not text"),
+        (b"a: 1\nb: \0\0\0\n", 2, "U+0000 (a zero byte) is not text"),
+        (b"ab\0\0c: 1\n", 1, "U+0000 (a zero byte) is not text"),
+        (b"\0" * 40, 0, "zero bytes alone, as after a power cut"),
+    ],
+)
+def test_zero_bytes_are_no_other_encoding(data, line, words):
+    """A damaged file is told as one."""
+    (problem,) = problems(data)
+    assert (problem.line, words in problem.what) == (line, True), problem
