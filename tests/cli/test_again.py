@@ -134,6 +134,18 @@ def test_what_has_a_files_name_and_is_none_is_called_so(
     assert list(house.inbox.iterdir()) == []
 
 
+def test_an_image_that_may_not_be_copied_leaves_nothing_behind(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A private file with another name elsewhere: it says so, and no disk is at fault."""
+    image = finished(house) / "input/s.png"
+    image.chmod(0o600)
+    os.link(image, house.root / "elsewhere.png")
+    assert main(["again", "dusk", "--config", str(house.config)]) == 2
+    assert f"nst-batch: {image} cannot be read: it has another name elsewhere" in capsys.readouterr().err
+    assert list(house.inbox.iterdir()) == []
+
+
 def test_results_are_found_by_name_folder_and_id(house: House) -> None:
     """Of two that are called alike none is guessed."""
     one, other = finished(house, folder="a"), finished(house, folder="b")

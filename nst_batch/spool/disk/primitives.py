@@ -55,6 +55,11 @@ class NotRegularError(Exception):
     """A file was expected and a folder, a device or something else stands there."""
 
 
+def of_one_file(error: Exception) -> str:
+    """What kept one file from being copied, and where."""
+    return f"{error.filename} cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+
+
 class Primitives(Beneath):
     """What :class:`nst_batch.spool.disk.fs.FileSystem` is made of.
 

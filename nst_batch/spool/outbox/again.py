@@ -20,9 +20,11 @@ from nst_batch.beneath import WHAT_IS_NO_FILE
 from nst_batch.errors import UsageError
 from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
 from nst_batch.sidecar.presets import PRESETS
+from nst_batch.spool.disk.copying import UnreadableError
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import AGAIN_PREFIX, Places
 from nst_batch.spool.disk.own import read_note
+from nst_batch.spool.disk.primitives import ChangedError, NotRegularError, of_one_file
 from nst_batch.spool.outbox.retry import SidecarDumper
 
 SIDECAR_NAME = "again.yaml"
@@ -80,15 +82,21 @@ def text_of(body: Mapping[str, Any]) -> bytes:
 
 
 def drop_again(fs: FileSystem, places: Places, folder: Path, text: bytes, images: Collection[str], title: str) -> Path:
-    """Put the images of a result and the sidecar ``text`` into the inbox; the folder there. OSError."""
+    """Put the images of a result and the sidecar ``text`` into the inbox; the folder there. UsageError, OSError."""
     _clear_up(fs, places)
     aside = places.inbox / f"{ASIDE_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
-    fs.mkdir(aside)
-    for name in images:
-        fs.copy_file(folder / INPUT_FOLDER / name, aside / name, strangers=True)
-    fs.write_new(aside / SIDECAR_NAME, text)
-    fs.fsync_tree(aside)
-    target = fs.rename_free(aside, places.inbox, AGAIN_PREFIX + title)
+    try:
+        fs.mkdir(aside)
+        for name in images:
+            fs.copy_file(folder / INPUT_FOLDER / name, aside / name, strangers=True)
+        fs.write_new(aside / SIDECAR_NAME, text)
+        fs.fsync_tree(aside)
+        target = fs.rename_free(aside, places.inbox, AGAIN_PREFIX + title)
+    except Exception as error:
+        fs.clear_away(aside)
+        if isinstance(error, UnreadableError | NotRegularError | ChangedError):
+            raise UsageError("not_again", f"{of_one_file(error)}, so this result is not made again") from error
+        raise
     fs.fsync_dir(places.inbox)
     return target
 

@@ -28,10 +28,12 @@ from nst_batch.sidecar.expand import ALIASES
 from nst_batch.sidecar.setting_values import WORDS
 from nst_batch.spool.claims.records import JobRecord
 from nst_batch.spool.disk.blocked import one_place_only
+from nst_batch.spool.disk.copying import UnreadableError
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import RETRY_PREFIX, Places
 from nst_batch.spool.disk.lock import try_lock
 from nst_batch.spool.disk.own import read_note
+from nst_batch.spool.disk.primitives import ChangedError, NotRegularError, of_one_file
 from nst_batch.spool.disk.retry_notes import RETRY_NOTE_SUFFIX, RetryNote, failed_names, retry_notes
 from nst_batch.strict_yaml.reader import scalar
 
@@ -59,7 +61,12 @@ def retry_jobs(fs: FileSystem, places: Places, wanted: Iterable[str]) -> Iterato
             elif why := _not_whole(fs, folder):
                 refused.append(f"{name} stays failed: {why}")
             else:
-                yield name, _put_back(fs, places, folder)
+                try:
+                    target = _put_back(fs, places, folder)
+                except (UnreadableError, NotRegularError, ChangedError) as error:
+                    refused.append(f"{name} stays failed: {of_one_file(error)}")
+                else:
+                    yield name, target
         if unknown:
             raise UsageError("no_such_job", [*refused, *unknown])
         if refused:
@@ -89,7 +96,11 @@ def _not_whole(fs: FileSystem, folder: Path) -> str:
 def _put_back(fs: FileSystem, places: Places, folder: Path) -> Path:
     aside = places.retries / secrets.token_hex(6)
     home = _home(fs, places, folder)
-    _put_together(fs, folder, aside, alone=home is not None)
+    try:
+        _put_together(fs, folder, aside, alone=home is not None)
+    except Exception:
+        fs.clear_away(aside)
+        raise
     note = RetryNote(failed=folder.name, id=_id(fs, folder), home=home)
     fs.write_durable(aside.with_name(aside.name + RETRY_NOTE_SUFFIX), note.model_dump_json().encode())
     fs.step("retry.noted")

@@ -290,6 +290,24 @@ def test_what_cannot_go_back_whole_stays_as_it_is(world: World, what: str, said:
     assert list((world.inbox / ".nst_batch/retry").iterdir()) == []
 
 
+def test_an_image_that_may_not_be_copied_concerns_its_own_job(world: World) -> None:
+    """A private file with another name elsewhere, which the daemon would not take either: no disk is at fault."""
+    for name in ("a", "b"):
+        world.put(f"{name}.yaml", "content: x.jpg\nstyle: y.jpg\n")
+    world.settle()
+    world.later(4000.0)
+    world.run_all()
+    image = world.failed()["a"] / "input/x.jpg"
+    image.touch(mode=0o600)
+    os.link(image, world.root / "elsewhere.jpg")
+    back = []
+    with pytest.raises(UsageError, match=r"a stays failed: .*x\.jpg cannot be read: .*hard link.*; put a copy there"):
+        back += retry_jobs(world.config, ["a", "b"])
+    assert image.exists()
+    assert world.inbox_files() == {"retry-b/b.yaml"}
+    assert list((world.inbox / ".nst_batch/retry").iterdir()) == []
+
+
 def test_retry_says_what_it_cannot(world: World) -> None:
     """No such job is a usage error; a retry under way is not now."""
     with pytest.raises(UsageError, match="nobody"):
