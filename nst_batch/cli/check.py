@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from nst_batch.beneath import WHAT_IS_NO_FILE, Beneath, folders_below
+from nst_batch.beneath import WHAT_IS_NO_FILE, Beneath, Kind, folders_below
 from nst_batch.cli.checking import Checker, Verdict
 from nst_batch.cli.terminal import AddCommand, duration, plural, say, say_set_in
 from nst_batch.config.load import Config, load_config
@@ -77,10 +77,10 @@ def _named(paths: Iterable[Path], checker: Checker) -> Iterator[Verdict]:
 
 def _whole_inbox(config: Config, checker: Checker) -> Iterator[Verdict]:
     """What is to be said of everything that lies in the inbox."""
-    below = sorted(_files_below(config.inbox), key=lambda path: natural_key(str(path)))
-    paths = [path for path in below if is_sidecar(path.name)]
-    for path in below:
-        if not is_sidecar(path.name) and (why := passed_over(path.name)):
+    below = sorted(_below(config.inbox), key=lambda found: natural_key(str(found[0])))
+    paths = [path for path, kind in below if kind == "file" and is_sidecar(path.name)]
+    for path, kind in below:
+        if why := passed_over(path.name, kind):
             _line(f"note      {path}: not taken: {why}")
     if not paths:
         _line(f"sidecars  none in {config.inbox}")
@@ -124,8 +124,12 @@ def _hours(config: Config, now: float) -> Iterator[str]:
         yield f"no job before {wait}, but with now: true" if wait else f"jobs may run now{until}"
 
 
-def _files_below(inbox: Path) -> Iterator[Path]:
-    """Where the daemon would look; its own folder, in which things come and go, is not entered."""
+def _below(inbox: Path) -> Iterator[tuple[Path, Kind]]:
+    """What lies where the daemon would look, folders and all else as files; its own folder, where all moves, is left.
+
+    Whatever a file is, something is said of it by its name.
+    """
     for folder, folders, files in folders_below(inbox):
         folders[:] = [name for name in folders if not is_temporary(name)]
-        yield from (Path(folder, name) for name in files)
+        yield from ((Path(folder, name), "folder") for name in folders)
+        yield from ((Path(folder, name), "file") for name in files)

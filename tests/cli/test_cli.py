@@ -481,12 +481,14 @@ def test_check_tells_of_what_is_no_file_and_never_waits_for_it(
         os.mkfifo(house.inbox / name)
     house.sidecar("y", content="x.yaml", style="x.yaml")
     (house.inbox / "z.yaml").symlink_to("y.yaml")
+    (house.inbox / "deep/d.yaml").mkdir(parents=True)
     assert main(["check", "--config", str(house.config)]) == 1
     told = capsys.readouterr().out
     for path in ("ann/defaults.yaml", "ben/folder.yaml"):
         assert f"{path} is a pipe, a socket or a device, which is not read; put the file itself there" in told
     assert f"{house.inbox}/x.yaml: wrong\n{'':10}it is a pipe, a socket or a device, which is not read; put" in told
     assert f"{house.inbox}/z.yaml: wrong\n{'':10}it is a symbolic link, which is not read; put" in told
+    assert f"note      {house.inbox}/deep/d.yaml: not taken: it is a folder: put a file there" in told
     assert main(["check", str(house.inbox / "ben/folder.yaml"), "--config", str(house.config)]) == 2
     assert "folder.yaml is a pipe, a socket or a device, and no sidecar" in capsys.readouterr().err
     assert main(["status", "--config", str(house.config)]) == 0

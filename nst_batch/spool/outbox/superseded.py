@@ -36,4 +36,5 @@ def _is_an_earlier_one(fs: FileSystem, places: Places, name: str, claim: Claim) 
     is_its = manifest.get("origin") == claim.record.origin and str(manifest.get("id")) < claim.record.id
     if not is_its or manifest.get("state") != "failed" or manifest.get("settings") is not None:
         return False
-    return fs.names_in(folder / INPUT_FOLDER) == [claim.record.sidecar_name]
+    alone = folder / INPUT_FOLDER / claim.record.sidecar_name
+    return fs.names_in(alone.parent) == [alone.name] and fs.kind(alone) in ("file", "link")

@@ -48,7 +48,7 @@ def test_it_leaves_when_the_corrected_one_is_done(world: World) -> None:
 
 
 def test_others_stay(world: World) -> None:
-    """Of another folder, of a name that begins so, one that holds somebody's images, one that was forged."""
+    """Of another folder, of a name that begins so, two that hold somebody's images, one that was forged."""
     mistaken(world, "ben/dusk")
     mistaken(world, "dusk till dawn")
     world.pair("dusk")
@@ -56,8 +56,12 @@ def test_others_stay(world: World) -> None:
     (claimed,) = [world.spool.take(world.at)]
     assert claimed is not None
     world.spool.fail(claimed, Reason.of(CANCELLED, "dropped"))
+    mistaken(world, "dusk")
+    replaced = world.failed()["dusk-3"] / "input/dusk.yaml"
+    replaced.unlink()
+    (replaced / "somebody's images").mkdir(parents=True)
     before = set(world.failed())
-    assert len(before) == 3
+    assert len(before) == 4
     forged = world.outbox / "failed/dusk-9"
     (forged / "input").mkdir(parents=True)
     (forged / "input/dusk.yaml").write_text("")
