@@ -63,7 +63,7 @@ class Checker:
             return _wrong("sidecar", path, passed_over(path.name) or what)
         kind = Beneath().kind(path)
         if kind in WHAT_IS_NO_FILE:
-            what = f"it is {WHAT_IS_NO_FILE[kind]}, which is not read; put the file itself there"
+            what = f"it is {WHAT_IS_NO_FILE[kind]}, which is not read; put the file itself there, or rename it"
             return _wrong("sidecar", path, what)
         try:
             text = self._read(path)

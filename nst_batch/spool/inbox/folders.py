@@ -136,8 +136,8 @@ class Folders:
         """What is wrong with a file before it is read."""
         path, folder = special.path, special.folder
         twin = next((other for other in self._specials if other != path and is_twin(other, path)), "")
-        if special.entry.kind in WHAT_IS_NO_FILE:
-            what = f"{path} is {WHAT_IS_NO_FILE[special.entry.kind]}, which is not read; put the file itself there"
+        if (is_none := WHAT_IS_NO_FILE.get(special.entry.kind)) is not None:
+            what = f"{path} is {is_none}, which is not read; put the file itself there, or rename it"
         elif twin:
             what = f"{path} and {twin} lie in one folder; keep one of them"
         elif names.is_hot(path) and f"{folder}/{MANIFEST_NAME}".lstrip("/") in entries:
@@ -204,7 +204,10 @@ class Folders:
         for path, entry in entries.items():
             folder, _, name = path.rpartition("/")
             hot = folders.get(folder)
-            if hot is None or hot.is_settling or not names.is_image(name) or entry.kind not in ("file", "link"):
+            if hot is None or hot.is_settling or not names.is_image(name):
+                continue
+            if entry.kind not in ("file", "link"):
+                hot.no_files += [name] if entry.kind == "other" else []  # a folder may be called as people like
                 continue
             if path in theirs:
                 hot.at_work += path in at_work.images and path not in hot.images

@@ -122,7 +122,7 @@ class Inbox:
             self.save_waits(at)
         folders = self._folders.views()
         noted = [f"{one.path}: {one.note}" for one in folders if one.note]
-        self.notes.say_of("folder files", noted, "{}", "folder files take every image beside them for a style")
+        self.notes.say_of("folder files", noted, "{}", "folder files may be meant otherwise")
         scan, stuck = self._scan, tuple(self._folders.waiting())
         dues = [job.held.due for job in jobs if job.held is not None and job.held.due > at.mono]
         return InboxView(

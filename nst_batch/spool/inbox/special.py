@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nst_batch import names
+from nst_batch.beneath import WHAT_IS_NO_FILE
 from nst_batch.errors import NstError
 from nst_batch.sidecar.folder import Choice, FolderDefaults, FolderRequest
 from nst_batch.sidecar.resolver import is_glob
@@ -35,6 +36,7 @@ class Special:
     painted: int = 0  # photographs, whether they lie there still or not
     pending: int = 0
     at_work: int = 0
+    no_files: list[str] = field(default_factory=list)  # what has the name of a photograph, and is a pipe or so
 
     @property
     def folder(self) -> str:
@@ -44,9 +46,18 @@ class Special:
     def begin(self) -> None:
         """Its photographs are about to be counted."""
         self.painted = self.pending = self.at_work = 0
+        self.no_files = []
 
     @property
     def note(self) -> str:
+        """What was probably meant otherwise; "" for nothing."""
+        if not self.no_files:
+            return self._all_styles()
+        more = f" and {len(self.no_files) - 1} more" if len(self.no_files) > 1 else ""
+        what = f"not painted, for it is {WHAT_IS_NO_FILE['other']}: {min(self.no_files)}{more}"
+        return f"{what}; put the picture itself there"
+
+    def _all_styles(self) -> str:
         """That every image beside it is taken for a style, by a pattern that may have been meant otherwise."""
         globs = [reference for reference in self.request.request.style if is_glob(reference)] if self.request else []
         beside = sum(image.rpartition("/")[0] == self.folder for image in self.images)

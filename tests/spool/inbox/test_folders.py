@@ -322,6 +322,20 @@ def test_a_pattern_that_takes_every_photograph_for_a_style_is_told(
         assert world.settle().folders[0].note == ""
 
 
+def test_what_has_a_photographs_name_and_is_no_file_is_told(world: World) -> None:
+    """Once, beside what is painted; a folder may be called as people like."""
+    hot(world)
+    world.put("monet/a.jpg", "photograph")
+    (world.inbox / "monet/b.jpg").mkdir()
+    for name in "dc":
+        os.mkfifo(world.inbox / f"monet/{name}.jpg")
+    notes = [*world.look().notes, *world.settle().notes, *world.settle().notes]
+    said = "not painted, for it is a pipe, a socket or a device: c.jpg and 1 more; put the picture itself there"
+    assert [note for note in notes if "not painted" in note] == [f"monet/folder.yaml: {said}"]
+    (view,) = world.settle().folders
+    assert (view.pending, view.note) == (1, said)
+
+
 def test_what_is_foretold_is_what_is_painted(world: World) -> None:
     """``folders_of``, for ``check``: of equal photographs one, and none while that is at work."""
     hot(world)
@@ -498,7 +512,7 @@ def test_what_has_a_folder_files_name_and_is_no_file_is_told(what: str, world: W
     view = world.settle()
     said = {folder.path: folder.why for folder in view.folders}
     assert said == {
-        path: f"{path} is {what}, which is not read; put the file itself there"
+        path: f"{path} is {what}, which is not read; put the file itself there, or rename it"
         for path in ("ann/defaults.yaml", "ben/folder.yaml")
     }
     assert {waits.sidecar for waits in view.waiting} == {"ann/defaults.yaml", "ann/one.yaml", "ben/folder.yaml"}
