@@ -31,7 +31,8 @@ ALL_HELP = (
 
 def add(add_command: AddCommand) -> None:
     """Add the commands to the command line."""
-    stop = "The result is published as `stopped`; so is that of a job that waits for its next attempt."
+    stop = "The result is published as `stopped`; so is that of a job that waits for its next attempt. One that "
+    stop += "waits and has no picture yet is left as it is: the command ends with 75, and cancel drops it."
     cancel = "Its inputs go to outbox/failed/JOB; retry puts them back."
     retry = (
         "The inputs of each move to inbox/retry-JOB/; a sidecar that could not be understood goes back beside its "

@@ -206,7 +206,7 @@ class ConfigFile(StrictModel):
         ),
         Field(description="auto (every GPU, else the CPU), cpu, gpu, or GPU numbers or UUIDs"),
     ] = "auto"
-    defaults: Annotated[Defaults, Field(description="any sidecar key but content, style, title")] = Field(
+    defaults: Annotated[Defaults, Field(description="any sidecar key but content, style, vary and title")] = Field(
         default_factory=Defaults
     )
     after: Annotated[Literal["archive", "keep", "delete"], Field(description="what becomes of the images")] = "archive"

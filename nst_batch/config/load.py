@@ -14,6 +14,7 @@ from nst_batch.config.values import home_fault
 from nst_batch.errors import Problem, SetupError
 from nst_batch.sidecar.conflicts import conflict_problems
 from nst_batch.sidecar.expand import SidecarRules
+from nst_batch.sidecar.keys import of_one_sidecar
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.strict_yaml.models import check, plain_schema, problem_at
 from nst_batch.strict_yaml.reader import Marked, load, problems_error, shown
@@ -24,8 +25,6 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 CONFIG_VARIABLE = "NST_BATCH_CONFIG"
 NOWHERE = Path("(the working folder, which has been removed)")
 MAX_CONFIG_KB = 256
-_OF_ONE_PAIR = ("defaults.content", "defaults.style", "defaults.title")
-_ONE_PAIR = "is each sidecar's own and has no default"
 
 
 class Config(ConfigFile):
@@ -121,7 +120,7 @@ def parse_config(text: bytes | str, path: Path) -> Config:
     marked = load(text, max_kb=MAX_CONFIG_KB, source=str(path), kind="config")
     file, problems = check(ConfigFile, marked, working_folder() / path.parent)
     defaults = marked.data.get("defaults")
-    problems = [replace(item, what=_ONE_PAIR, fix="") if item.key in _OF_ONE_PAIR else item for item in problems]
+    problems = [of_one_sidecar(item, "defaults.") for item in problems]
     if isinstance(marked.data.get("schedule"), dict):
         problems = [_of_one_window(item, marked) for item in problems]
     if isinstance(defaults, dict) and "output" in defaults and "path_output" in defaults:

@@ -14,6 +14,7 @@ from nst_batch.daemon.forecast import guessed_seconds
 from nst_batch.doctor.check import Check, Machine, State
 from nst_batch.errors import SetupError
 from nst_batch.report.markup import duration
+from nst_batch.sidecar.presets import DEFAULT_PRESET
 from nst_batch.transfer.device import gpu_advice
 from nst_batch.transfer.gpu_words import LARGEST_ARCHITECTURE, find_trouble
 from nst_batch.transfer.memory_plan import MemoryPlan
@@ -112,9 +113,10 @@ def _computes(said: dict[str, Any], more: str) -> Check:
 
 
 def how_large(total_mb: float) -> str:
-    """What fits into so much memory, told for the usual shape and the precision that needs more."""
+    """What fits into so much memory, told for the usual shape, the default preset and the precision that needs more."""
     side, whole = (MemoryPlan("float32").largest_side(3, 4, RESERVE * total_mb, whole=one) for one in (False, True))
-    return f"4:3 pictures up to {side} px long ({whole} px in one piece)"
+    assumed = f"with preset {DEFAULT_PRESET} in float32, where {RESERVE:.0%} of it all is free for one worker"
+    return f"4:3 pictures up to {side} px long ({whole} px in one piece) {assumed}"
 
 
 def last_json(answer: Answer | None) -> dict[str, Any] | None:

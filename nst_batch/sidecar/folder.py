@@ -12,18 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nst_batch.errors import Problem
 from nst_batch.names import DEFAULT_TEMPLATE, fitting_title, stem, with_content
 from nst_batch.sidecar.conflicts import conflict_problems
 from nst_batch.sidecar.expand import ALIASES, SidecarRequest, SidecarRules, request_of
-from nst_batch.sidecar.keys import Defaults
+from nst_batch.sidecar.keys import Defaults, of_one_sidecar
 from nst_batch.sidecar.resolver import FileRef, FileResolver, is_glob
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.strict_yaml.models import check, problem_at
 from nst_batch.strict_yaml.reader import load, problems_error
 
 _ANY_PHOTOGRAPH = "photograph.jpg"  # stands for what folder.yaml does not name
-_OF_ONE_PAIR = ("content", "path_content", "style", "path_style", "title", "vary")
 # The picture is the same without them.
 _NOT_A_SETTING = ("content", "path_content", "style", "path_style", "priority", "now")
 
@@ -122,10 +120,7 @@ def parse_defaults(text: bytes, source: str, rules: SidecarRules) -> FolderDefau
     """What a ``defaults.yaml`` gives to the sidecars below it. Raises ProblemsError."""
     marked = load(text, max_kb=rules.max_sidecar_kb, source=source)
     model, problems = check(Defaults, marked)
-    problems = [
-        Problem(item.line, item.key, "is each sidecar's own and has no default") if item.key in _OF_ONE_PAIR else item
-        for item in problems
-    ]
+    problems = [of_one_sidecar(item) for item in problems]
     if "output" in marked.data and "path_output" in marked.data:
         problems.append(problem_at(marked, ("path_output",), "says the same as output", "keep one of them"))
     if model is not None:

@@ -7,13 +7,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from nst_batch.errors import Problem
 from nst_batch.names import fill_template, output_fault, output_parts, template_fault, title_fault
 from nst_batch.reasons import PATH_OUTSIDE
 from nst_batch.sidecar.resolver import reference_fault
 from nst_batch.sidecar.setting_values import Mask, Start
 from nst_batch.sidecar.settings import Patch
 from nst_batch.sidecar.vary import Vary
-from nst_batch.strict_yaml.models import Expected, Fault, faults_error
+from nst_batch.strict_yaml.models import UNKNOWN_KEY, Expected, Fault, faults_error
 from nst_batch.strict_yaml.reader import shown
 
 
@@ -116,7 +117,7 @@ class InboxPatch(Patch):
 
 
 class Defaults(InboxPatch):
-    """What sidecars that do not say otherwise ask for: any of their keys but content, style and title."""
+    """What sidecars that do not say otherwise ask for: any of their keys but those of one sidecar alone."""
 
     output: Output = None
     path_output: Annotated[Output, Field(description="another name of output")] = None
@@ -145,3 +146,13 @@ class SidecarModel(InboxPatch):
     vary: Vary = None
     output: Output = None
     path_output: Annotated[Output, Field(description="another name of output")] = None
+
+
+OF_ONE_SIDECAR = tuple(key for key in SidecarModel.model_fields if key not in Defaults.model_fields)
+
+
+def of_one_sidecar(problem: Problem, below: str = "") -> Problem:
+    """A problem of defaults (below ``below``, such as ``defaults.``), in plain words where no default can be."""
+    if problem.what == UNKNOWN_KEY and problem.key.removeprefix(below) in OF_ONE_SIDECAR:
+        return replace(problem, what="is each sidecar's own and has no default", fix="")
+    return problem
