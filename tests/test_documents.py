@@ -17,6 +17,7 @@ from nst_batch.sidecar.folder import parse_defaults
 from nst_batch.sidecar.keys import OF_ONE_SIDECAR
 
 TOP = Path(__file__).parents[1]
+OTHERS = re.compile(r"usermod|gpasswd|chgrp|chown|systemctl|journalctl")  # to which nst-batch is a user or a unit
 PAGES = sorted((*(TOP / "docs").glob("*.md"), *TOP.glob("*.md")))
 
 
@@ -48,8 +49,9 @@ def shown_commands() -> Iterator[tuple[str, str, str]]:
     for page in PAGES:
         text = page.read_text("utf-8")
         for line in (*re.findall(r"^ {4}(?:\$ )?(.*)$", text, flags=re.M), *re.findall(r"`([^`]+)`", text)):
-            for names, rest in re.findall(r"(?:^|[ /])nst-batch ([a-z]+(?:\|[a-z]+)*)([^#;|\n]*)", line):
-                yield page.name, names, rest
+            for names, rest in re.findall(r"(?:^|[ /])nst-batch ([a-z]+(?:\|[a-z]+)*)(?![\w-])([^#;|\n]*)", line):
+                if not OTHERS.search(line):
+                    yield page.name, names, rest
 
 
 def test_every_command_and_option_that_is_shown_exists(capsys: pytest.CaptureFixture[str]) -> None:
