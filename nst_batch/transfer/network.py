@@ -78,11 +78,14 @@ class Network:
         self._programs = Bounded(PROGRAMS)
         self._statistics = Bounded(STATISTICS)
         self.on_progress: Callable[[], object] = lambda: None
-        """Called as a step gets on: a picture of many strips takes minutes for one."""
+        """Called as work gets on, within a step too: one of a picture of many strips takes minutes.
+
+        What it raises ends the work; a model is then as after the last step that it emitted.
+        """
 
     def content_features(self, image: Image, family: StatisticsFamily) -> dict[str, Feature]:
         """As :class:`StatisticsView` says."""
-        return dict(self.program(("content", family), self._trace_content, family)(image))
+        return self._got(dict(self.program(("content", family), self._trace_content, family)(image)))
 
     def style_statistics(
         self, image: Image, family: StatisticsFamily, key: Hashable | None = None, frames: Sequence[Frame] = (BARE,)
@@ -90,7 +93,7 @@ class Network:
         """As :class:`StatisticsView` says."""
 
         def compute(shown: Image) -> dict[str, Statistic]:
-            return dict(self.program(("style", family), self._trace_style, family)(shown))
+            return self._got(dict(self.program(("style", family), self._trace_style, family)(shown)))
 
         return self.remembered_style(image, family, key, frames, compute)
 
@@ -110,6 +113,11 @@ class Network:
         if key is None:
             return mean()
         return dict(self._statistics.get((key, tuple(image.shape), type(family), family.style, frames), mean))
+
+    def _got(self, found: dict[str, Any]) -> dict[str, Any]:
+        """What was ``found`` is there, and not only asked for: on a processor a call has ended when it returns."""
+        self.on_progress()
+        return found
 
     def weighted_sums(self, image: Image, family: StatisticsFamily, plane: Plane) -> dict[str, Statistic]:
         """As :class:`StatisticsView` says."""

@@ -83,18 +83,20 @@ def load_job_images(
     limits: images.ImageLimits,
     facts: KnownInputs,
     check_fits: Callable[[tuple[int, int], int], object],
+    on_progress: Callable[[], object],
 ) -> JobImages:
     """Decode every input of ``spec`` (paths relative to ``claim``) and resize it for the result's size.
 
     ``facts`` is filled as images are read, so that a failure still says what is known. ``check_fits`` is told the
-    result's size (height, width) and the pixels of the largest style before anything is made that large. Raises
-    JobError.
+    result's size (height, width) and the pixels of the largest style before anything is made that large;
+    ``on_progress`` is called after each image. Raises JobError, and what these two raise.
     """
     settings = spec.settings
     pictures = []
     for each in spec.inputs:
         picture = _decode(each, claim / each.path, limits)
         facts.add(each, picture)
+        on_progress()
         pictures.append((each, picture))
     size = result_size(settings, [(each.role, each.name, picture) for each, picture in pictures])
     check_fits(size, style_pixels(settings, size, [picture for each, picture in pictures if each.role == "style"]))

@@ -23,7 +23,7 @@ from nst_batch.worker.checkpoints import Checkpoint, Checkpoints
 from nst_batch.worker.job_images import JobImages, KnownInputs, load_job_images
 from nst_batch.worker.loss_log import LossLog
 from nst_batch.worker.result_files import Results, Saver
-from nst_batch.worker.run_listener import Instructions, Progress, RunEnd, RunListener
+from nst_batch.worker.run_listener import Instructions, Interrupted, Progress, RunEnd, RunListener
 from nst_batch.worker.shown import show
 from nst_batch.worker.timelapse import Timelapse
 
@@ -78,8 +78,16 @@ class JobRun:
         session.on_progress = self._beat
 
     def _beat(self) -> None:
-        """Tell, now and then, that a step gets on: only work that is done comes by here, never a clock."""
-        now = time.monotonic()
+        """Tell, now and then, that a step gets on: only work that is done comes by here, never a clock.
+
+        Raises Interrupted where the job is to be no more: the step that it is in is thrown away. Who wants it to go
+        on later waits for the step's end.
+        """
+        wanted, now = self._instructions.instruction(), time.monotonic()
+        if wanted == "cancel":
+            raise Interrupted("cancelled")
+        if wanted == "stop" and self._steps_done:
+            raise Interrupted("stopped")
         if now - self._last_beat >= BEAT_SECONDS:
             self._last_beat = now
             self._listener.say("beat")
@@ -92,6 +100,8 @@ class JobRun:
         except (OutOfMemoryError, MemoryError) as error:
             self._session.spent = True
             outcome = self._out_of_memory(error)
+        except Interrupted:  # before there is a picture
+            outcome = _cancelled()
         except JobError as error:
             # The decoder of one that is too slow still runs, and cannot be ended.
             self._session.spent = self._session.spent or error.code == IMAGE_TOO_SLOW
@@ -127,7 +137,7 @@ class JobRun:
         settings = self._spec.settings
         precision = self._session.precision(settings.precision)
         check_fits = partial(self._session.check_fits, settings, precision)
-        job_images = load_job_images(self._spec, self._claim, self._session.limits, self._facts, check_fits)
+        job_images = load_job_images(self._spec, self._claim, self._session.limits, self._facts, check_fits, self._beat)
         self._notes += job_images.notes
         self._size = job_images.size
         if self._sparing:
@@ -186,13 +196,16 @@ class JobRun:
             film.resume(self._steps_done if checkpoint else 0)
             film.shoot(self._steps_done if checkpoint else 0, model.image)
         del checkpoint  # its arrays are as large as the model's own
-        end = self._steps(model, log, results, checkpoints, room, film)
+        try:
+            end = self._steps(model, log, results, checkpoints, room, film)
+        except Interrupted as early:
+            end = early.end
         self._saver.wait()
         if end == "yielded":
             return None
         if end == "cancelled":
             results.losses(log.text())
-            return Outcome(state="cancelled", reason=Reason.of(CANCELLED, "cancelled on request"))
+            return _cancelled()
         self._listener.say("phase", phase="saving")
         final = results.final(model.image(), log.text(), {"device": self._session.device, "precision": precision})
         if film is not None:
@@ -337,3 +350,7 @@ class JobRun:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def _cancelled() -> Outcome:
+    return Outcome(state="cancelled", reason=Reason.of(CANCELLED, "cancelled on request"))

@@ -14,6 +14,14 @@ Instruction = Literal["go", "stop", "cancel", "yield"]
 RunEnd = EndState | Literal["yielded"]
 
 
+class Interrupted(Exception):  # noqa: N818 - it is no error: somebody wants it so
+    """The job's work ends here, in the middle of a step, of a style or of its images."""
+
+    def __init__(self, end: Literal["stopped", "cancelled"]) -> None:
+        super().__init__(end)
+        self.end: Literal["stopped", "cancelled"] = end
+
+
 class Progress(NamedTuple):
     """Where a job stands, for a person: ``left`` is in seconds, ``scale`` the size of one scale of several."""
 

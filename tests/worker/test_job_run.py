@@ -443,14 +443,62 @@ def test_stop_and_cancel(session: DeviceSession, bench: Callable[..., Bench]) ->
     assert len(dropped.loss()["log"]) == dropped.outcome().steps_done == 5
 
 
+class Impatient(Bench):
+    """Wants ``wish`` from the ``asked``-th time on that it is asked what it wants."""
+
+    def __init__(self, root: Path, wish: str, asked: int, **keys: Any) -> None:
+        super().__init__(root, **keys)
+        self.wish, self.left = wish, asked
+
+    def instruction(self) -> Any:
+        self.left -= 1
+        return self.wish if self.left <= 0 else super().instruction()
+
+
+@pytest.mark.parametrize("preset", ["fine", "nnst"])
+def test_cancel_is_heard_at_every_turn(session: DeviceSession, tmp_path: Path, preset: str) -> None:
+    """While images are read, a style is looked at, a step is made: after that nothing more is done."""
+    asked = Impatient(tmp_path / "whole", "go", 10_000, preset=preset, epochs=1, steps_per_epoch=2)
+    assert asked.run(session) == "done"
+    turns = 10_000 - asked.left
+    assert turns > 2 + 4 + 4  # images, frames or turns of the style, of the content or what is matched; then the steps
+    steps = []
+    for turn in range(1, turns + 1):
+        job = Impatient(tmp_path / str(turn), "cancel", turn, preset=preset, epochs=1, steps_per_epoch=2)
+        assert job.run(session) == "cancelled", turn
+        assert job.left == 0, "it was asked again"
+        assert not (job.running / "picture.png").exists()
+        steps.append(job.outcome().steps_done)
+    assert steps == sorted(steps)
+    assert steps[0] == 0
+
+
+def test_stop_is_heard_within_a_step(session: DeviceSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a picture in strips: the last whole step is what is published, as if it had been stopped there."""
+    monkeypatch.setattr(type(session), "room", Room(0.0, 0.0))
+    pictures: dict[int, set[bytes]] = {}
+    for turn in (30, 40, 47):
+        job = Impatient(tmp_path / str(turn), "stop", turn, size=144, epochs=1, steps_per_epoch=4)
+        assert job.run(session) == "stopped"
+        done = job.outcome().steps_done
+        assert done == len(job.loss()["log"]) == job.steps[-1].step
+        pictures.setdefault(done, set()).add((job.running / "picture.png").read_bytes())
+    assert len(pictures) > 1
+    for done, found in pictures.items():
+        job = Bench(tmp_path / f"at{done}", size=144, epochs=1, steps_per_epoch=4)
+        job.instructions = {done: "stop"}
+        assert job.run(session) == "stopped"
+        assert found == {(job.running / "picture.png").read_bytes()}
+
+
 def test_a_job_that_is_begun_again_only_to_be_stopped_paints_nothing_more(
-    session: DeviceSession, bench: Callable[..., Bench]
+    session: DeviceSession, tmp_path: Path
 ) -> None:
     """What its checkpoint holds is what is published."""
-    job = bench()
+    job = Impatient(tmp_path, "stop", 10_000)
     job.instructions = {5: "yield"}
     assert job.run(session) == "yielded"
-    job.instructions = {5: "stop"}
+    job.left = 0
     assert job.run(session) == "stopped"
     assert len(job.loss()["log"]) == job.outcome().steps_done == 5
     assert (job.running / "picture.png").exists()

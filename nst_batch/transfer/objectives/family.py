@@ -139,6 +139,7 @@ class WholeView(View, Protocol):
     """The network in one piece, and what a family needs for programs of its own."""
 
     precision: Precision
+    on_progress: Callable[[], object]  # as work gets on, within a step too
 
     def program(self, key: Hashable, trace: Callable[..., Program], *args: Any) -> Program:
         """The traced program of that key, ``trace(*args)`` where it is not held."""

@@ -175,6 +175,7 @@ class _Matching:
         return tf.constant(steps, tf.int32), tf.constant(offsets, tf.int32)
 
     def _nearest(self, queries: Rows, keys: Rows) -> Any:
+        self._network.on_progress()
         precision = self._network.precision
         return nearest(tf.cast(queries, precision), tf.cast(keys, precision), PIECE)
 
@@ -185,6 +186,7 @@ class _Matching:
         program = self._network.program(("style rows", self._family), self._trace_style)
         for turn in range(TURNS):
             rows = program(tf.image.rot90(style, turn), tf.constant(FRAMES[turn % len(FRAMES)], tf.int32))
+            self._network.on_progress()
             if self._family.closing:
                 chosen = [_some(row.shape[0], PLACES_OF_A_LAYER // TURNS, draw) for row in rows]
             else:
