@@ -69,6 +69,9 @@ def _folder(folder: dict[str, Any]) -> str:
 
 
 def _running(job: dict[str, Any]) -> list[str]:
+    if wish := job.get("wish"):  # a daemon of an older version does not tell
+        told = f": is being {'cancelled' if wish == 'cancel' else 'stopped'}"
+        return [f" on {job['device']}{told}", told]
     left = "" if job["seconds_left"] is None else f", {duration(job['seconds_left'])} left"
     if job["loss"] is None or not left:
         return [f" on {job['device']}: starting{left}", f": starting{left}"]

@@ -54,8 +54,13 @@ class Foreteller:
         return [*found, *([] if wanted.lacking is None else [0.0])]
 
 
-def _running_entry(worker: Worker, foreteller: Foreteller | None, mono: float) -> dict[str, Any]:
-    """A job at work: where it stands, its loss, the seconds left (None where they cannot be told)."""
+def _running_entry(
+    worker: Worker, foreteller: Foreteller | None, mono: float, wishes: Mapping[str, str]
+) -> dict[str, Any]:
+    """A job at work: where it stands, its loss, the seconds left (None where they cannot be told).
+
+    ``wishes``: by job, ``stop`` or ``cancel`` where somebody has asked for it.
+    """
     assert worker.job is not None
     progress = worker.progress
     left = progress.get("left")
@@ -74,6 +79,7 @@ def _running_entry(worker: Worker, foreteller: Foreteller | None, mono: float) -
         "scale": progress.get("scale", ""),
         "loss": progress.get("total"),
         "seconds_left": left,
+        "wish": wishes.get(worker.job.id, ""),
     }
 
 
@@ -199,7 +205,8 @@ def state(
     of thousands, what is to stand for them.
     """
     at = at or Moment.now()
-    running = [_running_entry(worker, foreteller, at.mono) for worker in workers if worker.at_work]
+    wishes = {each.job.id: each.action for each in view.controls if each.job is not None} if view else {}
+    running = [_running_entry(worker, foreteller, at.mono, wishes) for worker in workers if worker.at_work]
     is_paused = bool(view and view.paused)
     opens = None if closed_until is None else round(closed_until)
     left = _seconds_left(workers, running, at)

@@ -218,6 +218,8 @@ def status_line(facts: dict[str, Any], waiting: int, done: int, failed: int, con
 
 
 def _at_work(entry: dict[str, Any]) -> str:
+    if entry["wish"]:
+        return f"{entry['name']} is being {'cancelled' if entry['wish'] == 'cancel' else 'stopped'}"
     if entry["loss"] is None:
         return f"{entry['name']} is starting"
     left = "" if entry["seconds_left"] is None else f", {duration(entry['seconds_left'])} left"

@@ -28,7 +28,7 @@ LONG = "the harbour at dusk, seen from the old lighthouse-waves and moonlight, s
 def running(name: str) -> dict[str, Any]:
     return {
         "name": name, "device": "cpu", "epoch": 3, "epochs": 10, "step": 1234, "steps": 10000, "loss": 123456.7,
-        "seconds_left": 4000.0,
+        "seconds_left": 4000.0, "wish": "",
     }  # fmt: skip
 
 
@@ -55,6 +55,13 @@ def test_a_job_has_a_line_on_every_terminal(width: int) -> None:
     assert "1 h 06 min left" in ours[0]
     assert "done about" in ours[1]
     assert ours[2].endswith("(done)")
+
+
+@pytest.mark.parametrize(("wish", "said"), [("cancel", "is being cancelled"), ("stop", "is being stopped")])
+def test_what_was_asked_of_a_job_at_work_is_told(wish: str, said: str) -> None:
+    """From when it was asked until it has ended; no time left, which is not its own any more."""
+    (line,) = [line for line in told(running=[{**running("dusk"), "wish": wish}]) if "dusk" in line]
+    assert line.endswith(f"dusk on cpu: {said}")
 
 
 def test_wide_letters_count_as_two_columns() -> None:

@@ -21,6 +21,7 @@ from nst_batch.sidecar.expand import JobRequest, parse_sidecar
 from nst_batch.spool.claims.attempts import Attempts
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.inbox.control import Control
 from nst_batch.spool.inbox.inbox import InboxView
 from nst_batch.spool.inbox.readiness import FolderView
 
@@ -62,6 +63,14 @@ def test_a_claimed_job_does_not_wait_a_second_time() -> None:
     facts = state(view(ready=(ready("dusk"),)), (job("dusk"),), (worker("dusk", left=5.0),), None, 1)
     assert [entry["name"] for entry in facts["running"]] == ["dusk"]
     assert facts["waiting"] == []
+
+
+def test_what_was_asked_of_a_job_at_work_stands_with_it() -> None:
+    """As long as its control file lies there."""
+    asked = Control("cancel", Path("/inbox/dusk.cancel"), "dusk", job("dusk"))
+    other = Control("stop", Path("/inbox/x.stop"), "x")
+    facts = state(view(controls=(other, asked)), (), (worker("dusk"), worker("dawn")), None, 1)
+    assert [(entry["name"], entry["wish"]) for entry in facts["running"]] == [("dusk", "cancel"), ("dawn", "")]
 
 
 def test_waiting_jobs_say_why_in_the_order_of_their_turn() -> None:

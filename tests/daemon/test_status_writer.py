@@ -8,7 +8,7 @@ import pytest
 
 from nst_batch.daemon.status_writer import status_line
 
-JOB = {"name": "dusk", "epoch": 2, "epochs": 3, "loss": 5524.2, "seconds_left": 200.0}
+JOB = {"name": "dusk", "epoch": 2, "epochs": 3, "loss": 5524.2, "seconds_left": 200.0, "wish": ""}
 IDLE: dict[str, Any] = {
     "running": [], "paused": False, "blocked": None, "closed_until": None, "closed_zone": None, "empty_at": None,
 }  # fmt: skip
@@ -23,6 +23,8 @@ IDLE: dict[str, Any] = {
             {"running": [JOB, {**JOB, "name": "dawn", "loss": None}], "paused": True},
             "paused; dusk epoch 2/3, loss 5524, 3 min 20 s left; dawn is starting; 0 waiting, 4 done, 1 failed",
         ),
+        ({"running": [{**JOB, "wish": "stop"}]}, "dusk is being stopped; 0 waiting, 4 done, 1 failed"),
+        ({"running": [{**JOB, "wish": "cancel"}]}, "dusk is being cancelled; 0 waiting, 4 done, 1 failed"),
         ({"blocked": "the disk is full; make room"}, "the disk is full; make room; 0 waiting, 4 done, 1 failed"),
     ],
 )
