@@ -189,7 +189,7 @@ OF_COMMANDS: Mapping[str, Known] = {
         "the config file is not YAML, or its keys and values are not as docs/config.md has them",
         "correct it and try again",
     ),
-    "config_too_large": Known("the config file is larger than 64 KiB", "shorten it and try again"),
+    "config_too_large": Known("the config file is larger than 256 KiB", "shorten it and try again"),
     "weights_missing": Known("there are no VGG19 weights", "nst-batch doctor says which file to put where"),
     "weights_damaged": Known("the weights file is not VGG19's", "replace it with Keras's own"),
     "weights_foreign": Known(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,3 +78,14 @@ def test_numbers_of_other_languages_are_translated(value: str, fix: str) -> None
     with pytest.raises(ProblemsError) as caught:
         parse_config(f"limits: {{max_jobs: {value}}}\n", Path("/srv/config.yaml"))
     assert caught.value.message.endswith(f"not '{value}'; {fix}")
+
+
+@pytest.mark.parametrize(
+    ("path", "below", "above"), [each for each in bounded() if each[0][:6] in ("limits", "jobs.a", "slurm.")]
+)
+def test_the_reference_tells_them(path: str, below: float, above: float) -> None:
+    """In the row of the key."""
+    page = (Path(__file__).parents[2] / "docs/config.md").read_text("utf-8")
+    (row,) = re.findall(rf"^\| `{path.split('.')[1]}`[|,].*$|^\| `{path.split('.')[1]}`.*$", page, flags=re.M)
+    assert f"{above - 1}" in row
+    assert any(f"{number}" in row for number in (below, below + 1))

@@ -14,8 +14,9 @@ import jsonschema
 import pytest
 import yaml
 
-from nst_batch.config.load import Config, config_schema, find_config, load_config, parse_config
+from nst_batch.config.load import MAX_CONFIG_KB, Config, config_schema, find_config, load_config, parse_config
 from nst_batch.errors import ProblemsError, SetupError
+from nst_batch.reasons import KNOWN
 
 HERE = Path(__file__).parents[2]
 DOCS = HERE / "docs" / "config.md"
@@ -350,3 +351,8 @@ def test_reading_needs_little():
     heavy, kilobytes = said.rsplit(" ", 1)
     assert heavy == "[]"
     assert int(kilobytes) < 48 * 1024
+
+
+def test_the_limit_of_a_config_is_told_as_it_is():
+    """By the list of reasons too."""
+    assert f"larger than {MAX_CONFIG_KB} KiB" in KNOWN["config_too_large"].meaning
