@@ -12,7 +12,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -196,9 +196,9 @@ class FileSystem(Primitives):
         for path, remove in list(self._left_over.items()):
             self.clear_away(path, remove)
 
-    def empty(self, folder: Path) -> None:
-        """Remove whatever lies in a folder, but for what may not be removed; one that is not there is empty."""
-        for name in self.names_in(folder):
+    def empty(self, folder: Path, but: Collection[str] = ()) -> None:
+        """Remove whatever lies in a folder, ``but`` for these names and what may not be removed; none is empty."""
+        for name in set(self.names_in(folder)).difference(but):
             with contextlib.suppress(PermissionError):
                 self.rmtree(folder / name)
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from nst_batch.filenames import MANIFEST_NAME
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import Component, Places
-from nst_batch.spool.disk.own import DamagedError, read_model
+from nst_batch.spool.disk.own import DamagedError, read_model, read_note
 
 RETRY_NOTE_SUFFIX = ".json"
 
@@ -43,3 +44,9 @@ def failed_names(fs: FileSystem, places: Places) -> tuple[str, ...]:
     found = fs.names_in(places.failed)
     leaving = {note.failed for _aside, note in retry_notes(fs, places)} if found else ()
     return tuple(name for name in found if name not in leaving)
+
+
+def stands(fs: FileSystem, places: Places, note: RetryNote) -> bool:
+    """Whether the failed folder whose place a pair is to take is there still."""
+    folder = places.failed / note.failed
+    return fs.kind(folder) == "folder" and str(read_note(fs, folder / MANIFEST_NAME).get("id")) == note.id

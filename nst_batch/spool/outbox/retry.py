@@ -4,7 +4,7 @@ A sidecar that nobody understood lies in ``failed/`` alone, for its images have 
 folder where it lay, which is where they are and whose ``defaults.yaml`` counts for it.
 
 The pair is put together aside, in the daemon's own folder, where it is noted durably which failed folder it stands
-for; then one rename puts it into the inbox and the failed folder goes away. Killed anywhere, the same command or the
+for; then the failed folder goes away and one rename puts it into the inbox. Killed anywhere, the same command or the
 next start of the daemon finishes: a note whose folder aside is gone means that the pair is in the inbox already.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any, NamedTuple
@@ -34,7 +35,7 @@ from nst_batch.spool.disk.layout import RETRY_PREFIX, Places
 from nst_batch.spool.disk.lock import try_lock
 from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.disk.primitives import ChangedError, NotRegularError, of_one_file
-from nst_batch.spool.disk.retry_notes import RETRY_NOTE_SUFFIX, RetryNote, failed_names, retry_notes
+from nst_batch.spool.disk.retry_notes import RETRY_NOTE_SUFFIX, RetryNote, failed_names, retry_notes, stands
 from nst_batch.strict_yaml.reader import scalar
 
 CHANGED_NS = 1_000_000_000  # a file of a failed job that is so much newer than its end was changed by a person
@@ -102,9 +103,17 @@ def _put_back(fs: FileSystem, places: Places, folder: Path) -> Path:
         fs.clear_away(aside)
         raise
     note = RetryNote(failed=folder.name, id=_id(fs, folder), home=home)
-    fs.write_durable(aside.with_name(aside.name + RETRY_NOTE_SUFFIX), note.model_dump_json().encode())
+    noted = aside.with_name(aside.name + RETRY_NOTE_SUFFIX)
+    fs.write_durable(noted, note.model_dump_json().encode())
     fs.step("retry.noted")
-    target = _carry_out(fs, places, aside, note)
+    try:
+        target = _carry_out(fs, places, aside, note)
+    except OSError as error:
+        if not stands(fs, places, note):
+            raise  # on its way: the next retry or start finishes it
+        fs.clear_away(noted, partial(fs.remove, noted))
+        fs.clear_away(aside)
+        raise OSError(error.errno, error.strerror, str(folder)) from error
     assert target is not None
     return target
 
@@ -202,10 +211,13 @@ def find_failed(fs: FileSystem, places: Places, name: str) -> Path | None:
 
 
 def _finish_all(fs: FileSystem, places: Places) -> None:
+    under_way: set[str] = set()
     for aside, note in list(retry_notes(fs, places)):
         with one_place_only():  # what may not be moved stays a failed job
             _carry_out(fs, places, aside, note)
-    fs.empty(places.retries)
+        if not stands(fs, places, note):
+            under_way |= {aside.name, aside.name + RETRY_NOTE_SUFFIX}
+    fs.empty(places.retries, but=under_way)
 
 
 def _put_together(fs: FileSystem, folder: Path, aside: Path, *, alone: bool) -> None:
@@ -239,16 +251,16 @@ def _rewritten(manifest: dict[str, Any], there: set[str]) -> bytes | None:
 
 
 def _carry_out(fs: FileSystem, places: Places, aside: Path, note: RetryNote) -> Path | None:
+    """The failed folder goes first: where it may not go the job stays failed, and is not in the inbox as well."""
+    if stands(fs, places, note):
+        fs.discard(places.failed / note.failed, places.out_trash)
+    fs.step("retry.removed")
     target = None if note.home is None else _carry_home(fs, places, aside, note.home)
     if fs.kind(aside) == "folder":
         target = fs.rename_free(aside, places.inbox, RETRY_PREFIX + note.failed)
         fs.fsync_dir(places.inbox)
         fs.fsync_dir(places.retries)
         fs.step("retry.moved")
-    folder = places.failed / note.failed
-    if fs.kind(folder) == "folder" and _id(fs, folder) == note.id:
-        fs.discard(folder, places.out_trash)
-    fs.step("retry.removed")
     fs.remove(aside.with_name(aside.name + RETRY_NOTE_SUFFIX))
     fs.fsync_dir(places.retries)
     return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -305,6 +306,62 @@ def test_an_image_that_may_not_be_copied_concerns_its_own_job(world: World) -> N
         back += retry_jobs(world.config, ["a", "b"])
     assert image.exists()
     assert world.inbox_files() == {"retry-b/b.yaml"}
+    assert list((world.inbox / ".nst_batch/retry").iterdir()) == []
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.EIO])
+def test_a_failed_folder_that_may_not_go_is_not_put_back_as_well(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """However often it is asked, the job stays failed and out of the inbox; once it may go, it is back once."""
+    world.put("a.yaml", "content: x.jpg\nstyle: y.jpg\n")
+    world.settle()
+    world.later(4000.0)
+    world.run_all()
+    (folder,) = world.failed().values()
+    before = sorted(folder.rglob("*"))
+    with monkeypatch.context() as disk:
+        really = FileSystem.rename
+
+        def refuse(fs: FileSystem, source: Path, target: Path) -> None:
+            if source == folder:
+                raise OSError(code, os.strerror(code), str(source), None, str(target))
+            really(fs, source, target)
+
+        disk.setattr(FileSystem, "rename", refuse)
+        for _ in range(2):
+            with pytest.raises(NotNowError, match="outbox/failed/a: "):
+                retry_job(world.config, "a")
+            assert sorted(folder.rglob("*")) == before
+            assert world.inbox_files() == set()
+            assert list((world.inbox / ".nst_batch/retry").iterdir()) == []
+    assert retry_job(world.config, "a") == world.inbox / "retry-a"
+    assert world.failed() == {}
+    assert world.inbox_files() == {"retry-a/a.yaml"}
+
+
+def test_a_job_on_its_way_back_is_kept_while_the_inbox_refuses_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its failed folder has gone by then: it lies aside over other retries and starts, until the inbox takes it."""
+    world.put("a.yaml", "content: x.jpg\nstyle: y.jpg\n")
+    world.settle()
+    world.later(4000.0)
+    world.run_all()
+    with monkeypatch.context() as disk:
+
+        def refuse(fs: FileSystem, source: Path, folder: Path, name: str) -> Path:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+        disk.setattr(FileSystem, "rename_free", refuse)
+        with pytest.raises(NotNowError):
+            retry_job(world.config, "a")
+        with pytest.raises(UsageError, match="nobody"):
+            retry_job(world.config, "nobody")
+        world.start()
+    assert world.failed() == {}
+    world.start()
+    assert world.inbox_files() == {"retry-a/a.yaml"}
     assert list((world.inbox / ".nst_batch/retry").iterdir()) == []
 
 
