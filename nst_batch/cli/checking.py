@@ -28,7 +28,7 @@ from nst_batch.spool.inbox.inbox import folder_of
 from nst_batch.spool.inbox.readiness import FolderView
 from nst_batch.spool.told import kept_by_daemon
 from nst_batch.transfer.spec import Precision
-from nst_batch.worker.capacity import RESERVE, expected_room, gpu_memory_mb
+from nst_batch.worker.capacity import expected_room, gpu_memory_mb
 from nst_batch.worker.rate import processor_rate
 
 Kind = Literal["sidecar", "photo", "folder", "defaults"]
@@ -280,7 +280,7 @@ def _memory(settings: Settings, size: tuple[int, int], styled: int, config: Conf
 
     ``styled``: the pixels of its largest style. Raises JobError out_of_memory where it is sure not to fit.
     """
-    from nst_batch.worker.session import check_fits, memory_plan, transfer_spec  # noqa: PLC0415 - loads NumPy
+    from nst_batch.worker.session import check_fits, memory_plan, side_that_fits, transfer_spec  # noqa: PLC0415 - loads NumPy
 
     memory = memory_plan(transfer_spec(settings, *size), _precision(settings))
     room, pixels = expected_room(config.device), size[0] * size[1]
@@ -289,7 +289,7 @@ def _memory(settings: Settings, size: tuple[int, int], styled: int, config: Conf
     told = f"about {need / 1024:.1f} GiB of memory"
     if not room.total_mb or need <= room.total_mb:
         return told
-    fits = memory.largest_side(*size, RESERVE * room.total_mb, style_share=styled / pixels)
+    fits = side_that_fits(memory, size, styled, room)
     return f"{told}, more than the {room.total_mb / 1024:.1f} GiB here: size {fits} should fit"
 
 

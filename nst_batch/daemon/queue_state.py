@@ -199,10 +199,9 @@ def state(
     """The whole state; ``notes`` are on the devices, ``queued`` as with :func:`waiting_entries`.
 
     No end is foretold of what waits while the queue is paused or blocked, and of nothing within ``breaks``, those of
-    the schedule. ``until``, ``done_at``, ``closed_until``
-    (when the schedule lets jobs begin, None: now; ``zone``: for which time zone that hour was written, where it is not
-    the system's) and ``empty_at`` are in seconds since 1970. ``keep`` makes of the jobs that wait, which may be tens
-    of thousands, what is to stand for them.
+    the schedule. ``until``, ``done_at``, ``closed_until`` (when the schedule lets jobs begin, None: now; ``zone``: for
+    which time zone that hour was written, where it is not the system's) and ``empty_at`` are in seconds since 1970.
+    ``keep`` makes of the jobs that wait, which may be tens of thousands, what is to stand for them.
     """
     at = at or Moment.now()
     wishes = {each.job.id: each.action for each in view.controls if each.job is not None} if view else {}

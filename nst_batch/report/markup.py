@@ -114,6 +114,10 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+BEING_ENDED = {"stop": "is being stopped", "cancel": "is being cancelled"}
+"""What is told of a job at work by what was asked of it."""
+
+
 def clock(moment: float, now: float | None = None, zone: str | None = None) -> str:
     """``22:00``, or with its day where that is another than that of ``now``: ``Mon 31 Jan, 22:00``.
 

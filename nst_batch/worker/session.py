@@ -212,14 +212,20 @@ def check_fits(settings: Settings, precision: Precision, size: tuple[int, int], 
     need = plan.need_mb(height * width, style_pixels, 0.0)
     if not room.total_mb or need <= room.total_mb:
         return
-    share = style_pixels / (height * width)
-    fits = plan.largest_side(height, width, RESERVE * room.total_mb, style_share=share)
+    fits = side_that_fits(plan, size, style_pixels, room)
     raise JobError(
         OUT_OF_MEMORY,
         f"{width} × {height} pixels take about {need / 1024:.1f} GiB of memory, and there are "
         f"{room.total_mb / 1024:.1f} GiB",
         advice(max(SMALLEST_SIZE, fits)),
     )
+
+
+def side_that_fits(plan: MemoryPlan, size: tuple[int, int], style_pixels: int, room: Room) -> int:
+    """The long side up to which a job of that shape, its style in proportion, fits into the better part of ``room``."""
+    height, width = size
+    share = style_pixels / (height * width)
+    return plan.largest_side(height, width, RESERVE * room.total_mb, style_share=share)
 
 
 def memory_plan(spec: TransferSpec, precision: Precision) -> MemoryPlan:

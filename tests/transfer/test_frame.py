@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from conftest import TWO_SCALES, through_bytes, waves
 
+from nst_batch.daemon.forecast import STYLE_LOOKS
 from nst_batch.transfer.frame import BARE, FRAMES, frame_number, framed
 from nst_batch.transfer.losses import content_loss
 from nst_batch.transfer.network import Network
@@ -59,6 +60,11 @@ def test_frames_take_every_place_on_the_grid():
     )
     for axis in (0, 1):
         assert Counter(place[axis] % 4 for place in places) == dict.fromkeys(range(4), 1)
+
+
+def test_the_forecast_counts_a_look_at_a_style_for_each_frame():
+    """The daemon, which loads no TensorFlow, has the number for itself."""
+    assert len(FRAMES) == STYLE_LOOKS
 
 
 def test_frames_are_drawn_by_seed_scale_and_step():
