@@ -11,7 +11,8 @@ from pathlib import Path
 
 from nst_batch.beneath import WHAT_IS_NO_FILE, Beneath, Kind, folders_below
 from nst_batch.cli.checking import Checker, Verdict
-from nst_batch.cli.terminal import AddCommand, duration, plural, say, say_set_in
+from nst_batch.cli.terminal import AddCommand, plural, say, say_set_in
+from nst_batch.clock import duration
 from nst_batch.config.load import Config, load_config
 from nst_batch.config.schedule import DAYS, closed_until, open_until, zone_at
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, UsageError

@@ -10,7 +10,8 @@ from typing import Literal
 
 from nst_batch import images
 from nst_batch.beneath import WHAT_IS_NO_FILE, Beneath
-from nst_batch.cli.terminal import duration, plural
+from nst_batch.cli.terminal import plural
+from nst_batch.clock import duration
 from nst_batch.config.load import Config
 from nst_batch.daemon.forecast import Forecast
 from nst_batch.daemon.pace import Pace

@@ -8,7 +8,8 @@ from typing import Any
 from tqdm import tqdm
 
 from nst_batch.characters import visible
-from nst_batch.cli.terminal import ERASE_LINE, columns, duration, room_for_bars, whereabouts
+from nst_batch.cli.terminal import ERASE_LINE, columns, room_for_bars, whereabouts
+from nst_batch.clock import duration
 from nst_batch.report.markup import shorten
 
 NAME_COLUMNS = 24  # of a job's name beside its bar, at most; a title may have 200 bytes

@@ -16,7 +16,8 @@ from tqdm import tqdm
 from nst_batch import images
 from nst_batch.characters import visible
 from nst_batch.cli import one_off
-from nst_batch.cli.terminal import AddCommand, duration, erase_rest, room_for_bars, say
+from nst_batch.cli.terminal import AddCommand, erase_rest, room_for_bars, say
+from nst_batch.clock import duration
 from nst_batch.config.load import load_config
 from nst_batch.errors import EXIT_OK, UsageError
 from nst_batch.filenames import PAGE_NAME

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nst_batch.characters import visible
-from nst_batch.cli.terminal import duration, plural
+from nst_batch.cli.terminal import plural
+from nst_batch.clock import duration
 from nst_batch.report.markup import BEING_ENDED, clock, columns_of, shorten_within
 
 RECENT = 10  # of what is done, and of what has failed

@@ -1,4 +1,4 @@
-"""What the commands share: how durations, tables and pairs are shown to a person."""
+"""What the commands share: how lines, tables and pairs are shown to a person."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nst_batch.characters import visible, visible_lines
+from nst_batch.clock import duration
 from nst_batch.report.markup import columns_of
 
 if TYPE_CHECKING:
@@ -118,16 +119,6 @@ class VisibleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """See :class:`logging.Formatter`."""
         return visible_lines(super().format(record))
-
-
-def duration(seconds: float) -> str:
-    """``8 s``, ``3 min 20 s``, ``2 h 05 min``: as a person would say it."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def whereabouts(at: Mapping[str, Any], digits: int = 5) -> str:

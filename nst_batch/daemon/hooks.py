@@ -15,6 +15,7 @@ from typing import Literal
 
 from nst_batch.beneath import Beneath
 from nst_batch.child import end
+from nst_batch.clock import duration
 from nst_batch.config.keys import Hooks
 from nst_batch.filenames import MANIFEST_NAME
 from nst_batch.spool.claims.live_job import Ended
@@ -117,7 +118,7 @@ class HookRunner:
                 continue
             if status is None:
                 hook.kill()
-                self._note(f"hook {hook.event}: took more than {self._limit:.0f} s and was ended")
+                self._note(f"hook {hook.event}: took more than {duration(self._limit)} and was ended")
             elif status:
                 self._note(f"hook {hook.event}: ended with {status}{hook.last_words}")
             hook.close()

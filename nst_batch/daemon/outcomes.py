@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from nst_batch.clock import Moment
+from nst_batch.clock import Moment, duration
 from nst_batch.daemon.status_writer import StatusWriter
 from nst_batch.filenames import MANIFEST_NAME
 from nst_batch.job import Outcome, manifest
@@ -91,7 +91,7 @@ class OutcomeHandler:
     def _died(self, job: Job, failure: RunFailure, at: Moment) -> None:
         verdict = self._spool.died(job, failure, at)
         if verdict.retry_at is not None:
-            self._note(f"{job.name}: {failure.reason.message}; tried again in {verdict.retry_at - at.wall:.0f} s")
+            self._note(f"{job.name}: {failure.reason.message}; tried again in {duration(verdict.retry_at - at.wall)}")
             self._look_at(at.mono + verdict.retry_at - at.wall)
         self._follow(job, verdict.ending)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from nst_batch.characters import is_text
-from nst_batch.clock import Moment
+from nst_batch.clock import Moment, duration
 from nst_batch.config.load import Config
 from nst_batch.daemon.events import Begun, Event, Finished, Phased, Stepped
 from nst_batch.daemon.executor import Executor
@@ -24,7 +24,7 @@ from nst_batch.daemon.reached import steps_reached
 from nst_batch.daemon.service import Notifier
 from nst_batch.daemon.shapes import Shapes
 from nst_batch.filenames import PACE_NAME, STATE_NAME
-from nst_batch.report.markup import BEING_ENDED, clock, duration, shorten
+from nst_batch.report.markup import BEING_ENDED, clock, shorten
 from nst_batch.spool.claims.live_job import Ended, Job
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import Places

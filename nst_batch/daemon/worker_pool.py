@@ -15,6 +15,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from nst_batch.clock import duration
 from nst_batch.config.load import Config
 from nst_batch.daemon.devices import WorkerDevice
 from nst_batch.daemon.events import Died, Event, Finished, Phased, Refused, WorkerFault, Yielded, event_of
@@ -26,7 +27,6 @@ from nst_batch.gpus import device_faults
 from nst_batch.machine_memory import advice
 from nst_batch.protocol import Message, WorkerOptions
 from nst_batch.reasons import DEVICE_FAILED, OUT_OF_MEMORY, Reason
-from nst_batch.report.markup import duration
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.blocked import pause_for

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from nst_batch.clock import duration
 from nst_batch.config.load import Config
 from nst_batch.daemon.slurm.commands import LIMIT_SECONDS, options_of
 from nst_batch.doctor.check import Check, Machine
@@ -33,7 +34,7 @@ def _word(config: Config, machine: Machine) -> Check:
     answer = machine.run(["sbatch", "--test-only", *options_of(config.slurm), "--wrap=true"], LIMIT_SECONDS)
     ping = "scontrol ping tells whether its controller is there; without munge no command is heard"
     if answer is None:
-        return Check("Slurm", "bad", f"sbatch gave no answer within {LIMIT_SECONDS:.0f} s", ping)
+        return Check("Slurm", "bad", f"sbatch gave no answer within {duration(LIMIT_SECONDS)}", ping)
     said = [line.strip().removeprefix("sbatch: ") for line in answer.err.splitlines() if line.strip()]
     if answer.status != 0:
         what = "; ".join(line.removeprefix("error: ") for line in said) or f"sbatch ended with {answer.status}"

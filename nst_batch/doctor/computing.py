@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nst_batch.child import Answer
+from nst_batch.clock import duration
 from nst_batch.config.load import Config
 from nst_batch.doctor.check import Check, Machine
 from nst_batch.doctor.gpu import LOG_LEVEL, devices, how_large, last_json
@@ -98,7 +99,7 @@ def tensorflow(config: Config, machine: Machine) -> tuple[Check, ...]:
 
 def _broken_tensorflow(answer: Answer | None) -> Check:
     if answer is None:
-        what = f"did not load within {IMPORT_SECONDS:.0f} s"
+        what = f"did not load within {duration(IMPORT_SECONDS)}"
         return Check("TensorFlow", "bad", what, "look at the disk that the environment lies on, then try again")
     if answer.status == -4:
         what = "its import ended with an illegal instruction: this processor lacks AVX"

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from nst_batch.child import Answer
+from nst_batch.clock import duration
 from nst_batch.config.load import Config
 from nst_batch.daemon.devices import WorkerDevice, choose_devices
 from nst_batch.daemon.forecast import guessed_seconds
 from nst_batch.doctor.check import Check, Machine, State
 from nst_batch.errors import SetupError
-from nst_batch.report.markup import duration
 from nst_batch.sidecar.presets import DEFAULT_PRESET
 from nst_batch.transfer.device import gpu_advice
 from nst_batch.transfer.gpu_words import LARGEST_ARCHITECTURE, find_trouble
@@ -87,7 +87,7 @@ def _tried(device: WorkerDevice, machine: Machine, more: str) -> Check:
         more = f" ({cause[0]})" if cause and cause[0] not in what else ""
         return Check("device", bad, f"{device.name}: {what}{more}", cause[1] if cause else advice)
     if answer is None:
-        what = f"{device.name}: a small step took more than {TRIAL_SECONDS:.0f} s"
+        what = f"{device.name}: a small step took more than {duration(TRIAL_SECONDS)}"
         advice = (
             "does nvidia-smi answer? Look for Xid in dmesg. For a GPU of compute capability above "
             f"{LARGEST_ARCHITECTURE} its driver compiles TensorFlow's code first, which can take half an hour"

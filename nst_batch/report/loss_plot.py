@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from nst_batch.clock import duration
 from nst_batch.filenames import PLOT_NAME
-from nst_batch.report.markup import duration, number, shorten
+from nst_batch.report.markup import number, shorten
 from nst_batch.report.template import asset, render
 
 WIDTH = 960

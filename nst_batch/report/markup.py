@@ -104,16 +104,6 @@ def number(value: float, digits: int = 3) -> str:
     return {"1": power, "-1": f"−{power}"}.get(mantissa, f"{mantissa}·{power}")
 
 
-def duration(seconds: float) -> str:
-    """``42 s``, ``3 min 20 s``, ``1 h 05 min``."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 BEING_ENDED = {"stop": "is being stopped", "cancel": "is being cancelled"}
 """What is told of a job at work by what was asked of it."""
 

@@ -14,7 +14,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from nst_batch.report.markup import clean, duration, number, parts_of
+from nst_batch.clock import duration
+from nst_batch.report.markup import clean, number, parts_of
 
 _HERE = Path(__file__).parent
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nst_batch.clock import Moment
+from nst_batch.clock import Moment, duration
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims import attempts as counts
 from nst_batch.spool.claims.attempts import Attempts, JobLimits, RunFailure
@@ -88,7 +88,7 @@ class Recopier:
         self._fs.step("recopy.counted")
         if verdict.retry_at is not None:
             self._inbox.notes.say(
-                f"{job.name}: {failure.reason.message}; tried again in {verdict.retry_at - at.wall:.0f} s"
+                f"{job.name}: {failure.reason.message}; tried again in {duration(verdict.retry_at - at.wall)}"
             )
 
 

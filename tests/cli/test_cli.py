@@ -20,7 +20,7 @@ from PIL import Image
 
 from nst_batch.cli import MODULES, checking, main, parser, terminal
 from nst_batch.cli.control import words_of
-from nst_batch.cli.terminal import duration, plural
+from nst_batch.cli.terminal import plural
 from nst_batch.config.load import load_config
 from nst_batch.spool.commands import folders_of
 from nst_batch.spool.disk.fs import FileSystem
@@ -88,14 +88,6 @@ def test_a_reader_that_has_enough_is_no_trouble(words: list[str]) -> None:
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(0.4, "0 s"), (59, "59 s"), (61, "1 min 01 s"), (3600, "1 h 00 min"), (7384, "2 h 03 min")]
-)
-def test_durations_as_a_person_says_them(seconds: float, said: str) -> None:
-    """Seconds, minutes or hours, never all three."""
-    assert duration(seconds) == said
 
 
 def test_plurals() -> None:

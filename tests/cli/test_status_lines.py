@@ -121,7 +121,7 @@ def test_a_queue_that_waits_for_people_has_no_hour() -> None:
 def test_a_queue_that_is_held_says_by_what(held: dict[str, Any], words: str) -> None:
     """In place of an hour; how long each job takes is still told."""
     found = told(**held, waiting=[waiting("dusk", seconds=900.0)])
-    assert "waiting  dusk: ready, takes 15 min 00 s" in found
+    assert "waiting  dusk: ready, takes 15 min" in found
     assert found[-1] == f"empty    {words}"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nst_batch.clock import duration
 from nst_batch.daemon.slurm.commands import LIMIT_SECONDS, Command, CommandEnd, QueueEntry, queue_entries
 
 
@@ -45,7 +46,7 @@ def test_one_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> Non
         assert command.done(LIMIT_SECONDS - 0.1) is None
         end = command.done(LIMIT_SECONDS)
         assert end is not None
-        assert end.why == f"sh took more than {LIMIT_SECONDS:.0f} s"
+        assert end.why == f"sh took more than {duration(LIMIT_SECONDS)}"
         assert held.read() == ""  # its last holder has gone
 
 

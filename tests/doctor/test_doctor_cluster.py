@@ -60,7 +60,7 @@ def test_slurm_is_asked_for_the_very_worker(tmp_path: Path) -> None:
         (Answer(1, "", "allocation failure: Invalid partition name specified\n"), "Invalid partition name"),
         (Answer(1, "", "sbatch: error: Munge encode failed: Failed to access socket\n"), "Munge encode failed"),
         (Answer(1, "", ""), "ended with 1"),
-        (None, "no answer within 60 s"),
+        (None, "no answer within 1 min"),
     ],
 )
 def test_a_refusal_is_told_in_slurms_words(tmp_path: Path, answer: Answer | None, what: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_batch.report.loss_plot import BOTTOM, LEFT, RIGHT, TOP, loss_svg, nice_stride, thin, ticks
-from nst_batch.report.markup import clean, duration, number, shorten
+from nst_batch.report.markup import clean, number, shorten
 
 NS = "{http://www.w3.org/2000/svg}"
 
@@ -190,22 +190,6 @@ def test_stride_of_labels() -> None:
 def test_numbers_read_as_people_write_them(value: float, text: str) -> None:
     """Three digits, thousands apart, powers of ten beyond."""
     assert number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.21, "0.2 s"),
-        (9.97, "10 s"),
-        (59.96, "1 min"),
-        (200, "3 min 20 s"),
-        (3900, "1 h 05 min"),
-        (86400, "24 h 00 min"),
-    ],
-)
-def test_durations_read_as_people_write_them(seconds: float, text: str) -> None:
-    """Seconds, minutes or hours, never sixty of a smaller unit."""
-    assert duration(seconds) == text
 
 
 def test_clean_and_shorten() -> None:

@@ -255,7 +255,7 @@ def test_an_image_that_cannot_be_read_fails_its_job_alone(world: World, disk: Ba
     world.check_books({"bad-s", "good-s"})
     assert {path.name for path in (ended.folder / "input").iterdir()} == {"g.yaml", "s.jpg"}
     assert world.inbox_files() == {"bad.jpg"}, "the only copy there is"
-    assert any("tried again in 60 s" in note for note in world.notes)
+    assert any("tried again in 1 min" in note for note in world.notes)
 
 
 def test_an_image_that_can_be_read_later_is_done(world: World, disk: BadSector) -> None:

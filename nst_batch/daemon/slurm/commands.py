@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from nst_batch.child import end
+from nst_batch.clock import duration
 from nst_batch.config.slurm import Slurm
 
 LIMIT_SECONDS = 60.0  # a command that takes longer is ended; Slurm's own patience with a controller is 10 s a try
@@ -85,7 +86,7 @@ class CommandEnd:
 
 def _reason(command: str, code: int | None, said: str) -> str:
     if code is None:
-        return f"{command} took more than {LIMIT_SECONDS:.0f} s"
+        return f"{command} took more than {duration(LIMIT_SECONDS)}"
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1] if lines else f"{command} ended with exit code {code}"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from nst_batch.clock import duration
 from nst_batch.daemon.events import Died, Event, Yielded
 from nst_batch.daemon.slurm.allocation import Allocation
 from nst_batch.reasons import OUT_OF_MEMORY, Reason
-from nst_batch.report.markup import duration
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Job
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from nst_batch.clock import duration
 from nst_batch.config.load import Config
 from nst_batch.daemon.events import Begun, Event, Finished, Phased, Refused, Yielded, event_of
 from nst_batch.daemon.slurm.allocation import Allocation, AllocationRecord, allocation_records
@@ -26,7 +27,6 @@ from nst_batch.errors import SetupError
 from nst_batch.filenames import OWN_FOLDER
 from nst_batch.protocol import WorkerOptions
 from nst_batch.reasons import Reason
-from nst_batch.report.markup import duration
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.blocked import SpoolBlocked, pause_for
 from nst_batch.spool.disk.fs import FileSystem

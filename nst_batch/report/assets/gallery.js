@@ -24,9 +24,10 @@
     return element;
   }
 
+  // As clock.py has it.
   function duration(seconds) {
     if (!(seconds > 0)) return "";
-    if (seconds < 59.95) return `${seconds < 9.95 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+    if (seconds < 59.5) return `${seconds >= 0.05 && seconds < 9.95 ? seconds.toFixed(1) : Math.round(seconds)} s`;
     const minutes = Math.floor(Math.round(seconds) / 60), rest = Math.round(seconds) % 60;
     if (minutes < 60) return rest ? `${minutes} min ${String(rest).padStart(2, "0")} s` : `${minutes} min`;
     return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
