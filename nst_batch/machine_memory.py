@@ -33,13 +33,6 @@ def resident_mb(proc: Path = PROC) -> float:
     return _fields(proc / "self/status").get("VmRSS:", 0) / 1024
 
 
-def advice(side: int | None) -> str:
-    """What to do about a job that does not fit, where ``side`` should; None where that is not known."""
-    if side is None:
-        return "ask for a smaller size, or run it on a machine with more memory"
-    return f"size {side} should fit: ask for that or less, or run it on a machine with more memory"
-
-
 def _groups(proc: Path, cgroups: Path) -> Iterator[tuple[float, float]]:
     """Limit and use, in MB, of every control group above this process that has a limit."""
     for line in _text(proc / "self/cgroup").splitlines():

@@ -5,12 +5,12 @@ To a worker (its standard input), each with ``do``: ``job`` {job, claim, folder,
 machine ``revoked`` (its job is another worker's now). The end of a pipe means that the daemon is gone; that of a file
 nothing.
 
-From a worker (its standard output), each with ``say``: ``ready`` {device, weights, rate, precision}, ``taken`` {job},
-``phase`` {phase, told}, ``step`` {step, steps, epoch, epochs, total, left, scale, pixels, seconds}, ``epoch`` (as
-``step``), ``beat`` (a step gets on), ``checkpoint`` {step}, ``fits`` {size} (what would fit, should the memory run
-out), ``finished`` {state, memory_mb}, ``yielded`` {step}, ``refused`` {reason} (as ``yielded``, because the disk lets
-nothing be written), ``fault`` {reason} (the worker cannot work at all: weights, device), and from one on another
-machine ``ended``. A ``reason`` is {code, message, advice}.
+From a worker (its standard output), each with ``say``: ``ready`` {device, weights, rate, precision, memory_mb},
+``taken`` {job}, ``phase`` {phase, told}, ``step`` {step, steps, epoch, epochs, total, left, scale, pixels, seconds},
+``epoch`` (as ``step``), ``beat`` (a step gets on), ``checkpoint`` {step}, ``fits`` {size, style_size} (those of them
+with which it would fit, should the memory run out), ``finished`` {state, memory_mb}, ``yielded`` {step}, ``refused``
+{reason} (as ``yielded``, because the disk lets nothing be written), ``fault`` {reason} (the worker cannot work at all:
+weights, device), and from one on another machine ``ended``. A ``reason`` is {code, message, advice}.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ OF_JOBS: Mapping[str, Known] = {
     ),
     "image_too_small": Known(
         "the short side has fewer than 32 pixels at the size asked for",
-        "use a larger or less narrow picture, or a larger size",
+        "use a less narrow picture, or a larger size (of a style: style_size)",
         lasting=True,
     ),
     IMAGE_TOO_SLOW: Known(
@@ -117,7 +117,7 @@ OF_JOBS: Mapping[str, Known] = {
     ),
     OUT_OF_MEMORY: Known(
         "the picture does not fit into the memory of the device, with as little as can be and in a fresh process too",
-        "ask for a smaller size, or end other programs that hold memory",
+        "ask for a smaller size or style_size, or end other programs that hold memory",
     ),
     "loss_not_finite": Known(
         "the loss became infinite or no number, in float32 too",

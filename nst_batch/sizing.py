@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from nst_batch.errors import JobError, UsageError
 from nst_batch.sidecar.resolver import Role
+from nst_batch.sidecar.setting_values import LARGEST_SIZE
 from nst_batch.sidecar.settings import Settings
 
 MASK_TOLERANCE = 0.02  # masks that were saved smaller have their sides rounded
@@ -23,38 +24,56 @@ FORMATS = {"png": 2**31 - 1, "jpg": 65_500, "webp": 16_383, "tiff": 2**31 - 1}
 """The formats a result can have, by their suffix, each with its longest side in pixels."""
 
 
-def working_size(width: int, height: int, size: int | Literal["full"], name: str = "the picture") -> tuple[int, int]:
+def scaled_size(width: int, height: int, long_side: int) -> tuple[int, int]:
+    """Height and width, in pixels, of a picture whose long side is made that; a short side may come to nothing."""
+    longest = max(width, height)
+    # Whole-number arithmetic, rounded half up: the same on every machine.
+    new_height, new_width = ((2 * side * long_side + longest) // (2 * longest) for side in (height, width))
+    return new_height, new_width
+
+
+def working_size(
+    width: int, height: int, size: int | Literal["full"], name: str = "the picture", *, key: str = "size", at: str = ""
+) -> tuple[int, int]:
     """Height and width, in pixels, of a picture whose long side is made ``size``; ``full`` leaves it.
 
-    Raises JobError image_too_small where the short side is then under 32 pixels.
+    ``key`` gives the size, "" where it is fixed; ``at`` is how a message calls it. Raises JobError image_too_small
+    where the short side is then under 32 pixels.
     """
-    long_side = max(width, height)
-    target = long_side if size == "full" else size
-    # Whole-number arithmetic, rounded half up: the same on every machine.
-    new_height, new_width = ((2 * side * target + long_side) // (2 * long_side) for side in (height, width))
-    if min(new_height, new_width) < MIN_SHORT_SIDE:
-        raise JobError(
-            "image_too_small",
-            f"{name}: {width} × {height} becomes {new_width} × {new_height} at size {size}; "
-            f"the short side needs {MIN_SHORT_SIDE} pixels",
-            "use a larger or less narrow picture, or a larger size",
-        )
-    return new_height, new_width
+    long_side, short_side = max(width, height), min(width, height)
+    new_height, new_width = scaled_size(width, height, long_side if size == "full" else size)
+    short = min(new_height, new_width)
+    if short >= MIN_SHORT_SIDE:
+        return new_height, new_width
+    at = at or f"at {key or 'size'} {size}"
+    if short:
+        what = f"becomes {new_width} × {new_height} {at}; the short side needs {MIN_SHORT_SIDE} pixels"
+    else:
+        what = f"is so narrow that {at} its short side comes to less than a pixel; it needs {MIN_SHORT_SIDE}"
+    enough = -(-(2 * MIN_SHORT_SIDE - 1) * long_side // (2 * short_side))
+    larger = f"{key}: {enough} or more, or " if key and enough <= LARGEST_SIZE else ""
+    raise JobError("image_too_small", f"{name}: {width} × {height} {what}", f"use {larger}a less narrow picture")
+
+
+def style_side(settings: Settings, size: tuple[int, int], width: int, height: int) -> int:
+    """The long side at which a style of that shape is looked at beside a result of ``size`` (height, width).
+
+    It is ``style_size``. Where that is as ``size``, the style of a long and narrow result would be many times as large
+    as the result, which it cannot show: it has ``STYLE_SHARE`` times its pixels at most.
+    """
+    side = settings.style_side(max(size))
+    if settings.style_size != settings.size:
+        return side
+    return min(side, math.isqrt(STYLE_SHARE * size[0] * size[1] * max(width, height) // min(width, height)))
 
 
 def style_size(
     settings: Settings, size: tuple[int, int], width: int, height: int, name: str = "the style"
 ) -> tuple[int, int]:
-    """Height and width, in pixels, at which a style of that shape is looked at beside a result of ``size``.
-
-    Its long side is ``style_size``. Where that is as ``size``, the style of a long and narrow result would be many
-    times as large as the result, which it cannot show: it has ``STYLE_SHARE`` times its pixels at most.
-    Raises JobError image_too_small.
-    """
-    side = settings.style_side(max(size))
-    if settings.style_size == settings.size:
-        side = min(side, math.isqrt(STYLE_SHARE * size[0] * size[1] * max(width, height) // min(width, height)))
-    return working_size(width, height, side, name)
+    """Height and width, in pixels, at which a style is looked at: :func:`style_side`. JobError image_too_small."""
+    side = style_side(settings, size, width, height)
+    at = f"at {'size' if settings.style_size == settings.size else 'style_size'} {side}"
+    return working_size(width, height, side, name, key="style_size", at=at)
 
 
 def check_mask_shape(mask: tuple[int, int], content: tuple[int, int], name: str) -> None:
@@ -99,6 +118,12 @@ class Shape(NamedTuple):
     height: int
 
 
+def shapes(inputs: Iterable[tuple[Role, HasSize]]) -> tuple[Shape, tuple[Shape, ...]]:
+    """Those of a job's content and of its styles."""
+    found = [(role, Shape(image.width, image.height)) for role, image in inputs if role in ("content", "style")]
+    return next(shape for role, shape in found if role == "content"), tuple(s for role, s in found if role == "style")
+
+
 def result_size(settings: Settings, inputs: Sequence[tuple[Role, str, HasSize]]) -> tuple[int, int]:
     """Height and width in pixels of the result of ``inputs``: role, name for messages, and size of each.
 
@@ -116,11 +141,17 @@ def result_size(settings: Settings, inputs: Sequence[tuple[Role, str, HasSize]])
 
 
 def style_pixels(settings: Settings, size: tuple[int, int], styles: Iterable[HasSize]) -> int:
-    """The pixels of the largest style, as it is looked at for a result of ``size`` (height, width).
+    """The pixels of the largest style, as it is looked at for a result of ``size`` (height, width); 0 for none."""
+    sides = ((each, style_side(settings, size, each.width, each.height)) for each in styles)
+    return max((math.prod(scaled_size(each.width, each.height, side)) for each, side in sides), default=0)
 
-    Raises JobError image_too_small.
-    """
-    return max(math.prod(style_size(settings, size, each.width, each.height)) for each in styles)
+
+def too_many_pixels(width: int, height: int, most_megapixels: float) -> str:
+    """What is said of an image over the limit of pixels; "" of one that is within it."""
+    megapixels = width * height / 1e6
+    if megapixels <= most_megapixels:
+        return ""
+    return f"{width} × {height} is {megapixels:.1f} megapixels, the limit is {most_megapixels:g}"
 
 
 def size_in_head(head: bytes) -> tuple[int, int] | None:

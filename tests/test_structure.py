@@ -39,6 +39,7 @@ ORDER = (
     "transfer",
     "sidecar",
     "sizing",
+    "capacity",
     "colors",
     "images",
     "config",

@@ -10,10 +10,12 @@ from typing import Literal
 
 from nst_batch import images
 from nst_batch.beneath import WHAT_IS_NO_FILE, Beneath
+from nst_batch.capacity import check_job, gpu_memory_mb
 from nst_batch.cli.terminal import plural
 from nst_batch.clock import duration
 from nst_batch.config.load import Config
 from nst_batch.daemon.forecast import Forecast
+from nst_batch.daemon.foreteller import painted_at
 from nst_batch.daemon.pace import Pace
 from nst_batch.errors import JobError, ProblemsError
 from nst_batch.filenames import PACE_NAME
@@ -22,14 +24,12 @@ from nst_batch.sidecar.expand import Expansion, JobRequest, SidecarRequest, expa
 from nst_batch.sidecar.filetree import DiskTree
 from nst_batch.sidecar.resolver import FileResolver, Role
 from nst_batch.sidecar.settings import Settings, priority_note
-from nst_batch.sizing import Shape, result_size, style_pixels
+from nst_batch.sizing import Shape
 from nst_batch.spool.commands import folders_of
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.inbox.inbox import folder_of
 from nst_batch.spool.inbox.readiness import FolderView
 from nst_batch.spool.told import kept_by_daemon
-from nst_batch.transfer.spec import Precision
-from nst_batch.worker.capacity import expected_room, gpu_memory_mb
 from nst_batch.worker.rate import processor_rate
 
 Kind = Literal["sidecar", "photo", "folder", "defaults"]
@@ -54,6 +54,7 @@ class Checker:
         limits = images.ImageLimits(config.limits.max_megapixels, config.limits.max_file_mb)
         self._seen = _Seen(limits)
         self.times = times or Times(config)
+        self._painted_at = painted_at(config)
         self._folders, self._entries, self._foreseen = folders_of(config)
         self._named: set[str] = set()  # images of the inbox that sidecars name
 
@@ -184,18 +185,18 @@ class Checker:
         look = self._seen.look
         try:
             pictures = [(each.role, each.file.name, look(root / each.file.path, each.role)) for each in job.inputs]
-            height, width = result_size(settings, pictures)
-            styled = style_pixels(settings, (height, width), [image for role, _, image in pictures if role == "style"])
-            memory = _memory(settings, (height, width), styled, self._config)
+            demand = check_job(settings, pictures, self._painted_at)
         except JobError as error:
             return f"{job.title}: {error.code}: {error.in_one_line}", False
         _, name, content = pictures[0]
+        height, width = demand.result
         styles = " + ".join(each.file.name for each in job.inputs if each.role == "style")
         return (
             f"{job.title}: {name} ({content.width} × {content.height}) with {styles}, "
             f"{width} × {height}, {settings.preset}, "
             f"{plural(settings.total_epochs, 'epoch')} of {plural(settings.steps_per_epoch, 'step')}, "
-            f"{memory}{self.times.told(settings, content)}",
+            f"about {demand.need_mb(self._painted_at.room.planned_mb) / 1024:.1f} GiB of memory"
+            f"{self.times.told(settings, content)}",
             True,
         )
 
@@ -274,26 +275,3 @@ class _Seen:
         """Image and note, each told once."""
         notes, self._notes = self._notes, []
         yield from notes
-
-
-def _memory(settings: Settings, size: tuple[int, int], styled: int, config: Config) -> str:
-    """What the job will hold at its peak, and what would fit where that is more than there is.
-
-    ``styled``: the pixels of its largest style. Raises JobError out_of_memory where it is sure not to fit.
-    """
-    from nst_batch.worker.session import check_fits, memory_plan, side_that_fits, transfer_spec  # noqa: PLC0415 - loads NumPy
-
-    memory = memory_plan(transfer_spec(settings, *size), _precision(settings))
-    room, pixels = expected_room(config.device), size[0] * size[1]
-    check_fits(settings, "float32" if settings.precision == "float32" else "bfloat16", size, styled, room)
-    need = memory.need_mb(pixels, styled, room.planned_mb)
-    told = f"about {need / 1024:.1f} GiB of memory"
-    if not room.total_mb or need <= room.total_mb:
-        return told
-    fits = side_that_fits(memory, size, styled, room)
-    return f"{told}, more than the {room.total_mb / 1024:.1f} GiB here: size {fits} should fit"
-
-
-def _precision(settings: Settings) -> Precision:
-    """As far as it can be told without TensorFlow: what needs more memory, where it is not written."""
-    return "bfloat16" if settings.precision == "bfloat16" else "float32"

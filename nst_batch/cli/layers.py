@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     limits = one_off.image_limits(config)
     for path in arguments.images:
         header = one_off.read_header(path, limits)
-        working_size(header.width, header.height, SIDE, path.name)
+        working_size(header.width, header.height, SIDE, path.name, key="")
     target: Path = arguments.out
     _check_free(target)
     locate_weights(config.weights)

@@ -120,13 +120,15 @@ def _without_ends(facts: dict[str, Any]) -> dict[str, Any]:
 def _looked_up(config: Config) -> dict[str, Any]:
     """What a daemon would tell. Its code is loaded only where none runs: it takes longer than all the rest of this."""
     from nst_batch.config.schedule import closed_until, zone_at  # noqa: PLC0415
+    from nst_batch.daemon.foreteller import without_daemon  # noqa: PLC0415
     from nst_batch.daemon.queue_state import state  # noqa: PLC0415
     from nst_batch.spool.commands import look_from_outside  # noqa: PLC0415
 
     view, jobs = look_from_outside(config, Moment.now())
     opens = closed_until(config.schedule, time.time())
     zone = None if opens is None else zone_at(config.schedule, opens)
-    return state(view, jobs, (), None, 0, (), opens, zone=zone)
+    facts = state(view, jobs, (), None, 0, (), opens, zone=zone, foreteller=without_daemon(config))
+    return facts | _without_ends(facts)
 
 
 def _entry(entry: Any) -> dict[str, Any]:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from nst_batch.clock import Moment
 from nst_batch.daemon.executor import Worker
-from nst_batch.daemon.forecast import WILL_FAIL, Forecast, Line
+from nst_batch.daemon.forecast import WILL_FAIL, Line
+from nst_batch.daemon.foreteller import UNKNOWN, Fate, Foreteller
 from nst_batch.daemon.pace import WORKER_START
-from nst_batch.daemon.reached import steps_reached
-from nst_batch.daemon.shapes import Shapes
 from nst_batch.job import now_iso
+from nst_batch.reasons import Reason
 from nst_batch.report.markup import shorten
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.claims.rota import Rota
@@ -26,32 +26,6 @@ from nst_batch.spool.inbox.readiness import Ready
 
 PIECE_JOBS = 500
 WHY_CHARACTERS = 200  # of a mistake that error.txt will tell in full
-
-
-@dataclass
-class Foreteller:
-    """How long the jobs of a queue take on ``device``, as far as that can be told."""
-
-    forecast: Forecast
-    shapes: Shapes
-    device: str = "cpu"
-
-    def of_job(self, job: Job) -> float | None:
-        """A claimed one; None where nobody knows when it can go on."""
-        if job.held is not None:
-            return None
-        if job.spec is None:
-            return 0.0
-        done = steps_reached(self.shapes.files, job)
-        return self.forecast.job_seconds(job.spec.settings, self.shapes.of_job(job), self.device, done)
-
-    def of_pair(self, pair: Ready) -> list[float | None]:
-        """Those of a sidecar; the one that stands for what is missing fails at once."""
-        wanted = pair.wanted
-        found = [
-            self.forecast.job_seconds(job.settings, self.shapes.of_wanted(job), self.device) for job in wanted.jobs
-        ]
-        return [*found, *([] if wanted.lacking is None else [0.0])]
 
 
 def _running_entry(
@@ -90,7 +64,7 @@ class _Turn(NamedTuple):
     lane: str
     name: str
     source: Job | Ready
-    seconds: float | None
+    fate: Fate
 
 
 def waiting_entries(
@@ -110,29 +84,30 @@ def waiting_entries(
     """
     jobs = tuple(jobs)
     turns = [
-        _Turn(job.priority, job.lane, job.name, job, None if foreteller is None else foreteller.of_job(job))
+        _Turn(job.priority, job.lane, job.name, job, UNKNOWN if foreteller is None else foreteller.of_job(job))
         for job in jobs
         if job.id not in running and (job.held is not None or (job.outcome is None and job.trouble is None))
     ]
     # The look may be older than a claim: what is claimed since is not waiting a second time.
     claimed = {job.name for job in jobs}
     for pair in view.ready if view is not None else ():
-        takes = foreteller.of_pair(pair) if foreteller is not None else [None] * len(pair.names)
-        named = zip(pair.names, takes, strict=True)
-        turns += (_Turn(pair.priority, pair.lane, name, pair, time) for name, time in named if name not in claimed)
-    for priority, _lane, name, source, seconds in (rota or Rota()).in_order(turns):
+        fates = foreteller.of_pair(pair) if foreteller is not None else [UNKNOWN] * len(pair.names)
+        named = zip(pair.names, fates, strict=True)
+        turns += (_Turn(pair.priority, pair.lane, name, pair, fate) for name, fate in named if name not in claimed)
+    for priority, _lane, name, source, fate in (rota or Rota()).in_order(turns):
         if isinstance(source, Job):
             in_queue = (queued or {}).get(source.id)
             why, until = _why(source, closed_until) if in_queue is None else (in_queue, None)
-            facts = {"begun": source.checkpoint, "held_up": source.held is not None}
-            yield _entry(name, why, until, priority, source.arrival, seconds, **facts)
+            arrival, facts = source.arrival, {"begun": source.checkpoint, "held_up": source.held is not None}
         else:
-            yield _entry(name, *_when_ready(source, closed_until), priority, now_iso(source.arrival / 1e9), seconds)
+            (why, until), arrival, facts = _when_ready(source, closed_until), now_iso(source.arrival / 1e9), {}
+        if fate.failure is not None:
+            why, until = _will_fail(fate.failure), None
+        yield _entry(name, why, until, priority, arrival, fate.seconds, **facts)
     if view is None:
         return
     for broken in view.broken:
-        why = shorten(f"{WILL_FAIL}{broken.reason.message.splitlines()[0]}", WHY_CHARACTERS)
-        yield _entry(broken.name, why, None, 0, now_iso(broken.entry.ctime_ns / 1e9))
+        yield _entry(broken.name, _will_fail(broken.reason), None, 0, now_iso(broken.entry.ctime_ns / 1e9))
     told = {folder.path for folder in view.folders if folder.why}  # what speaks for a folder is no job
     for item in view.waiting:
         if item.sidecar in told:
@@ -140,6 +115,10 @@ def waiting_entries(
         is_held = item.kind != "settling"  # which passes by itself
         for name in item.names or (item.sidecar,):
             yield _entry(name, item.why, item.until, 0, "", held_up=is_held)
+
+
+def _will_fail(reason: Reason) -> str:
+    return shorten(f"{WILL_FAIL}{reason.message.splitlines()[0]}", WHY_CHARACTERS)
 
 
 def _when_ready(asked: Job | Ready, closed_until: float | None) -> tuple[str, float | None]:

@@ -1,29 +1,39 @@
-"""The shapes of waiting jobs' contents, for estimates: from the first bytes of their files, a few files at a time."""
+"""The shapes of waiting jobs' images, to foretell by: from the first bytes of their files, a few files at a time."""
 
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
+from typing import TypeAlias
 
 from nst_batch.beneath import Beneath
+from nst_batch.reasons import Reason
 from nst_batch.sidecar.expand import JobRequest
-from nst_batch.sizing import size_in_head
+from nst_batch.sidecar.resolver import Role
+from nst_batch.sizing import Shape, size_in_head, too_many_pixels
 from nst_batch.spool.claims.live_job import Job
+from nst_batch.spool.intent import over_limit
 
 HEAD_BYTES = 128 << 10  # a JPEG's size may stand behind its profile and its thumbnail
 MOST_READ = 50  # of one round
 MOST_REMEMBERED = 20_000
 
-Shape = tuple[int, int] | None
+Look: TypeAlias = Shape | Reason | None  # what a head tells: a shape, why the image will be refused, or nothing (yet)
+Seen: TypeAlias = tuple[tuple[Role, str, Look], ...]  # of a job's images, each with its role and its name
 
 
 class Shapes:
-    """Width and height of contents, None where they are not known (yet)."""
+    """What the heads of images tell; ``most_megapixels`` and ``most_mb`` are the limits of an image and of its file."""
 
-    def __init__(self, files: Beneath, inbox: Path) -> None:
+    def __init__(
+        self, files: Beneath, inbox: Path, most_megapixels: float = math.inf, most_mb: float = math.inf
+    ) -> None:
         self.files = files
         self._inbox = inbox
-        self._known: dict[str, Shape] = {}
-        self._asked: dict[str, Shape] = {}  # of this round
+        self._limits = most_megapixels, most_mb
+        self._known: dict[str, Look] = {}
+        self._asked: dict[str, Look] = {}  # of this round
         self._left = MOST_READ
 
     def begin_round(self) -> None:
@@ -35,32 +45,41 @@ class Shapes:
         """Whether the last round has left some for the next one."""
         return self._left <= 0
 
-    def of_job(self, job: Job) -> Shape:
-        """That of a claimed job."""
-        path = next((item.path for item in job.spec.inputs if item.role == "content"), "") if job.spec else ""
-        return self._at(job.claim_folder / path, job.claim_folder.name + path) if path else None
+    def of_job(self, job: Job) -> Seen:
+        """Those of a claimed job."""
+        folder, inputs = job.claim_folder, () if job.spec is None else job.spec.inputs
+        there = (each for each in inputs if each.path)
+        return tuple(
+            (each.role, each.name, self._at(folder / each.path, folder.name + each.path, each.name)) for each in there
+        )
 
-    def of_wanted(self, job: JobRequest) -> Shape:
-        """That of a job whose images lie in the inbox still."""
-        file = next((item.file for item in job.inputs if item.role == "content"), None)
-        return None if file is None else self._at(self._inbox / file.path, file.path)
+    def of_wanted(self, job: JobRequest) -> Seen:
+        """Those of a job whose images lie in the inbox, or a library, still."""
+        files = ((each.role, each.file) for each in job.inputs if each.file.refusal is None)
+        return tuple((role, file.name, self._at(self._inbox / file.path, file.path, file.name)) for role, file in files)
 
-    def _at(self, path: Path, key: str) -> Shape:
+    def _at(self, path: Path, key: str, name: str) -> Look:
         known = self._asked if key in self._asked else self._known
         if key not in known:
             if self._left <= 0 or len(self._asked) >= MOST_REMEMBERED:
                 return None
             self._left -= 1
-            shape = self._read(path)
+            look = self._read(path, name)
         else:
-            shape = known[key]
-        self._asked[key] = shape
-        return shape
+            look = known[key]
+        self._asked[key] = look
+        return look
 
-    def _read(self, path: Path) -> Shape:
+    def _read(self, path: Path, name: str) -> Look:
+        most_megapixels, most_mb = self._limits
         try:
             with self.files.reader(path) as file:
-                found = size_in_head(file.read(HEAD_BYTES))
-        except OSError:  # only an estimate hangs on it; whoever needs the image says what is wrong
+                size, found = os.fstat(file.fileno()).st_size, size_in_head(file.read(HEAD_BYTES))
+        except OSError:  # only what is foretold hangs on it; whoever needs the image says what is wrong
             return None
-        return found if found and min(found) > 0 else None
+        if (refusal := over_limit(name, size, most_mb)) is not None:
+            return refusal
+        if found is None or min(found) < 1:
+            return None
+        what = too_many_pixels(*found, most_megapixels)
+        return Reason.of("image_too_large", f"{name}: {what}") if what else Shape(*found)

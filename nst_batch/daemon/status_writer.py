@@ -15,11 +15,12 @@ from nst_batch.config.load import Config
 from nst_batch.daemon.events import Begun, Event, Finished, Phased, Stepped
 from nst_batch.daemon.executor import Executor
 from nst_batch.daemon.forecast import Forecast
+from nst_batch.daemon.foreteller import Foreteller, content_shape
 from nst_batch.daemon.gallery_keeper import GalleryKeeper
 from nst_batch.daemon.listener import Listener
 from nst_batch.daemon.open_hours import OpenHours
 from nst_batch.daemon.pace import Pace
-from nst_batch.daemon.queue_state import Foreteller, encoded, state
+from nst_batch.daemon.queue_state import encoded, state
 from nst_batch.daemon.reached import steps_reached
 from nst_batch.daemon.service import Notifier
 from nst_batch.daemon.shapes import Shapes
@@ -50,7 +51,8 @@ class StatusWriter:
         self._outbox = str(config.outbox) if is_text(str(config.outbox)) else None  # as JSON can hold it
         self._kept_pace = Places(config.inbox, config.outbox).own / PACE_NAME
         self._foreteller: Foreteller | None = None  # once the inbox is held, where an earlier daemon's pace lies
-        self._shapes = Shapes(files, config.inbox)
+        limits = config.limits
+        self._shapes = Shapes(files, config.inbox, limits.max_megapixels, limits.max_file_mb)
         self._has_learned, self._pace_due = False, 0.0
         self._listener = listener
         self._notifier = notifier
@@ -75,7 +77,7 @@ class StatusWriter:
     def _begun(self, job: Job, device: str, at: Moment) -> None:
         self._listener.started(job)
         if job.spec is not None:
-            shape = self._shapes.of_job(job)
+            shape = content_shape(self._shapes.of_job(job))
             done = steps_reached(self._files, job)
             self._told_of().forecast.begins(job.id, job.spec.settings, shape, device, at.mono, done)
 
@@ -163,11 +165,7 @@ class StatusWriter:
         if len(shown) == len(self._shown) and all(a is b or a == b for a, b in zip(shown, self._shown, strict=True)):
             return 0
         foreteller = self._told_of()
-        for worker in pool.workers:
-            if worker.ready:
-                foreteller.device = worker.device.name
-                rate = worker.details.get("rate", 0.0)
-                foreteller.forecast.worker_is(worker.device.name, worker.details, rate)
+        foreteller.follow(pool.workers)
         foreteller.forecast.begin_round()
         self._shapes.begin_round()
         facts = state(

@@ -15,6 +15,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from nst_batch.capacity import advice
 from nst_batch.clock import duration
 from nst_batch.config.load import Config
 from nst_batch.daemon.devices import WorkerDevice
@@ -24,7 +25,6 @@ from nst_batch.daemon.roster import Roster, find_roster
 from nst_batch.daemon.worker_process import WORKER_COMMAND, ProcessEnd, WorkerProcess, worker_options
 from nst_batch.filenames import OWN_FOLDER
 from nst_batch.gpus import device_faults
-from nst_batch.machine_memory import advice
 from nst_batch.protocol import Message, WorkerOptions
 from nst_batch.reasons import DEVICE_FAILED, OUT_OF_MEMORY, Reason
 from nst_batch.spool.claims.attempts import RunFailure

@@ -94,7 +94,7 @@ class WorkerProcess:
         self.jobs_done = 0
         self.memory_mb = 0.0
         self.fault: Message | None = None
-        self.fits: int | None = None  # the size that the memory does for, where the job's may be too much
+        self.fits: dict[str, int] | None = None  # the sizes that the memory does for, where the job's may be too much
         self._kills_before = oom_kills()
         self.details: Message = {}
         self._log = log
@@ -161,7 +161,7 @@ class WorkerProcess:
                 case "fault":
                     self.fault = message
                 case "fits":
-                    self.fits = message["size"]
+                    self.fits = {key: message[key] for key in ("size", "style_size") if key in message}
                 case "finished":
                     self.jobs_done += 1
                     self.memory_mb = message["memory_mb"]

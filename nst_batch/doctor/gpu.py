@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from nst_batch.capacity import RESERVE
 from nst_batch.child import Answer
 from nst_batch.clock import duration
 from nst_batch.config.load import Config
@@ -18,7 +19,6 @@ from nst_batch.sidecar.presets import DEFAULT_PRESET
 from nst_batch.transfer.device import gpu_advice
 from nst_batch.transfer.gpu_words import LARGEST_ARCHITECTURE, find_trouble
 from nst_batch.transfer.memory_plan import MemoryPlan
-from nst_batch.worker.capacity import RESERVE
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # 0: TensorFlow tells why it does not use a GPU
 TRIAL_SECONDS = 180.0  # a driver without persistence takes seconds to wake a GPU, and code may have to be compiled
@@ -116,7 +116,10 @@ def how_large(total_mb: float) -> str:
     """What fits into so much memory, told for the usual shape, the default preset and the precision that needs more."""
     side, whole = (MemoryPlan("float32").largest_side(3, 4, RESERVE * total_mb, whole=one) for one in (False, True))
     assumed = f"with preset {DEFAULT_PRESET} in float32, where {RESERVE:.0%} of it all is free for one worker"
-    return f"4:3 pictures up to {side} px long ({whole} px in one piece) {assumed}"
+    if not side:
+        return f"too little for any picture {assumed}"
+    pieces = f"{whole} px in one piece" if whole else "none in one piece"
+    return f"4:3 pictures up to {side} px long ({pieces}) {assumed}"
 
 
 def last_json(answer: Answer | None) -> dict[str, Any] | None:

@@ -67,7 +67,9 @@ def _checked(header: Header, limits: ImageLimits) -> Header:
     pixels, size = width * height / MEGA, width * height * header.pixel_bytes / MEGA
     most = limits.max_megapixels
     if pixels > most:
-        what = f"{width} × {height} is {pixels:.1f} megapixels, the limit is {most:g}"
+        from nst_batch.sizing import too_many_pixels  # noqa: PLC0415 - loads pydantic, which decoding does without
+
+        what = too_many_pixels(width, height, most)
     elif size > most * _PIXEL_BYTES:
         what = f"{header.pixel_bytes} bytes a pixel make {size:.0f} MB, the limit is {most * _PIXEL_BYTES:g} MB"
     else:

@@ -58,7 +58,7 @@ def _record_of_ready(
     found = sorted(wanted.files(), key=lambda file: (file.library, file.path))
     seen = {file: _entry(fs, file, entries) for file in found if file.path not in ready.unreadable}
     refused = {file: _unreadable(file) for file in found if file not in seen}
-    refused |= {file: why for file, entry in seen.items() if (why := _over_limit(file, entry, max_file_mb))}
+    refused |= {file: why for file, entry in seen.items() if (why := _too_large(file, entry, max_file_mb))}
     kept = [file for file in found if file not in refused]
     sources = tuple(_source(n, file, seen[file]) for n, file in enumerate(kept, 1))
     index = {file: n for n, file in enumerate(kept)}
@@ -108,12 +108,15 @@ def _entry(fs: Beneath, file: FileRef, entries: Mapping[str, Entry]) -> Entry:
     return entry
 
 
-def _over_limit(file: FileRef, entry: Entry, max_file_mb: float) -> Reason | None:
-    """Why an image is not even copied: its size is known before the worker would refuse it."""
-    size = entry.size
-    if entry.kind == "link" or size <= max_file_mb * MEGA:
+def over_limit(name: str, size: int, max_file_mb: float) -> Reason | None:
+    """Why an image is not even copied: its size (bytes) is known before the worker would refuse it."""
+    if size <= max_file_mb * MEGA:
         return None
-    return too_large(file.name, size, ImageLimits(max_file_mb=max_file_mb)).reason
+    return too_large(name, size, ImageLimits(max_file_mb=max_file_mb)).reason
+
+
+def _too_large(file: FileRef, entry: Entry, max_file_mb: float) -> Reason | None:
+    return None if entry.kind == "link" else over_limit(file.name, entry.size, max_file_mb)
 
 
 def _source(number: int, file: FileRef, entry: Entry) -> SourceRecord:

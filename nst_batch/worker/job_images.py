@@ -12,7 +12,7 @@ import numpy as np
 from nst_batch import images
 from nst_batch.errors import JobError
 from nst_batch.job import InputFacts, JobInput, JobSpec
-from nst_batch.sizing import result_size, style_pixels, style_size
+from nst_batch.sizing import Shape, result_size, shapes, style_size
 from nst_batch.transfer import color
 from nst_batch.transfer.box import painted_box
 
@@ -82,13 +82,13 @@ def load_job_images(
     claim: Path,
     limits: images.ImageLimits,
     facts: KnownInputs,
-    check_fits: Callable[[tuple[int, int], int], object],
+    check_fits: Callable[[Shape, tuple[Shape, ...]], object],
     on_progress: Callable[[], object],
 ) -> JobImages:
     """Decode every input of ``spec`` (paths relative to ``claim``) and resize it for the result's size.
 
     ``facts`` is filled as images are read, so that a failure still says what is known. ``check_fits`` is told the
-    result's size (height, width) and the pixels of the largest style before anything is made that large;
+    shapes of the content and of the styles before anything is made as large as the result;
     ``on_progress`` is called after each image. Raises JobError, and what these two raise.
     """
     settings = spec.settings
@@ -99,7 +99,7 @@ def load_job_images(
         on_progress()
         pictures.append((each, picture))
     size = result_size(settings, [(each.role, each.name, picture) for each, picture in pictures])
-    check_fits(size, style_pixels(settings, size, [picture for each, picture in pictures if each.role == "style"]))
+    check_fits(*shapes([(each.role, picture) for each, picture in pictures]))
     sized = next(images.resize(picture, size) for each, picture in pictures if each.role == "content")
     styles = [
         (images.resize(picture, style_size(settings, size, picture.width, picture.height, each.name)).rgb, each.weight)

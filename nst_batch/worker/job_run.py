@@ -7,17 +7,16 @@ Files in, arrays through :mod:`nst_batch.transfer`, files out. The same code ser
 from __future__ import annotations
 
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from nst_batch import machine_memory
+from nst_batch.capacity import Demand, advice
 from nst_batch.errors import JobError
 from nst_batch.filenames import OUTCOME_NAME, STEPS_NAME
 from nst_batch.job import JobSpec, Outcome, load_spec, now_iso, versions
 from nst_batch.reasons import CANCELLED, IMAGE_TOO_SLOW, IMAGE_TRUNCATED, OUT_OF_MEMORY, Reason
 from nst_batch.sidecar.presets import PRESETS
-from nst_batch.sidecar.setting_values import SMALLEST_SIZE
+from nst_batch.sizing import Shape
 from nst_batch.transfer.errors import DamagedCheckpointError, LossNotFiniteError, OutOfMemoryError
 from nst_batch.worker.checkpoints import Checkpoint, Checkpoints
 from nst_batch.worker.job_images import JobImages, KnownInputs, load_job_images
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nst_batch.transfer.neural_style import NeuralStyleModel, Step
-    from nst_batch.transfer.spec import Precision
     from nst_batch.worker.session import DeviceSession
 
 PREVIEW_SECONDS = 30.0  # between two looks at a picture whose epoch is long
@@ -67,7 +65,7 @@ class JobRun:
         self._saver = Saver()
         self._spec: JobSpec = load_spec(folder)
         self._sparing = last_for_memory
-        self._size: tuple[int, int] | None = None  # of the result, once the content is read
+        self._demand: Demand | None = None  # once the images are read
         self._facts = KnownInputs(self._spec)
         self._precision: str | None = None
         self._notes: list[str] = list(session.notes)
@@ -136,13 +134,16 @@ class JobRun:
         self._listener.say("phase", phase="reading the images")
         settings = self._spec.settings
         precision = self._session.precision(settings.precision)
-        check_fits = partial(self._session.check_fits, settings, precision)
+
+        def check_fits(content: Shape, styles: tuple[Shape, ...]) -> None:
+            self._demand = Demand(settings, precision, content, styles)
+            self._session.check_fits(self._demand)
+            if self._sparing:
+                # Told beforehand: a process that the kernel ends for want of memory says nothing any more.
+                self._listener.say("fits", **self._session.what_fits(self._demand))
+
         job_images = load_job_images(self._spec, self._claim, self._session.limits, self._facts, check_fits, self._beat)
         self._notes += job_images.notes
-        self._size = job_images.size
-        if self._sparing:
-            # Told beforehand: a process that the kernel ends for want of memory says nothing any more.
-            self._listener.say("fits", size=self._what_fits(job_images.size, precision))
         try:
             return self._optimise(job_images, precision)
         except LossNotFiniteError as error:
@@ -157,19 +158,12 @@ class JobRun:
         except LossNotFiniteError as error:
             raise self._not_finite(error) from error
 
-    def _what_fits(self, size: tuple[int, int], precision: Precision) -> int:
-        """A long side that should fit; less than this job's, which does not."""
-        found = self._session.largest_side(self._spec.settings, size, precision)
-        return max(SMALLEST_SIZE, min(found, int(0.9 * max(size))))
-
     def _out_of_memory(self, error: BaseException) -> Outcome:
         """The outcome of a job that did not fit."""
-        settings = self._spec.settings
-        fits = None
-        if self._size is not None:
-            fits = self._what_fits(self._size, self._session.precision(settings.precision))
-        what = f"size {settings.size} does not fit into the memory of {self._session.device}: {_first_line(error)}"
-        return Outcome(state="failed", reason=Reason.of(OUT_OF_MEMORY, what, machine_memory.advice(fits)), retry=True)
+        size = self._spec.settings.size
+        fits = None if self._demand is None else self._session.what_fits(self._demand)
+        what = f"size {size} does not fit into the memory of {self._session.device}: {_first_line(error)}"
+        return Outcome(state="failed", reason=Reason.of(OUT_OF_MEMORY, what, advice(fits)), retry=True)
 
     # -- the optimisation ---------------------------------------------------------------------------
 

@@ -189,6 +189,7 @@ def serve(options: WorkerOptions, reporter: Reporter, listen: Callable[[Instruct
         limits = ImageLimits(max_megapixels=options.max_megapixels, max_file_mb=options.max_file_mb)
         session = DeviceSession.open(options.weights, options.device, limits, options.checkpoint_seconds, options.note)
         able: Message = {"rate": session.rate(), "precision": session.precision("auto")}
+        able["memory_mb"] = session.place.room.total_mb
     except NstError as error:
         reporter.say("fault", reason=asdict(error.reason))
         return error.exit_code

@@ -18,7 +18,7 @@ from nst_batch.beneath import folders_below
 from nst_batch.filenames import EPOCHS_FOLDER, INPUT_FOLDER, LOSS_NAME, PLOT_NAME, PREVIEW_NAME, TIMELAPSE
 from nst_batch.job import JobSpec
 from nst_batch.report.loss_plot import loss_svg
-from nst_batch.sizing import working_size
+from nst_batch.sizing import scaled_size
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.worker.job_images import JobImages
 
@@ -93,7 +93,8 @@ class Results:
     def glance(self, picture: NDArray[np.float32], loss_text: str) -> None:
         """Save what people look at meanwhile: the preview, the losses so far."""
         height, width = self._images.size
-        size = working_size(width, height, min(PREVIEW_SIDE, max(height, width)))
+        small = scaled_size(width, height, min(PREVIEW_SIDE, max(height, width)))
+        size = max(1, small[0]), max(1, small[1])
         self._files.write_durable(
             self.running / PREVIEW_NAME, images.encode(images.resize_array(self._images.shown(picture), size))
         )

@@ -7,30 +7,27 @@ import os
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
-from nst_batch.errors import JobError
-from nst_batch.gpus import MASK
-from nst_batch.images import ImageLimits
-from nst_batch.machine_memory import advice, total_mb
-from nst_batch.reasons import OUT_OF_MEMORY
-from nst_batch.sidecar.presets import PRESETS, Preset
-from nst_batch.sidecar.setting_values import SMALLEST_SIZE
-from nst_batch.sidecar.settings import Settings
-from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.transfer.device import Device, choose_device, prepare_tensorflow
-from nst_batch.transfer.gpu_memory import card_memory_mb
-from nst_batch.transfer.locate import locate_weights
-from nst_batch.transfer.memory_plan import MemoryPlan
-from nst_batch.transfer.precision import choose_precision
-from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, TransferSpec
-from nst_batch.worker.capacity import (
-    RESERVE,
+from nst_batch.capacity import (
+    Demand,
+    Place,
     Room,
     cpu_room,
     free_now_mb,
     gpu_memory_mb,
     gpu_room,
     held_by_others_mb,
+    memory_plan,
 )
+from nst_batch.gpus import MASK
+from nst_batch.images import ImageLimits
+from nst_batch.machine_memory import total_mb
+from nst_batch.sidecar.presets import PRESETS, Preset
+from nst_batch.sidecar.settings import Settings
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.transfer.device import Device, choose_device, prepare_tensorflow
+from nst_batch.transfer.gpu_memory import card_memory_mb
+from nst_batch.transfer.locate import locate_weights
+from nst_batch.transfer.spec import AdamSpec, LbfgsSpec, Precision, TransferSpec
 from nst_batch.worker.job_images import JobImages
 
 if TYPE_CHECKING:
@@ -61,7 +58,7 @@ class DeviceSession:
         """
         self.weights = weights
         self._device = device
-        self._room = room or cpu_room(total_mb())
+        self.place = Place(room or cpu_room(total_mb()), device.has_bfloat16)
         self._held_by_others_mb = held_by_others_mb
         self._networks: dict[Precision, Network] = {}
         self.limits = limits
@@ -111,9 +108,10 @@ class DeviceSession:
     @property
     def room(self) -> Room:
         """The memory for a job that begins now: other programs may have taken some of a GPU's since the last one."""
-        if self.is_cpu or not self._room.total_mb:
-            return self._room
-        return gpu_room(max(1.0, self._room.total_mb - self._held_by_others_mb()))
+        room = self.place.room
+        if self.is_cpu or not room.total_mb:
+            return room
+        return gpu_room(max(1.0, room.total_mb - self._held_by_others_mb()))
 
     def rate(self) -> float:
         """What the device multiplies, in operations a second, in the precision that ``auto`` means."""
@@ -128,7 +126,7 @@ class DeviceSession:
 
     def precision(self, asked: str) -> Precision:
         """The precision that ``auto`` stands for here."""
-        return choose_precision(asked, has_bfloat16=self._device.has_bfloat16)
+        return self.place.precision(asked)
 
     def model(
         self, settings: Settings, job_images: JobImages, precision: Precision, room_mb: float | None = None
@@ -137,7 +135,7 @@ class DeviceSession:
         from nst_batch.transfer.neural_style import NeuralStyleModel  # noqa: PLC0415 - loads TensorFlow
 
         spec = transfer_spec(settings, *job_images.size)
-        room, memory = self.room.planned_mb if room_mb is None else room_mb, memory_plan(spec, precision)
+        room, memory = self.room.planned_mb if room_mb is None else room_mb, memory_plan(settings, precision)
         return NeuralStyleModel(
             job_images.content,
             job_images.styles,
@@ -149,14 +147,14 @@ class DeviceSession:
             strip_plan=lambda pixels: memory.strip_plan(pixels, room),
         )
 
-    def largest_side(self, settings: Settings, size: tuple[int, int], precision: Precision) -> int:
-        """The long side at which a picture of that shape should fit into what is free now."""
-        room = free_now_mb() if self.is_cpu else self.room.planned_mb
-        return memory_plan(transfer_spec(settings, *size), precision).largest_side(*size, room)
+    def check_fits(self, demand: Demand) -> None:
+        """Raises JobError out_of_memory where a job is sure not to fit, whatever else holds memory now."""
+        demand.check(self.place.room)
 
-    def check_fits(self, settings: Settings, precision: Precision, size: tuple[int, int], style_pixels: int) -> None:
-        """Raises JobError out_of_memory where a job is sure not to fit, as :func:`check_fits` says."""
-        check_fits(settings, precision, size, style_pixels, self._room)
+    def what_fits(self, demand: Demand) -> dict[str, int]:
+        """The sizes with which a job that has run out of memory should fit into what is free now."""
+        room = free_now_mb() if self.is_cpu else self.room.planned_mb
+        return demand.what_fits(min(room, demand.a_little_less_mb()))
 
     def network(self, precision: Precision) -> Network:
         """The network in that precision, made when it is first asked for."""
@@ -201,36 +199,6 @@ def transfer_spec(settings: Settings, height: int, width: int, preset: Preset | 
         family=preset.family,
         framed=preset.framed,
     )
-
-
-def check_fits(settings: Settings, precision: Precision, size: tuple[int, int], style_pixels: int, room: Room) -> None:
-    """Raises JobError out_of_memory where ``room`` is too small, whatever else is free and however a job is cut up.
-
-    ``size``: height and width of the result; ``style_pixels``: those of its largest style.
-    """
-    plan, (height, width) = memory_plan(transfer_spec(settings, *size), precision), size
-    need = plan.need_mb(height * width, style_pixels, 0.0)
-    if not room.total_mb or need <= room.total_mb:
-        return
-    fits = side_that_fits(plan, size, style_pixels, room)
-    raise JobError(
-        OUT_OF_MEMORY,
-        f"{width} × {height} pixels take about {need / 1024:.1f} GiB of memory, and there are "
-        f"{room.total_mb / 1024:.1f} GiB",
-        advice(max(SMALLEST_SIZE, fits)),
-    )
-
-
-def side_that_fits(plan: MemoryPlan, size: tuple[int, int], style_pixels: int, room: Room) -> int:
-    """The long side up to which a job of that shape, its style in proportion, fits into the better part of ``room``."""
-    height, width = size
-    share = style_pixels / (height * width)
-    return plan.largest_side(height, width, RESERVE * room.total_mb, style_share=share)
-
-
-def memory_plan(spec: TransferSpec, precision: Precision) -> MemoryPlan:
-    """What such a generation takes."""
-    return MemoryPlan(precision, spec.optimizer, spec.family)
 
 
 def _content_key(picture: NDArray[np.float32]) -> Hashable:

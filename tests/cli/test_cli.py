@@ -18,6 +18,7 @@ import pytest
 from house import House, draw
 from PIL import Image
 
+from nst_batch.capacity import Place, Room
 from nst_batch.cli import MODULES, checking, main, parser, terminal
 from nst_batch.cli.control import words_of
 from nst_batch.cli.terminal import plural
@@ -26,7 +27,6 @@ from nst_batch.spool.commands import folders_of
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.painted import Mark
-from nst_batch.worker.capacity import Room
 
 
 def test_the_commands_and_the_daemon_load_nothing_heavy() -> None:
@@ -196,7 +196,7 @@ def test_check_says_what_cannot_fit(
     house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the job would, before it is begun; a style that is much larger than the result counts."""
-    monkeypatch.setattr(checking, "expected_room", lambda _: Room(8192.0, 4096.0))
+    monkeypatch.setattr(checking, "painted_at", lambda _: Place(Room(8192.0, 4096.0), has_bfloat16=False))
     house.pair("huge", size=16384)
     house.pair("large", size=2048)
     house.pair("style", style_size=16384)
@@ -207,6 +207,28 @@ def test_check_says_what_cannot_fit(
     assert re.search(expected, said)
     assert "style: out_of_memory" in said
     assert "large: out_of_memory" not in said
+
+
+def test_status_and_check_agree_on_what_will_fail(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever `check` foretells of a job's size `status` says too, and of no other job."""
+    monkeypatch.setattr("nst_batch.capacity.machine_memory.total_mb", lambda: 8192.0)
+    house.pair("fine")
+    house.pair("huge", size=16384)
+    house.pair("styled", style_size=16384)
+    house.pair("web", size=16384, format="webp")
+    draw(house.inbox / "hair.png", size=(400, 1))
+    house.sidecar("narrow", content="hair.png", style="fine-style.png")
+    assert main(["check", "--config", str(house.config)]) == 1
+    checked = " ".join(capsys.readouterr().out.split())
+    assert main(["status", "--config", str(house.config)]) == 0
+    told = dict(re.findall(r"^waiting  (\w+): (.*)$", capsys.readouterr().out, re.MULTILINE))
+    assert told.pop("fine") == "ready"
+    assert set(told) == {"huge", "styled", "web", "narrow"}
+    for name, why in told.items():
+        assert why.startswith("will fail: ")
+        assert re.search(rf"{name}: \w+: {re.escape(why.removeprefix('will fail: '))}; ", checked)
 
 
 def test_check_says_that_a_priority_counts_for_less(house: House, capsys: pytest.CaptureFixture[str]) -> None:

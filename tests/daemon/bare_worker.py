@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 from types import SimpleNamespace
 
+from nst_batch.capacity import ANYWHERE
 from nst_batch.worker.session import DeviceSession
 
 
@@ -15,6 +16,7 @@ def open_bare(weights: str, *_rest: object) -> SimpleNamespace:
         spent=False,
         rate=lambda: 0.0,
         precision=lambda _asked: "float32",
+        place=ANYWHERE,
     )
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from nst_batch.daemon.forecast import Forecast, legs
+from nst_batch.daemon.foreteller import content_shape
 from nst_batch.daemon.pace import Pace, Recipe
 from nst_batch.daemon.shapes import MOST_READ, Shapes
-from nst_batch.sidecar.expand import parse_sidecar
+from nst_batch.sidecar.expand import InputRequest, JobRequest, parse_sidecar
+from nst_batch.sidecar.resolver import FileRef
 from nst_batch.sidecar.settings import Settings
-from nst_batch.sizing import size_in_head
+from nst_batch.sizing import Shape, size_in_head
 from nst_batch.spool.disk.fs import FileSystem
 
 ONE_SCALE = "preset: classic\nepochs: 4\nsteps_per_epoch: 10\nsize: 400\n"
@@ -243,13 +244,12 @@ def test_a_few_files_are_looked_at_in_a_round(tmp_path: Path) -> None:
     for number in range(MOST_READ + 5):
         path = tmp_path / f"{number}.png"
         Image.new("L", (30, 20)).save(path)
-        file = SimpleNamespace(path=path.name)
-        jobs.append(SimpleNamespace(inputs=(SimpleNamespace(role="content", file=file),)))
-    first = [shapes.of_wanted(job) for job in jobs]
-    assert first.count((30, 20)) == MOST_READ
+        jobs.append(JobRequest(path.name, "", settings(), (InputRequest("content", FileRef(path.name, path.name)),)))
+    first = [content_shape(shapes.of_wanted(job)) for job in jobs]
+    assert first.count(Shape(30, 20)) == MOST_READ
     assert shapes.were_cut
     shapes.begin_round()
-    assert [shapes.of_wanted(job) for job in jobs] == [(30, 20)] * len(jobs)
+    assert [content_shape(shapes.of_wanted(job)) for job in jobs] == [(30, 20)] * len(jobs)
     assert not shapes.were_cut
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from nst_batch.clock import Moment
 from nst_batch.config.schedule import Hours
+from nst_batch.daemon.foreteller import Fate
 from nst_batch.daemon.open_hours import OpenHours
 from nst_batch.daemon.queue_state import state
 
@@ -109,7 +110,7 @@ def test_what_status_says_of_those_who_wait() -> None:
         for name in ("ordinary", "urgent")
     ]
     view: Any = SimpleNamespace(ready=pairs, broken=(), waiting=(), folders=(), controls=(), paused=False)
-    foreteller: Any = SimpleNamespace(of_pair=lambda _pair: [60.0])
+    foreteller: Any = SimpleNamespace(of_pair=lambda _pair: [Fate(60.0)])
     told = state(view, (), (), None, 1, closed_until=until, foreteller=foreteller)
     assert told["closed_until"] == until
     assert [(entry["name"], entry["why"], entry["until"]) for entry in told["waiting"]] == [

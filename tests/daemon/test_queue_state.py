@@ -13,8 +13,9 @@ import pytest
 
 from nst_batch.clock import Moment
 from nst_batch.daemon.forecast import Forecast
+from nst_batch.daemon.foreteller import Foreteller
 from nst_batch.daemon.pace import Pace
-from nst_batch.daemon.queue_state import Foreteller, state
+from nst_batch.daemon.queue_state import state
 from nst_batch.daemon.shapes import Shapes
 from nst_batch.reasons import Reason
 from nst_batch.sidecar.expand import JobRequest, parse_sidecar
@@ -23,7 +24,7 @@ from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.inbox.control import Control
 from nst_batch.spool.inbox.inbox import InboxView
-from nst_batch.spool.inbox.readiness import FolderView
+from nst_batch.spool.inbox.readiness import FolderView, Wanted
 
 
 def job(name: str, **facts: Any) -> Job:
@@ -133,10 +134,10 @@ def foretelling(root: Path, step_seconds: float) -> Foreteller:
     return Foreteller(Forecast(pace), Shapes(FileSystem(), root))
 
 
-def wanted(steps: int = 10) -> Any:
+def wanted(steps: int = 10) -> Wanted:
     text = f"content: a.jpg\nstyle: b.jpg\npreset: classic\nepochs: 1\nsteps_per_epoch: {steps}\n"
     settings = parse_sidecar(text, "a.yaml").settings
-    return SimpleNamespace(jobs=(JobRequest("a", "", settings, ()),), lacking=None)
+    return Wanted((JobRequest("a", "", settings, ()),))
 
 
 def test_when_each_job_and_the_queue_will_be_done(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def test_a_worker_that_the_kernel_ends_for_memory_is_known_by_its_counter(
     assert list(pool.openings(1000.0)) == []
     until(pool, 1000.0, lambda: pool.workers[0].ready)
     pool.workers[0].give(handout(tmp_path), 1000.0)
-    until(pool, 1000.0, lambda: pool.workers[0].fits == 640)
+    until(pool, 1000.0, lambda: pool.workers[0].fits == {"size": 640})
     counter[0] += kills
     pool.workers[0].tell({"do": "end"})
     found: list[Event] = []

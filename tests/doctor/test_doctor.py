@@ -119,6 +119,14 @@ def test_memory_that_is_short() -> None:
     assert check.advice
 
 
+@pytest.mark.parametrize("total", [500.0, 900.0, 1100.0, 1300.0, 3000.0])
+def test_memory_for_no_picture_at_all(total: float) -> None:
+    """No picture of 0 pixels is told of."""
+    told = memory(Fake(memory_mb=(total, total))).what
+    assert ("too little for any picture" in told) is (total < 1200.0)
+    assert not re.search(r"\b0 px", told)
+
+
 def test_memory_unknown() -> None:
     """A system without /proc is no reason to stop."""
     assert memory(Fake(memory_mb=(0.0, 0.0))).state == "warn"

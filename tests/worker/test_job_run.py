@@ -17,6 +17,7 @@ from house import draw
 from PIL import Image, ImageSequence
 
 from nst_batch import images
+from nst_batch.capacity import Room
 from nst_batch.filenames import OUTCOME_NAME, SPEC_NAME
 from nst_batch.job import JobInput, JobSpec, Outcome, now_iso
 from nst_batch.sidecar.settings import Patch, resolve
@@ -24,7 +25,6 @@ from nst_batch.transfer import memory_plan
 from nst_batch.transfer.checkpoint import pack, unpack
 from nst_batch.transfer.device import choose_device
 from nst_batch.worker import job_run
-from nst_batch.worker.capacity import Room
 from nst_batch.worker.job_run import JobRun
 from nst_batch.worker.run_listener import Progress
 from nst_batch.worker.session import DeviceSession
@@ -110,7 +110,7 @@ def test_what_is_sure_not_to_fit_is_not_begun(session: DeviceSession, bench: Cal
     assert outcome.reason is not None
     assert (outcome.reason.code, outcome.retry, outcome.steps_done) == ("out_of_memory", False, 0)
     assert "there are 1.0 GiB" in outcome.reason.message
-    assert outcome.reason.advice.startswith("size 32 should fit")
+    assert outcome.reason.advice.startswith("no size of it fits here")
 
 
 def test_a_job_leaves_its_picture_losses_and_outcome(session: DeviceSession, bench: Callable[..., Bench]) -> None:

@@ -1,13 +1,20 @@
-"""The thread that saves: in order, bounded, its errors told, the step loop not held up."""
+"""The thread that saves: in order, bounded, its errors told, the step loop not held up; and what it saves."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from nst_batch.worker.result_files import Saver
+from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.worker.job_images import JobImages
+from nst_batch.worker.result_files import Results, Saver
 
 MOST_BEHIND = 256 << 20  # as docs/decisions.md has it
 
@@ -84,3 +91,17 @@ def test_an_error_comes_up_at_a_later_call(how: str, by: str) -> None:
 def _both(saver: Saver, work: Callable[[], None]) -> None:
     saver.glance(work)
     saver.submit(work, MOST_BEHIND + 1)
+
+
+def test_a_preview_of_what_is_long_and_narrow_is_as_narrow(tmp_path: Path) -> None:
+    """Its short side may have fewer pixels than the network needs to see, down to one."""
+    for number, size in enumerate([(40, 1600), (2000, 33), (32, 16_384)]):
+        running = tmp_path / f"{number}"
+        running.mkdir()
+        picture = np.zeros((*size, 3), np.float32)
+        images = JobImages(picture, (), None, None, size, ())
+        spec: Any = SimpleNamespace(title="a", settings=SimpleNamespace(format="png"))
+        Results(FileSystem(), running, spec, images).glance(picture, "{}")
+        with Image.open(running / "preview.png") as preview:
+            assert max(preview.size) == 768
+            assert abs(min(preview.size) - min(size) * 768 / max(size)) <= 1

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from nst_batch.capacity import Demand, gpu_room
 from nst_batch.images import ImageLimits
 from nst_batch.sidecar.settings import Patch, resolve
+from nst_batch.sizing import Shape
 from nst_batch.transfer.device import Device
-from nst_batch.worker.capacity import gpu_room
 from nst_batch.worker.session import DeviceSession
 
 GPU = Device("gpu", "NVIDIA A (GPU 0)", has_bfloat16=True, steps_per_call=5)
@@ -30,10 +31,10 @@ def test_what_other_programs_hold_is_asked_for_each_job() -> None:
     whole = own.room.planned_mb
     held[0] = 30_000.0
     assert own.room.planned_mb == pytest.approx(whole * 5 / 8)
-    settings = resolve(Patch())
-    sides = [own.largest_side(settings, (3000, 4000), "bfloat16")]
+    demand = Demand(resolve(Patch(size=16384)), "bfloat16", Shape(4000, 3000), (Shape(4000, 3000),))
+    sides = [own.what_fits(demand)["size"]]
     held[0] = 0.0
-    sides.append(own.largest_side(settings, (3000, 4000), "bfloat16"))
+    sides.append(own.what_fits(demand)["size"])
     assert sides[0] < sides[1]
 
 
@@ -46,7 +47,8 @@ def test_a_card_whose_memory_is_unknown_is_planned_for_all_the_same() -> None:
     """In one piece until memory runs out; then a size can still be named."""
     own = session(0.0, lambda: 5_000.0)
     assert math.isinf(own.room.planned_mb)
-    assert own.largest_side(resolve(Patch()), (3000, 4000), "float32") > 4000
+    demand = Demand(resolve(Patch(size=8000)), "float32", Shape(4000, 3000), (Shape(4000, 3000),))
+    assert 7000 < own.what_fits(demand)["size"] < 8000
 
 
 @pytest.mark.parametrize(("mask", "asked"), [("2,3", "2"), ("MIG-11", "MIG-11"), ("", None)])

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_batch import machine_memory
+from nst_batch.capacity import (
+    Demand,
+    Place,
+    advice,
+    check_job,
+    cpu_room,
+    expected_place,
+    gpu_memory_mb,
+    gpu_room,
+    held_by_others_mb,
+)
+from nst_batch.errors import JobError
+from nst_batch.sidecar.settings import Patch, resolve
+from nst_batch.sizing import Shape
 from nst_batch.transfer.memory_plan import MemoryPlan
-from nst_batch.worker.capacity import cpu_room, gpu_memory_mb, gpu_room, held_by_others_mb
+from nst_batch.transfer.spec import Precision
 
 MEMORY = MemoryPlan("float32")
 
@@ -127,7 +144,103 @@ def test_the_largest_side_fits_and_a_larger_one_does_not(height: int, width: int
     assert MEMORY.peak_mb(int(max(side * grown * short * grown, 257)) + 1, strip_plan) > room or side == 0
 
 
-def test_the_advice_names_the_size() -> None:
-    """Where it is known."""
-    assert "size 1408 should fit" in machine_memory.advice(1408)
-    assert machine_memory.advice(None).startswith("ask for a smaller size")
+def demand(shape: tuple[int, int], style: tuple[int, int], precision: Precision = "float32", **keys: Any) -> Demand:
+    return Demand(resolve(Patch(**keys)), precision, Shape(*shape), (Shape(*style),))
+
+
+def as_advised(asked: Demand, error: JobError) -> Demand:
+    """The same job with the sizes that the advice names."""
+    told = error.advice.partition(" should")[0]
+    named = {key: int(side) for key, side in re.findall(r"(size|style_size) (\d+)", told)}
+    if "no more" in error.advice:
+        named["style_size"] = named["size"]
+    return replace(asked, settings=asked.settings.model_copy(update=named))
+
+
+@given(
+    st.tuples(st.integers(300, 9000), st.integers(300, 9000)),
+    st.tuples(st.integers(300, 9000), st.integers(300, 9000)),
+    st.sampled_from(["full", 512, 4000, 16384]),
+    st.sampled_from([None, 512, 4000, 16384]),
+    st.sampled_from(["fine", "nnst", "classic"]),
+    st.sampled_from(["adam", "lbfgs"]),
+    st.sampled_from(["float32", "bfloat16"]),
+    st.floats(1500, 64_000),
+)
+def test_what_is_advised_fits(
+    shape: tuple[int, int],
+    style: tuple[int, int],
+    size: Any,
+    style_size: int | None,
+    preset: Any,
+    optimizer: Any,
+    precision: Precision,
+    total: float,
+) -> None:
+    """Whoever does as the advice of `out_of_memory` says hears no more of it, and has no picture that is too small."""
+    place = Place(cpu_room(total), has_bfloat16=precision == "bfloat16")
+    asked = demand(shape, style, precision, size=size, style_size=style_size, preset=preset, optimizer=optimizer)
+    try:
+        asked.check(place.room)
+    except JobError as error:
+        if "no size of it fits" not in error.advice:
+            advised = as_advised(asked, error)
+            advised.check(place.room)
+            inputs: Any = [("content", "a", advised.content), ("style", "b", *advised.styles)]
+            assert check_job(advised.settings, inputs, place).need_mb(place.room.planned_mb) <= total
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ({"size": 16384}, {"size", "style_size"}),
+        ({"size": 128, "style_size": 16384}, {"style_size"}),
+        ({"size": 16384, "style_size": 256}, {"size"}),
+        ({"size": 16384, "style_size": 16383}, {"size", "style_size"}),
+        ({"size": 16384, "style_size": 16384}, {"size", "style_size"}),
+    ],
+)
+def test_the_advice_names_what_helps(keys: dict[str, int], named: set[str]) -> None:
+    """Of the result's size and the style's the one that is too large, or both, each with what fits."""
+    asked = demand((4000, 3000), (3000, 3000), **keys)
+    fits = asked.what_fits(8192.0)
+    assert set(fits) == named
+    for key, side in fits.items():
+        assert 64 <= side < keys.get(key, 16384)
+    with pytest.raises(JobError) as caught:
+        asked.check(cpu_room(8192.0))
+    assert ("style" in caught.value.message) is (named == {"style_size"})
+    assert caught.value.advice == advice(asked.what_fits(0.9 * 8192.0))
+
+
+def test_where_no_size_fits_none_is_named() -> None:
+    """Neither one that is too large still, nor one at which a narrow picture has too few pixels."""
+    for asked in (demand((400, 300), (400, 300)), demand((16_000, 33), (3000, 3000), size="full")):
+        with pytest.raises(JobError) as caught:
+            asked.check(cpu_room(1000.0))
+        assert caught.value.advice.startswith("no size of it fits here")
+
+
+def test_the_advice_names_the_sizes() -> None:
+    """Where they are known."""
+    assert advice({"style_size": 1408}).startswith("style_size 1408 should fit: ask for that")
+    assert advice({"size": 96, "style_size": 96}).startswith("size 96 should fit (with a style_size of no more)")
+    assert advice({"size": 1408, "style_size": 96}).startswith("size 1408 with style_size 96 should fit: ask for those")
+    assert advice(None).startswith("ask for a smaller size")
+
+
+def test_where_jobs_are_painted_is_told_without_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU's memory and whether it has bfloat16, else the processor's flags and the machine's memory."""
+    answers = {"memory.total": "8000\n24000\n", "compute_cap": "9.0\n7.5\n"}
+
+    def smi(query: str, *_: str) -> str:
+        return answers[query.partition("=")[2]]
+
+    assert expected_place("auto", smi) == Place(gpu_room(8000.0), has_bfloat16=False)
+    answers["compute_cap"] = "[N/A]\n"
+    assert expected_place((0, 1), smi).precision("auto") == "bfloat16"
+    monkeypatch.setattr(machine_memory, "total_mb", lambda: 9000.0)
+    for flags, bfloat16 in (("fpu amx_bf16", True), ("fpu", False)):
+        monkeypatch.setattr("nst_batch.capacity.TensorFlowDevices.cpu_flags", lambda _self, flags=flags: flags)
+        assert expected_place("cpu", smi) == Place(cpu_room(9000.0), bfloat16)
+        assert expected_place("auto", lambda *_: "").room == cpu_room(9000.0)
