@@ -110,7 +110,8 @@ class Checker:
         photographs += f", {alike:,} more the same as another" if alike else ""
         photographs += f", {painted:,} painted already" if painted else ""
         told = f"ok, {photographs if view.is_hot else 'counts for the sidecars below it'}"
-        return Verdict(kind, path, True, told, (f"note: {view.note}",) if view.note else ())
+        lines = (f"note: {view.note}" if view.note else "", view.styles)
+        return Verdict(kind, path, True, told, tuple(filter(None, lines)))
 
     def _of_photographs(self, paths: list[str], alike: dict[str, str]) -> Iterator[Verdict]:
         """``paths`` are as the daemon sees them; ``alike`` are those that have the bytes of another."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nst_batch.errors import Problem
 from nst_batch.sidecar.presets import PRESETS, family_of
+from nst_batch.sidecar.setting_values import MOST_SCALES
 from nst_batch.sidecar.settings import Settings
 from nst_batch.strict_yaml.models import problem_at
 from nst_batch.strict_yaml.reader import Marked, Path
@@ -33,6 +34,8 @@ def conflicts(settings: Settings) -> list[Conflict]:
             "content_weight": f"is 0 and so is style_weight, {nothing}",
         }
         return [Conflict(whats, "give one of them a weight")]
+    if settings.scales_of_epochs is not None and not 1 <= settings.scales_of_epochs <= MOST_SCALES:
+        return [_numbers_of_epochs(settings)]
     if settings.scales_of_epochs not in (None, settings.scales):
         closing = " before the closing one" * family_of(settings.preset).closing
         numbers = f"a number for each of {settings.scales_of_epochs} scales{closing}"
@@ -49,6 +52,20 @@ def conflicts(settings: Settings) -> list[Conflict]:
         }
         return [Conflict(whats, f"write optimizer: {optimizer}")]
     return []
+
+
+def _numbers_of_epochs(settings: Settings) -> Conflict:
+    """``epochs`` is a list for no number of scales that there can be."""
+    closing = family_of(settings.preset).closing
+    few, most = 1 + closing, MOST_SCALES + closing
+    takes = f"takes {few} to {most}"
+    each = "one for each scale" + " and one for the closing one" * closing
+    given = (settings.scales_of_epochs or 0) + closing
+    whats = {
+        "epochs": f"has {given} number{'s' * (given > 1)}, and preset {settings.preset} {takes}, {each}",
+        "preset": f"is {settings.preset}, which {takes} numbers, {each}, and epochs has {given}",
+    }
+    return Conflict(whats, f"write {few} to {most} numbers")
 
 
 def conflict_problems(settings: Settings, marked: Marked, below: Path = (), words: str = "") -> Iterator[Problem]:

@@ -52,33 +52,36 @@ class FolderRequest:
 
     def found(
         self, resolver: FileResolver, mark: Callable[[FileRef], str]
-    ) -> tuple[tuple[Choice, ...], tuple[FileRef, ...], str]:
+    ) -> tuple[tuple[Choice, ...], dict[FileRef, str], str]:
         """The styles as they lie there, every image that the folder's own file names, and what is missing.
+
+        Each image comes with what names it; of a pattern and a plain name the latter.
 
         ``mark`` tells an image from others of its name: two folders may each have a ``style.jpg``.
         """
         request, missing = self.request, ""
-        own: list[FileRef] = []
+        own: dict[FileRef, str] = {}
         more: list[FileRef] = []
         choices: dict[str, tuple[FileRef, ...]] = {}
         for reference in request.style:
             files = resolver.find(reference, "style")
             missing = missing or ("" if files else reference)
-            own += files
             for file in files:
+                if file not in own or not is_glob(reference):
+                    own[file] = reference
                 # What a glob has found goes by its own path; a plain name stays as it was written.
                 choices[file.relative if is_glob(reference) else reference] = (file,)
         for role, reference in request.more:
             files = resolver.find(reference, role)
             missing = missing or ("" if files else reference)
             more += files
+            own |= dict.fromkeys(files, reference)
         of_all = tuple(more)
-        own += more
         if request.blend is not None:
             blended = tuple(file for files in choices.values() for file in files)
-            return (self._choice(tuple(request.style), map(mark, blended + of_all)),), tuple(own), missing
+            return (self._choice(tuple(request.style), map(mark, blended + of_all)),), own, missing
         found = tuple(self._choice((each,), map(mark, files + of_all)) for each, files in choices.items())
-        return found, tuple(own), missing
+        return found, own, missing
 
     def _choice(self, references: tuple[str, ...], marks: Iterable[str]) -> Choice:
         settings = {key: value for key, value in self.written.items() if key not in _NOT_A_SETTING}

@@ -159,6 +159,13 @@ Size = Annotated[
 Epochs = Annotated[
     int | tuple[int, ...] | None,
     BeforeValidator(_read_epochs),
-    WithJsonSchema({"anyOf": [_EPOCHS_SCHEMA, {"type": "array", "items": _EPOCHS_SCHEMA, "minItems": 1}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _EPOCHS_SCHEMA,
+                {"type": "array", "items": _EPOCHS_SCHEMA, "minItems": 1, "maxItems": MOST_SCALES + 1},
+            ]
+        }
+    ),
     Field(description="epochs over all scales, or a list of one number a scale, coarse to fine"),
 ]

@@ -320,6 +320,28 @@ def test_check_and_status_say_why_a_folder_paints_nothing(house: House, capsys: 
         assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("style", "told"),
+    [
+        ("*.png", "`*.png`: a.png, b.png, c.png and 2 more"),
+        ("[a-d]*", "`[a-d]*`: a.png, b.png, c.png and 1 more"),
+        (["style-*", "a.png", "?.*"], "`?.*`: b.png, c.png, d.png and 1 more"),
+        ("style-*", ""),
+        (["a.png", "styles/*"], ""),
+    ],
+)
+def test_check_names_what_a_pattern_takes_from_the_photographs(
+    style: object, told: str, house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where it goes by no name that styles have, and so may have been meant for fewer."""
+    for name in ("a.png", "b.png", "c.png", "d.png", "e.png", "photo.tif", "style-x.jpg", "styles/s.png"):
+        draw(house.inbox / "monet" / name)
+    house.sidecar("folder", folder="monet", style=style)
+    assert main(["check", "--config", str(house.config)]) == 0
+    said = [line.strip() for line in capsys.readouterr().out.splitlines() if "for styles" in line]
+    assert said == ([f"taken for styles, not painted, by {told}"] if told else [])
+
+
 def test_check_of_a_folders_file_by_its_name(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """It and its photographs, but for those that a sidecar names; one outside the inbox looks around itself."""
     for folder in (house.inbox / "monet", house.root / "aside"):

@@ -72,11 +72,36 @@ def wrong(text: str, defaults: str = "") -> str:
             f"line 4, epochs: with seed=1 scales=3: epochs has a number for each of 2 scales, and"
             f" scales is 3 (scales: line 3); {NUMBERS}",
         ),
+        (
+            "epochs: [1, 1, 1, 1, 1, 1, 1]\npreset: draft\n",
+            "",
+            "line 3, epochs: has 7 numbers, and preset draft takes 1 to 6, one for each scale (preset: line 4); write 1"
+            " to 6 numbers",
+        ),
+        (
+            "epochs: [1, 1, 1, 1, 1, 1, 1]\nscales: 6\n",
+            "",
+            "line 3, epochs: has 7 numbers, and preset fine takes 1 to 6, one for each scale (preset: from the"
+            " defaults); write 1 to 6 numbers",
+        ),
+        (
+            "preset: nnst\n",
+            "epochs: [5]",
+            "line 3, preset: is nnst, which takes 2 to 7 numbers, one for each scale and one for the closing one, and"
+            " epochs has 1 (epochs: from the defaults); write 2 to 7 numbers",
+        ),
     ],
 )  # fmt: skip
 def test_it_names_what_is_written(text: str, defaults: str, told: str) -> None:
     """Of a combination its words as well."""
     assert wrong(text, defaults) == told
+
+
+@pytest.mark.parametrize(("numbers", "preset", "scales"), [(6, "fine", 6), (7, "nnst", 6), (2, "nnst", 1)])
+def test_the_most_and_fewest_numbers_of_epochs(numbers: int, preset: str, scales: int) -> None:
+    """One for each scale; nnst takes one more, for its closing scale."""
+    asked = parse_sidecar(f"{PAIR}epochs: {[1] * numbers}\npreset: {preset}\n", "a.yaml", rules())
+    assert asked.settings.scales == scales
 
 
 def test_in_the_defaults_themselves() -> None:

@@ -184,7 +184,7 @@ class Folders:
 
         choices, own, missing = request.found(resolver, mark)
         special.choices = choices
-        special.images = frozenset(ref.path for ref in own if not ref.library)
+        special.images = {ref.path: reference for ref, reference in own.items() if not ref.library}
         special.ready = not missing
         if missing:
             special.why = f"{special.path}: there is no {told(missing)}; put it there, and the photographs are painted"

@@ -117,6 +117,7 @@ class FolderView:
     painted: int  # that have been, whether they lie there still or not
     problems: tuple[str, ...] = ()  # every mistake in it, of which ``why`` has the first
     note: str = ""  # what may have been meant otherwise
+    styles: str = ""  # which images beside it are no photographs, where that may surprise
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nst_batch import names
@@ -32,7 +34,7 @@ class Special:
     request: FolderRequest | None = None
     ready: bool = False  # every style is there
     choices: tuple[Choice, ...] = ()
-    images: frozenset[str] = frozenset()  # of the inbox, that it names
+    images: Mapping[str, str] = field(default_factory=dict)  # of the inbox, that it names, each with what names it
     painted: int = 0  # photographs, whether they lie there still or not
     pending: int = 0
     at_work: int = 0
@@ -69,11 +71,26 @@ class Special:
             f"their own and write style: styles/{globs[0].rpartition('/')[2]}"
         )
 
+    def _styles_beside(self) -> str:
+        """Which images beside it a pattern takes for styles, where it goes by no name that styles have.
+
+        ``style-*.png`` says itself what it takes, and so does a folder of styles; ``*.png`` takes photographs as well.
+        """
+        taken: dict[str, list[str]] = {}
+        for image, reference in self.images.items():
+            folder, _, name = image.rpartition("/")
+            if folder == self.folder and is_glob(reference) and _names_nothing(reference):
+                taken.setdefault(reference, []).append(name)
+        return "; ".join(
+            f"taken for styles, not painted, by `{each}`: {_shortened(found)}" for each, found in taken.items()
+        )
+
     @property
     def view(self) -> FolderView:
         """For people."""
         is_hot = names.is_hot(self.path)
-        return FolderView(self.path, is_hot, self.why, self.pending, self.painted, self.problems, self.note)
+        styles = "" if self.why or self._all_styles() else self._styles_beside()
+        return FolderView(self.path, is_hot, self.why, self.pending, self.painted, self.problems, self.note, styles)
 
 
 def is_twin(path: str, other: str) -> bool:
@@ -85,3 +102,15 @@ def and_more(error: NstError) -> str:
     """How many mistakes there are beside the first."""
     more = len(error.message.splitlines()) - 1
     return f" (and {more} more)" if more > 0 else ""
+
+
+def _names_nothing(pattern: str) -> bool:
+    """Whether a pattern's file name goes by the suffix alone: ``*.png``, ``*``, ``[a-z]?*.*``."""
+    plain = re.sub(r"\[[^\]]*\]|[*?]", "", names.stem(pattern.rpartition("/")[2]))
+    return not any(map(str.isalnum, plain))
+
+
+def _shortened(found: list[str]) -> str:
+    """At most three of some names, and how many more there are."""
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return ", ".join(sorted(found, key=names.natural_key)[:3]) + more
