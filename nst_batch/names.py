@@ -6,7 +6,9 @@ results are looked at from file systems that do so too.
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import unicodedata
 from collections.abc import Callable, Collection
 
@@ -94,6 +96,12 @@ _CONFLICT = re.compile(
 def normal(name: str) -> str:
     """``name`` in Unicode's composed form (NFC), the one that titles are kept in."""
     return unicodedata.normalize("NFC", name)
+
+
+def typed(name: str | os.PathLike[str]) -> str:
+    """A job's name, or a path, as it is typed behind a command: quoted for a shell, and never taken for an option."""
+    text = os.fspath(name)
+    return f"-- {shlex.quote(text)}" if text.startswith("-") else shlex.quote(text)
 
 
 def fold(name: str) -> str:

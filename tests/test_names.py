@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import unicodedata
 
 import pytest
@@ -280,3 +281,20 @@ def test_every_other_name_is_taken_or_none_of_our_business(name):
 def test_what_speaks_for_a_folder_is_no_other_version_of_a_sidecar(name):
     """Whoever obeyed the word would remove a hot folder that works."""
     assert names.passed_over(name) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("dusk", "dusk"),
+        ("dusk at sea", "'dusk at sea'"),
+        ("grün & blau", "'grün & blau'"),
+        ("it's", "'it'\"'\"'s'"),
+        ("-rf", "-- -rf"),
+        ("- a", "-- '- a'"),
+    ],
+)
+def test_a_name_is_told_as_it_is_typed_behind_a_command(name: str, said: str) -> None:
+    """A shell takes it for one word, and the command for no option."""
+    assert names.typed(name) == said
+    assert shlex.split(f"nst-batch cancel {said}")[-1] == name

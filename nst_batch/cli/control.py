@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from nst_batch.clock import Moment
 from nst_batch.config.load import Config
 from nst_batch.errors import EXIT_OK, NotNowError, UsageError
 from nst_batch.filenames import STATE_NAME
-from nst_batch.names import fold
+from nst_batch.names import fold, typed
 from nst_batch.reasons import OF_JOBS, like
+from nst_batch.report.markup import soon
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.commands import failed_for, look_from_outside, pause, resume, retry_jobs, write_control
 from nst_batch.spool.outbox.retry import Failed
@@ -31,7 +33,8 @@ ALL_HELP = (
 
 def add(add_command: AddCommand) -> None:
     """Add the commands to the command line."""
-    stop = "The result is published as `stopped`; so is that of a job that waits for its next attempt. One that "
+    stop = "The result is published as `stopped`; so is that of a job that waits for its next attempt. One "
+    stop += "before its first step ends with that, which may take minutes: cancel drops it at once. One that "
     stop += "waits and has no picture yet is left as it is: the command ends with 75, and cancel drops it."
     cancel = "Its inputs go to outbox/failed/JOB; retry puts them back."
     retry = (
@@ -67,8 +70,7 @@ def run_stop(arguments: argparse.Namespace) -> int:
         if fold(name) not in known.running | known.begun:
             raise NotNowError("nothing_to_stop", nothing_to_stop(name, known.job(name)), "")
         write_control(config, name, "stop")
-        begun = "will be published as it stands, before the next job starts"
-        say(f"{name} {'will end with the picture as it stands' if fold(name) in known.running else begun}")
+        say(f"{name} {known.end_of_stopped(name)}")
 
     return _each(arguments.job, stop, held_by)
 
@@ -114,6 +116,7 @@ class _Known:
     everything: frozenset[str]
     running: frozenset[str]
     begun: frozenset[str]  # waiting, with a picture to go on from
+    told: Sequence[Mapping[str, Any]]  # what the daemon tells of those at work
 
     @classmethod
     def of(cls, config: Config) -> tuple[_Known, str | None]:
@@ -129,11 +132,22 @@ class _Known:
         at_work |= words_of(running)
         begun = {word for job in jobs if job.checkpoint and not job.outcome for word in (job.name, job.id)}
         begun |= words_of(entry for entry in waiting if entry.get("begun"))
-        return cls(jobs, *(frozenset(map(fold, some)) for some in (words, at_work, begun))), held_by
+        everything, to_tell, to_publish = (frozenset(map(fold, some)) for some in (words, at_work, begun))
+        return cls(jobs, everything, to_tell, to_publish, running), held_by
 
     def job(self, name: str) -> Job | None:
         """A claimed job."""
         return next((job for job in self.jobs if fold(name) in (fold(job.name), fold(job.id))), None)
+
+    def end_of_stopped(self, name: str) -> str:
+        """What becomes of a job that is stopped."""
+        if fold(name) not in self.running:
+            return "will be published as it stands, before the next job starts"
+        entry = next((entry for entry in self.told if fold(name) in map(fold, words_of([entry]))), {})
+        if entry.get("begun", True):  # nor does a daemon of an older version tell
+            return "will end with the picture as it stands"
+        cancel = f"nst-batch cancel {typed(name)} drops it at once"
+        return f"has no picture yet: it will end with that of its first step{soon(entry, time.time())}; {cancel}"
 
     def require(self, name: str) -> None:
         """UsageError where there is no such job."""

@@ -10,7 +10,7 @@ from typing import Any
 from nst_batch.characters import visible
 from nst_batch.cli.terminal import plural
 from nst_batch.clock import duration
-from nst_batch.report.markup import BEING_ENDED, clock, columns_of, shorten_within
+from nst_batch.report.markup import being_ended, clock, columns_of, shorten_within
 
 RECENT = 10  # of what is done, and of what has failed
 HEAD = 9  # columns of a line's first word
@@ -70,9 +70,8 @@ def _folder(folder: dict[str, Any]) -> str:
 
 
 def _running(job: dict[str, Any]) -> list[str]:
-    if wish := job.get("wish"):  # a daemon of an older version does not tell
-        told = f": {BEING_ENDED[wish]}"
-        return [f" on {job['device']}{told}", told]
+    if ends := being_ended(job, time.time()):
+        return [f" on {job['device']}: {ends}", f": {ends}", f": {being_ended(job)}"]
     left = "" if job["seconds_left"] is None else f", {duration(job['seconds_left'])} left"
     if job["loss"] is None or not left:
         return [f" on {job['device']}: starting{left}", f": starting{left}"]

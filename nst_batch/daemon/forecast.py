@@ -1,13 +1,11 @@
-"""When each job of the queue will be done: what each has to do, at the machine's pace, on so many workers."""
+"""How long each job takes: what it has to do, at the machine's pace."""
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median_low
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nst_batch.daemon.pace import WINDOW_SECONDS, Pace, Recipe
 from nst_batch.errors import JobError
@@ -21,8 +19,8 @@ USUAL_SHAPE = Shape(3000, 2000)  # of a photograph of which nothing is known, in
 MOST_REMEMBERED = 2000
 STYLE_LOOKS = 4  # at a style in each scale, where pictures are shown in frames (transfer/frame.py)
 LOOK_COST = 1 / 3  # of a step on as many pixels: no gradient is wanted
+FIRST_STEP = 3.0  # what the first one takes, in later ones: the losses of two pictures, with memory that is new
 SEVERAL = 3  # calls, of which the one in the middle tells
-WILL_FAIL = "will fail: "  # how it begins what is told of a sidecar that takes no worker's time
 LONG_CALL_SECONDS = 30.0  # what takes so long is told by one or two
 SAVING_SHARE = 0.5  # of what a job takes beside its steps, what comes after the last one
 
@@ -57,8 +55,12 @@ def _style_steps(settings: Settings, size: tuple[int, int]) -> float:
         pixels = style_pixels(settings, size, [USUAL_SHAPE])
     except JobError:
         return 0.0
-    looks = STYLE_LOOKS if PRESETS[settings.preset].framed else 1
-    return looks * LOOK_COST * max(0.0, pixels / (size[0] * size[1]) - 1.0)
+    return _look_cost(settings) * max(0.0, pixels / (size[0] * size[1]) - 1.0)
+
+
+def _look_cost(settings: Settings) -> float:
+    """How many steps take as long as to look at a picture of their size before them, as often as the preset does."""
+    return LOOK_COST * (STYLE_LOOKS if PRESETS[settings.preset].framed else 1)
 
 
 def guessed_seconds(device: str, rate: float) -> float:
@@ -249,6 +251,23 @@ class Forecast:
         rest = saving if step else max(saving, rest - (now - sitting.begun))
         return self._seconds(sitting.settings, todo, device) + rest
 
+    def seconds_to_first_step(self, job_id: str, now: float) -> float | None:
+        """In how long a job at work will have made its first step, of which there is a picture then.
+
+        Before it the style and the content are looked at, and the losses of the picture that it starts from.
+        """
+        sitting = self._sittings.get(job_id)
+        todo = None if sitting is None else self._legs(sitting.settings, sitting.shape)
+        if sitting is None or not todo or not self.pace.knows(sitting.device):
+            return None
+        device, settings = sitting.device, sitting.settings
+        beside = (1.0 - SAVING_SHARE) * self.pace.rests.seconds(device)
+        if self._new_programs(settings, device) is not None:
+            beside += self.pace.tracings.seconds(device)
+        steps = todo[0].before + 2 * _look_cost(settings) + FIRST_STEP
+        each = self.pace.step_seconds(Recipe.of(settings, device), todo[0].pixels)
+        return max(0.0, beside + steps * each - (now - sitting.begun))
+
     def _legs(self, settings: Settings, shape: tuple[int, int] | None) -> tuple[Leg, ...]:
         """As :func:`legs`, remembered: thousands of waiting jobs mostly ask for the same."""
         key = (id(settings), shape)
@@ -267,75 +286,3 @@ class Forecast:
     def _seconds(self, settings: Settings, todo: Iterable[Leg], device: str) -> float:
         recipe = Recipe.of(settings, device)
         return sum((leg.before + leg.steps) * self.pace.step_seconds(recipe, leg.pixels) for leg in todo if leg.steps)
-
-
-class Line:
-    """Waiting jobs, placed one after the other on whichever worker is free first."""
-
-    def __init__(
-        self,
-        left: Sequence[float | None],
-        now: float,
-        opens: float | None = None,
-        breaks: Sequence[tuple[float, float]] = (),
-        *,
-        is_held: bool = False,
-    ) -> None:
-        """``left``: in how many seconds each worker is free. ``now`` and ``opens`` are in seconds since 1970.
-
-        What waits until just ``opens`` waits for the schedule, and begins one after the other then. ``breaks``: of the
-        schedule, in which jobs rest (config/schedule.py). ``is_held``: no job begins for now, and nobody knows for how
-        long.
-        """
-        self._opens = opens
-        self._later = [] if opens is None else [max(0.0, opens - now)] * len(left)
-        self._is_held = is_held
-        self._breaks = breaks
-        self._is_known = None not in left
-        self._free = [seconds or 0.0 for seconds in left]
-        heapq.heapify(self._free)
-        self._last, self._now = max(self._free), now
-        self._placed = self._held_up = 0
-
-    def placed(self, waiting: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Each job as it comes, with its ``done_at`` where it has ``seconds`` and that can be told."""
-        for entry in waiting:
-            seconds = entry["seconds"]
-            if seconds is not None:
-                self._placed += 1
-                self._is_known = self._is_known and not self._is_held
-                workers = self._later if self._waits_for_hours(entry) else self._free
-                begin = heapq.heappop(workers)
-                heapq.heappush(workers, begin + seconds)
-                # One that is to be tried again later leaves its worker to others until then.
-                end = max(begin, (entry["until"] or 0.0) - self._now) + seconds
-                self._last = max(self._last, end)
-                done = self._moment(end)
-                entry["done_at"] = round(done) if self._is_known and done is not None else None
-            elif entry["held_up"]:
-                self._held_up += 1
-            elif not entry["why"].startswith(WILL_FAIL):
-                self._is_known = False
-            yield entry
-
-    def _waits_for_hours(self, entry: dict[str, Any]) -> bool:
-        return self._opens is not None and entry["until"] == self._opens
-
-    @property
-    def is_held_up(self) -> bool:
-        """Whether all that waits waits for what no worker can do: an image, a folder that may be written."""
-        return self._held_up > 0 and not self._placed
-
-    @property
-    def empty_at(self) -> float | None:
-        """When the last of those placed is done, in seconds since 1970; None where that is not known."""
-        return self._moment(self._last) if self._is_known else None
-
-    def _moment(self, seconds: float) -> float | None:
-        """When so many seconds from now have passed outside the breaks to come; None where that is too far away."""
-        moment = self._now + seconds
-        for begin, end in self._breaks:
-            if moment <= begin:
-                break
-            moment += end - begin
-        return moment if moment < math.inf else None

@@ -18,7 +18,7 @@ from nst_batch.child import end
 from nst_batch.clock import Moment
 from nst_batch.filenames import PREVIEW_NAME, RUNNING_FOLDER
 from nst_batch.report.live import FOLDER, IDLE, LIVE, Curve, live_script
-from nst_batch.report.markup import clock, href
+from nst_batch.report.markup import being_ended, clock, href
 from nst_batch.spool.spool import Spool
 
 RENEWAL = (sys.executable, "-m", "nst_batch.report.gallery")
@@ -159,6 +159,7 @@ class GalleryKeeper:
         return {
             **{key: entry[key] for key in ("id", "name", "step", "steps", "epoch", "epochs", "loss", "scale")},
             "left": entry["seconds_left"],
+            "ends": being_ended(entry),
             "preview": f"./{href(preview)}" if (self._outbox / preview).exists() else None,
             "curve": list(curve.points),
         }

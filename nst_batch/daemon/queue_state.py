@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from nst_batch.clock import Moment
 from nst_batch.daemon.executor import Worker
-from nst_batch.daemon.forecast import WILL_FAIL, Line
 from nst_batch.daemon.foreteller import UNKNOWN, Fate, Foreteller
+from nst_batch.daemon.line import WILL_FAIL, Line
 from nst_batch.daemon.pace import WORKER_START
 from nst_batch.job import now_iso
 from nst_batch.reasons import Reason
@@ -29,18 +29,21 @@ WHY_CHARACTERS = 200  # of a mistake that error.txt will tell in full
 
 
 def _running_entry(
-    worker: Worker, foreteller: Foreteller | None, mono: float, wishes: Mapping[str, str]
+    worker: Worker, foreteller: Foreteller | None, at: Moment, wishes: Mapping[str, str]
 ) -> dict[str, Any]:
     """A job at work: where it stands, its loss, the seconds left (None where they cannot be told).
 
-    ``wishes``: by job, ``stop`` or ``cancel`` where somebody has asked for it.
+    ``begun`` says that it has a picture to stop with; until then ``first_step_at`` is when it is expected to have one,
+    in seconds since 1970. ``wishes``: by job, ``stop`` or ``cancel`` where somebody has asked for it.
     """
     assert worker.job is not None
     progress = worker.progress
-    left = progress.get("left")
+    left, first = progress.get("left"), None
+    begun = worker.job.checkpoint or progress.get("step", 0) > 0
     if foreteller is not None:
-        foretold = foreteller.forecast.seconds_left(worker.job.id, progress.get("step", 0), mono)
+        foretold = foreteller.forecast.seconds_left(worker.job.id, progress.get("step", 0), at.mono)
         left = left if foretold is None else foretold
+        first = None if begun else foreteller.forecast.seconds_to_first_step(worker.job.id, at.mono)
     return {
         "name": worker.job.name,
         "id": worker.job.id,
@@ -53,6 +56,8 @@ def _running_entry(
         "scale": progress.get("scale", ""),
         "loss": progress.get("total"),
         "seconds_left": left,
+        "begun": begun,
+        "first_step_at": None if first is None else round(at.wall + first),
         "wish": wishes.get(worker.job.id, ""),
     }
 
@@ -184,7 +189,7 @@ def state(
     """
     at = at or Moment.now()
     wishes = {each.job.id: each.action for each in view.controls if each.job is not None} if view else {}
-    running = [_running_entry(worker, foreteller, at.mono, wishes) for worker in workers if worker.at_work]
+    running = [_running_entry(worker, foreteller, at, wishes) for worker in workers if worker.at_work]
     is_paused = bool(view and view.paused)
     opens = None if closed_until is None else round(closed_until)
     left = _seconds_left(workers, running, at)

@@ -25,7 +25,7 @@ from nst_batch.daemon.reached import steps_reached
 from nst_batch.daemon.service import Notifier
 from nst_batch.daemon.shapes import Shapes
 from nst_batch.filenames import PACE_NAME, STATE_NAME
-from nst_batch.report.markup import BEING_ENDED, clock, shorten
+from nst_batch.report.markup import being_ended, clock, shorten
 from nst_batch.spool.claims.live_job import Ended, Job
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import Places
@@ -216,8 +216,8 @@ def status_line(facts: dict[str, Any], waiting: int, done: int, failed: int, con
 
 
 def _at_work(entry: dict[str, Any]) -> str:
-    if entry["wish"]:
-        return f"{entry['name']} {BEING_ENDED[entry['wish']]}"
+    if ends := being_ended(entry):
+        return f"{entry['name']} {ends}"
     if entry["loss"] is None:
         return f"{entry['name']} is starting"
     left = "" if entry["seconds_left"] is None else f", {duration(entry['seconds_left'])} left"

@@ -14,6 +14,7 @@ from nst_batch.config.load import Config
 from nst_batch.daemon.slurm.commands import LIMIT_SECONDS, options_of
 from nst_batch.doctor.check import Check, Machine
 from nst_batch.doctor.folders import existing, file_system
+from nst_batch.names import typed
 from nst_batch.spool.inbox.polling import is_network
 
 COMMANDS = ("sbatch", "squeue", "scancel")
@@ -53,9 +54,9 @@ def _seen_by_nodes(config: Config, machine: Machine) -> Check:
     if not own:
         return Check("shared files", "ok", f"{', '.join(dict.fromkeys(kinds.values()))}: nodes may have it as well")
     what = ", ".join(f"{place} ({kind or 'unknown'})" for place, kind in own.items())
-    partition = f"--partition={config.slurm.partition} " if config.slurm.partition else ""
+    partition = f"--partition={typed(config.slurm.partition)} " if config.slurm.partition else ""
     advice = (
         "right where this machine is the file server; srun "
-        f"{partition}ls -d {' '.join(map(str, own))} asks a node whether it sees the same"
+        f"{partition}ls -d {' '.join(map(typed, own))} asks a node whether it sees the same"
     )
     return Check("shared files", "warn", f"on a disk of this machine's own: {what}", advice)

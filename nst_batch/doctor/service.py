@@ -19,6 +19,7 @@ from pathlib import Path
 from nst_batch.config.load import load_config
 from nst_batch.doctor.check import Check, Machine
 from nst_batch.errors import NstError
+from nst_batch.names import typed
 
 UNIT = "nst-batch.service"
 _ANSWER_SECONDS, _EXAMINE_SECONDS = 20.0, 300.0
@@ -119,7 +120,9 @@ def _program(program: Path, machine: Machine) -> Check:
         advice = "sudo make install-service installs it; a drop-in may name another with ExecStart="
         return Check("program", "bad", f"{program} is not there, or nobody may run it", advice)
     if not machine.has_command("nst-batch"):
-        return Check("program", "warn", f"{program}; nst-batch is not on the PATH", f"ln -s {program} /usr/local/bin/")
+        return Check(
+            "program", "warn", f"{program}; nst-batch is not on the PATH", f"ln -s {typed(program)} /usr/local/bin/"
+        )
     return Check("program", "ok", f"{program}; nst-batch is on the PATH")
 
 
@@ -164,10 +167,10 @@ def _shared(name: str, path: Path, group: int, unit: Mapping[str, str]) -> Itera
         yield Check(name, "bad", f"{path}: {error.strerror}", "systemd-tmpfiles --create, or mount it")
         return
     faults = (
-        (status.st_gid != group, f"belongs to group {status.st_gid}", f"chgrp {group} {path}"),
-        (status.st_mode & 0o070 != 0o070, "is not the group's to write", f"chmod g+rwx {path}"),
-        (not status.st_mode & stat.S_ISGID, "does not hand on its group", f"chmod g+s {path}"),
-        (default != _ALL, "has no default ACL for the group", f"setfacl -d -m g::rwx,o::--- {path}"),
+        (status.st_gid != group, f"belongs to group {status.st_gid}", f"chgrp {group} {typed(path)}"),
+        (status.st_mode & 0o070 != 0o070, "is not the group's to write", f"chmod g+rwx {typed(path)}"),
+        (not status.st_mode & stat.S_ISGID, "does not hand on its group", f"chmod g+s {typed(path)}"),
+        (default != _ALL, "has no default ACL for the group", f"setfacl -d -m g::rwx,o::--- {typed(path)}"),
     )
     wrong = [(what, fix) for is_so, what, fix in faults if is_so]
     if wrong:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from nst_batch.filenames import PAGE_NAME
+from nst_batch.names import typed
 from nst_batch.report.entries import GalleryEntry
 from nst_batch.report.template import asset, inline, render
 from nst_batch.report.tiles import STATE_NAMES, Tile, setting_text
@@ -28,7 +28,7 @@ def failed_page(entry: GalleryEntry, tile: Tile, sidecars: Sequence[tuple[str, s
         state=STATE_NAMES[entry.state],
         gallery="../" * (entry.folder.count("/") + 1) + PAGE_NAME,
         went_alone=not entry.settings,  # a sidecar that was not understood
-        command=f"nst-batch retry {shlex.quote(entry.name)}",
+        command=f"nst-batch retry {typed(entry.name)}",
         settings=[(str(key), setting_text(value)) for key, value in entry.settings.items()],
         facts=[(key, value) for key, value in facts if value],
         sidecars=sidecars,

@@ -8,9 +8,13 @@ import os
 import re
 import time
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from nst_batch.clock import duration
 
 # Within file names, keys and words run together: behind what joins them, and before a capital.
 _JOINTS = re.compile(r"(?<=[_,;=&+)\]-])(?=\w)|(?<=[^\W\d]\.)(?=[^\W\d])|(?<=[a-zß-öø-ÿ])(?=[A-ZÀ-ÖØ-Þ])")
@@ -104,8 +108,25 @@ def number(value: float, digits: int = 3) -> str:
     return {"1": power, "-1": f"−{power}"}.get(mantissa, f"{mantissa}·{power}")
 
 
-BEING_ENDED = {"stop": "is being stopped", "cancel": "is being cancelled"}
-"""What is told of a job at work by what was asked of it."""
+def being_ended(job: Mapping[str, Any], now: float | None = None) -> str:
+    """What is told of a job at work that somebody wants to end, of its entry in the state; "" where nobody does.
+
+    ``now``: in seconds since 1970, to tell how long a job that is stopped takes to its first picture.
+    """
+    match job.get("wish"), job.get("begun", True):  # a daemon of an older version tells neither
+        case "cancel", _:
+            return "is being cancelled"
+        case "stop", True:
+            return "is being stopped"
+        case "stop", _:
+            return f"is being stopped after its first step{soon(job, now)}"
+    return ""
+
+
+def soon(job: Mapping[str, Any], now: float | None) -> str:
+    """``, in about 1 min 40 s``: when a job at work will have made its first step; "" where that is not known."""
+    left = 0.0 if now is None else (job.get("first_step_at") or 0.0) - now
+    return f", in about {duration(left)}" if left >= 1.0 else ""
 
 
 def clock(moment: float, now: float | None = None, zone: str | None = None) -> str:

@@ -6,7 +6,6 @@ Pure but for a look at images that lie in a library, of which no listing of the 
 from __future__ import annotations
 
 import secrets
-import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,7 +43,7 @@ def _record_of_broken(broken: Broken, after: After) -> ClaimRecord:
     """A sidecar that cannot be understood becomes one failed job that holds the sidecar alone."""
     lies = f"{FAILED_FOLDER}/{broken.name}/{INPUT_FOLDER}/{broken.sidecar.rpartition('/')[2]}"
     what = "put the file itself in the place of" if broken.reason.code == SIDECAR_IS_LINK else "correct"
-    retry = f"nst-batch retry {shlex.quote(broken.name)}"
+    retry = f"nst-batch retry {names.typed(broken.name)}"
     why = broken.reason.advising(f"{what} {lies} in the outbox, then {retry}; its images have stayed in the inbox")
     job = JobRecord(index=1, name=broken.name, title=broken.title, output="", settings=None, trouble=why)
     return _record(broken.sidecar, broken.entry, broken.digest, after, (job,))

@@ -220,7 +220,8 @@ def nothing_to_stop(name: str, job: Job | None) -> str:
     """Why a job that waits cannot be stopped, and what can be done."""
     if job is not None and job.outcome is not None:
         return f"{name} is painted, so there is nothing to stop; nst-batch status says what it waits for"
-    return f"{name} waits and has no picture yet, so there is nothing to stop; nst-batch cancel {name} drops it"
+    cancel = f"nst-batch cancel {names.typed(name)}"
+    return f"{name} waits and has no picture yet, so there is nothing to stop; {cancel} drops it"
 
 
 def job_limits(config: Config) -> JobLimits:

@@ -153,6 +153,15 @@ def scalar(text: str) -> Any:
     return text
 
 
+def stands_plain(text: str) -> bool:
+    """Whether a text is read as itself where it stands without quotes, spaces of every kind around it left out."""
+    return isinstance(scalar(text), str) and text == text.strip() and not _in_curly_quotes(text)
+
+
+def _in_curly_quotes(text: str) -> bool:
+    return len(text) > 1 and text[0] in _CURLY and text[-1] in _CURLY
+
+
 def _decode(text: bytes | str) -> str:
     """Text without a byte order mark, every character of it one that YAML allows."""
     if isinstance(text, bytes):
@@ -268,7 +277,7 @@ class _Reader:
             return text
         # As YAML itself does with plain spaces around a text without quotes.
         text = text.strip(ODD_SPACES)
-        if len(text) > 1 and text[0] in _CURLY and text[-1] in _CURLY:
+        if _in_curly_quotes(text):
             what = f"the quotes of {shown(text)} are curly ones, which are letters here"
             self.problems.append(Problem(line, key, what, "write straight ones"))
             text = text[1:-1]
@@ -316,8 +325,7 @@ class _Reader:
             if _SURROGATE.search(event.value):
                 return ""
             key: str = event.value if event.style else event.value.strip(ODD_SPACES)
-            is_curly = not event.style and len(key) > 1 and key[0] in _CURLY and key[-1] in _CURLY
-            return key[1:-1] if is_curly else key
+            return key[1:-1] if not event.style and _in_curly_quotes(key) else key
         line = _line(event)
         raise _ReadingError(Problem(line, "", "a key must be one word of text", "put values with { } [ ] * in quotes"))
 

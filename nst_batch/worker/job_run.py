@@ -168,7 +168,7 @@ class JobRun:
     # -- the optimisation ---------------------------------------------------------------------------
 
     def _optimise(self, job_images: JobImages, precision: Literal["float32", "bfloat16"]) -> Outcome | None:
-        self._precision = precision
+        self._precision, self._steps_done = precision, 0  # once more in float32, it begins anew
         self._listener.say("phase", phase="building the model")
         files = self._session.files
         results = Results(files, self._running, self._spec, job_images)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from house import House, draw
@@ -700,6 +701,41 @@ def test_of_several_jobs_those_that_there_are_are_seen_to(house: House, capsys: 
         "nst-batch: nst-batch status shows the failed jobs",
     ]
     assert not list((house.outbox / "failed").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"begun": True}, "dusk at sea will end with the picture as it stands\n"),
+        ({}, "dusk at sea will end with the picture as it stands\n"),  # a daemon of an older version
+        (
+            {"begun": False, "first_step_at": 100.4},
+            "dusk at sea has no picture yet: it will end with that of its first step, in about 1 min 40 s; "
+            "nst-batch cancel 'dusk at sea' drops it at once\n",
+        ),
+        (
+            {"begun": False, "first_step_at": None},
+            "dusk at sea has no picture yet: it will end with that of its first step; "
+            "nst-batch cancel 'dusk at sea' drops it at once\n",
+        ),
+    ],
+)
+def test_stop_says_what_a_running_job_will_end_with(
+    house: House,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    entry: dict[str, Any],
+    said: str,
+) -> None:
+    """The picture as it stands, or that of the first step: then in how long, and what is sooner."""
+    due = entry.get("first_step_at")
+    running = {"name": "dusk at sea", "id": "7", **entry, "first_step_at": None if due is None else time.time() + due}
+    monkeypatch.setattr("nst_batch.cli.control.told_by_daemon", lambda *_: ("process 1", {"running": [running]}))
+    house.inbox.mkdir(exist_ok=True)
+    for name in ("Dusk at Sea", "7"):
+        assert main(["stop", name, "--config", str(house.config)]) == 0
+        assert capsys.readouterr().out == said.replace("dusk at sea", name).replace("'7'", "7")
+        assert (house.inbox / f"{name}.stop").exists()
 
 
 @pytest.mark.parametrize(

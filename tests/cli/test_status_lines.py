@@ -64,6 +64,15 @@ def test_what_was_asked_of_a_job_at_work_is_told(wish: str, said: str) -> None:
     assert line.endswith(f"dusk on cpu: {said}")
 
 
+def test_a_job_that_is_stopped_before_its_first_step_says_how_long_that_takes() -> None:
+    """Its picture is the first one that there is; on a narrow terminal it is left out how long."""
+    job = {**running("dusk"), "wish": "stop", "begun": False, "first_step_at": time.time() + 90.4}
+    assert "running  dusk on cpu: is being stopped after its first step, in about 1 min 30 s" in told(running=[job])
+    assert "running  dusk: is being stopped after its first step" in told(60, running=[job])
+    late = {**job, "first_step_at": time.time() - 5.0}
+    assert "running  dusk on cpu: is being stopped after its first step" in told(running=[late])
+
+
 def test_wide_letters_count_as_two_columns() -> None:
     """Names of any script fit."""
     found = told(80, running=[running("港の夕暮れと古い灯台と波のある風景の二番目の版をもう一度描いたもの")])

@@ -116,6 +116,24 @@ def test_the_time_left_of_a_job_at_work() -> None:
     assert left == [pytest.approx(83, rel=0.05), pytest.approx(41.5, rel=0.05), pytest.approx(1.5, rel=0.05)]
 
 
+def test_the_first_step_takes_longer_than_the_others() -> None:
+    """The style and the content are looked at before it, in frames where the preset has some; then it comes nearer."""
+    forecast = known()
+    paint(forecast, "earlier", 2.0)
+    fine = ONE_SCALE.replace("classic", "fine") + "scales: 1\n"
+    forecast.begins("job", settings(ONE_SCALE), (400, 300), "cpu", 100.0)
+    forecast.begins("framed", settings(fine), (400, 300), "cpu", 100.0)
+    first = forecast.seconds_to_first_step("job", 100.0)
+    framed = forecast.seconds_to_first_step("framed", 100.0)
+    assert first == pytest.approx(2.0 * (3 + 2 / 3), rel=0.2)
+    assert first is not None
+    assert framed is not None
+    assert framed > first + 2.0
+    assert forecast.seconds_to_first_step("job", 101.0) == pytest.approx(first - 1.0)
+    assert forecast.seconds_to_first_step("job", 1000.0) == 0.0
+    assert forecast.seconds_to_first_step("nobody's", 100.0) is None
+
+
 def test_a_job_that_goes_on_has_its_first_steps_behind_it() -> None:
     """Before a worker has told anything of it, and while it waits."""
     forecast = known()

@@ -144,6 +144,9 @@ def test_what_runs_is_told_now_and_then(tmp_path: Path) -> None:
     assert pages.written[1]["running"][0]["curve"] == [[5, 3.5, ""], [6, 3.0, ""]]
     shown.post({**facts, "running": [RUNNING | {"step": 6, "loss": 3.0}]}, at(4 * LIVE_SECONDS + HEARTBEAT_SECONDS))
     assert len(pages.written) == 3
+    assert {page["running"][0]["ends"] for page in pages.written} == {""}
+    shown.post({**facts, "running": [RUNNING | {"wish": "stop", "begun": False}]}, at(30))
+    assert pages.written[3]["running"][0]["ends"] == "is being stopped after its first step"
     shown.post(facts, at(50), last=60.0)
     assert pages.written[-1] == {"running": [], "waiting": 0, "daemon": False}
 

@@ -74,6 +74,20 @@ def test_what_was_asked_of_a_job_at_work_stands_with_it() -> None:
     assert [(entry["name"], entry["wish"]) for entry in facts["running"]] == [("dusk", "cancel"), ("dawn", "")]
 
 
+def test_a_job_at_work_says_whether_it_has_a_picture_to_stop_with(tmp_path: Path) -> None:
+    """Its first step makes one, and a checkpoint of an earlier run is one; until then it is told when that will be."""
+    machine = foretelling(tmp_path, 2.0)
+    new, stepped, resumed = worker("new"), worker("stepped", step=1), worker("resumed")
+    resumed.job = replace(resumed.job, checkpoint=True)
+    for each in (new, stepped, resumed):
+        machine.forecast.begins(each.job.id, wanted(steps=10).jobs[0].settings, None, "cpu", 0.0)
+    found = state(view(), (), (new, stepped, resumed), None, 1, foreteller=machine, at=Moment(1.0, 1001.0))["running"]
+    assert [entry["begun"] for entry in found] == [False, True, True]
+    assert [entry["first_step_at"] for entry in found] == [pytest.approx(1005, abs=2), None, None]
+    (alone,) = state(view(), (), (new,), None, 1)["running"]
+    assert alone["first_step_at"] is None, "nothing is known of the machine"
+
+
 def test_waiting_jobs_say_why_in_the_order_of_their_turn() -> None:
     """Claimed ones first, then ready pairs, then what waits for something."""
     lonely = SimpleNamespace(names=("lonely",), sidecar="l.yaml", kind="missing", why="there is no x.jpg", until=99.0)

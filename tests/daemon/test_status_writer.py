@@ -43,6 +43,10 @@ IDLE: dict[str, Any] = {
         ),
         ({"running": [{**JOB, "wish": "stop"}]}, "dusk is being stopped; 0 waiting, 4 done, 1 failed"),
         ({"running": [{**JOB, "wish": "cancel"}]}, "dusk is being cancelled; 0 waiting, 4 done, 1 failed"),
+        (
+            {"running": [{**JOB, "wish": "stop", "begun": False}]},
+            "dusk is being stopped after its first step; 0 waiting, 4 done, 1 failed",
+        ),
         ({"blocked": "the disk is full; make room"}, "the disk is full; make room; 0 waiting, 4 done, 1 failed"),
     ],
 )

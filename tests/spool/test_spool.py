@@ -350,14 +350,14 @@ def test_control_files_that_fit_no_job_stay_and_are_said_once(world: World) -> N
 
 def test_stop_of_a_waiting_job_says_so_and_goes(world: World) -> None:
     """Stop ends a running job; on one that waits it does nothing, and would else stop it at its start."""
-    world.pair("a")
+    world.pair("a b")
     world.settle()
-    world.put("a.stop", "")
+    world.put("a b.stop", "")
     world.look()
     assert world.sweep() == []
     world.look()
-    assert "nothing to stop; nst-batch cancel a drops it" in world.notes[-1]
-    assert world.inbox_files() == {"a.yaml", "a-content.jpg", "a-style.jpg"}
+    assert "nothing to stop; nst-batch cancel 'a b' drops it" in world.notes[-1]
+    assert world.inbox_files() == {"a b.yaml", "a b-content.jpg", "a b-style.jpg"}
 
 
 def test_stop_of_a_job_that_waits_for_its_next_attempt(world: World) -> None:

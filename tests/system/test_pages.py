@@ -359,6 +359,8 @@ def test_the_page_renews_itself(tab: Tab, outbox: Path) -> None:
     assert "1 min 15 s left" in tab.part("jobs").text
     assert tab.js("document.querySelector('.job path').getAttribute('d').length > 20")
     assert "2 waiting · everything done in about " in tab.part("queue").text
+    live.write_text(live_script([{**job, "ends": "is being stopped"}], 2, None, time.time()))
+    tab.wait("document.querySelector('.job p').textContent === 'is being stopped'")
     live.write_text(live_script([job], 2, None, time.time(), "paused"))
     tab.wait("document.querySelector('[data-part=queue]').textContent === '2 waiting · paused'")
     add(outbox, 50, title="brand new")

@@ -24,6 +24,7 @@ from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.transfer import memory_plan
 from nst_batch.transfer.checkpoint import pack, unpack
 from nst_batch.transfer.device import choose_device
+from nst_batch.transfer.errors import LossNotFiniteError
 from nst_batch.worker import job_run
 from nst_batch.worker.job_run import JobRun
 from nst_batch.worker.run_listener import Progress
@@ -489,6 +490,33 @@ def test_stop_is_heard_within_a_step(session: DeviceSession, tmp_path: Path, mon
         job.instructions = {done: "stop"}
         assert job.run(session) == "stopped"
         assert found == {(job.running / "picture.png").read_bytes()}
+
+
+def test_a_stop_before_the_first_step_leaves_the_picture_of_it(session: DeviceSession, tmp_path: Path) -> None:
+    """Whenever it came: while the images were read, in the step itself, and where it is begun anew in float32."""
+    for turn in range(1, 12):
+        job = Impatient(tmp_path / str(turn), "stop", turn, epochs=1, steps_per_epoch=4)
+        assert job.run(session) == "stopped"
+        done = job.outcome().steps_done
+        assert done == len(job.loss()["log"]) >= 1
+
+
+def test_a_stop_while_it_is_begun_anew_in_float32_leaves_a_picture_of_that(
+    session: DeviceSession, bench: Callable[..., Bench]
+) -> None:
+    """The steps before do not count: their picture is gone, and a stop is no cancel."""
+    job = bench(precision="bfloat16")
+
+    def told(step: int) -> None:
+        if step == 3:
+            job.instruction = lambda: "stop"  # type: ignore[method-assign]
+            raise LossNotFiniteError(step, "bfloat16")
+
+    job.told = told
+    assert job.run(session) == "stopped"
+    assert any("begun anew in float32" in note for note in job.outcome().notes)
+    assert [entry["step"] for entry in job.loss()["log"]] == [1]
+    assert job.outcome().steps_done == 1
 
 
 def test_a_job_that_is_begun_again_only_to_be_stopped_paints_nothing_more(

@@ -372,7 +372,7 @@
       image.addEventListener("error", () => image.replaceWith(blank));
       card.append(image);
     } else card.append(blank);
-    const about = [
+    const about = job.ends ? [job.ends] : [
       job.epochs ? `epoch ${job.epoch} of ${job.epochs}` : "beginning",
       job.loss ? `loss ${number(job.loss)}` : "",
       job.scale,

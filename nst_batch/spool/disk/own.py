@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from nst_batch import names
 from nst_batch.spool.disk.blocked import InboxLost
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import DONE_SUFFIX, INPUTS_FOLDER, JOBS_FOLDER, LEAVING_FOLDER, SIDECAR_FOLDER, Places
@@ -122,7 +123,9 @@ def _made_ours(own: Path, fd: int) -> int:
 
 
 def _foreign(own: Path, what: str) -> InboxLost:
-    advice = f"bring the daemon's own folder back, or move this one away: mv {own} {own}-old"
+    advice = (
+        f"bring the daemon's own folder back, or move this one away: mv {names.typed(own)} {names.typed(f'{own}-old')}"
+    )
     return InboxLost("own_folder_foreign", f"{own} is {what}", advice)
 
 

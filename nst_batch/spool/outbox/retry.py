@@ -15,7 +15,6 @@ import secrets
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import Any, NamedTuple
 
 import yaml
@@ -36,7 +35,7 @@ from nst_batch.spool.disk.lock import try_lock
 from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.disk.primitives import ChangedError, NotRegularError, of_one_file
 from nst_batch.spool.disk.retry_notes import RETRY_NOTE_SUFFIX, RetryNote, failed_names, retry_notes, stands
-from nst_batch.strict_yaml.reader import scalar
+from nst_batch.strict_yaml.reader import stands_plain
 
 CHANGED_NS = 1_000_000_000  # a file of a failed job that is so much newer than its end was changed by a person
 RETRY_LOCK_NAME = "retry.lock"
@@ -87,9 +86,11 @@ def _not_whole(fs: FileSystem, folder: Path) -> str:
         kind = fs.kind(given / name)
         if kind in WHAT_IS_NO_FILE and (kind != "link" or names.is_sidecar(name)):
             what = f"{given / name} is {WHAT_IS_NO_FILE[kind]}, and only files go back"
-            return f"{what}; put the file itself there, or take it away, then nst-batch retry {quote(folder.name)}"
+            return (
+                f"{what}; put the file itself there, or take it away, then nst-batch retry {names.typed(folder.name)}"
+            )
     if not any(map(names.is_sidecar, there)):
-        then = f"put it there, then nst-batch retry {quote(folder.name)}"
+        then = f"put it there, then nst-batch retry {names.typed(folder.name)}"
         return f"{given} has no sidecar; {then}, or give its images and a new sidecar to the inbox"
     return ""
 
@@ -352,8 +353,7 @@ class SidecarDumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    plain = isinstance(scalar(text), str) and text == text.strip()  # the reader leaves out spaces of every kind there
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if stands_plain(text) else '"')
 
 
 SidecarDumper.add_representer(str, _text)

@@ -75,7 +75,10 @@ TITLES = st.text(
 ).filter(lambda title: title_fault(normal(title)) is None)
 
 
-@given(TITLES | st.sampled_from(["1e3", "on", "true", "null", "~", "0x1f", "- a", "1_000", "#x", "1.5", "=", "!x"]))
+@given(
+    TITLES
+    | st.sampled_from(["1e3", "on", "true", "null", "~", "0x1f", "- a", "1_000", "#x", "1.5", "=", "!x", "‘‘", "“a”"])
+)
 @settings(deadline=None)
 def test_any_title_comes_through(title: str) -> None:
     """What YAML would take for a number, a word of its own or a mark is quoted."""
