@@ -79,7 +79,7 @@ def _named(paths: Iterable[Path], checker: Checker) -> Iterator[Verdict]:
 def _whole_inbox(config: Config, checker: Checker) -> Iterator[Verdict]:
     """What is to be said of everything that lies in the inbox."""
     below = sorted(_below(config.inbox), key=lambda found: natural_key(str(found[0])))
-    paths = [path for path, kind in below if kind == "file" and is_sidecar(path.name)]
+    paths = [path for path, kind in below if kind in ("file", "link") and is_sidecar(path.name)]
     for path, kind in below:
         if why := passed_over(path.name, kind):
             _line(f"note      {path}: not taken: {why}")
@@ -126,11 +126,12 @@ def _hours(config: Config, now: float) -> Iterator[str]:
 
 
 def _below(inbox: Path) -> Iterator[tuple[Path, Kind]]:
-    """What lies where the daemon would look, folders and all else as files; its own folder, where all moves, is left.
-
-    Whatever a file is, something is said of it by its name.
-    """
-    for folder, folders, files in folders_below(inbox):
+    """What lies where the daemon would look; its own folder, where all moves, is left. All but sidecars are files."""
+    files = Beneath()
+    for folder, folders, others in folders_below(inbox):
         folders[:] = [name for name in folders if not is_temporary(name)]
         yield from ((Path(folder, name), "folder") for name in folders)
-        yield from ((Path(folder, name), "file") for name in files)
+        for path in (Path(folder, name) for name in others):
+            kind = files.kind(path) if is_sidecar(path.name) else "file"
+            if kind is not None:  # a daemon may have taken it meanwhile
+                yield path, kind

@@ -104,7 +104,7 @@ class Checker:
         path = self._config.inbox / view.path
         kind: Literal["folder", "defaults"] = "folder" if view.is_hot else "defaults"
         if view.why:
-            return _wrong(kind, path, *(view.problems or (view.why,)))
+            return _wrong(kind, path, *map(view.told, view.problems or (view.why,)))
         painted = view.painted - alike
         photographs = plural(view.pending, "photograph")
         photographs += f", {alike:,} more the same as another" if alike else ""

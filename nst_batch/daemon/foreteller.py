@@ -21,6 +21,7 @@ from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.inbox.readiness import Ready
 from nst_batch.spool.told import files_of
 
+CPU = "cpu"  # the device of that name
 MOST_REMEMBERED = 2000
 
 
@@ -40,7 +41,7 @@ class Foreteller:
 
     forecast: Forecast
     shapes: Shapes
-    device: str = "cpu"
+    device: str = CPU
     place: Place = ANYWHERE
     _known: dict[Any, tuple[Settings, Reason | None]] = field(default_factory=dict)
 
@@ -50,12 +51,11 @@ class Foreteller:
         for worker in ready:
             self.device = worker.device.name
             self.forecast.worker_is(worker.device.name, worker.details, worker.details.get("rate", 0.0))
-        if ready:
-            rooms = [worker.details.get("memory_mb", 0.0) for worker in ready]
-            room = cpu_room(max(rooms)) if ready[-1].device.name == "cpu" else gpu_room(max(rooms))
-            found = Place(room if all(rooms) else ANYWHERE.room, any(map(_has_bfloat16, ready)))
-            if found != self.place:
-                self.place, self._known = found, {}
+        found = _place_of(ready) if ready else self.place
+        if not ready and workers and all(worker.device.name == CPU for worker in workers):
+            found = expected_place(CPU)  # what a GPU is its worker tells alone: to ask its driver may take long
+        if found != self.place:
+            self.place, self._known = found, {}
 
     def of_job(self, job: Job) -> Fate:
         """A claimed one; unknown where nobody knows when it can go on."""
@@ -132,5 +132,9 @@ def content_shape(seen: Seen) -> Shape | None:
     return next((shape for role, _name, shape in seen if role == "content" and isinstance(shape, Shape)), None)
 
 
-def _has_bfloat16(worker: Worker) -> bool:
-    return bool(worker.details.get("precision", "bfloat16") == "bfloat16")
+def _place_of(ready: Sequence[Worker]) -> Place:
+    """The best of what workers have told: the largest memory, unknown where one does not tell, and bfloat16."""
+    rooms = [float(worker.details.get("memory_mb", 0.0)) for worker in ready]
+    room = cpu_room(max(rooms)) if ready[-1].device.name == CPU else gpu_room(max(rooms))
+    has_bfloat16 = any(worker.details.get("precision", "bfloat16") == "bfloat16" for worker in ready)
+    return Place(room if all(rooms) else ANYWHERE.room, has_bfloat16)

@@ -180,7 +180,9 @@ def state(
     queued: Mapping[str, str] | None = None,
     keep: Callable[[Iterator[dict[str, Any]]], object] = list,
 ) -> dict[str, Any]:
-    """The whole state; ``notes`` are on the devices, ``queued`` as with :func:`waiting_entries`.
+    """The whole state; ``queued`` is as with :func:`waiting_entries`.
+
+    ``notes`` are on the devices; those on what lies in the inbox and waits for a hand follow them.
 
     No end is foretold of what waits while the queue is paused or blocked, and of nothing within ``breaks``, those of
     the schedule. ``until``, ``done_at``, ``closed_until`` (when the schedule lets jobs begin, None: now; ``zone``: for
@@ -205,7 +207,7 @@ def state(
         "blocked": blocked,
         "closed_until": opens,
         "closed_zone": zone,
-        "notes": list(notes),
+        "notes": [*notes, *(view.aside if view else ())],
         "folders": [asdict(folder) for folder in view.folders] if view else [],
         "running": running,
         "empty_at": None if unread or (line.is_held_up and not running) else line.empty_at,

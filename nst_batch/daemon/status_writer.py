@@ -159,7 +159,7 @@ class StatusWriter:
         steps = [(worker.device, worker.at_work, worker.ready, worker.progress) for worker in pool.workers]
         wrong = (blocked, self.config_fault, view is not None and view.paused)
         counts = (self._done, self._failed, *wrong, hours.closed_until, hours.zone, pool.notes)
-        lists = () if view is None else (view.ready, view.waiting, view.broken, view.folders, view.controls)
+        lists = () if view is None else (view.ready, view.waiting, view.broken, view.folders, view.controls, view.aside)
         shown = (*lists, jobs, steps, counts)
         # The lists stay the very same while nothing in the inbox changes: no need to look into thousands of jobs.
         if len(shown) == len(self._shown) and all(a is b or a == b for a, b in zip(shown, self._shown, strict=True)):

@@ -358,7 +358,7 @@ def test_check_of_a_folders_file_by_its_name(house: House, capsys: pytest.Captur
     (house.inbox / "defaults.yaml").write_text("sise: 3\n")
     assert main(["check", str(house.inbox / "defaults.yaml"), "--config", str(house.config)]) == 1
     told_both = capsys.readouterr()
-    assert f"defaults  {house.inbox}/defaults.yaml: wrong\n          defaults.yaml: line 1, sise: " in told_both.out
+    assert f"defaults  {house.inbox}/defaults.yaml: wrong\n          line 1, sise: " in told_both.out
     assert "1 folder file of 1 not right" in told_both.err
 
 
@@ -512,7 +512,7 @@ def test_check_keeps_out_of_the_daemons_own_folder(
 def test_check_tells_of_what_is_no_file_and_never_waits_for_it(
     house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A pipe would hold it for ever. In one line each, as the daemon and `status` say it."""
+    """A pipe would hold it for ever. Each is named once, as the daemon and `status` say it."""
     for name in ("ann/defaults.yaml", "ben/folder.yaml", "x.yaml"):
         (house.inbox / name).parent.mkdir(exist_ok=True)
         os.mkfifo(house.inbox / name)
@@ -522,14 +522,19 @@ def test_check_tells_of_what_is_no_file_and_never_waits_for_it(
     assert main(["check", "--config", str(house.config)]) == 1
     told = capsys.readouterr().out
     for path in ("ann/defaults.yaml", "ben/folder.yaml"):
-        assert f"{path} is a pipe, a socket or a device, which is not read; put the file itself there" in told
-    assert f"{house.inbox}/x.yaml: wrong\n{'':10}it is a pipe, a socket or a device, which is not read; put" in told
+        assert f"{path}: wrong\n{'':10}it is a pipe, a socket or a device, which is not read; put the file" in told
+    assert f"note      {house.inbox}/x.yaml: not taken: it is a pipe, a socket or a device: put a file there" in told
     assert f"{house.inbox}/z.yaml: wrong\n{'':10}it is a symbolic link, which is not read; put" in told
     assert f"note      {house.inbox}/deep/d.yaml: not taken: it is a folder: put a file there" in told
     assert main(["check", str(house.inbox / "ben/folder.yaml"), "--config", str(house.config)]) == 2
     assert "folder.yaml is a pipe, a socket or a device, and no sidecar" in capsys.readouterr().err
     assert main(["status", "--config", str(house.config)]) == 0
-    assert "ben/folder.yaml is a pipe, a socket or a device" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "folder   ben/folder.yaml: it is a pipe, a socket or a device" in told
+    for path, what in (("x.yaml", "a pipe, a socket or a device"), ("deep/d.yaml", "a folder")):
+        assert f"note     {path} is not taken: it is {what}: put a file there, or give it another name" in told
+    for line in told.splitlines():
+        assert line.count("folder.yaml") <= 1
 
 
 def test_check_of_a_file_that_is_not_there_says_so_before_anything_else(

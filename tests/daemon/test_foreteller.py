@@ -107,13 +107,19 @@ def worker(device: str, **details: Any) -> Any:
     return SimpleNamespace(ready=bool(details), device=SimpleNamespace(name=device), details=details)
 
 
-def test_what_the_workers_tell_of_themselves_counts(inbox: Path) -> None:
-    """The largest memory, and bfloat16 where one has it; nothing before one is ready, or where one does not tell."""
+def test_what_the_workers_tell_of_themselves_counts(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest memory, and bfloat16 where one has it; before one is ready the machine's own, where all paint there.
+
+    Nothing where one does not tell.
+    """
     known = Foreteller(Forecast(Pace()), Shapes(FileSystem(), inbox))
     asked = pair(inbox, "content: a.png\nstyle: s.png\nsize: 3000")
     one = worker("cpu", rate=1.0, precision="float32", memory_mb=2000.0)
-    known.follow([worker("cpu")])
+    known.follow([worker("gpu:0"), worker("cpu")])
     assert codes(known.of_pair(asked)) == [""]
+    monkeypatch.setattr("nst_batch.capacity.machine_memory.total_mb", lambda: 1500.0)
+    known.follow([worker("cpu")])
+    assert codes(known.of_pair(asked)) == ["out_of_memory"]
     known.follow([one])
     assert codes(known.of_pair(asked)) == ["out_of_memory"]
     known.follow([one, worker("gpu:0", rate=1.0, precision="bfloat16", memory_mb=80_000.0)])

@@ -109,7 +109,7 @@ def test_what_status_says_of_those_who_wait() -> None:
         SimpleNamespace(names=(name,), now=name == "urgent", priority=0, arrival=0, lane="")
         for name in ("ordinary", "urgent")
     ]
-    view: Any = SimpleNamespace(ready=pairs, broken=(), waiting=(), folders=(), controls=(), paused=False)
+    view: Any = SimpleNamespace(ready=pairs, broken=(), waiting=(), folders=(), controls=(), paused=False, aside=())
     foreteller: Any = SimpleNamespace(of_pair=lambda _pair: [Fate(60.0)])
     told = state(view, (), (), None, 1, closed_until=until, foreteller=foreteller)
     assert told["closed_until"] == until

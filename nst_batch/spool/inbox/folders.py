@@ -123,7 +123,7 @@ class Folders:
             special.is_settling = mono < due
             if special.is_settling:
                 self.next_change = min(self.next_change, due)
-                special.is_read, special.why = False, f"{special.path} is still being written"
+                special.is_read, special.why = False, f"{special.path}: it is still being written"
                 continue
             special.why, special.problems = self._amiss(special, entries), ()
             if not special.why:
@@ -137,13 +137,13 @@ class Folders:
         path, folder = special.path, special.folder
         twin = next((other for other in self._specials if other != path and is_twin(other, path)), "")
         if (is_none := WHAT_IS_NO_FILE.get(special.entry.kind)) is not None:
-            what = f"{path} is {is_none}, which is not read; put the file itself there, or rename it"
+            what = f"{path}: it is {is_none}, which is not read; put the file itself there, or rename it"
         elif twin:
-            what = f"{path} and {twin} lie in one folder; keep one of them"
+            what = f"{path}: it and {twin} lie in one folder; keep one of them"
         elif names.is_hot(path) and f"{folder}/{MANIFEST_NAME}".lstrip("/") in entries:
             what = (
-                f"{path} lies in a result's folder ({MANIFEST_NAME} is there), whose pictures are not painted again; "
-                "put photographs and folder.yaml into a folder of their own"
+                f"{path}: it lies in a result's folder ({MANIFEST_NAME} is there), "
+                "whose pictures are not painted again; put photographs and folder.yaml into a folder of their own"
             )
         else:
             return self.hindrance(folder) if names.is_hot(path) else ""
@@ -173,7 +173,7 @@ class Folders:
                 raise
             special.stamp = b""
             special.why = (
-                f"{special.path} cannot be read: {(error.strerror or '').lower()}; let the daemon's user read it"
+                f"{special.path}: it cannot be read: {(error.strerror or '').lower()}; let the daemon's user read it"
             )
 
     def _find_styles(

@@ -121,7 +121,7 @@ class Inbox:
         if at.mono >= self._waits_due:
             self.save_waits(at)
         folders = self._folders.views()
-        noted = [f"{one.path}: {one.note}" for one in folders if one.note]
+        noted = {one.path: f"{one.path}: {one.note}" for one in folders if one.note}
         self.notes.say_of("folder files", noted, "{}", "folder files may be meant otherwise")
         scan, stuck = self._scan, tuple(self._folders.waiting())
         dues = [job.held.due for job in jobs if job.held is not None and job.held.due > at.mono]
@@ -133,6 +133,7 @@ class Inbox:
             broken=scan.broken,
             controls=self._controls,
             paused=self._is_control(PAUSE_NAME),
+            aside=self.notes.standing("passed over", "odd", "control", "unreadable"),
             notes=self.notes.take(),
         )
 
@@ -271,11 +272,15 @@ class Inbox:
     def _remark(self) -> None:
         """What is in the listing, which is another one than before, that is no pair's."""
         listing, entries = self._listing, self._listing.entries
-        came = [path for path in entries if path not in self._remarked.entries]
+        before = self._remarked.entries
+        came = [path for path, entry in entries.items() if path not in before or before[path].kind != entry.kind]
         self._remarked = listing
         self._named_so = {path for path in self._named_so if path in entries}
         self._named_so.update(path for path in came if "/" not in path and control.split(path))
-        self._passed_over = {path: why for path, why in self._passed_over.items() if path in entries}
+        came_anew = frozenset(came)
+        self._passed_over = {
+            path: why for path, why in self._passed_over.items() if path in entries and path not in came_anew
+        }
         for path in came:
             if why := names.passed_over(path.rpartition("/")[2], entries[path].kind):
                 self._passed_over[path] = why
@@ -288,7 +293,7 @@ class Inbox:
         others = listing.ignored - unnamed
         self.notes.say_of("ignored", others, "{} is ignored: a temporary, hidden or system's name", "names are ignored")
         self.notes.say_of("no text", unnamed, "{} is ignored: its name is not UTF-8; rename it", "names are not UTF-8")
-        passed = [f"{path} is not taken: {why}" for path, why in self._passed_over.items()]
+        passed = {path: f"{path} is not taken: {why}" for path, why in self._passed_over.items()}
         self.notes.say_of("passed over", passed, "{}", "files are not taken")
         self.notes.say_of(
             "unreadable",
@@ -334,6 +339,7 @@ class InboxView:
     folders: tuple[FolderView, ...] = ()
     inbox_lost: str | None = None
     notes: tuple[str, ...] = ()  # each is said once
+    aside: tuple[str, ...] = ()  # of what lies there and waits for a hand, as long as it does
 
 
 def folder_of(path: str) -> str:

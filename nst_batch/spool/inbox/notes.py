@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 FEW = 5  # names in one note
 
@@ -11,9 +11,10 @@ class Notes:
     """Collects notes until they are taken."""
 
     def __init__(self) -> None:
-        self._said: dict[str, set[str]] = {}  # by kind of note
+        self._said: dict[str, Mapping[str, str]] = {}  # by kind of note
         self._said_once: set[str] = set()
         self._untold: list[str] = []
+        self._standing: dict[str, list[str]] = {}  # by kind of note, all that is to be told of it, whether it is new
 
     def take(self) -> tuple[str, ...]:
         """What is to be told now."""
@@ -30,16 +31,24 @@ class Notes:
             self._said_once.add(text)
             self.say(text)
 
-    def say_of(self, kind: str, found: Collection[str], one: str, many: str) -> None:
+    def say_of(self, kind: str, found: Collection[str] | Mapping[str, str], one: str, many: str) -> None:
         """Tell of what is ``found``, all of it, by a line each (``one``, formatted) or, of many, by one for them all.
 
-        What was found the last time as well, of this ``kind``, is told already.
+        A mapping has for each path what ``one`` is made of. What was found the last time as well, of this ``kind``, is
+        told already.
         """
-        said = self._said.get(kind, set())
-        new = sorted(set(found) - said)
-        self._said[kind] = set(found)
-        if len(new) > FEW:
-            self.say(f"{len(new)} {many}: {', '.join(new[:FEW])} …")
-        else:
-            for path in new:
-                self.say(one.format(path))
+        words = found if isinstance(found, Mapping) else dict(zip(found, found, strict=True))
+        said = self._said.get(kind, {})
+        self._said[kind] = words
+        self._untold += _lines({path: word for path, word in words.items() if said.get(path) != word}, one, many)
+        self._standing[kind] = _lines(words, one, many)
+
+    def standing(self, *kinds: str) -> tuple[str, ...]:
+        """What is found of these kinds at present, told before or not."""
+        return tuple(line for kind in kinds for line in self._standing.get(kind, ()))
+
+
+def _lines(words: Mapping[str, str], one: str, many: str) -> list[str]:
+    if len(words) > FEW:
+        return [f"{len(words)} {many}: {', '.join(sorted(words)[:FEW])} …"]
+    return [one.format(words[path]) for path in sorted(words)]

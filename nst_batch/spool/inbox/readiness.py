@@ -108,7 +108,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class FolderView:
-    """A ``folder.yaml`` or ``defaults.yaml``, for people. ``why`` it cannot be gone by, "" where it can."""
+    """A ``folder.yaml`` or ``defaults.yaml``, for people.
+
+    ``why`` it cannot be gone by, "" where it can: as others are told, its path first.
+    """
 
     path: str
     is_hot: bool
@@ -118,6 +121,10 @@ class FolderView:
     problems: tuple[str, ...] = ()  # every mistake in it, of which ``why`` has the first
     note: str = ""  # what may have been meant otherwise
     styles: str = ""  # which images beside it are no photographs, where that may surprise
+
+    def told(self, what: str) -> str:
+        """``why``, or one of ``problems``, for where the path stands already."""
+        return what.removeprefix(f"{self.path}: ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,14 +218,14 @@ class Scanner:
         try:
             text = self.read(path)
         except PermissionError:
-            known.unreadable = f"no permission to read {path}"
+            known.unreadable = f"{path}: no permission to read it"
             return None
         except FileNotFoundError:
             return None  # the next listing knows
         except OSError as error:
             if not is_one_files(error):
                 raise
-            known.unreadable = f"{path} cannot be read: {error.strerror}"
+            known.unreadable = f"{path}: it cannot be read: {error.strerror}"
             return None
         known.digest, known.unreadable = bytes.fromhex(digest_of(text)), ""
         if known.entry.kind == "link":

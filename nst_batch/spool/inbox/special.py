@@ -28,7 +28,7 @@ class Special:
     is_read: bool = False
     digest: bytes = b""  # of its text
     stamp: bytes = b""  # of the defaults that it was read with; b"" where it is to be read again
-    why: str = ""  # why it cannot be gone by
+    why: str = ""  # why it cannot be gone by: its path, a colon, and what is wrong
     problems: tuple[str, ...] = ()
     defaults: FolderDefaults | None = None
     request: FolderRequest | None = None

@@ -280,7 +280,7 @@ def test_nothing_is_counted_while_a_folder_file_is_being_written(world: World) -
     hot(world)
     world.put("monet/a.jpg", "photograph")
     (view,) = world.look().folders
-    assert (view.why, view.pending) == ("monet/folder.yaml is still being written", 0)
+    assert (view.why, view.pending) == ("monet/folder.yaml: it is still being written", 0)
     (view,) = world.settle().folders
     assert (view.why, view.pending) == ("", 1)
 
@@ -512,7 +512,7 @@ def test_what_has_a_folder_files_name_and_is_no_file_is_told(what: str, world: W
     view = world.settle()
     said = {folder.path: folder.why for folder in view.folders}
     assert said == {
-        path: f"{path} is {what}, which is not read; put the file itself there, or rename it"
+        path: f"{path}: it is {what}, which is not read; put the file itself there, or rename it"
         for path in ("ann/defaults.yaml", "ben/folder.yaml")
     }
     assert {waits.sidecar for waits in view.waiting} == {"ann/defaults.yaml", "ann/one.yaml", "ben/folder.yaml"}
@@ -536,6 +536,29 @@ def test_a_folder_by_the_name_of_a_sidecar_is_told_and_looked_into(world: World)
     ]
     run(world)
     assert titles(world) == ["one"]
+
+
+def test_what_waits_for_a_hand_is_told_as_long_as_it_does(world: World) -> None:
+    """At every look, for `status`, where the log has it once: until it goes, or a file takes its place."""
+    for name in ("x.yaml", "dusk.stop"):
+        (world.inbox / name).mkdir()
+    world.put("dawn.yaml.txt", "content: a.jpg\n")
+    world.put("nobody.cancel", "")
+    for _ in range(2):
+        assert [line.split(" ")[0] for line in world.look().aside] == [
+            "dawn.yaml.txt",
+            "x.yaml",
+            "dusk.stop",
+            "nobody.cancel",
+        ]
+    for name in ("x.yaml", "dusk.stop"):
+        (world.inbox / name).rmdir()
+    world.put("x.yaml", "content: a.jpg\n")
+    (world.inbox / "dawn.yaml.txt").unlink()
+    assert [line.split(" ")[0] for line in world.look().aside] == ["nobody.cancel"]
+    for number in range(9):
+        os.mkfifo(world.inbox / f"{number}.yaml")
+    assert world.look().aside[0] == "9 files are not taken: 0.yaml, 1.yaml, 2.yaml, 3.yaml, 4.yaml …"
 
 
 def test_a_folder_file_that_goes_leaves_what_has_begun(world: World) -> None:
