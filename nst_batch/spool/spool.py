@@ -63,7 +63,7 @@ class Spool:
             inbox_id=lambda: self.attachment.inbox_id,
             taken=lambda: self._queue.taken(),  # noqa: PLW0108 - the queue is made after it
         )
-        tell_end, seen = self._inbox.job_ended, self._inbox.control_names
+        tell_end, seen = self._inbox.ended.add, self._inbox.control_names
         self._publisher = Publisher(self._fs, self._places, self._running, controls=seen, say=say, tell_end=tell_end)
         self._clearer = Clearer(self._fs, self._places, self._claimer, self._holds, say)
         self._recoverer = Recoverer(self._fs, self._places, self._claimer, self._publisher, self._running, self._holds)
@@ -112,6 +112,7 @@ class Spool:
         self._holds.now = at.mono
         with self._held():
             finish_retries(self._fs, self._places)
+            self._inbox.ended.restore()
             self._queue.expect(self._in_hand_before())
             recovery = self._queue.read()
             self._inbox.restore_waits(at)

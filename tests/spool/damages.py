@@ -71,7 +71,18 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 }
 CLAIMED = ("claim.json", "copied", "sidecar", "sidecar/a.yaml", "inputs", "inputs/0001-a-content.jpg", "jobs")
 OF_A_JOB = tuple(f"jobs/0001{name}" for name in ("", "/attempts.json", "/spec.json", "/lock", "/outcome.json"))
-GLOBAL = ("inbox-id", "outbox.json", "waiting.json", "state.json", "retry.lock", "claims", "retry", "trash", "damaged")
+GLOBAL = (
+    "inbox-id",
+    "outbox.json",
+    "waiting.json",
+    "ended",
+    "state.json",
+    "retry.lock",
+    "claims",
+    "retry",
+    "trash",
+    "damaged",
+)
 OUTSIDE = ("running", "failed", "running/.trash", "running/a", "running/a/.nst_batch", ".nst_batch.json")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -480,6 +481,65 @@ def test_a_control_that_comes_just_too_late_does_not_wait_for_the_next_job_of_th
     world.put("a.cancel", "")
     world.look()
     assert world.notes[3:] == ["a.cancel fits no job, neither by its name nor by its id; it is left"]
+
+
+@pytest.mark.parametrize("step", ["publish.renamed", "publish.ended", "publish.forgotten", "claim.closed", ""])
+@pytest.mark.parametrize("name", ["A.cancel", "{id}.stop"])
+def test_a_control_that_comes_too_late_goes_after_a_kill_too(tmp_path: Path, step: str, name: str) -> None:
+    """It came when the job had its end, of which nothing but its folder in the outbox is left when the daemon dies."""
+    reached: list[str] = []
+
+    def kill(at: str) -> None:
+        reached.append(at)
+        if at == step:
+            raise KillSwitch(at)
+
+    world = World(tmp_path)
+    world.start(FileSystem(kill))
+    world.pair("a")
+    world.settle()
+    job = world.hand_out_next()
+    assert job is not None
+    world.work(job)
+    with contextlib.nullcontext() if not step else pytest.raises(KillSwitch):
+        world.finish(job)
+        world.sweep()
+        world.later(5.0)
+        world.spool.look(world.at)
+    late = world.put(name.format(id=job.id), "")
+    world.put("b.cancel", "")
+    world.later(1e6)
+    world.start()
+    world.settle()
+    world.sweep()
+    assert f"{late.name} came too late, the job has its end; it is removed" in world.notes
+    assert world.inbox_files() == {"b.cancel"}
+    world.later(31.0)
+    world.put("a.cancel", "")
+    world.look()
+    assert world.notes[-1] == "a.cancel fits no job, neither by its name nor by its id; it is left"
+    world.start()
+    world.look()
+    assert world.inbox_files() == {"a.cancel", "b.cancel"}, "it is no news any more, to the next daemon neither"
+
+
+@pytest.mark.parametrize("refused", ["folder", "damaged"])
+def test_ends_do_not_wait_for_the_note_of_them(world: World, refused: str) -> None:
+    """It is a courtesy: a disk that refuses it, or a file that is no text, holds up nothing."""
+    note = world.inbox / ".nst_batch/ended"
+    if refused == "folder":
+        note.mkdir()
+    else:
+        note.write_bytes(b"\xff\x00half")
+    world.start()
+    world.pair("a")
+    world.settle()
+    assert world.paint_next().state == "done"
+    world.put("a.cancel", "")
+    world.look()
+    assert world.notes[-1] == "a.cancel came too late, the job has its end; it is removed"
+    world.look(31.0)
+    assert not (world.inbox / "a.cancel").exists()
 
 
 def test_a_running_job_keeps_its_control_until_its_end(world: World) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.disk.primitives import Identity, is_private_elsewhere
 from nst_batch.spool.inbox import control
 from nst_batch.spool.inbox.control import PAUSE_NAME, Control
+from nst_batch.spool.inbox.end_news import ENDED_NAME, EndNews
 from nst_batch.spool.inbox.folders import Folders, Virtual
 from nst_batch.spool.inbox.listing import Entry, Lister, Listing
 from nst_batch.spool.inbox.notes import Notes
@@ -34,7 +34,6 @@ from nst_batch.turn import Turn
 WAITS_NAME = "waiting.json"
 WAITS_SECONDS = 60.0
 LOST_LOOK_SECONDS = 5.0
-NEWS_SECONDS = 30.0  # for which people may not know yet that a job has its end
 
 
 class Inbox:
@@ -50,7 +49,7 @@ class Inbox:
         self._controls: tuple[Control, ...] = ()
         self._control_names: tuple[str, ...] = ()
         self._remarked = Listing({})  # the listing that was last remarked on
-        self._just_ended: dict[str, float] = {}  # names and ids of jobs, folded: how long it is news (monotonic)
+        self.ended = EndNews(fs, places.own / ENDED_NAME)
         self._named_so: set[str] = set()  # what is called as a control file is
         self._passed_over: dict[str, str] = {}  # files that are not taken, and why
         self._waits_due = 0.0
@@ -232,21 +231,15 @@ class Inbox:
         controls, self._controls = self._controls, ()
         return controls
 
-    def job_ended(self, name: str, job_id: str) -> None:
-        """A control file that comes for it from now on comes too late: who wrote it could not know yet."""
-        self._just_ended |= dict.fromkeys((names.fold(name), names.fold(job_id)), math.inf)
-
     def _match_controls(self, jobs: Sequence[Job], at: Moment) -> None:
-        self._just_ended = {
-            word: min(until, at.mono + NEWS_SECONDS) for word, until in self._just_ended.items() if until > at.mono
-        }
+        self.ended.look(at.mono)
         waiting: dict[str, str] = {}
         if self._control_names:
             for item in self._scan.ready + self._scan.waiting:
                 waiting.update((names.fold(name), item.sidecar) for name in item.names)
             waiting.update((names.fold(item.name), item.sidecar) for item in self._scan.broken)
         self._controls, others = control.match(self._control_names, self._places.inbox, jobs, waiting)
-        late = {name for name in others if control.job_of(name) in self._just_ended}
+        late = {name for name in others if self.ended.has(control.job_of(name))}
         for file_name in sorted(late):
             if control.drop(self._fs, self._places.inbox / file_name):
                 self.notes.say(f"{file_name} came too late, the job has its end; it is removed")

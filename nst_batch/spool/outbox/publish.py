@@ -44,7 +44,10 @@ class Publisher:
         say: Callable[[str], object],
         tell_end: Callable[[str, str], object],
     ) -> None:
-        """``controls``: the control files that were seen last; ``say`` tells a person, ``tell_end`` the name and id."""
+        """``controls``: the control files that were seen last; ``say`` tells a person.
+
+        ``tell_end`` is told the name and id before an end is recorded.
+        """
         self._fs = fs
         self._places = places
         self._running = running
@@ -162,6 +165,7 @@ class Publisher:
                     self._fs.copy_file(folder / name, there / name, sync=False)
 
     def _record_end(self, claim: Claim, job: JobRecord, record: Publish, target: Path) -> Ended:
+        self._tell_end(job.name, claim.record.job_id(job))
         done = Done(state=record.state, target=self._relative(target))
         folder = claim.job_folder(job)
         mark, text = folder.with_suffix(DONE_SUFFIX), done.model_dump_json().encode()
@@ -178,7 +182,6 @@ class Publisher:
         claim.attempts.pop(job.index, None)
         claim.orphaned.discard(job.index)
         claim.given.discard(job.index)
-        self._tell_end(job.name, claim.record.job_id(job))
         return Ended(claim.record.job_id(job), job.name, job.title, record.state, record.reason, target)
 
     # --- after a crash ----------------------------------------------------------------------------------
