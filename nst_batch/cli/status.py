@@ -96,6 +96,7 @@ def gather(config: Config, *, newest: int = NEWEST, config_fault: str = "") -> d
         "done": [_entry(e) for e in ended.entries if e.state in WITH_RESULT],
         "failed": [_entry(e) for e in ended.entries if e.state not in WITH_RESULT],
         "counts": {"done": ended.done, "failed": ended.failed},
+        "unreadable": list(ended.unreadable),
     }
 
 

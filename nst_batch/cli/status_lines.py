@@ -13,6 +13,7 @@ from nst_batch.clock import duration
 from nst_batch.report.markup import being_ended, clock, columns_of, shorten_within
 
 RECENT = 10  # of what is done, and of what has failed
+FEW = 5  # folders of which nothing is known that are named
 HEAD = 9  # columns of a line's first word
 LEAST_NAME = 24  # columns that a name keeps, if it has as many, or a third, before the words behind it are cut
 LEAST_WIDTH = 40
@@ -106,6 +107,11 @@ def _ended(facts: dict[str, Any]) -> Iterator[_Part]:
         yield "failed", "", [f"{plural(counts['failed'], 'job')}; nst-batch retry JOB puts one back"]
         for job in facts["failed"][:RECENT]:
             yield "", job["name"], [f": {_why(job)}"]
+    if unreadable := facts.get("unreadable"):
+        more = f" and {len(unreadable) - FEW:,} more" if len(unreadable) > FEW else ""
+        what = f"{plural(len(unreadable), 'folder')} without a job.json that can be read, so not counted"
+        advice = "nst-batch retry JOB puts one in failed/ back, others are to be moved or removed"
+        yield "damaged", "", [f"{what}: {', '.join(unreadable[:FEW])}{more}; {advice}"]
 
 
 def _why(job: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from nst_batch.filenames import (
     EPOCHS_FOLDER,
     ERROR_NAME,
+    FAILED_FOLDER,
     INPUT_FOLDER,
     LOSS_NAME,
     MANIFEST_NAME,
@@ -43,10 +44,11 @@ LINKS = {
     INPUT_FOLDER: "inputs",
     EPOCHS_FOLDER: "epochs",
 }
+_IN_FAILED = f"{FAILED_FOLDER}/"
 _MAX_FOLDERS = 100_000
 _SHA256 = re.compile("[0-9a-f]{64}")
 _MAX_DEPTH = 16
-_MAX_JSON = 1 << 20  # bytes; a job.json holds a sidecar (64 KiB at most) and little else
+_MAX_JSON = 4 << 20  # bytes; a job.json holds a sidecar (1 MiB at most, set in more lines there) and little else
 _MAX_VARIED = 10  # keys that are varied at once
 _MAX_EPOCHS = 500  # pictures of epochs that are told of
 _LAST_ENTRY = 1 << 16  # bytes at the end of loss.json that hold its last entry
@@ -96,11 +98,16 @@ class GalleryEntry:
 
 @dataclass(frozen=True)
 class Collection:
-    """The newest jobs, newest first, and how many there are, ``failed`` being those in the folder of that name."""
+    """The newest jobs, newest first, and how many there are, ``failed`` being those in the folder of that name.
+
+    ``unreadable`` are the folders of jobs of which nothing is known: their job.json is missing, or none that can be
+    read, as far as that was tried.
+    """
 
     entries: tuple[GalleryEntry, ...]
     done: int = 0
     failed: int = 0
+    unreadable: tuple[str, ...] = ()
 
 
 Stamp = tuple[int, int]  # mtime (ns) of a job's folder and of its job.json
@@ -113,22 +120,30 @@ def collect(outbox: Path, *, newest: int = NEWEST) -> Collection:
     it finds there.
     """
     kinds: dict[bool, dict[str, Stamp]] = {False: {}, True: {}}
-    for folder, stamp in walk(str(outbox), {}):
-        kinds[folder.startswith("failed/")][folder] = stamp
+    without: list[str] = []
+    for folder, stamp in walk(str(outbox), {}, without=without):
+        kinds[folder.startswith(_IN_FAILED)][folder] = stamp
+    # A person may have gathered some of those that failed in a folder there.
+    unreadable = [each for each in without if not any(job.startswith(f"{each}/") for job in kinds[True])]
     found, counts = [], []
     for stamps in kinds.values():
         recent = heapq.nlargest(newest, stamps.items(), key=lambda item: (item[1][1], item[0]))
-        read_ones = [read(str(outbox), folder, stamp[1]) for folder, stamp in recent]
-        found += [entry for entry in read_ones if entry is not None]
-        counts.append(len(stamps) - read_ones.count(None))
+        read_ones = {folder: read(str(outbox), folder, stamp[1]) for folder, stamp in recent}
+        found += [entry for entry in read_ones.values() if entry is not None]
+        broken = [folder for folder, entry in read_ones.items() if entry is None]
+        unreadable += broken
+        counts.append(len(stamps) - len(broken))
     found.sort(key=lambda entry: (entry.finished_at, entry.id, entry.folder), reverse=True)
-    return Collection(tuple(found), done=counts[0], failed=counts[1])
+    return Collection(tuple(found), counts[0], counts[1], tuple(sorted(unreadable)))
 
 
-def walk(outbox: str, known: Mapping[str, Stamp], mark: str = MANIFEST_NAME) -> Iterator[tuple[str, Stamp]]:
+def walk(
+    outbox: str, known: Mapping[str, Stamp], mark: str = MANIFEST_NAME, without: list[str] | None = None
+) -> Iterator[tuple[str, Stamp]]:
     """Each job's folder, relative to the outbox, with its stamp; one stat a folder where nothing has changed.
 
     With another ``mark`` each folder that has a file of that name, with that file's time; those of jobs are passed by.
+    Those of jobs that have none, or no file that can be looked at in its place, are added to ``without``.
     """
     pending = [("", 0)]
     budget = _MAX_FOLDERS
@@ -148,6 +163,8 @@ def walk(outbox: str, known: Mapping[str, Stamp], mark: str = MANIFEST_NAME) -> 
                 yield folder, (modified, written)
             elif depth < _MAX_DEPTH and (mark == MANIFEST_NAME or not _modified(f"{outbox}/{folder}/{MANIFEST_NAME}")):
                 pending.append((folder, depth + 1))
+                if without is not None and _was_a_jobs(f"{outbox}/{folder}", folder):
+                    without.append(folder)
 
 
 def _folders(path: str) -> list[tuple[str, int]]:
@@ -168,6 +185,13 @@ def _modified(path: str) -> int:
     except OSError:
         return 0
     return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else 0
+
+
+def _was_a_jobs(path: str, folder: str) -> bool:
+    """Whether a folder in which no job.json can be read must have been a job's; others may hold such folders."""
+    if folder.startswith(_IN_FAILED):
+        return folder.count("/") == 1
+    return any(os.path.lexists(f"{path}/{name}") for name in (MANIFEST_NAME, LOSS_NAME))
 
 
 def read(outbox: str, folder: str, written: int) -> GalleryEntry | None:

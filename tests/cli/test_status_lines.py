@@ -73,6 +73,16 @@ def test_a_job_that_is_stopped_before_its_first_step_says_how_long_that_takes() 
     assert "running  dusk on cpu: is being stopped after its first step" in told(running=[late])
 
 
+def test_folders_of_which_nothing_is_known_are_told() -> None:
+    """They are counted neither as done nor as failed; of many some are named. An older version told none."""
+    (line,) = [line for line in told(unreadable=["failed/dusk"]) if line.startswith("damaged")]
+    assert line.startswith("damaged  1 folder without a job.json that can be read, so not counted: failed/dusk; ")
+    (line,) = [line for line in told(unreadable=[f"failed/{n}" for n in range(9)]) if line.startswith("damaged")]
+    assert "9 folders" in line
+    assert "failed/4 and 4 more; " in line
+    assert not [line for line in told(unreadable=[]) + told() if line.startswith("damaged")]
+
+
 def test_wide_letters_count_as_two_columns() -> None:
     """Names of any script fit."""
     found = told(80, running=[running("港の夕暮れと古い灯台と波のある風景の二番目の版をもう一度描いたもの")])

@@ -169,7 +169,7 @@ def broken_manifests() -> Iterator[str]:
     yield "[]"
     yield json.dumps({"title": "no state"})
     yield json.dumps({"state": "running"})
-    yield json.dumps({"state": "done", "padding": "x" * (1 << 20)})
+    yield json.dumps({"state": "done", "padding": "x" * (4 << 20)})
 
 
 def test_broken_manifests_are_skipped(tmp_path: Path) -> None:
@@ -183,7 +183,36 @@ def test_broken_manifests_are_skipped(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a pipe" / "job.json")
     (tmp_path / "a link").mkdir()
     (tmp_path / "a link" / "job.json").symlink_to(tmp_path / "good" / "job.json")
-    assert [entry.title for entry in collect(tmp_path).entries] == ["good"]
+    found = collect(tmp_path)
+    assert [entry.title for entry in found.entries] == ["good"]
+    assert found.unreadable == ("a link", "a pipe", *(f"bad-{index}" for index in range(7)))
+
+
+def test_a_job_with_the_largest_sidecar_is_shown(tmp_path: Path) -> None:
+    """As limits.max_sidecar_kb lets it be, and a line for each of its names in job.json."""
+    names = [f"{number:04d}{'n' * 1035}.jpg" for number in range(1000)]
+    assert sum(map(len, names)) > 1_000_000
+    folder = add(tmp_path, "big")
+    job = json.loads((folder / "job.json").read_text()) | {"sidecar": {"content": names, "style": "s.jpg"}}
+    (folder / "job.json").write_text(json.dumps(job, indent=2))
+    assert (folder / "job.json").stat().st_size > 1 << 20
+    assert [entry.folder for entry in collect(tmp_path).entries] == ["big"]
+
+
+def test_folders_of_jobs_of_which_nothing_is_known_are_told(tmp_path: Path) -> None:
+    """In failed/ every one is a job's, but where others lie in it; elsewhere what a job leaves tells it."""
+    add(tmp_path, "spring/good")
+    add(tmp_path, "failed/known", state="failed")
+    add(tmp_path, "failed/gathered/older", state="failed")
+    for folder in ("failed/empty", "failed/cut/input", "failed/a file", "spring/was one", "spring/person's own"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "failed/a file/job.json").mkdir()
+    (tmp_path / "spring/was one/loss.json").write_text("{}")
+    (tmp_path / "spring/person's own/x.jpg").write_text("x")
+    add(tmp_path, "failed/broken", state="failed").joinpath("job.json").write_text("{")
+    found = collect(tmp_path)
+    assert found.unreadable == ("failed/a file", "failed/broken", "failed/cut", "failed/empty", "spring/was one")
+    assert (found.done, found.failed) == (1, 2)
 
 
 @pytest.mark.parametrize(
