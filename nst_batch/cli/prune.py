@@ -21,8 +21,9 @@ from nst_batch.reasons import NO_PERMISSION
 from nst_batch.report.entries import read, walk
 from nst_batch.report.sheet_notes import left_alone
 from nst_batch.spool.commands import prune
+from nst_batch.spool.disk.attach import refuse_no_folders
 from nst_batch.spool.disk.blocked import SpoolBlocked
-from nst_batch.spool.told import files_of
+from nst_batch.spool.told import files_of, places_of
 
 MEGA = 1e6
 SHEET = "sheet"
@@ -51,6 +52,7 @@ def add(add_command: AddCommand) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Say, or do, what is asked."""
     config = load_config(arguments.config)
+    refuse_no_folders(places_of(config))
     seconds = duration_seconds(arguments.older)
     if seconds is None:
         what = f"--older {arguments.older} is no time"

@@ -10,6 +10,7 @@ from nst_batch.beneath import folders_below
 from nst_batch.config.load import Config
 from nst_batch.doctor.check import Check, Machine
 from nst_batch.names import typed
+from nst_batch.spool.disk.attach import no_folder
 from nst_batch.spool.disk.mounts import mount_at
 from nst_batch.spool.inbox.polling import is_network
 
@@ -22,6 +23,8 @@ _MANY_FOLDERS = 100_000
 
 def folder(name: str, path: Path, *, write: bool) -> Check:
     """Whether a folder is there, or can be made, with the rights that are needed."""
+    if what := no_folder(path):
+        return Check(name, "bad", what, f"move it away, or name a folder as {name}: in config.yaml")
     if not path.exists():
         if not write:
             return Check(name, "bad", f"{path} is not there", "make it, or take it out of library: in config.yaml")
@@ -29,8 +32,6 @@ def folder(name: str, path: Path, *, write: bool) -> Check:
         if os.access(parent, os.W_OK | os.X_OK):
             return Check(name, "ok", f"{path} is not there yet; run makes it")
         return Check(name, "bad", f"{path} is not there and {parent} cannot be written", _rights(parent))
-    if not path.is_dir():
-        return Check(name, "bad", f"{path} is not a folder", f"name a folder as {name}: in config.yaml")
     rights = os.R_OK | os.X_OK | (os.W_OK if write else 0)
     if not os.access(path, rights):
         verb = "written" if os.access(path, os.R_OK | os.X_OK) else "read"

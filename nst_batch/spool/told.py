@@ -11,7 +11,7 @@ from typing import Any
 
 from nst_batch.config.load import Config
 from nst_batch.errors import NstError
-from nst_batch.spool.disk.attach import refuse_unmounted
+from nst_batch.spool.disk.attach import refuse_no_folders, refuse_unmounted
 from nst_batch.spool.disk.blocked import guard
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import probe
@@ -67,6 +67,7 @@ def obstacle(config: Config, fs: FileSystem | None = None) -> str | None:
     """
     places, fs = places_of(config), files_of(config, fs)
     try:
+        refuse_no_folders(places)
         refuse_unmounted(fs, places)
         # The first daemon of an inbox makes the outbox.
         needed = (places.inbox,) if fs.kind(places.own) is None else (places.inbox, places.outbox)

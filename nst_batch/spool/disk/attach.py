@@ -15,6 +15,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from nst_batch.beneath import WHAT_IS_NO_FILE, kind_of
 from nst_batch.errors import NstError, SetupError
 from nst_batch.reasons import INBOX_LOST
 from nst_batch.spool.disk.apart import refuse_nested
@@ -56,6 +57,7 @@ class Attachment:
         if not self._holds():
             self.release()
         try:
+            refuse_no_folders(self._places)
             refuse_unmounted(self._fs, self._places)
             self._make_folders(make=make)
             if self._lock is None:
@@ -152,6 +154,30 @@ def read_marker(fs: FileSystem, places: Places) -> str | None:
     except DamagedError:
         return None
     return text if _MARKER.fullmatch(text) else None
+
+
+def no_folder(path: Path) -> str:
+    """What stands where a folder is to be, or above it; "" where a folder does, a link to one, or nothing yet."""
+    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    try:
+        kind = kind_of(there.stat().st_mode)
+    except PermissionError:
+        return ""  # who may not look there is told so where he needs it
+    except OSError:
+        what = "a link that leads nowhere"
+    else:
+        if kind == "folder":
+            return ""
+        what = "a plain file" if kind == "file" else WHAT_IS_NO_FILE[kind]
+    what = f"{there} is {what}, and no folder"
+    return what if there == path else f"{path} cannot be there: {what}"
+
+
+def refuse_no_folders(places: Places) -> None:
+    """SetupError where something else stands at the path of the inbox or the outbox."""
+    for name, path in (("inbox", places.inbox), ("outbox", places.outbox)):
+        if what := no_folder(path):
+            raise SetupError("folders_unusable", what, f"move it away, or name a folder as {name}: in config.yaml")
 
 
 def refuse_unmounted(fs: FileSystem, places: Places) -> None:
