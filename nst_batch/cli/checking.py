@@ -109,6 +109,7 @@ class Checker:
         photographs = plural(view.pending, "photograph")
         photographs += f", {alike:,} more the same as another" if alike else ""
         photographs += f", {painted:,} painted already" if painted else ""
+        photographs += f", {view.failed:,} failed" if view.failed else ""
         told = f"ok, {photographs if view.is_hot else 'counts for the sidecars below it'}"
         lines = (f"note: {view.note}" if view.note else "", view.styles)
         return Verdict(kind, path, True, told, tuple(filter(None, lines)))

@@ -66,6 +66,7 @@ def _folder(folder: dict[str, Any]) -> str:
         return f"{folder['why'].removeprefix(folder['path'] + ': ')}{held_up}"
     if folder["is_hot"]:
         counts = f"{plural(folder['pending'], 'photograph')} to be painted, {folder['painted']:,} painted already"
+        counts += f", {folder['failed']:,} failed" if folder.get("failed") else ""
         return f"{counts}; {folder['note']}" if folder.get("note") else counts  # one of an older version tells none
     return "counts for the sidecars below it"
 

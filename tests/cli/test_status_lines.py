@@ -83,6 +83,14 @@ def test_folders_of_which_nothing_is_known_are_told() -> None:
     assert not [line for line in told(unreadable=[]) + told() if line.startswith("damaged")]
 
 
+def test_photographs_that_failed_are_told_apart() -> None:
+    """Where there are any; an older version counted them as painted."""
+    folder = {"path": "monet/folder.yaml", "is_hot": True, "why": "", "pending": 1, "painted": 1204, "note": ""}
+    for failed, said in (({}, ""), ({"failed": 0}, ""), ({"failed": 2}, ", 2 failed")):
+        (line,) = [line for line in told(folders=[{**folder, **failed}]) if line.startswith("folder")]
+        assert line == f"folder   monet/folder.yaml: 1 photograph to be painted, 1,204 painted already{said}"
+
+
 def test_wide_letters_count_as_two_columns() -> None:
     """Names of any script fit."""
     found = told(80, running=[running("港の夕暮れと古い灯台と波のある風景の二番目の版をもう一度描いたもの")])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -44,8 +44,8 @@ class Memory(Protocol):
     def mark(self, path: str, identity: Identity | None) -> str:
         """What tells an image (a path in the inbox, or of a library) from others of its name."""
 
-    def gone(self, keys: Sequence[str], folder: str, there: Iterable[tuple[str, Identity]]) -> int:
-        """How many photographs of a folder were painted so, with all ``keys``, beside those that are ``there``."""
+    def counts(self, keys: Sequence[str], folder: str, there: Collection[tuple[str, Identity]]) -> tuple[int, int]:
+        """How many photographs of a folder were painted so, with all ``keys``, and of how many a job has failed."""
 
 
 class Virtual(NamedTuple):
@@ -231,7 +231,7 @@ class Folders:
             self._virtual[path + SUFFIX], seen[path + SUFFIX] = known[2:]
         for folder, hot in folders.items():
             keys = [choice.key for choice in hot.choices] if hot.ready and hot.request is not None else []
-            hot.painted = len(there[folder]) + (self.memory.gone(keys, folder, there[folder]) if keys else 0)
+            hot.painted, hot.failed = self.memory.counts(keys, folder, there[folder]) if keys else (0, 0)
 
     def _is_painted(self, choice: Choice, path: str, entry: Entry, at_work: Underway) -> bool:
         identity = entry.identity

@@ -217,7 +217,7 @@ class Inbox:
 
     def remember(self, claim: Claim) -> None:
         """Put down, durably, that a hot folder's photograph has been painted. OSError."""
-        marks = marks_of(self._fs, claim)
+        marks = marks_of(self._fs, claim) or self._painted.put_back(claim)
         if marks:
             self._painted.add(marks, (entry.identity for entry in self._listing.entries.values()))
 

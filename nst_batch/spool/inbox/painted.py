@@ -14,31 +14,35 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from nst_batch.reasons import WITH_RESULT
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.records import SourceRecord
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.spool.disk.layout import Places
+from nst_batch.spool.disk.layout import RETRY_PREFIX, Places
 from nst_batch.spool.disk.own import DamagedError, read_own
 from nst_batch.spool.disk.primitives import Identity
 
 PAINTED_NAME = "painted"
 KEPT = 20_000
+_FAILED = "failed"
 _PIECE_BYTES = 1 << 20
 _END_BYTES = 1 << 16
 
 
 class Mark(NamedTuple):
-    """One photograph that was painted so; ``digest`` is "" where there was nothing to read."""
+    """One photograph that was painted so, or ``failed``; ``digest`` is "" where there was nothing to read."""
 
     key: str  # of the settings and the style
     identity: Identity
     digest: str
     folder: str = ""  # what tells the folder that it lay in, see :func:`_folder_mark`
+    failed: bool = False  # a job of it failed or was cancelled; one of that photograph that comes later was put back
 
     def line(self) -> str:
         """As it stands in the file."""
         numbers = f"{self.identity.ino} {self.identity.size} {self.identity.mtime_ns}"
-        return f"{self.key} {numbers} {self.digest or '-'} {self.folder or '-'}\n"
+        end = f" {_FAILED}" if self.failed else ""
+        return f"{self.key} {numbers} {self.digest or '-'} {self.folder or '-'}{end}\n"
 
     @property
     def photograph(self) -> str | Identity:
@@ -56,13 +60,14 @@ class Painted:
         self._all: dict[Mark, None] = {}  # the oldest first
         self._marks: dict[tuple[str, int], list[Mark]] = {}  # by key and size
         self._of_folders: dict[tuple[str, str], set[str | Identity]] = {}  # photographs by folder and key
+        self._failed: set[tuple[str, str | Identity]] = set()  # keys and photographs
         self._is_cut = False  # the file's last line has no end: nothing may be written behind it
         self._digests: dict[tuple[str, Identity], str] = {}  # of photographs that had to be read
         self._style_marks: dict[tuple[str, Identity], str] = {}
 
     def read(self) -> None:
         """Take over what an earlier daemon has put down; what is damaged of it is left out."""
-        self._all, self._marks, self._of_folders = {}, {}, {}
+        self._all, self._marks, self._of_folders, self._failed = {}, {}, {}, set()
         try:
             text = (read_own(self._fs, self._path) or b"").decode(errors="replace")
         except (DamagedError, OSError):
@@ -101,18 +106,34 @@ class Painted:
         digests = {mark.digest for mark in marks} - {""}
         return bool(digests) and self._digest_of(photograph, identity) in digests
 
-    def gone(self, keys: Sequence[str], folder: str, there: Iterable[tuple[str, Identity]]) -> int:
-        """How many photographs of a folder were painted so, with all ``keys``, beside those that are ``there``.
+    def counts(self, keys: Sequence[str], folder: str, there: Collection[tuple[str, Identity]]) -> tuple[int, int]:
+        """How many photographs of a folder have been painted with all ``keys``, and of how many a job has failed.
 
-        The latter by path, each as it is, and painted as well.
+        Those that are ``there``, by path, each as it is, are among them; of the others it is known where they lay.
         """
         of_keys = [self._of_folders.get((_folder_mark(folder), key), set()) for key in keys]
         gone = set.intersection(*of_keys)
-        for photograph, identity in there if gone else ():
-            alike = self._marks.get((keys[0], identity.size), ())
-            known = next((mark.photograph for mark in alike if mark.identity == identity), None)
-            gone.discard(known or (self._digest_of(photograph, identity) if alike else identity))
-        return len(gone)
+        lying = [self._known_as(keys[0], *each) for each in there] if gone or self._failed else []
+        known = (*lying, *gone.difference(lying))
+        failed = sum(any((key, photograph) in self._failed for key in keys) for photograph in known)
+        return len(there) + len(gone.difference(lying)) - failed, failed
+
+    def _known_as(self, key: str, path: str, identity: Identity) -> str | Identity:
+        """What tells a photograph that lies there, as :attr:`Mark.photograph` does."""
+        alike = self._marks.get((key, identity.size), ())
+        known = next((mark.photograph for mark in alike if mark.identity == identity), None)
+        return known or (self._digest_of(path, identity) if alike else identity)
+
+    def put_back(self, claim: Claim) -> list[Mark]:
+        """Marks of those that had failed and were painted by a claim of what ``retry`` has put back."""
+        record = claim.record
+        if not self._failed or not record.origin.startswith(RETRY_PREFIX) or has_failed(claim):
+            return []
+        contents = {item.source for job in record.jobs for item in job.inputs if item.role == "content"}
+        copies = [claim.folder / record.sources[index].stored for index in contents if index is not None]
+        digests = {digest_of_file(self._fs, copy) for copy in copies} - {""}
+        marks = (mark for mark in self._all if (mark.key, mark.photograph) in self._failed and mark.digest in digests)
+        return [mark._replace(failed=False) for mark in marks]
 
     def mark(self, path: str, identity: Identity | None) -> str:
         """What tells a style (a path in the inbox; one of a library has no ``identity``) from others of its name.
@@ -151,6 +172,7 @@ class Painted:
     def _keep(self, mark: Mark) -> None:
         self._all[mark] = None
         self._marks.setdefault((mark.key, mark.identity.size), []).append(mark)
+        (self._failed.add if mark.failed else self._failed.discard)((mark.key, mark.photograph))
         if mark.folder:
             self._of_folders.setdefault((mark.folder, mark.key), set()).add(mark.photograph)
 
@@ -159,7 +181,7 @@ class Painted:
         gone = [mark for mark in self._all if mark.identity not in there]
         forgotten = set(gone[: max(0, len(gone) - KEPT)])
         kept = [mark for mark in self._all if mark not in forgotten]
-        self._all, self._marks, self._of_folders = {}, {}, {}
+        self._all, self._marks, self._of_folders, self._failed = {}, {}, {}, set()
         for mark in kept:
             self._keep(mark)
         return bool(forgotten)
@@ -182,9 +204,9 @@ class Foreseen:
         """As that of what has been painted."""
         return self._painted.mark(path, identity)
 
-    def gone(self, keys: Sequence[str], folder: str, there: Iterable[tuple[str, Identity]]) -> int:
+    def counts(self, keys: Sequence[str], folder: str, there: Collection[tuple[str, Identity]]) -> tuple[int, int]:
         """As that of what has been painted."""
-        return self._painted.gone(keys, folder, there)
+        return self._painted.counts(keys, folder, there)
 
     def begin(self) -> None:
         """From here on photographs are asked for in the order in which they are painted."""
@@ -231,7 +253,12 @@ def marks_of(fs: FileSystem, claim: Claim) -> list[Mark]:
         return []
     digest = digest_of_file(fs, claim.folder / photograph.stored) if photograph.kind == "file" else ""
     folder = _folder_mark(photograph.path.rpartition("/")[0])
-    return [Mark(key, photograph.identity, digest, folder) for key in claim.record.hot]
+    return [Mark(key, photograph.identity, digest, folder, has_failed(claim)) for key in claim.record.hot]
+
+
+def has_failed(claim: Claim) -> bool:
+    """Whether a job of a claim that has its end has left no result."""
+    return any(done.state not in WITH_RESULT for done in claim.done.values())
 
 
 def _copies(claims: Iterable[Claim], keys: Collection[str], size: int) -> Iterator[Path]:
@@ -274,8 +301,9 @@ def _folder_mark(folder: str) -> str:
 
 def _mark(line: str) -> Mark | None:
     try:
-        key, ino, size, mtime_ns, digest, *folder = line.split(" ")  # no folder in those of an earlier version
-        told = [word.replace("-", "") for word in (digest, *folder)]
-        return Mark(key, Identity(int(ino), int(size), int(mtime_ns)), *told[:2])
+        key, ino, size, mtime_ns, *told = line.split(" ")
+        digest, folder, failed = (*told, "", "")[:3]  # those of earlier versions say less
+        identity = Identity(int(ino), int(size), int(mtime_ns))
+        return Mark(key, identity, digest.replace("-", ""), folder.replace("-", ""), failed == _FAILED)
     except ValueError:
         return None

@@ -118,6 +118,7 @@ class FolderView:
     why: str
     pending: int  # photographs that are to be painted
     painted: int  # that have been, whether they lie there still or not
+    failed: int = 0  # likewise, of which a job has failed or was cancelled, and that were not put back and painted
     problems: tuple[str, ...] = ()  # every mistake in it, of which ``why`` has the first
     note: str = ""  # what may have been meant otherwise
     styles: str = ""  # which images beside it are no photographs, where that may surprise

@@ -36,6 +36,7 @@ class Special:
     choices: tuple[Choice, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)  # of the inbox, that it names, each with what names it
     painted: int = 0  # photographs, whether they lie there still or not
+    failed: int = 0  # of those a job failed or was cancelled
     pending: int = 0
     at_work: int = 0
     no_files: list[str] = field(default_factory=list)  # what has the name of a photograph, and is a pipe or so
@@ -47,7 +48,7 @@ class Special:
 
     def begin(self) -> None:
         """Its photographs are about to be counted."""
-        self.painted = self.pending = self.at_work = 0
+        self.painted = self.failed = self.pending = self.at_work = 0
         self.no_files = []
 
     @property
@@ -63,7 +64,7 @@ class Special:
         """That every image beside it is taken for a style, by a pattern that may have been meant otherwise."""
         globs = [reference for reference in self.request.request.style if is_glob(reference)] if self.request else []
         beside = sum(image.rpartition("/")[0] == self.folder for image in self.images)
-        if self.why or not globs or not beside or self.painted or self.pending or self.at_work:
+        if self.why or not globs or not beside or self.painted or self.failed or self.pending or self.at_work:
             return ""
         what = "the only image beside it is" if beside == 1 else f"all {beside} images beside it are"
         return (
@@ -90,7 +91,8 @@ class Special:
         """For people."""
         is_hot = names.is_hot(self.path)
         styles = "" if self.why or self._all_styles() else self._styles_beside()
-        return FolderView(self.path, is_hot, self.why, self.pending, self.painted, self.problems, self.note, styles)
+        counts = (self.pending, self.painted, self.failed)
+        return FolderView(self.path, is_hot, self.why, *counts, self.problems, self.note, styles)
 
 
 def is_twin(path: str, other: str) -> bool:

@@ -233,11 +233,11 @@ def test_one_that_has_waited_for_the_same_is_not_painted_after_it(world: World) 
     assert len(titles(world)) == 1
 
 
-def counts(world: World) -> dict[str, tuple[int, int]]:
-    """Of each folder file what is to be painted and what has been, for the daemon and for who looks from outside."""
+def counts(world: World) -> dict[str, tuple[int, int, int]]:
+    """Of each folder file what is to be painted, has been and has failed: by the daemon, and by a look from outside."""
     view = world.settle()
-    outside = {one.path: (one.pending, one.painted) for one in folders_of(world.config)[0].views()}
-    assert outside == {one.path: (one.pending, one.painted) for one in view.folders}
+    outside = {one.path: (one.pending, one.painted, one.failed) for one in folders_of(world.config)[0].views()}
+    assert outside == {one.path: (one.pending, one.painted, one.failed) for one in view.folders}
     return outside
 
 
@@ -247,19 +247,44 @@ def test_what_has_been_painted_counts_when_it_has_left(world: World) -> None:
         hot(world, folder)
         for name in names:
             world.put(f"{folder}/{name}.jpg", f"photograph {name}")
-    assert counts(world) == {"degas/folder.yaml": (2, 0), "monet/folder.yaml": (3, 0)}
+    assert counts(world) == {"degas/folder.yaml": (2, 0, 0), "monet/folder.yaml": (3, 0, 0)}
     run(world)
     assert "monet/a.jpg" not in world.inbox_files()
-    assert counts(world) == {"degas/folder.yaml": (0, 2), "monet/folder.yaml": (0, 3)}
+    assert counts(world) == {"degas/folder.yaml": (0, 2, 0), "monet/folder.yaml": (0, 3, 0)}
     world.put("monet/a.jpg", "photograph a")
     world.put("monet/x.jpg", "photograph x")
     world.put("monet/new.jpg", "photograph new")
-    assert counts(world)["monet/folder.yaml"] == (1, 4)
+    assert counts(world)["monet/folder.yaml"] == (1, 4, 0)
     world.start()
-    assert counts(world)["monet/folder.yaml"] == (1, 4)
+    assert counts(world)["monet/folder.yaml"] == (1, 4, 0)
     world.put("monet/other.jpg", "another style")
     world.put("monet/folder.yaml", "style: [waves.jpg, other.jpg]\n")
-    assert counts(world)["monet/folder.yaml"] == (3, 0)
+    assert counts(world)["monet/folder.yaml"] == (3, 0, 0)
+
+
+@pytest.mark.parametrize("after", ["archive", "keep"])
+def test_a_photograph_that_failed_counts_as_such_until_it_is_painted(tmp_path: Path, after: str) -> None:
+    """Over a restart too; what ``retry`` puts back is painted from a folder of its own, and counts from then on."""
+    world = World(tmp_path, f"after: {after}\n")
+    world.start()
+    hot(world)
+    world.put("monet/good.jpg", "a good one")
+    world.put("monet/bad.jpg", "a bad one")
+    world.settle()
+    world.settle()
+    world.put("bad.cancel", "")
+    run(world)
+    assert (list(world.failed()), list(world.finished())) == (["bad"], ["good"])
+    for _ in range(2):
+        assert counts(world)["monet/folder.yaml"] == (0, 1, 1)
+        world.start()
+    list(retry_jobs(world.fs, places_of(world.config), ["bad"]))
+    run(world)
+    assert set(world.finished()) == {"bad", "good"}
+    for _ in range(2):
+        assert counts(world)["monet/folder.yaml"] == (0, 2, 0)
+        world.start()
+    world.stop()
 
 
 def test_what_an_earlier_version_remembered_is_known_still(keeping: World) -> None:
@@ -272,7 +297,7 @@ def test_what_an_earlier_version_remembered_is_known_still(keeping: World) -> No
     keeping.start()
     run(keeping)
     assert titles(keeping) == ["a"]
-    assert counts(keeping) == {"monet/folder.yaml": (0, 1)}
+    assert counts(keeping) == {"monet/folder.yaml": (0, 1, 0)}
 
 
 def test_nothing_is_counted_while_a_folder_file_is_being_written(world: World) -> None:
@@ -364,6 +389,7 @@ def test_one_that_failed_is_not_tried_again_by_itself(keeping: World) -> None:
     run(keeping)
     run(keeping)
     assert list(keeping.failed()) == ["link"]
+    assert counts(keeping)["monet/folder.yaml"] == (0, 0, 1)
     assert "path_outside" in (keeping.outbox / "failed/link/error.txt").read_text()
 
 
