@@ -79,26 +79,41 @@ def test_missing_images_wait_and_then_fail_with_what_is_there(world: World) -> N
     assert world.inbox_files() == set()
 
 
-def test_the_wait_for_images_counts_over_another_config(world: World) -> None:
-    """A studio that has its config read again every now and then does not wait for ever."""
+@pytest.mark.parametrize("defaults", ["", "size: 64\n"])
+def test_the_wait_for_images_counts_over_another_config(defaults: str, world: World) -> None:
+    """A studio that has its config read again every now and then does not wait for ever; below a defaults.yaml too."""
     world.put("b.yaml", "content: gone.jpg\nstyle: gone.jpg\n")
+    if defaults:
+        world.put("defaults.yaml", defaults)
+        world.settle()
     world.settle()
     for _ in range(3):
         world.look(1000)
         world.spool.reload(world.config)
         world.settle()
+        if defaults:
+            world.settle()
     assert world.look(500).waiting
     assert [pair.expired for pair in world.look(200).ready] == [True]
 
 
-def test_the_wait_for_images_counts_over_restarts_and_ignores_the_wall_clock(world: World) -> None:
-    """A restart does not begin the hour anew; a wall clock set years ahead does not end it."""
+@pytest.mark.parametrize("defaults", ["", "size: 64\n"])
+def test_the_wait_for_images_counts_over_restarts_and_ignores_the_wall_clock(defaults: str, world: World) -> None:
+    """A restart, or two at once, does not begin the hour anew; a wall clock set years ahead does not end it."""
     world.put("b.yaml", "content: gone.jpg\nstyle: gone.jpg\n")
+    if defaults:
+        world.put("defaults.yaml", defaults)
+        world.settle()
     world.settle()
     world.look(1800)
     world.spool.close(world.at)
     world.wall += 1e9
     world.start()
+    world.look()
+    world.spool.close(world.at)
+    world.start()
+    if defaults:
+        world.settle()
     assert world.settle().waiting
     assert world.look(1700).waiting
     assert [pair.expired for pair in world.look(200).ready] == [True]

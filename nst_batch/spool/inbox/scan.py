@@ -150,7 +150,11 @@ class Scanner:
         """Seconds waited for missing images by sidecar, at the last look or now: to be kept over a restart."""
         now = self._mono if mono is None else mono
         waited = {path: (known.entry.identity, known.waited(now)) for path, known in self._sidecars.items()}
-        return {path: wait for path, wait in waited.items() if wait[1] > 0}
+        unread = {path for path, known in self._sidecars.items() if known.wanted is None}
+        return {
+            **{path: wait for path, wait in self.restored.items() if path in unread},
+            **{path: wait for path, wait in waited.items() if wait[1] > 0},
+        }
 
     # --- one look ---------------------------------------------------------------------------------------
 
@@ -183,7 +187,8 @@ class Scanner:
                 continue
             if known is None or not known.entry.is_as(entry):
                 fresh = Known(entry)
-                if known is None and path in self.restored and self.restored[path][0] == entry.identity:
+                # Before the defaults.yaml above it has been read it is another one, which has not waited.
+                if path in self.restored and self.restored[path][0] == entry.identity:
                     fresh.waited_before = self.restored[path][1]
                 known = fresh
             self._sidecars[path] = known
