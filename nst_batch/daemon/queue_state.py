@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from nst_batch.clock import Moment
 from nst_batch.daemon.executor import Worker
 from nst_batch.daemon.foreteller import UNKNOWN, Fate, Foreteller
-from nst_batch.daemon.line import WILL_FAIL, Line
+from nst_batch.daemon.line import WILL_FAIL, Asked, Before, Line
 from nst_batch.daemon.pace import WORKER_START
 from nst_batch.job import now_iso
 from nst_batch.reasons import Reason
@@ -62,7 +62,7 @@ def _running_entry(
     }
 
 
-class _Turn(NamedTuple):
+class Turn(NamedTuple):
     """One job that waits for its turn."""
 
     priority: int
@@ -71,25 +71,23 @@ class _Turn(NamedTuple):
     source: Job | Ready
     fate: Fate
 
+    @property
+    def asked(self) -> Asked:
+        """What it asks of a worker, where that is known."""
+        not_before = self.source.attempts.not_before if isinstance(self.source, Job) else None
+        return Asked(self.fate.seconds or 0.0, not_before or 0.0, self.source.now)
 
-def waiting_entries(
+
+def turns_of(
     view: InboxView | None,
-    jobs: Iterable[Job],
+    jobs: Sequence[Job],
     running: Collection[str],
     rota: Rota | None = None,
-    closed_until: float | None = None,
     foreteller: Foreteller | None = None,
-    queued: Mapping[str, str] | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Every job that is not at work, in the order in which they will run, each with why it waits.
-
-    ``closed_until``: when the schedule lets jobs begin; None: now. ``seconds`` is how long a job will take; None where
-    that is not known, or it is not known whether it will run. ``queued``: how the jobs stand that wait in the queue of
-    a cluster, by id.
-    """
-    jobs = tuple(jobs)
+) -> list[Turn]:
+    """Every job that a worker is to have and has not yet, in the order in which they will run."""
     turns = [
-        _Turn(job.priority, job.lane, job.name, job, UNKNOWN if foreteller is None else foreteller.of_job(job))
+        Turn(job.priority, job.lane, job.name, job, UNKNOWN if foreteller is None else foreteller.of_job(job))
         for job in jobs
         if job.id not in running and (job.held is not None or (job.outcome is None and job.trouble is None))
     ]
@@ -98,8 +96,23 @@ def waiting_entries(
     for pair in view.ready if view is not None else ():
         fates = foreteller.of_pair(pair) if foreteller is not None else [UNKNOWN] * len(pair.names)
         named = zip(pair.names, fates, strict=True)
-        turns += (_Turn(pair.priority, pair.lane, name, pair, fate) for name, fate in named if name not in claimed)
-    for priority, _lane, name, source, fate in (rota or Rota()).in_order(turns):
+        turns += (Turn(pair.priority, pair.lane, name, pair, fate) for name, fate in named if name not in claimed)
+    return list((rota or Rota()).in_order(turns))
+
+
+def waiting_entries(
+    view: InboxView | None,
+    turns: Iterable[Turn],
+    closed_until: float | None = None,
+    queued: Mapping[str, str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Every job that is not at work, in the order in which they will run, each with why it waits.
+
+    ``closed_until``: when the schedule lets jobs begin; None: now. ``seconds`` is how long a job will take; None where
+    that is not known, or it is not known whether it will run. ``queued``: how the jobs stand that wait in the queue of
+    a cluster, by id.
+    """
+    for priority, _lane, name, source, fate in turns:
         if isinstance(source, Job):
             in_queue = (queued or {}).get(source.id)
             why, until = _why(source, closed_until) if in_queue is None else (in_queue, None)
@@ -194,11 +207,12 @@ def state(
     running = [_running_entry(worker, foreteller, at, wishes) for worker in workers if worker.at_work]
     is_paused = bool(view and view.paused)
     opens = None if closed_until is None else round(closed_until)
-    left = _seconds_left(workers, running, at)
-    line = Line(left, at.wall, opens, breaks, is_held=is_paused or blocked is not None)
-    at_work = {entry["id"] for entry in running}
-    entries = waiting_entries(view, jobs, at_work, rota, closed_until, foreteller, queued)
-    waiting = keep(line.placed(entries))  # before the line is asked for its end
+    closed = breaks if opens is None else ((at.wall, opens), *breaks)
+    line = Line(_before(workers, running, at), at.wall, closed, is_held=is_paused or blocked is not None)
+    turns = turns_of(view, jobs, {entry["id"] for entry in running}, rota, foreteller)
+    asked = [turn.asked for turn in turns if turn.fate.seconds is not None]
+    entries = waiting_entries(view, turns, closed_until, queued)
+    waiting = keep(line.placed(entries, asked))  # before the line is asked for its end
     # Sidecars that have only just come, of which nobody knows yet what they ask for.
     unread = view is not None and any(pair.kind == "settling" for pair in view.waiting)
     return {
@@ -215,14 +229,15 @@ def state(
     }
 
 
-def _seconds_left(workers: Sequence[Worker], running: list[dict[str, Any]], at: Moment) -> list[float | None]:
+def _before(workers: Sequence[Worker], running: list[dict[str, Any]], at: Moment) -> list[Before]:
     """What each worker has before it, before it can take a job of the line."""
-    left = [entry["seconds_left"] for entry in running]
+    at_work = [worker.job for worker in workers if worker.at_work and worker.job is not None]
+    found = [Before(entry["seconds_left"], job.now) for entry, job in zip(running, at_work, strict=True)]
     others = [worker for worker in workers if worker.job is None]
-    left += [0.0 if worker.ready else max(0.0, WORKER_START - (at.mono - worker.last_beat)) for worker in others]
-    if not left and workers:  # nobody knows when a cluster will have a place
-        left = [None]
-    return left or [WORKER_START]
+    starts = (0.0 if worker.ready else max(0.0, WORKER_START - (at.mono - worker.last_beat)) for worker in others)
+    found += [Before(seconds) for seconds in starts]
+    # Of a cluster nobody knows when it will have a place.
+    return found or [Before(None if workers else WORKER_START)]
 
 
 def encoded(entries: Iterable[dict[str, Any]], beat: Callable[[], object]) -> tuple[list[bytes], int]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spool_world import World
 
-from nst_batch.daemon.queue_state import waiting_entries
+from nst_batch.daemon.queue_state import turns_of, waiting_entries
 from nst_batch.spool.claims.rota import Rota, lane_of
 
 
@@ -94,7 +94,7 @@ def test_status_shows_the_turns_as_they_come(tmp_path: Path) -> None:
     two_people(world)
     run(world, 1)
     view = world.look()
-    told = [entry["name"] for entry in waiting_entries(view, world.spool.jobs(), (), world.spool.rota)]
+    told = [entry["name"] for entry in waiting_entries(view, turns_of(view, world.spool.jobs(), (), world.spool.rota))]
     names = []
     for _ in range(8):
         handout = world.hand_out_next()

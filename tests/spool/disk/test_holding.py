@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from spool_world import World
 
-from nst_batch.daemon.queue_state import waiting_entries
+from nst_batch.daemon.queue_state import turns_of, waiting_entries
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.disk.blocked import SpoolBlocked
@@ -75,7 +75,8 @@ class Late(Refusing):
 
 def reason(world: World, name: str) -> str:
     """Why `status` says that a job waits."""
-    entries = list(waiting_entries(world.look(), world.spool.jobs(), set()))
+    view = world.look()
+    entries = list(waiting_entries(view, turns_of(view, world.spool.jobs(), ())))
     return next((entry["why"] for entry in entries if entry["name"] == name), "")
 
 
