@@ -23,6 +23,7 @@ from nst_batch.spool.told import files_of
 
 CPU = "cpu"  # the device of that name
 MOST_REMEMBERED = 2000
+MOST_READ_AT_ONCE = 1000  # heads of images, by who looks but once
 
 
 class Fate(NamedTuple):
@@ -43,7 +44,8 @@ class Foreteller:
     shapes: Shapes
     device: str = CPU
     place: Place = ANYWHERE
-    _known: dict[Any, tuple[Settings, Reason | None]] = field(default_factory=dict)
+    _known: dict[Any, tuple[Settings, Reason]] = field(default_factory=dict)
+    _fine: dict[Any, Settings] = field(default_factory=dict)
 
     def follow(self, workers: Sequence[Worker]) -> None:
         """Go by what the workers that are ready have told of themselves: a job fails that none of them could do."""
@@ -55,7 +57,7 @@ class Foreteller:
         if not ready and workers and all(worker.device.name == CPU for worker in workers):
             found = expected_place(CPU)  # what a GPU is its worker tells alone: to ask its driver may take long
         if found != self.place:
-            self.place, self._known = found, {}
+            self.place, self._known, self._fine = found, {}, {}
 
     def of_job(self, job: Job) -> Fate:
         """A claimed one; unknown where nobody knows when it can go on."""
@@ -81,13 +83,22 @@ class Foreteller:
 
     def _failure(self, settings: Settings, seen: Seen) -> Reason | None:
         """As :func:`failure`, remembered: thousands of waiting jobs mostly ask for the same."""
+        # By their shapes alone where all is well; a failure names the image that is to blame.
+        shapes = (id(settings), *((role, look) for role, _name, look in seen))
+        if self._fine.get(shapes) is settings:
+            return None
         key = (id(settings), *seen)
         known = self._known.get(key)
-        if known is None or known[0] is not settings:
-            if len(self._known) >= MOST_REMEMBERED:
-                self._known.clear()
-            known = self._known[key] = (settings, failure(settings, seen, self.place))
-        return known[1]
+        if known is not None and known[0] is settings:
+            return known[1]
+        found = failure(settings, seen, self.place)
+        if max(len(self._known), len(self._fine)) >= MOST_REMEMBERED:
+            self._known, self._fine = {}, {}
+        if found is None:
+            self._fine[shapes] = settings
+        else:
+            self._known[key] = (settings, found)
+        return found
 
 
 def failure(settings: Settings, seen: Seen, place: Place) -> Reason | None:
@@ -123,7 +134,7 @@ def painted_at(config: Config) -> Place:
 def without_daemon(config: Config) -> Foreteller:
     """What is known where no daemon runs: who will fail, and no times."""
     limits = config.limits
-    looked_at = Shapes(files_of(config), config.inbox, limits.max_megapixels, limits.max_file_mb)
+    looked_at = Shapes(files_of(config), config.inbox, limits.max_megapixels, limits.max_file_mb, MOST_READ_AT_ONCE)
     return Foreteller(Forecast(Pace()), looked_at, place=painted_at(config))
 
 

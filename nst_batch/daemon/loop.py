@@ -353,4 +353,5 @@ class Daemon:
         self._pool.reload(config)
         self._hooks.hooks, self._hours.schedule = config.hooks, config.schedule
         self._metrics.path = config.metrics
+        self._status_writer.reload(config)
         self._view_holds = self.next_look = 0.0

@@ -27,18 +27,30 @@ class Shapes:
     """What the heads of images tell; ``most_megapixels`` and ``most_mb`` are the limits of an image and of its file."""
 
     def __init__(
-        self, files: Beneath, inbox: Path, most_megapixels: float = math.inf, most_mb: float = math.inf
+        self,
+        files: Beneath,
+        inbox: Path,
+        most_megapixels: float = math.inf,
+        most_mb: float = math.inf,
+        most_read: int = MOST_READ,
     ) -> None:
+        """``most_read``: how many files are read in one round."""
         self.files = files
         self._inbox = inbox
         self._limits = most_megapixels, most_mb
+        self._most_read = most_read
         self._known: dict[str, Look] = {}
         self._asked: dict[str, Look] = {}  # of this round
-        self._left = MOST_READ
+        self._left = most_read
+
+    def limit(self, most_megapixels: float, most_mb: float) -> None:
+        """Other limits count from now on."""
+        if (most_megapixels, most_mb) != self._limits:
+            self._limits, self._known, self._asked = (most_megapixels, most_mb), {}, {}
 
     def begin_round(self) -> None:
         """Some more files may be read; what the last round did not ask for is forgotten."""
-        self._known, self._asked, self._left = self._asked, {}, MOST_READ
+        self._known, self._asked, self._left = self._asked, {}, self._most_read
 
     @property
     def were_cut(self) -> bool:

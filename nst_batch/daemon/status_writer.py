@@ -68,6 +68,11 @@ class StatusWriter:
         self.config_fault = ""  # what is wrong with a config that was to be read again
         self._line = ""  # what the service manager shows
 
+    def reload(self, config: Config) -> None:
+        """Go by another config: what it lets an image have decides what will fail."""
+        self._shapes.limit(config.limits.max_megapixels, config.limits.max_file_mb)
+        self._shown = ()
+
     def given(self, job: Job, pool: Executor, at: Moment) -> None:
         """A worker has been given a job, or is to have it once a cluster has a place for it."""
         worker = pool.at_work_on(job.id)

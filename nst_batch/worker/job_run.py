@@ -160,9 +160,10 @@ class JobRun:
 
     def _out_of_memory(self, error: BaseException) -> Outcome:
         """The outcome of a job that did not fit."""
-        size = self._spec.settings.size
+        size, style = self._spec.settings.size, self._spec.settings.style_size
         fits = None if self._demand is None else self._session.what_fits(self._demand)
-        what = f"size {size} does not fit into the memory of {self._session.device}: {_first_line(error)}"
+        asked = f"size {size}" if style == size else f"size {size} with style_size {style}"
+        what = f"{asked} does not fit into the memory of {self._session.device}: {_first_line(error)}"
         return Outcome(state="failed", reason=Reason.of(OUT_OF_MEMORY, what, advice(fits)), retry=True)
 
     # -- the optimisation ---------------------------------------------------------------------------

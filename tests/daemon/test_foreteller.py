@@ -90,6 +90,30 @@ def test_an_image_over_the_limits_is_known(inbox: Path, limits: dict[str, float]
     assert codes(foretell(inbox, "content: a.png\nstyle: s.png", **limits)) == [code]
 
 
+def test_other_limits_count_at_once(inbox: Path) -> None:
+    """A config that is read again may let an image have more, or less."""
+    shapes = Shapes(FileSystem(), inbox, most_megapixels=0.2)
+    known, asked = Foreteller(Forecast(Pace()), shapes, place=SMALL), pair(inbox, "content: a.png\nstyle: s.png")
+    assert codes(known.of_pair(asked)) == ["image_too_large"]
+    shapes.limit(50.0, 100.0)
+    assert codes(known.of_pair(asked)) == [""]
+
+
+def test_what_is_remembered_is_of_the_same_job(inbox: Path) -> None:
+    """Of thousands with few settings and shapes; each failure names the image that is to blame."""
+    for number in range(3):
+        Image.new("L", (1200, 1), 90).save(inbox / f"thread{number}.png")
+        Image.new("L", (640, 480), 90).save(inbox / f"fine{number}.png")
+    known = Foreteller(Forecast(Pace()), Shapes(FileSystem(), inbox), place=SMALL)
+    asked = pair(inbox, 'content: ["thread*.png", "fine*.png"]\nstyle: s.png')
+    for _ in range(2):
+        fates = known.of_pair(asked)
+        assert [str(fate.failure.message).split(":")[0] if fate.failure else "" for fate in fates] == [
+            *(f"thread{number}.png" for number in range(3)),
+            *[""] * 3,
+        ]
+
+
 def test_only_the_bad_jobs_of_a_sidecar_fail(inbox: Path) -> None:
     """Each has its own fate."""
     fates = foretell(inbox, "content: [a.png, hair.png]\nstyle: s.png\nvary: {size: [256, 16384]}")
