@@ -63,7 +63,7 @@ class Foreteller:
         """A claimed one; unknown where nobody knows when it can go on."""
         if job.held is not None:
             return UNKNOWN
-        if job.spec is None:
+        if job.spec is None or job.to_stop:
             return Fate(0.0)
         seen, settings = self.shapes.of_job(job), job.spec.settings
         if failure := self._failure(settings, seen):

@@ -114,7 +114,7 @@ class Daemon:
                 self._put_back_all(signals)
                 with self._block.instead():
                     self.spool.clear_up(Moment.now(), Turn(LOOK_SECONDS))
-                self._post(Moment.now(), last=LAST_SECONDS[signals.stop_asked])
+                self.post(Moment.now(), last=LAST_SECONDS[signals.stop_asked])
                 patience = HOOKS_END_SECONDS if signals.stop_asked else LIMIT_SECONDS
                 self._hooks.finish(self._notifier.watchdog, 0.0 if signals.at_once else patience)
 
@@ -146,21 +146,22 @@ class Daemon:
                 self.look(at)
                 self._woken.clear()
             self._look_at(self._hours.attend(self._pool.busy, at))
-            self._post(at)
+            self.post(at)
             self._hooks.attend(at.mono)
             self._notifier.watchdog()
             code = self._end_of_once()
             if code is not None:
                 return code
-            signals.wait(self._wait_seconds(), *self._pool.to_watch, *self._hooks.to_watch)
+            signals.wait(self.wait_seconds(), *self._pool.to_watch, *self._hooks.to_watch)
             if self._woken.is_set():
                 self._look_at(Moment.now().mono + LOOK_PAUSE_SECONDS)
             if signals.take_reload():
                 self._reload()
         return EXIT_OK
 
-    def _wait_seconds(self) -> float:
-        wait = max(0.0, self.next_look - Moment.now().mono)
+    def wait_seconds(self) -> float:
+        """How long nothing is to be done, if nothing comes."""
+        wait = max(0.0, min(self.next_look, self._status_writer.due) - Moment.now().mono)
         if self._pool.workers or self._hooks.running:
             wait = min(wait, BUSY_TICK_SECONDS)
         beat = watchdog_interval()
@@ -295,7 +296,8 @@ class Daemon:
         self._hooks.job_ended(ended)
         self._metrics.job_ended(ended)
 
-    def _post(self, at: Moment, *, last: float | None = None) -> None:
+    def post(self, at: Moment, *, last: float | None = None) -> None:
+        """Write down what others read; see :meth:`StatusWriter.post`."""
         self._posted_well = False
         blocked = self._block.reason or self._pool.trouble
         with self._block.instead():

@@ -87,7 +87,7 @@ def turns_of(
 ) -> list[Turn]:
     """Every job that a worker is to have and has not yet, in the order in which they will run."""
     turns = [
-        Turn(job.priority, job.lane, job.name, job, UNKNOWN if foreteller is None else foreteller.of_job(job))
+        Turn(job.rank, job.lane, job.name, job, UNKNOWN if foreteller is None else foreteller.of_job(job))
         for job in jobs
         if job.id not in running and (job.held is not None or (job.outcome is None and job.trouble is None))
     ]
@@ -112,7 +112,7 @@ def waiting_entries(
     that is not known, or it is not known whether it will run. ``queued``: how the jobs stand that wait in the queue of
     a cluster, by id.
     """
-    for priority, _lane, name, source, fate in turns:
+    for _rank, _lane, name, source, fate in turns:
         if isinstance(source, Job):
             in_queue = (queued or {}).get(source.id)
             why, until = _why(source, closed_until) if in_queue is None else (in_queue, None)
@@ -121,7 +121,7 @@ def waiting_entries(
             (why, until), arrival, facts = _when_ready(source, closed_until), now_iso(source.arrival / 1e9), {}
         if fate.failure is not None:
             why, until = _will_fail(fate.failure), None
-        yield _entry(name, why, until, priority, arrival, fate.seconds, **facts)
+        yield _entry(name, why, until, source.priority, arrival, fate.seconds, **facts)
     if view is None:
         return
     for broken in view.broken:
@@ -148,6 +148,8 @@ def _why(job: Job, closed_until: float | None) -> tuple[str, float | None]:
     """Why a claimed job waits, and until when."""
     if job.held is not None:
         return job.held.why, None
+    if job.to_stop:
+        return "is being stopped: published as it stands before the next job starts", _when_ready(job, closed_until)[1]
     if job.attempts.cut is not None:
         return "an image looks cut short; it is looked at once more", job.attempts.not_before
     if job.attempts.not_before:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 from datetime import datetime
 from typing import Any
@@ -58,6 +59,7 @@ class StatusWriter:
         self._notifier = notifier
         self._done = self._failed = 0
         self._state_due = 0.0
+        self.due = math.inf  # monotonic; when what was left out the last time is to be written
         self._shown: tuple[object, ...] = ()  # what the facts were made of
         self._facts: dict[str, Any] = {}  # all that the state says; of the waiting jobs it has the number
         self._state_rests = 0.0  # it is not written again before then
@@ -150,11 +152,14 @@ class StatusWriter:
         ``blocked``: why the queue waits; ``hours``: what the schedule says. Raises SpoolBlocked or InboxLost.
         """
         if last is None and at.mono < self._state_due:
+            self.due = self._state_due
             return
-        self._state_due = at.mono + STATE_SECONDS
+        self._state_due, self.due = at.mono + STATE_SECONDS, math.inf
         if last is not None or at.mono >= self._state_rests:
             size = self._renew(view, pool, blocked, hours, at)
             self._state_rests = at.mono + size / STATE_BYTES_A_SECOND
+        else:
+            self.due = self._state_rests
         self._keep_pace(at, last=last is not None)
         self._gallery_keeper.post(self._facts, at, last=last)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from nst_batch.cli.listeners import Lines
 from nst_batch.clock import Moment
 from nst_batch.config.load import parse_config
 from nst_batch.daemon import loop as daemon_module
+from nst_batch.daemon.gallery_keeper import GalleryKeeper
 from nst_batch.daemon.loop import VIEW_HOLDS_SECONDS, Daemon
 from nst_batch.spool import sweep
 from nst_batch.spool.inbox.inbox import InboxView
@@ -78,6 +80,29 @@ def test_it_looks_again_before_long(watched: Watched, tmp_path: Path) -> None:
     assert watched.looks == looks + 1
     assert watched.daemon.view is not None
     assert watched.daemon.view.paused
+    watched.spool.close()
+
+
+def test_what_the_last_look_found_is_told_though_nothing_more_happens(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state is written once a second at most: one that was left out is written then, and not at the next look."""
+    monkeypatch.setattr(GalleryKeeper, "post", lambda *_given, **_named: None)  # a process of its own
+    for _ in range(12):
+        watched.turn(0.01)
+    daemon, state = watched.daemon, tmp_path / "inbox/.nst_batch/state.json"
+    daemon.post(watched.at)
+    (tmp_path / "inbox/PAUSE").write_text("")
+    watched.turn(0.5)
+    daemon.post(watched.at)
+    assert not json.loads(state.read_text())["paused"]
+    daemon.next_look = watched.at.mono + 3600.0
+    assert daemon.wait_seconds() <= 2.0, "a second, by a clock that is ahead of this one"
+    watched.turn(0.6)
+    daemon.post(watched.at)
+    assert json.loads(state.read_text())["paused"]
+    daemon.next_look = watched.at.mono + 3600.0
+    assert daemon.wait_seconds() > 10.0
     watched.spool.close()
 
 

@@ -74,6 +74,19 @@ def test_what_was_asked_of_a_job_at_work_stands_with_it() -> None:
     assert [(entry["name"], entry["wish"]) for entry in facts["running"]] == [("dusk", "cancel"), ("dawn", "")]
 
 
+def test_a_job_that_waits_to_be_stopped_says_so_and_comes_first(tmp_path: Path) -> None:
+    """It is handed out before all others, and takes no time; outside the hours it waits like them."""
+    dawn, dusk = job("dawn"), replace(job("dusk"), checkpoint=True, to_stop=True)
+    dusk = replace(dusk, spec=SimpleNamespace(settings=wanted().jobs[0].settings, inputs=()))
+    facts = state(view(), (replace(dawn, priority=9), dusk), (), None, 1, foreteller=foretelling(tmp_path, 2.0))
+    first, second = facts["waiting"]
+    assert (first["name"], first["priority"], first["seconds"], first["until"]) == ("dusk", 0, 0.0, None)
+    assert first["why"] == "is being stopped: published as it stands before the next job starts"
+    assert (second["name"], second["why"]) == ("dawn", "ready")
+    closed = state(view(), (dusk,), (), None, 1, closed_until=99.0)["waiting"]
+    assert closed[0]["until"] == 99
+
+
 def test_a_job_at_work_says_whether_it_has_a_picture_to_stop_with(tmp_path: Path) -> None:
     """Its first step makes one, and a checkpoint of an earlier run is one; until then it is told when that will be."""
     machine = foretelling(tmp_path, 2.0)

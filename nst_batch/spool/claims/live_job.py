@@ -10,6 +10,8 @@ from nst_batch.reasons import EndState, Reason
 from nst_batch.spool.claims.attempts import Attempts
 from nst_batch.spool.disk.layout import Hold
 
+STOPS_FIRST = 2_000_000  # above every priority
+
 
 @dataclass(frozen=True)
 class Job:
@@ -40,6 +42,11 @@ class Job:
     def now(self) -> bool:
         """Whether it is asked for at any hour; one that can only fail may do so at any."""
         return self.spec is None or self.spec.settings.now
+
+    @property
+    def rank(self) -> int:
+        """Its priority; above every other while it is to be stopped, which takes a worker no time."""
+        return STOPS_FIRST if self.to_stop else self.priority
 
     def is_held(self, mono: float) -> bool:
         """Whether it has to wait still."""

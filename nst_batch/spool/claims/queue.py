@@ -21,9 +21,6 @@ from nst_batch.spool.disk.retry_notes import failed_names
 Recover = Callable[[frozenset[str]], tuple[list[Claim], Recovery]]  # reads the folders, and sees to what was under way
 
 
-STOPS_FIRST = 2_000_000  # above every priority: what is to be stopped takes a worker no time
-
-
 class JobQueue:
     """What is under way. ``stale`` says that the folders may hold something else."""
 
@@ -108,8 +105,7 @@ class JobQueue:
     def order(self, job: Job) -> tuple[int, int, int, str, int]:
         """Sorts by whether it is to be stopped, priority, whose turn it is, arrival and number."""
         record = self.claims[job.claim].record
-        priority = STOPS_FIRST if job.id in self.to_stop else job.priority
-        return (*self.rota.place(priority, job.lane, record.arrival_ns, record.origin), job.index)
+        return (*self.rota.place(job.rank, job.lane, record.arrival_ns, record.origin), job.index)
 
     def taken(self, *, retrying: bool = True) -> frozenset[str]:
         """The JOB names, folded, that are not free: of live claimed, running and failed jobs.
