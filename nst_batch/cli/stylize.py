@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_batch import images
+from nst_batch.capacity import check_job, expected_place
 from nst_batch.cli import one_off
 from nst_batch.cli.display import Display, Interrupts
 from nst_batch.cli.terminal import AddCommand, say
@@ -23,7 +24,6 @@ from nst_batch.sidecar.conflicts import conflicts
 from nst_batch.sidecar.pairs import patch_from_pairs
 from nst_batch.sidecar.resolver import Role
 from nst_batch.sidecar.settings import Settings, resolve
-from nst_batch.sizing import result_size
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import INPUTS_FOLDER, claim_id
 from nst_batch.transfer.locate import locate_weights
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     files += more
     settings = settings.model_copy(update={role: path.name for role, path in more})
     limits = one_off.image_limits(config)
-    size = _check_images(files, settings, limits)
+    size = _check_images(files, settings, limits, config)
     locate_weights(config.weights)
     if arguments.show:
         from nst_batch.cli.window import check_display  # noqa: PLC0415 - loads OpenCV
@@ -93,10 +93,10 @@ def run(arguments: argparse.Namespace) -> int:
         return _paint(config, limits, spec, Path(work_folder), arguments.output, size if arguments.show else None)
 
 
-def _check_images(files: Files, settings: Settings, limits: images.ImageLimits) -> tuple[int, int]:
+def _check_images(files: Files, settings: Settings, limits: images.ImageLimits, config: Config) -> tuple[int, int]:
     """What the worker would say of the images, as far as their headers tell; the result's height and width."""
     headers = [(role, path.name, one_off.read_header(path, limits)) for role, path in files]
-    return result_size(settings, headers)
+    return check_job(settings, headers, expected_place(config.device)).result
 
 
 def _prepare(work_folder: Path, files: Files, settings: Settings, title: str, asked: dict[str, Any]) -> JobSpec:

@@ -13,7 +13,7 @@ from nst_batch.sidecar.expand import JobRequest
 from nst_batch.sidecar.resolver import Role
 from nst_batch.sizing import Shape, size_in_head, too_many_pixels
 from nst_batch.spool.claims.live_job import Job
-from nst_batch.spool.intent import over_limit
+from nst_batch.spool.intent import over_limit, unread_kind
 
 HEAD_BYTES = 128 << 10  # a JPEG's size may stand behind its profile and its thumbnail
 MOST_READ = 50  # of one round
@@ -86,11 +86,12 @@ class Shapes:
         most_megapixels, most_mb = self._limits
         try:
             with self.files.reader(path) as file:
-                size, found = os.fstat(file.fileno()).st_size, size_in_head(file.read(HEAD_BYTES))
+                size, head = os.fstat(file.fileno()).st_size, file.read(HEAD_BYTES)
         except OSError:  # only what is foretold hangs on it; whoever needs the image says what is wrong
             return None
-        if (refusal := over_limit(name, size, most_mb)) is not None:
+        if refusal := over_limit(name, size, most_mb) or unread_kind(name, head):
             return refusal
+        found = size_in_head(head)
         if found is None or min(found) < 1:
             return None
         what = too_many_pixels(*found, most_megapixels)

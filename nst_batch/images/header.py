@@ -48,13 +48,19 @@ def header_of(data: bytes, limits: ImageLimits) -> Header:
         return _checked(tiff_header(open_tiff(Sparing(data))), limits)
     if kind == "JXL":
         return _checked(jxl_facts(data).header, limits)
-    what, advice = ("", "") if kind else not_read(data)
+    what, advice = foreign(data)
     if what:  # before any decoder that might take it for one of its own
-        raise JobError("image_unreadable", f"is {what}, which is not read here", advice)
+        raise JobError("image_unreadable", what, advice)
     image = open_image(Sparing(data), kind)
     more = image.format != "HEIF" and getattr(image, "is_animated", False)
     header = Header(str(image.format), *image.size, _bits(image, data), _orientation(image, data), more)
     return _checked(header, limits)
+
+
+def foreign(data: bytes) -> tuple[str, str]:
+    """What is said of a file whose beginning tells of a kind that is not read, and what to do; else empty."""
+    what, advice = ("", "") if kind_of(data) else not_read(data)
+    return (f"is {what}, which is not read here", advice) if what else ("", "")
 
 
 def _checked(header: Header, limits: ImageLimits) -> Header:

@@ -15,6 +15,8 @@ from nst_batch import names
 from nst_batch.beneath import Beneath, kind_of
 from nst_batch.filenames import FAILED_FOLDER, INPUT_FOLDER
 from nst_batch.images.files import MEGA, ImageLimits, too_large
+from nst_batch.images.header import foreign
+from nst_batch.images.kinds import trimmed
 from nst_batch.reasons import SIDECAR_IS_LINK, Reason
 from nst_batch.sidecar.expand import JobRequest
 from nst_batch.sidecar.resolver import FileRef
@@ -112,6 +114,12 @@ def over_limit(name: str, size: int, max_file_mb: float) -> Reason | None:
     if size <= max_file_mb * MEGA:
         return None
     return too_large(name, size, ImageLimits(max_file_mb=max_file_mb)).reason
+
+
+def unread_kind(name: str, head: bytes) -> Reason | None:
+    """Why an image will be refused that is of a kind which is not read, by the beginning of its file."""
+    what, advice = foreign(trimmed(head))
+    return Reason.of("image_unreadable", f"{name}: {what}", advice) if what else None
 
 
 def _too_large(file: FileRef, entry: Entry, max_file_mb: float) -> Reason | None:

@@ -33,6 +33,19 @@ def place(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.parametrize(("key", "named"), [("size=16384", "size"), ("style_size=16384", "style_size")])
+def test_what_is_sure_not_to_fit_is_told_at_once(
+    place: House, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, key: str, named: str
+) -> None:
+    """With the size that should fit, and nothing left behind."""
+    monkeypatch.setattr("nst_batch.capacity.machine_memory.total_mb", lambda: 8192.0)
+    assert main(["stylize", "c.png", "s.png", "out", "--set", key]) == 1
+    what, advice = capfd.readouterr().err.splitlines()
+    assert what.endswith("of memory, and there are 8.0 GiB")
+    assert advice.startswith(f"nst-batch: {named} ")
+    assert not (place.root / "out").exists()
+
+
 def test_one_pair_into_a_folder(place: House, capfd: pytest.CaptureFixture[str]) -> None:
     """The picture and all that belongs to it in OUTPUT/TITLE, or TITLE-2 where that stands; nothing else is left."""
     (place.root / "out/T").mkdir(parents=True)

@@ -18,6 +18,8 @@ from nst_batch.daemon.foreteller import Fate, Foreteller
 from nst_batch.daemon.pace import Pace
 from nst_batch.daemon.queue_state import state
 from nst_batch.daemon.shapes import Shapes
+from nst_batch.errors import JobError
+from nst_batch.images import read_header
 from nst_batch.sidecar.expand import expand, parse_sidecar
 from nst_batch.sidecar.filetree import DiskTree
 from nst_batch.sidecar.resolver import FileResolver
@@ -112,6 +114,18 @@ def test_what_is_remembered_is_of_the_same_job(inbox: Path) -> None:
             *(f"thread{number}.png" for number in range(3)),
             *[""] * 3,
         ]
+
+
+@pytest.mark.parametrize("head", [b"%PDF-1.7\n%", b"8BPS\0\1", b"<svg xmlns='http://www.w3.org/2000/svg'>"])
+def test_what_is_no_image_that_is_read_is_known(inbox: Path, head: bytes) -> None:
+    """By the beginning of its file, whatever its name is, with what it is in the words of `check`."""
+    (inbox / "a.png").write_bytes(head + bytes(3000))
+    (fate,) = foretell(inbox, "content: a.png\nstyle: s.png")
+    assert fate.failure is not None
+    with pytest.raises(JobError) as caught:
+        read_header(inbox / "a.png")
+    assert fate.failure == caught.value.reason
+    assert fate.failure.message.startswith("a.png: is ")
 
 
 def test_only_the_bad_jobs_of_a_sidecar_fail(inbox: Path) -> None:
