@@ -98,10 +98,10 @@ def normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def typed(name: str | os.PathLike[str]) -> str:
-    """A job's name, or a path, as it is typed behind a command: quoted for a shell, and never taken for an option."""
-    text = os.fspath(name)
-    return f"-- {shlex.quote(text)}" if text.startswith("-") else shlex.quote(text)
+def typed(*given: str | os.PathLike[str]) -> str:
+    """Names of jobs, or paths, as they are typed behind a command: quoted for a shell, and never taken for options."""
+    words = [os.fspath(name) for name in given]
+    return ("-- " if any(word.startswith("-") for word in words) else "") + shlex.join(words)
 
 
 def fold(name: str) -> str:

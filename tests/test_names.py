@@ -298,3 +298,5 @@ def test_a_name_is_told_as_it_is_typed_behind_a_command(name: str, said: str) ->
     """A shell takes it for one word, and the command for no option."""
     assert names.typed(name) == said
     assert shlex.split(f"nst-batch cancel {said}")[-1] == name
+    assert names.typed("a", "b c") == "a 'b c'"
+    assert names.typed("a", "-b") == "-- a -b"

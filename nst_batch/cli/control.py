@@ -178,7 +178,11 @@ def run_retry(arguments: argparse.Namespace) -> int:
     finally:
         if found.staying:
             say(_staying(found.staying))
-    if not found.names and not found.staying:
+    if found.unread:
+        what = f"{plural(len(found.unread), 'folder')} in failed/ without a job.json that can be read, so not put back"
+        them = "it" if len(found.unread) == 1 else "them"
+        say(f"{what}: {', '.join(found.unread)}; nst-batch retry {typed(*found.unread)} puts {them} back")
+    if not (found.names or found.staying or found.unread):
         say("no job has failed" if arguments.all else f"no job has ended for the reason {arguments.reason}")
     return EXIT_OK
 

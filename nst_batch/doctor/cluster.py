@@ -57,6 +57,6 @@ def _seen_by_nodes(config: Config, machine: Machine) -> Check:
     partition = f"--partition={typed(config.slurm.partition)} " if config.slurm.partition else ""
     advice = (
         "right where this machine is the file server; srun "
-        f"{partition}ls -d {' '.join(map(typed, own))} asks a node whether it sees the same"
+        f"{partition}ls -d {typed(*own)} asks a node whether it sees the same"
     )
     return Check("shared files", "warn", f"on a disk of this machine's own: {what}", advice)

@@ -13,7 +13,7 @@ from nst_batch.spool.claims.queue import JobQueue
 from nst_batch.spool.claims.records import JobRecord
 from nst_batch.spool.disk.holding import Holds
 from nst_batch.spool.outbox.publish import Publisher
-from nst_batch.spool.outbox.retry import with_inputs
+from nst_batch.spool.outbox.rewriting import with_inputs
 from nst_batch.spool.outbox.running import RunningFolders
 from nst_batch.spool.runs import Runs
 

@@ -797,6 +797,24 @@ def test_retry_takes_names_or_a_rule(house: House, words: list[str]) -> None:
     assert house.command("retry", *words).returncode == 2
 
 
+def test_retry_by_a_rule_tells_of_folders_without_a_readable_job(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No rule fits them, and each is put back by its name."""
+    for name, text in (("known", '{"state": "failed", "id": "7"}'), ("dusk bold", "{"), ("dawn", '{"state": "?"}')):
+        (house.outbox / "failed" / name / "input").mkdir(parents=True)
+        (house.outbox / "failed" / name / "job.json").write_text(text)
+        (house.outbox / "failed" / name / "input/x.yaml").touch()
+    assert main(["retry", "--all", "--config", str(house.config)]) == 0
+    back, told = capsys.readouterr().out.splitlines()
+    assert back.startswith("known is back as ")
+    assert told == (
+        "2 folders in failed/ without a job.json that can be read, so not put back: dawn, dusk bold; "
+        "nst-batch retry dawn 'dusk bold' puts them back"
+    )
+    assert main(["retry", "dawn", "dusk bold", "--config", str(house.config)]) == 0
+
+
 def test_retry_by_a_rule_that_fits_nothing_says_so(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """It is no mistake: a script may ask every night."""
     assert main(["retry", "--all", "--config", str(house.config)]) == 0

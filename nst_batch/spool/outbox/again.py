@@ -25,7 +25,7 @@ from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import AGAIN_PREFIX, Places
 from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.disk.primitives import ChangedError, NotRegularError, of_one_file
-from nst_batch.spool.outbox.retry import SidecarDumper
+from nst_batch.spool.outbox.rewriting import SidecarDumper
 
 SIDECAR_NAME = "again.yaml"
 ASIDE_PREFIX = ".again-"

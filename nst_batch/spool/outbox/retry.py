@@ -10,23 +10,17 @@ next start of the daemon finishes: a note whose folder aside is gone means that 
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from nst_batch import names
 from nst_batch.beneath import DEEPEST, WHAT_IS_NO_FILE
 from nst_batch.errors import NotNowError, UsageError
 from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
-from nst_batch.reasons import LASTING
-from nst_batch.sidecar.expand import ALIASES
-from nst_batch.sidecar.setting_values import WORDS
-from nst_batch.spool.claims.records import JobRecord
+from nst_batch.reasons import END_STATES, LASTING
 from nst_batch.spool.disk.blocked import one_place_only
 from nst_batch.spool.disk.copying import UnreadableError
 from nst_batch.spool.disk.fs import FileSystem
@@ -35,7 +29,7 @@ from nst_batch.spool.disk.lock import try_lock
 from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.disk.primitives import ChangedError, NotRegularError, of_one_file
 from nst_batch.spool.disk.retry_notes import RETRY_NOTE_SUFFIX, RetryNote, failed_names, retry_notes, stands
-from nst_batch.strict_yaml.reader import stands_plain
+from nst_batch.spool.outbox.rewriting import rewritten_or_none
 
 CHANGED_NS = 1_000_000_000  # a file of a failed job that is so much newer than its end was changed by a person
 RETRY_LOCK_NAME = "retry.lock"
@@ -80,18 +74,15 @@ def _not_whole(fs: FileSystem, folder: Path) -> str:
 
     Its folder goes away with all that lies in it, so all of it must be what goes back: a sidecar and images.
     """
-    given = folder / INPUT_FOLDER
+    given, retry = folder / INPUT_FOLDER, f"nst-batch retry {names.typed(folder.name)}"
     there = [name for name in fs.names_in(given) if not names.is_temporary(name)]
     for name in there:
         kind = fs.kind(given / name)
         if kind in WHAT_IS_NO_FILE and (kind != "link" or names.is_sidecar(name)):
             what = f"{given / name} is {WHAT_IS_NO_FILE[kind]}, and only files go back"
-            return (
-                f"{what}; put the file itself there, or take it away, then nst-batch retry {names.typed(folder.name)}"
-            )
+            return f"{what}; put the file itself there, or take it away, then {retry}"
     if not any(map(names.is_sidecar, there)):
-        then = f"put it there, then nst-batch retry {names.typed(folder.name)}"
-        return f"{given} has no sidecar; {then}, or give its images and a new sidecar to the inbox"
+        return f"{given} has no sidecar; put it there, then {retry}, or give its images and a new sidecar to the inbox"
     return ""
 
 
@@ -143,10 +134,14 @@ def _home(fs: FileSystem, places: Places, folder: Path) -> str | None:
 
 
 class Failed(NamedTuple):
-    """The failed jobs that a rule finds, by name: those to be put back, and of those that stay why each failed."""
+    """The failed jobs that a rule finds, by name: those to be put back, and of those that stay why each failed.
+
+    ``unread`` are folders that no rule fits, for there is no job.json in them that can be read.
+    """
 
     names: tuple[str, ...]
     staying: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def failed_for(fs: FileSystem, places: Places, reason: str | None) -> Failed:
@@ -155,9 +150,12 @@ def failed_for(fs: FileSystem, places: Places, reason: str | None) -> Failed:
     For None all, but for those that were cancelled; those stay that would end for the same reason at once, unless a
     file of theirs was changed since.
     """
-    found, staying = [], []
+    found, staying, unread = [], [], []
     for name in failed_names(fs, places):
         manifest = _manifest(fs, places.failed / name)
+        if manifest.get("state") not in END_STATES:
+            unread.append(name)
+            continue
         why = str(manifest.get("reason"))
         if reason is None and manifest.get("state") == "failed" and why in LASTING:
             if not _is_changed(fs, places.failed / name, manifest):
@@ -166,7 +164,7 @@ def failed_for(fs: FileSystem, places: Places, reason: str | None) -> Failed:
         elif why != reason if reason is not None else manifest.get("state") != "failed":
             continue
         found.append(name)
-    return Failed(tuple(found), tuple(staying))
+    return Failed(tuple(found), tuple(staying), tuple(sorted(unread)))
 
 
 def _is_changed(fs: FileSystem, folder: Path, manifest: dict[str, Any]) -> bool:
@@ -231,7 +229,7 @@ def _put_together(fs: FileSystem, folder: Path, aside: Path, *, alone: bool) -> 
         there = [name for name in there if names.is_sidecar(name)]
     for name in there:
         kind = fs.kind(given / name)
-        text = _rewritten(manifest, set(there)) if names.is_sidecar(name) and kind == "file" else None
+        text = rewritten_or_none(manifest, set(there)) if names.is_sidecar(name) and kind == "file" else None
         if text is not None:
             fs.write_new(aside / name, text)
         elif kind in ("file", "link"):
@@ -239,16 +237,6 @@ def _put_together(fs: FileSystem, folder: Path, aside: Path, *, alone: bool) -> 
     fs.fsync_tree(aside)
     fs.fsync_dir(aside.parent)
     fs.step("retry.built")
-
-
-def _rewritten(manifest: dict[str, Any], there: set[str]) -> bytes | None:
-    """The sidecar of the one job; None where job.json, which others may write, does not tell."""
-    if not manifest.get("sidecar"):
-        return None
-    try:
-        return rewritten(manifest, there)
-    except (TypeError, ValueError, AttributeError, KeyError, RecursionError, yaml.YAMLError):
-        return None
 
 
 def _carry_out(fs: FileSystem, places: Places, aside: Path, note: RetryNote) -> Path | None:
@@ -286,74 +274,3 @@ def _manifest(fs: FileSystem, folder: Path) -> dict[str, Any]:
 
 def _id(fs: FileSystem, folder: Path) -> str:
     return str(_manifest(fs, folder).get("id"))
-
-
-def rewritten(manifest: dict[str, Any], there: set[str]) -> bytes:
-    """The sidecar of this one job: what the original said, with the job's own images and title.
-
-    ``there``: the names in the job's input folder. An image that was missing keeps the name that the original
-    sidecar has for it, where that can be told.
-    """
-    asked = dict(manifest["sidecar"])
-    asked |= {key: manifest["settings"][key] for key in asked.pop("vary", ())}
-    refs: dict[str, list[str]] = {key: [] for key in ("content", "style", *WORDS)}
-    for item in manifest.get("inputs") or []:
-        if item.get("role") in refs and isinstance(item.get("name"), str):
-            refs[item["role"]].append(_ref(item["name"], there, asked))
-    for alias, key in (*ALIASES.items(), *zip(WORDS, WORDS, strict=True)):
-        used = alias if alias in asked else key
-        if not refs.get(key):
-            continue
-        if key == "style" and isinstance(asked[used], dict):
-            if len(refs[key]) == len(asked[used]):
-                asked[used] = dict(zip(refs[key], asked[used].values(), strict=True))
-        else:
-            distinct = list(dict.fromkeys(refs[key]))
-            asked[used] = distinct[0] if len(distinct) == 1 else distinct
-    if manifest.get("title") and all(len(set(refs[key])) == 1 for key in ("content", "style")):
-        asked["title"] = str(manifest["title"]).replace("{", "{{").replace("}", "}}")
-    return yaml.dump(asked, Dumper=SidecarDumper, sort_keys=False, allow_unicode=True).encode()
-
-
-def with_inputs(manifest: bytes, job: JobRecord, origin: str) -> bytes:
-    """job.json with every input of the job in it, known to the worker or not, and where its sidecar lay.
-
-    ``retry`` goes by the inputs, :mod:`nst_batch.spool.outbox.superseded` by the ``origin``.
-    """
-    try:
-        body = json.loads(manifest)
-    except ValueError:
-        return manifest
-    known = {(item.get("role"), item.get("name")): item for item in body.get("inputs") or []}
-    unknown = {"sha256": None, "width": None, "height": None}
-    body["inputs"] = [
-        known.get((item.role, item.name), {"role": item.role, "name": item.name, **unknown}) for item in job.inputs
-    ]
-    body["origin"] = origin
-    return json.dumps(body, indent=2, ensure_ascii=False).encode() + b"\n"
-
-
-def _ref(name: str, there: set[str], asked: dict[str, Any]) -> str:
-    """How the rewritten sidecar names a file; one that is not there goes by the name that the original has for it."""
-    if name in there:
-        return name
-    for key in ("content", "path_content", "style", "path_style", *WORDS):
-        value = asked.get(key)
-        for ref in value if isinstance(value, (list, dict)) else [value]:
-            if isinstance(ref, str) and ref.rpartition("/")[2] == name:
-                return ref
-    return name
-
-
-class SidecarDumper(yaml.SafeDumper):
-    """Plain YAML that our own strict reader understands as it was meant: no aliases, quotes where they count."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if stands_plain(text) else '"')
-
-
-SidecarDumper.add_representer(str, _text)

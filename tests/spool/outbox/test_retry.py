@@ -20,7 +20,8 @@ from nst_batch.spool.commands import failed_for, look_from_outside, retry_jobs
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.lock import try_lock
 from nst_batch.spool.outbox import retry
-from nst_batch.spool.outbox.retry import Failed, rewritten
+from nst_batch.spool.outbox.retry import Failed
+from nst_batch.spool.outbox.rewriting import rewritten
 
 
 def manifest(sidecar: dict[str, Any], title: str, *inputs: tuple[str, str]) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""The sidecar of one job as it is written anew, so that our own strict reader understands it as it was meant.
+
+What ``retry`` puts back and ``again`` makes once more are jobs by themselves, whatever their sidecar asked for beside.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from nst_batch.sidecar.expand import ALIASES
+from nst_batch.sidecar.setting_values import WORDS
+from nst_batch.spool.claims.records import JobRecord
+from nst_batch.strict_yaml.reader import stands_plain
+
+
+def rewritten_or_none(manifest: dict[str, Any], there: set[str]) -> bytes | None:
+    """The sidecar of the one job; None where job.json, which others may write, does not tell."""
+    if not manifest.get("sidecar"):
+        return None
+    try:
+        return rewritten(manifest, there)
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError, yaml.YAMLError):
+        return None
+
+
+def rewritten(manifest: dict[str, Any], there: set[str]) -> bytes:
+    """The sidecar of this one job: what the original said, with the job's own images and title.
+
+    ``there``: the names in the job's input folder. An image that was missing keeps the name that the original
+    sidecar has for it, where that can be told.
+    """
+    asked = dict(manifest["sidecar"])
+    asked |= {key: manifest["settings"][key] for key in asked.pop("vary", ())}
+    refs: dict[str, list[str]] = {key: [] for key in ("content", "style", *WORDS)}
+    for item in manifest.get("inputs") or []:
+        if item.get("role") in refs and isinstance(item.get("name"), str):
+            refs[item["role"]].append(_ref(item["name"], there, asked))
+    for alias, key in (*ALIASES.items(), *zip(WORDS, WORDS, strict=True)):
+        used = alias if alias in asked else key
+        if not refs.get(key):
+            continue
+        if key == "style" and isinstance(asked[used], dict):
+            if len(refs[key]) == len(asked[used]):
+                asked[used] = dict(zip(refs[key], asked[used].values(), strict=True))
+        else:
+            distinct = list(dict.fromkeys(refs[key]))
+            asked[used] = distinct[0] if len(distinct) == 1 else distinct
+    if manifest.get("title") and all(len(set(refs[key])) == 1 for key in ("content", "style")):
+        asked["title"] = str(manifest["title"]).replace("{", "{{").replace("}", "}}")
+    return yaml.dump(asked, Dumper=SidecarDumper, sort_keys=False, allow_unicode=True).encode()
+
+
+def with_inputs(manifest: bytes, job: JobRecord, origin: str) -> bytes:
+    """job.json with every input of the job in it, known to the worker or not, and where its sidecar lay.
+
+    ``retry`` goes by the inputs, :mod:`nst_batch.spool.outbox.superseded` by the ``origin``.
+    """
+    try:
+        body = json.loads(manifest)
+    except ValueError:
+        return manifest
+    known = {(item.get("role"), item.get("name")): item for item in body.get("inputs") or []}
+    unknown = {"sha256": None, "width": None, "height": None}
+    body["inputs"] = [
+        known.get((item.role, item.name), {"role": item.role, "name": item.name, **unknown}) for item in job.inputs
+    ]
+    body["origin"] = origin
+    return json.dumps(body, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _ref(name: str, there: set[str], asked: dict[str, Any]) -> str:
+    """How the rewritten sidecar names a file; one that is not there goes by the name that the original has for it."""
+    if name in there:
+        return name
+    for key in ("content", "path_content", "style", "path_style", *WORDS):
+        value = asked.get(key)
+        for ref in value if isinstance(value, (list, dict)) else [value]:
+            if isinstance(ref, str) and ref.rpartition("/")[2] == name:
+                return ref
+    return name
+
+
+class SidecarDumper(yaml.SafeDumper):
+    """Plain YAML that our own strict reader understands as it was meant: no aliases, quotes where they count."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if stands_plain(text) else '"')
+
+
+SidecarDumper.add_representer(str, _text)
