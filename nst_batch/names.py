@@ -7,6 +7,7 @@ results are looked at from file systems that do so too.
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shlex
 import unicodedata
@@ -102,6 +103,19 @@ def typed(*given: str | os.PathLike[str]) -> str:
     """Names of jobs, or paths, as they are typed behind a command: quoted for a shell, and never taken for options."""
     words = [os.fspath(name) for name in given]
     return ("-- " if any(word.startswith("-") for word in words) else "") + shlex.join(words)
+
+
+def user_called(uid: int) -> str:
+    """A user's name, or ``#4001`` for one that has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"
+
+
+def as_user(name: str, command: str) -> str:
+    """``command`` as it is typed to be run by a user, called as by :func:`user_called`."""
+    return f"sudo -u {shlex.quote(name)} {command}"
 
 
 def fold(name: str) -> str:

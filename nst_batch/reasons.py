@@ -229,7 +229,8 @@ OF_COMMANDS: Mapping[str, Known] = {
     "folders_nested": Known("one of inbox and outbox lies in the other", "name another folder in config.yaml"),
     INBOX_TAKEN: Known("another daemon has this inbox", "end that one first, or give this one an inbox of its own"),
     "not_the_daemons_user": Known(
-        "the daemon's user alone puts failed jobs back", "run nst-batch retry as the daemon's user"
+        "the queue is another user's, who alone runs its daemon and puts failed jobs back",
+        "run it as that user; start a service by systemctl start nst-batch",
     ),
     "retry_under_way": Known("another retry is under way", "try again in a moment"),
     "no_such_job": Known("no failed job has that name", "nst-batch status shows the failed jobs"),

@@ -16,6 +16,7 @@ from nst_batch.daemon.once import Once
 from nst_batch.daemon.service import Notifier
 from nst_batch.errors import UsageError
 from nst_batch.footing import stand
+from nst_batch.spool.told import refuse_anothers_queue
 from nst_batch.transfer.keras_settings import left_aside
 from nst_batch.transfer.locate import locate_weights
 
@@ -55,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("usage", "--incomplete goes with --once", "nst-batch run --once --incomplete leave")
     stand()
     config = load_config(arguments.config)
+    refuse_anothers_queue(config)
     notifier = Notifier.from_environment()
     # It may be fetched, which takes a slow connection longer than systemd waits.
     notifier.extend_timeout(WEIGHTS_SECONDS)

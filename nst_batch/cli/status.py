@@ -20,7 +20,7 @@ from nst_batch.errors import EXIT_OK, NstError
 from nst_batch.filenames import STATE_NAME
 from nst_batch.reasons import WITH_RESULT
 from nst_batch.report.entries import NEWEST, GalleryEntry, collect
-from nst_batch.spool.told import obstacle, told_by_daemon
+from nst_batch.spool.told import daemons_user, obstacle, told_by_daemon
 
 WATCH_SECONDS = 2.0
 
@@ -89,6 +89,7 @@ def gather(config: Config, *, newest: int = NEWEST, config_fault: str = "") -> d
         facts |= _without_ends(facts)  # a daemon whose disk refuses cannot take back what it foretold
     return {
         "daemon": held_by,
+        "daemons_user": daemons_user(config),
         "inbox": str(config.inbox),
         **{key: value for key, value in facts.items() if key not in ("pid", "outbox")},
         "outbox": str(config.outbox),

@@ -10,6 +10,7 @@ from typing import Any
 from nst_batch.characters import visible
 from nst_batch.cli.terminal import plural
 from nst_batch.clock import duration
+from nst_batch.names import as_user
 from nst_batch.report.markup import being_ended, clock, columns_of, shorten_within
 
 RECENT = 10  # of what is done, and of what has failed
@@ -28,13 +29,19 @@ def lines(facts: dict[str, Any], width: int | None = None) -> Iterator[str]:
         yield from (" " * HEAD + line for line in more)
 
 
+def _not_running(user: str | None) -> str:
+    if user is None:
+        return "not running: nst-batch run"
+    return f"not running; it runs as {user}: systemctl start nst-batch, or {as_user(user, 'nst-batch run')}"
+
+
 # What a line says: its first word, the name that it is about or "", and what follows the name, the fullest first.
 _Part = tuple[str, str, Sequence[str]]
 
 
 def _parts(facts: dict[str, Any]) -> Iterator[_Part]:
     running = facts["daemon"]
-    yield "daemon", "", [f"running ({running})" if running else "not running: nst-batch run"]
+    yield "daemon", "", [f"running ({running})" if running else _not_running(facts.get("daemons_user"))]
     if facts.get("config_fault"):
         yield "config", "", [facts["config_fault"]]
     if facts["paused"]:

@@ -10,14 +10,13 @@ from pathlib import Path
 from nst_batch import names
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
-from nst_batch.errors import NotNowError
 from nst_batch.spool.claims.claims import Claim, claim_folders, job_view, lock_path, read_claim
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.blocked import InboxLost, command_guard
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.disk.layout import Places
 from nst_batch.spool.disk.lock import is_held
-from nst_batch.spool.disk.own import DamagedError, let_go, take_own
+from nst_batch.spool.disk.own import DamagedError, let_go, not_for_us, take_own
 from nst_batch.spool.disk.retry_notes import failed_names
 from nst_batch.spool.inbox.control import PAUSE_NAME, Action, refuse_folder
 from nst_batch.spool.inbox.control import write_control as put_control
@@ -108,11 +107,7 @@ def retry_jobs(config: Config, wanted: Iterable[str], fs: FileSystem | None = No
     with command_guard():
         is_daemons = fs.pinned(places.own) is not None
         if not is_daemons and fs.kind(places.own) is not None and fs.owner != os.geteuid():
-            raise NotNowError(
-                "not_the_daemons_user",
-                f"{places.own} is user {fs.owner}'s alone, who puts failed jobs back",
-                f"sudo -u '#{fs.owner}' nst-batch retry",
-            )
+            raise not_for_us(places, fs.owner, "who puts failed jobs back", "{} retry …")
         try:
             if not is_daemons:
                 take_own(fs, places)

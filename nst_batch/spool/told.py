@@ -11,13 +11,14 @@ from typing import Any
 
 from nst_batch.config.load import Config
 from nst_batch.errors import NstError
+from nst_batch.names import user_called
 from nst_batch.spool.disk.attach import refuse_no_folders, refuse_unmounted
 from nst_batch.spool.disk.blocked import guard
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import probe
 from nst_batch.spool.disk.layout import SHOWN_PREFIX, Places
 from nst_batch.spool.disk.lock import holder
-from nst_batch.spool.disk.own import read_note
+from nst_batch.spool.disk.own import not_for_us, read_note, whose
 
 
 def places_of(config: Config) -> Places:
@@ -48,6 +49,26 @@ def told_by_daemon(config: Config, name: str) -> tuple[str | None, dict[str, Any
         pid = facts.get("pid")
         is_alive = isinstance(pid, int) and Path(f"/proc/{pid}").is_dir()
         return (f"process {pid}", facts) if is_alive else (None, {})
+
+
+def daemons_user(config: Config) -> str | None:
+    """The user whose daemon has this queue, where that is not who asks."""
+    owner = _daemons_uid(config)
+    return None if owner is None else user_called(owner)
+
+
+def refuse_anothers_queue(config: Config) -> None:
+    """NotNowError where the daemon of this queue runs as another user than who asks."""
+    owner = _daemons_uid(config)
+    if owner is not None:
+        advice = "{} run; where it is a service: systemctl start nst-batch"
+        raise not_for_us(places_of(config), owner, "who runs its daemon", advice)
+
+
+def _daemons_uid(config: Config) -> int | None:
+    with contextlib.suppress(OSError):  # of an inbox that is not there, or refuses, others tell
+        return whose(files_of(config), places_of(config))
+    return None
 
 
 def kept_by_daemon(config: Config, name: str) -> dict[str, Any]:

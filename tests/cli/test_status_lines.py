@@ -73,6 +73,14 @@ def test_a_job_that_is_stopped_before_its_first_step_says_how_long_that_takes() 
     assert "running  dusk on cpu: is being stopped after its first step" in told(running=[late])
 
 
+def test_where_no_daemon_runs_it_is_told_who_starts_one() -> None:
+    """Another user's daemon is not for who asks to run."""
+    assert told(daemon=None)[0] == "daemon   not running: nst-batch run"
+    theirs = "daemon   not running; it runs as nst-batch: systemctl start nst-batch, or sudo -u nst-batch nst-batch run"
+    assert told(daemon=None, daemons_user="nst-batch")[0] == theirs
+    assert told(daemons_user="nst-batch")[0] == "daemon   running (process 1)"
+
+
 def test_folders_of_which_nothing_is_known_are_told() -> None:
     """They are counted neither as done nor as failed; of many some are named. An older version told none."""
     (line,) = [line for line in told(unreadable=["failed/dusk"]) if line.startswith("damaged")]

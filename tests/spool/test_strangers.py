@@ -6,6 +6,7 @@ process of its own; only root can make them, so these tests need root.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -18,12 +19,13 @@ from pathlib import Path
 import pytest
 from spool_world import World, retry_job
 
+from nst_batch.cli.run import run
 from nst_batch.clock import Moment
 from nst_batch.errors import NotNowError
 from nst_batch.job import versions
 from nst_batch.spool.commands import look_from_outside
 from nst_batch.spool.disk.blocked import SpoolBlocked
-from nst_batch.spool.told import obstacle, told_by_daemon
+from nst_batch.spool.told import daemons_user, obstacle, told_by_daemon
 
 DAEMON, OTHER, GROUP = 4001, 4002, 4000
 SECRET = b"PRIVATE KEY"
@@ -92,6 +94,10 @@ def pair(root: Path, name: str = "a") -> None:
     (root / "inbox" / f"{name}.yaml").write_text(f"content: {name}-content.jpg\nstyle: {name}-style.jpg\n")
 
 
+def tree(root: Path) -> list[tuple[Path, int]]:
+    return sorted((path, path.lstat().st_uid) for path in root.rglob("*"))
+
+
 def nothing_is_lost_or_published(root: Path) -> None:
     """What is the daemon's user's alone is where it was, and nowhere else."""
     assert (root / "home/key.png").read_bytes() == (root / "home/models/weights.h5").read_bytes() == SECRET
@@ -128,10 +134,30 @@ def test_other_users_see_what_the_daemon_tells_and_are_told_whose_retry_is(studi
         assert told_by_daemon(config, "state.json") == (f"process {facts['pid']}", facts)
         assert look_from_outside(config, Moment.now())[0].inbox_lost is None
         assert obstacle(config) is None
-        with pytest.raises(NotNowError, match="is user 4001's alone"):
+        with pytest.raises(NotNowError, match="is user #4001's alone") as caught:
             retry_job(config, "x")
+        assert caught.value.advice == "sudo -u '#4001' nst-batch retry …"
+        assert daemons_user(config) == "#4001"
 
     as_user(OTHER, asks)
+    as_user(DAEMON, lambda: pytest.fail("it is our own") if daemons_user(config) else None)
+
+
+@needs_root
+@pytest.mark.parametrize("user", [0, OTHER])
+def test_a_daemon_of_another_user_is_not_started_on_the_queue(user: int, studio: Path) -> None:
+    """Not root's either: it is told whose the queue is, and never to move that user's state away."""
+    (studio / "config.yaml").write_text("weights: untrained\n")
+    as_user(DAEMON, lambda: a_night(studio))
+    before = tree(studio)
+
+    def starts() -> None:
+        with pytest.raises(NotNowError, match="is user #4001's alone, who runs its daemon") as caught:
+            run(argparse.Namespace(config=str(studio / "config.yaml"), once=False, incomplete=None))
+        assert caught.value.advice.startswith("sudo -u '#4001' nst-batch run;")
+
+    as_user(user, starts)
+    assert tree(studio) == before
 
 
 @needs_root

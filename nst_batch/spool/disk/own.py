@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nst_batch import names
+from nst_batch.errors import NotNowError
 from nst_batch.spool.disk.blocked import InboxLost
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import DONE_SUFFIX, INPUTS_FOLDER, JOBS_FOLDER, LEAVING_FOLDER, SIDECAR_FOLDER, Places
@@ -104,6 +105,30 @@ def take_own(fs: FileSystem, places: Places) -> None:
     fs.pin(own, fd)
     # Or an inbox that is unmounted under it would seem to have lost its files, while the own folder has all of its own.
     fs.pin(places.inbox, fs.open(places.inbox, os.O_PATH | os.O_DIRECTORY))
+
+
+def whose(fs: FileSystem, places: Places) -> int | None:
+    """The user whose daemon has this queue, where that is not who asks. OSError.
+
+    That is whom both the inbox and the own folder belong to: one that somebody else has put there is another matter.
+    """
+    if fs.kind(places.own) != "folder":
+        return None
+    owner = fs.lstat(places.own).st_uid
+    if owner == os.geteuid() or fs.lstat(places.inbox).st_uid != owner:
+        return None
+    fd = fs.open(places.own, os.O_PATH | os.O_DIRECTORY)
+    try:
+        return None if _shows_ours_so(fd, owner) else owner
+    finally:
+        os.close(fd)
+
+
+def not_for_us(places: Places, owner: int, what: str, advice: str) -> NotNowError:
+    """What only the user does whose queue it is; ``advice`` says it with ``{}`` for ``sudo -u`` that user."""
+    user = names.user_called(owner)
+    told = f"{places.own} is user {user}'s alone, {what}"
+    return NotNowError("not_the_daemons_user", told, advice.format(names.as_user(user, "nst-batch")))
 
 
 def let_go(fs: FileSystem, places: Places) -> None:
