@@ -53,12 +53,12 @@ def job_message(job: Job) -> Message:
     }
 
 
-def log_tail(log: Path, opener: Callable[[str, int], int] | None = None) -> str:
-    """The end of what a worker wrote to standard error. ``opener`` as that of :func:`open`."""
+def log_tail(log: Path, opener: Callable[[str, int], int] | None = None, *, since: int = 0) -> str:
+    """The end of what a worker wrote to standard error, from byte ``since`` on. ``opener`` as that of :func:`open`."""
     try:
         with open(log, "rb", opener=opener) as file:
             file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - LOG_TAIL_BYTES))
+            file.seek(max(since, file.tell() - LOG_TAIL_BYTES))
             return file.read().decode(errors="replace").strip()
     except OSError as error:
         return f"(its log {log} could not be read: {error.strerror})"
@@ -98,6 +98,7 @@ class WorkerProcess:
         self._kills_before = oom_kills()
         self.details: Message = {}
         self._log = log
+        self._said_to_start = 0  # bytes of the log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
@@ -156,6 +157,8 @@ class WorkerProcess:
                 case "ready":
                     self.ready = True
                     self.details = message
+                    with contextlib.suppress(OSError):
+                        self._said_to_start = self._log.stat().st_size
                 case "step" | "epoch":
                     self.progress = message
                 case "fault":
@@ -188,7 +191,8 @@ class WorkerProcess:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
         killed_for_memory = code == -signal.SIGKILL and oom_kills() > self._kills_before
-        return ProcessEnd(code, self.stderr_tail(), killed_for_memory)
+        # What it said while it started, TensorFlow's remarks for one, is not why a worker dies that was ready.
+        return ProcessEnd(code, log_tail(self._log, since=self._said_to_start), killed_for_memory)
 
     def _waited(self, seconds: float) -> int | None:
         try:

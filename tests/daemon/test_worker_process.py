@@ -127,6 +127,20 @@ def test_a_worker_ends_when_the_daemon_closes_the_pipe(tmp_path: Path) -> None:
     assert worker.reap().code == 70
 
 
+@pytest.mark.parametrize("last", ["", "a fault of the driver"])
+def test_what_a_worker_said_while_it_started_is_not_why_it_died_later(last: str, tmp_path: Path) -> None:
+    """TensorFlow's remarks on a machine without a GPU are nobody's last words."""
+    script = (
+        "import sys\nprint('no GPU here', file=sys.stderr, flush=True)\nprint('{\"say\": \"ready\"}', flush=True)\n"
+        f"sys.stdin.readline()\nprint({last!r}, file=sys.stderr, flush=True)\nsys.exit(3)\n"
+    )
+    worker = started(tmp_path / "log", "untrained", os.getpid(), (sys.executable, "-c", script))
+    until(worker, lambda: worker.idle)
+    worker.end()
+    until(worker, lambda: worker.closed)
+    assert worker.reap().last_words == (f": {last}" if last else "")
+
+
 def test_the_death_of_a_worker_is_told_by_its_signal(tmp_path: Path) -> None:
     """Killed from outside: the signal's name, for error.txt."""
     worker = started(tmp_path / "log", "untrained", os.getpid())
