@@ -226,11 +226,13 @@ OF_COMMANDS: Mapping[str, Known] = {
         "the system lacks what the program rests on: glibc, /proc, open files enough, a processor or Python it is for",
         "nst-batch doctor says what, and docs/operations.md where it runs",
     ),
+    "folder_closed": Known(
+        "who asks may not look into the inbox or the outbox", "join the group that shares them, and log in anew"
+    ),
     "folders_nested": Known("one of inbox and outbox lies in the other", "name another folder in config.yaml"),
     INBOX_TAKEN: Known("another daemon has this inbox", "end that one first, or give this one an inbox of its own"),
     "not_the_daemons_user": Known(
-        "the queue is another user's, who alone runs its daemon and puts failed jobs back",
-        "run it as that user; start a service by systemctl start nst-batch",
+        "the queue is another user's, who alone starts its daemon and retries jobs", "give the command as that user"
     ),
     "retry_under_way": Known("another retry is under way", "try again in a moment"),
     "no_such_job": Known("no failed job has that name", "nst-batch status shows the failed jobs"),

@@ -14,7 +14,7 @@ from nst_batch.names import fold, title_fault, unique_name
 from nst_batch.report.entries import read, walk
 from nst_batch.sidecar.expand import parse_sidecar
 from nst_batch.sidecar.pairs import patch_from_pairs
-from nst_batch.spool.disk.attach import refuse_no_folders
+from nst_batch.spool.disk.attach import refuse_closed, refuse_no_folders
 from nst_batch.spool.disk.blocked import command_guard
 from nst_batch.spool.outbox.again import SIDECAR_NAME, drop_again, not_again, sidecar_again, text_of
 from nst_batch.spool.told import files_of, places_of
@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Put it back."""
     config = load_config(arguments.config)
     refuse_no_folders(places_of(config))
+    refuse_closed(config.outbox)
     folder = find_result(config.outbox, arguments.job)
     changes = patch_from_pairs(arguments.set, elsewhere=NOT_SET).written()
     title = arguments.title if arguments.title is not None else free_title(folder)

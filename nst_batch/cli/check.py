@@ -18,7 +18,7 @@ from nst_batch.config.schedule import DAYS, closed_until, open_until, zone_at
 from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, UsageError
 from nst_batch.names import is_sidecar, is_special, is_temporary, natural_key, passed_over
 from nst_batch.report.markup import clock
-from nst_batch.spool.disk.attach import refuse_no_folders
+from nst_batch.spool.disk.attach import refuse_closed, refuse_no_folders
 from nst_batch.spool.told import places_of
 
 EPILOG = """\
@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Check and report; everything is looked at before the command ends."""
     config = load_config(arguments.config)
     refuse_no_folders(places_of(config))
+    if not (arguments.sidecar or arguments.no_sidecars):
+        refuse_closed(config.inbox)
     for path in arguments.sidecar:
         kind = Beneath().kind(path)
         if kind is None:

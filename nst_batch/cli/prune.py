@@ -21,7 +21,7 @@ from nst_batch.reasons import NO_PERMISSION
 from nst_batch.report.entries import read, walk
 from nst_batch.report.sheet_notes import left_alone
 from nst_batch.spool.commands import prune
-from nst_batch.spool.disk.attach import refuse_no_folders
+from nst_batch.spool.disk.attach import refuse_closed, refuse_no_folders
 from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.told import files_of, places_of
 
@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Say, or do, what is asked."""
     config = load_config(arguments.config)
     refuse_no_folders(places_of(config))
+    refuse_closed(config.outbox)
     seconds = duration_seconds(arguments.older)
     if seconds is None:
         what = f"--older {arguments.older} is no time"

@@ -20,6 +20,7 @@ from nst_batch.errors import EXIT_OK, NstError
 from nst_batch.filenames import STATE_NAME
 from nst_batch.reasons import WITH_RESULT
 from nst_batch.report.entries import NEWEST, GalleryEntry, collect
+from nst_batch.spool.disk.attach import refuse_closed
 from nst_batch.spool.told import daemons_user, obstacle, told_by_daemon
 
 WATCH_SECONDS = 2.0
@@ -44,6 +45,7 @@ def add(add_command: AddCommand) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the status, once or again and again."""
     known = watched_config(arguments.config)
+    refuse_closed(known.config.outbox)
     screen = Screen() if arguments.watch else None
     try:
         while True:

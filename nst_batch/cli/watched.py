@@ -10,7 +10,7 @@ from nst_batch.config.load import Config, find_config, load_config
 from nst_batch.config.salvage import salvaged
 from nst_batch.errors import NstError
 from nst_batch.filenames import STATE_NAME
-from nst_batch.spool.disk.attach import refuse_no_folders
+from nst_batch.spool.disk.attach import refuse_closed, refuse_no_folders
 from nst_batch.spool.told import places_of, told_by_daemon
 
 OF_A_FILE = ("config_invalid", "config_too_large")
@@ -46,9 +46,13 @@ def watched_config(named: Path | None) -> Watched:
 
 
 def steering_config(named: Path | None) -> Config:
-    """As :func:`watched_config`; what is wrong is said beside the result. SetupError where a folder is none."""
+    """As :func:`watched_config`; what is wrong is said beside the result. SetupError where a folder is none.
+
+    NotNowError where the inbox is closed to who asks.
+    """
     config, fault = watched_config(named)
     if fault:
         say(f"nst-batch: {fault}", error=True)
     refuse_no_folders(places_of(config))
+    refuse_closed(config.inbox)
     return config

@@ -10,7 +10,7 @@ from nst_batch.beneath import folders_below
 from nst_batch.config.load import Config
 from nst_batch.doctor.check import Check, Machine
 from nst_batch.names import typed
-from nst_batch.spool.disk.attach import no_folder
+from nst_batch.spool.disk.attach import joining, no_folder
 from nst_batch.spool.disk.mounts import mount_at
 from nst_batch.spool.inbox.polling import is_network
 
@@ -40,7 +40,10 @@ def folder(name: str, path: Path, *, write: bool) -> Check:
 
 
 def _rights(path: Path) -> str:
-    return f"give user {os.geteuid()} the right to: chown or chmod {typed(path)}; look at its mount for ro"
+    return (
+        joining(path)
+        or f"give user {os.geteuid()} the right to: chown or chmod {typed(path)}; look at its mount for ro"
+    )
 
 
 def free_space(name: str, path: Path, least_gb: float) -> Check:

@@ -8,15 +8,18 @@ without its own note, on another mount than before, is an unmounted one and not 
 from __future__ import annotations
 
 import contextlib
+import grp
 import json
 import os
 import re
 import secrets
+import stat
 from pathlib import Path
 from typing import Any
 
+from nst_batch import names
 from nst_batch.beneath import WHAT_IS_NO_FILE, kind_of
-from nst_batch.errors import NstError, SetupError
+from nst_batch.errors import NotNowError, NstError, SetupError
 from nst_batch.reasons import INBOX_LOST
 from nst_batch.spool.disk.apart import refuse_nested
 from nst_batch.spool.disk.blocked import InboxLost, blocked_by
@@ -178,6 +181,33 @@ def refuse_no_folders(places: Places) -> None:
     for name, path in (("inbox", places.inbox), ("outbox", places.outbox)):
         if what := no_folder(path):
             raise SetupError("folders_unusable", what, f"move it away, or name a folder as {name}: in config.yaml")
+
+
+def refuse_closed(*folders: Path) -> None:
+    """NotNowError where who asks may not look into one of them; one that is not there is no fault."""
+    for path in folders:
+        is_folder = os.path.isdir(path)  # noqa: PTH112 - Path raises where a folder above is closed
+        if is_folder and not os.access(path, os.R_OK | os.X_OK, effective_ids=True):
+            user = names.user_called(os.geteuid())
+            advice = joining(path) or f"let user {user} read it: chown or chmod {names.typed(path)}"
+            raise NotNowError("folder_closed", f"{path} may not be read by user {user}", advice)
+
+
+def joining(folder: Path) -> str:
+    """How to become one of the group that may use a folder; "" where that may not either, or who asks is in it."""
+    status = folder.stat()
+    if status.st_mode & stat.S_IRWXG != stat.S_IRWXG or status.st_gid in (os.getegid(), *os.getgroups()):
+        return ""
+    group = group_called(status.st_gid)
+    return f"its group {group} may: sudo usermod -aG {group} {names.user_called(os.geteuid())}, then log in anew"
+
+
+def group_called(gid: int) -> str:
+    """A group's name, or its number."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def refuse_unmounted(fs: FileSystem, places: Places) -> None:
