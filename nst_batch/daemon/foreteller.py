@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -47,14 +47,17 @@ class Foreteller:
     _known: dict[Any, tuple[Settings, Reason]] = field(default_factory=dict)
     _fine: dict[Any, Settings] = field(default_factory=dict)
 
-    def follow(self, workers: Sequence[Worker]) -> None:
-        """Go by what the workers that are ready have told of themselves: a job fails that none of them could do."""
+    def follow(self, workers: Sequence[Worker], devices: Collection[str] = ()) -> None:
+        """Go by what the workers that are ready have told of themselves: a job fails that none of them could do.
+
+        ``devices``: those that have workers, or will.
+        """
         ready = [worker for worker in workers if worker.ready]
         for worker in ready:
             self.device = worker.device.name
             self.forecast.worker_is(worker.device.name, worker.details, worker.details.get("rate", 0.0))
         found = _place_of(ready) if ready else self.place
-        if not ready and workers and all(worker.device.name == CPU for worker in workers):
+        if not ready and set(devices) == {CPU}:
             found = expected_place(CPU)  # what a GPU is its worker tells alone: to ask its driver may take long
         if found != self.place:
             self.place, self._known, self._fine = found, {}, {}

@@ -38,6 +38,11 @@ class Roster:
         self._deaths: dict[str, int] = {}
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of all of them, whether they are in use or not."""
+        return tuple(device.name for device in self._devices)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What is to be known of devices that are not what was to be expected."""
         own = tuple(device.note for device in self._devices if device.note)

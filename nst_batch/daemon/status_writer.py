@@ -175,7 +175,7 @@ class StatusWriter:
         if len(shown) == len(self._shown) and all(a is b or a == b for a, b in zip(shown, self._shown, strict=True)):
             return 0
         foreteller = self._told_of()
-        foreteller.follow(pool.workers)
+        foreteller.follow(pool.workers, pool.devices)
         foreteller.forecast.begin_round()
         self._shapes.begin_round()
         facts = state(

@@ -76,6 +76,11 @@ class WorkerPool:
         return tuple(self._workers.values())
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """The names of the devices that have workers, or are to have them."""
+        return self._roster.names
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """On devices that are not what was to be expected."""
         return self._roster.notes

@@ -153,10 +153,10 @@ def test_what_the_workers_tell_of_themselves_counts(inbox: Path, monkeypatch: py
     known = Foreteller(Forecast(Pace()), Shapes(FileSystem(), inbox))
     asked = pair(inbox, "content: a.png\nstyle: s.png\nsize: 3000")
     one = worker("cpu", rate=1.0, precision="float32", memory_mb=2000.0)
-    known.follow([worker("gpu:0"), worker("cpu")])
+    known.follow([worker("cpu")], ["gpu:0", "cpu"])
     assert codes(known.of_pair(asked)) == [""]
     monkeypatch.setattr("nst_batch.capacity.machine_memory.total_mb", lambda: 1500.0)
-    known.follow([worker("cpu")])
+    known.follow([], ["cpu"])
     assert codes(known.of_pair(asked)) == ["out_of_memory"]
     known.follow([one])
     assert codes(known.of_pair(asked)) == ["out_of_memory"]

@@ -77,7 +77,7 @@ def test_what_is_asked_of_a_job_is_told_at_once(tmp_path: Path, monkeypatch: pyt
         attempts=Attempts(),
     )  # fmt: skip
     worker = SimpleNamespace(job=job, at_work=True, ready=False, progress={}, device=SimpleNamespace(name="cpu"))
-    pool: Any = SimpleNamespace(workers=(worker,), notes=(), queued={})
+    pool: Any = SimpleNamespace(workers=(worker,), notes=(), queued={}, devices=())
     writer, hours = StatusWriter(spool, config, files, Lines(), Notifier(None)), OpenHours((), print)
 
     def told(*controls: Control) -> str:

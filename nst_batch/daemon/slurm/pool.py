@@ -101,6 +101,11 @@ class SlurmPool:
         return tuple(one for one in self.busy if self._is_unheard_of(one))
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """None are known: the cluster gives them."""
+        return ()
+
+    @property
     def queued(self) -> dict[str, str]:
         """How the jobs stand that were handed out and have not begun, by id."""
         return {one.record.job: one.queue_state for one in self.busy if not one.at_work}
