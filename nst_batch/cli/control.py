@@ -22,7 +22,7 @@ from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.commands import failed_for, look_from_outside, pause, resume, retry_jobs, write_control
 from nst_batch.spool.outbox.retry import Failed
 from nst_batch.spool.sweep import nothing_to_stop
-from nst_batch.spool.told import told_by_daemon
+from nst_batch.spool.told import left_by_daemon, told_by_daemon
 
 JOB_HELP = "the job's name as `nst-batch status` shows it, or its id"
 ALL_HELP = (
@@ -123,6 +123,7 @@ class _Known:
         """The jobs of an inbox, and who holds it."""
         view, jobs = look_from_outside(config, Moment.now())
         held_by, told = told_by_daemon(config, STATE_NAME)
+        told = told or left_by_daemon(config, STATE_NAME)
         running, waiting = told.get("running", ()), told.get("waiting", ())  # another user sees no claims
         words = {name for pair in view.ready + view.waiting for name in pair.names}
         words |= {pair.name for pair in view.broken}

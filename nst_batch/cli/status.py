@@ -21,7 +21,7 @@ from nst_batch.filenames import STATE_NAME
 from nst_batch.reasons import WITH_RESULT
 from nst_batch.report.entries import NEWEST, GalleryEntry, collect
 from nst_batch.spool.disk.attach import refuse_closed
-from nst_batch.spool.told import daemons_user, obstacle, told_by_daemon
+from nst_batch.spool.told import daemons_user, left_by_daemon, obstacle, told_by_daemon
 
 WATCH_SECONDS = 2.0
 
@@ -85,6 +85,8 @@ def gather(config: Config, *, newest: int = NEWEST, config_fault: str = "") -> d
     held_by, facts = told_by_daemon(config, STATE_NAME)
     if not facts:  # it has only just started, or none runs
         facts = _looked_up(config)
+        if held_by is None:
+            facts |= _left(left_by_daemon(config, STATE_NAME), facts)
     ended = collect(config.outbox, newest=newest)
     facts = {**facts, **_without_ended(facts, ended.entries)}
     if not facts["blocked"] and (facts := {**facts, "blocked": obstacle(config)})["blocked"]:
@@ -100,6 +102,26 @@ def gather(config: Config, *, newest: int = NEWEST, config_fault: str = "") -> d
         "failed": [_entry(e) for e in ended.entries if e.state not in WITH_RESULT],
         "counts": {"done": ended.done, "failed": ended.failed},
         "unreadable": list(ended.unreadable),
+    }
+
+
+def _left(last: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """The jobs that a daemon had taken, of which who may not look into its folder sees nothing else."""
+    if not last:
+        return {}
+    seen = {job["name"] for job in facts["waiting"]}
+    of_none = {"why": "ready", "until": None, "priority": 0, "arrival": "", "held_up": False, "seconds": None}
+    taken = [
+        {"begun": True, **of_none, **{key: job[key] for key in ("name", "begun") if key in job}, "done_at": None}
+        for job in (*last.get("running", ()), *last.get("waiting", ()))
+        if job["name"] not in seen
+    ]
+    painted = {view["path"]: view for view in last.get("folders", ())}
+    note = "jobs that were taken, and counts of photographs, are told as they were when the daemon ended"
+    return {
+        "waiting": taken + facts["waiting"],
+        "folders": [painted.get(view["path"], view) for view in facts["folders"]],
+        "notes": [*facts["notes"], note],
     }
 
 

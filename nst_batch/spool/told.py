@@ -6,6 +6,7 @@ Apart from :mod:`nst_batch.spool.commands`, so that ``status`` answers before th
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,14 @@ def told_by_daemon(config: Config, name: str) -> tuple[str | None, dict[str, Any
         pid = facts.get("pid")
         is_alive = isinstance(pid, int) and Path(f"/proc/{pid}").is_dir()
         return (f"process {pid}", facts) if is_alive else (None, {})
+
+
+def left_by_daemon(config: Config, name: str) -> dict[str, Any]:
+    """What a daemon that runs no more had put down, for who may not look into its folder; {} for who may."""
+    places = places_of(config)
+    if not places.own.is_dir() or os.access(places.own, os.R_OK | os.X_OK):
+        return {}
+    return read_note(files_of(config), places.outbox / (SHOWN_PREFIX + name))
 
 
 def daemons_user(config: Config) -> str | None:

@@ -19,8 +19,12 @@ from pathlib import Path
 import pytest
 from spool_world import World, retry_job
 
+from nst_batch.cli.control import run_cancel, run_stop
 from nst_batch.cli.run import run
+from nst_batch.cli.status import gather
+from nst_batch.cli.status_lines import lines
 from nst_batch.clock import Moment
+from nst_batch.config.load import load_config
 from nst_batch.errors import NotNowError
 from nst_batch.job import versions
 from nst_batch.spool.commands import look_from_outside
@@ -141,6 +145,46 @@ def test_other_users_see_what_the_daemon_tells_and_are_told_whose_retry_is(studi
 
     as_user(OTHER, asks)
     as_user(DAEMON, lambda: pytest.fail("it is our own") if daemons_user(config) else None)
+
+
+@needs_root
+def test_other_users_see_and_steer_what_a_daemon_that_has_ended_had_taken(
+    studio: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By what it told last; who may look into its folder goes by that alone."""
+    (studio / "config.yaml").write_text("weights: untrained\n")
+    config = load_config(studio / "config.yaml")
+    as_user(DAEMON, lambda: a_night(studio))
+    for name in ("taken", "dropped"):
+        pair(studio, name)
+    (studio / "inbox/taken.yaml").unlink()
+    waits = {"why": "ready", "until": None, "seconds": 9.0, "done_at": 99.0}
+    facts = {
+        "pid": 0,
+        "running": [{"name": "killed", "id": "k1", "device": "cpu"}],
+        "waiting": [{"name": "taken", "begun": True, **waits}, {"name": "dropped", "begun": False, **waits}],
+    }
+    (studio / "outbox/.nst_batch_state.json").write_text(json.dumps(facts))
+
+    def asks() -> None:
+        seen = gather(config)
+        assert (seen["daemon"], [job["name"] for job in seen["waiting"]]) == (None, ["killed", "taken", "dropped"])
+        assert not any(job["done_at"] for job in seen["waiting"])
+        assert len(seen["notes"]) == 1
+        assert list(lines(seen))
+        named = argparse.Namespace(config=str(studio / "config.yaml"), job=["taken"])
+        assert (run_stop(named), run_cancel(named)) == (0, 0)
+
+    as_user(OTHER, asks)
+    assert (studio / "inbox/taken.stop").exists()
+    assert "no daemon is running: it is done when the next one starts" in capfd.readouterr().out
+
+    def looks() -> None:
+        seen = gather(config)
+        assert [job["name"] for job in seen["waiting"]] == ["dropped"]
+        assert not any("when the daemon ended" in note for note in seen["notes"])
+
+    as_user(DAEMON, looks)
 
 
 @needs_root
