@@ -161,7 +161,8 @@ class Daemon:
 
     def wait_seconds(self) -> float:
         """How long nothing is to be done, if nothing comes."""
-        wait = max(0.0, min(self.next_look, self._status_writer.due) - Moment.now().mono)
+        now = Moment.now().mono
+        wait = min(max(0.0, self.next_look - now), self._status_writer.due_in(now))
         if self._pool.workers or self._hooks.running:
             wait = min(wait, BUSY_TICK_SECONDS)
         beat = watchdog_interval()

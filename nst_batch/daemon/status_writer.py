@@ -59,7 +59,7 @@ class StatusWriter:
         self._notifier = notifier
         self._done = self._failed = 0
         self._state_due = 0.0
-        self.due = math.inf  # monotonic; when what was left out the last time is to be written
+        self._owed = math.inf  # monotonic; when what was left out the last time is to be written
         self._shown: tuple[object, ...] = ()  # what the facts were made of
         self._facts: dict[str, Any] = {}  # all that the state says; of the waiting jobs it has the number
         self._state_rests = 0.0  # it is not written again before then
@@ -152,16 +152,21 @@ class StatusWriter:
         ``blocked``: why the queue waits; ``hours``: what the schedule says. Raises SpoolBlocked or InboxLost.
         """
         if last is None and at.mono < self._state_due:
-            self.due = self._state_due
+            self._owed = self._state_due
             return
-        self._state_due, self.due = at.mono + STATE_SECONDS, math.inf
+        self._state_due, self._owed = at.mono + STATE_SECONDS, math.inf
         if last is not None or at.mono >= self._state_rests:
             size = self._renew(view, pool, blocked, hours, at)
             self._state_rests = at.mono + size / STATE_BYTES_A_SECOND
         else:
-            self.due = self._state_rests
+            self._owed = self._state_rests
         self._keep_pace(at, last=last is not None)
         self._gallery_keeper.post(self._facts, at, last=last)
+
+    def due_in(self, now: float) -> float:
+        """In how many seconds what was left out is to be written; what is overdue met with trouble: no haste then."""
+        left = self._owed - now
+        return left if left > 0.0 else STATE_SECONDS
 
     def _renew(self, view: InboxView | None, pool: Executor, blocked: str | None, hours: OpenHours, at: Moment) -> int:
         """Put the state down where it has changed; how many bytes that took."""

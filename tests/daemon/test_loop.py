@@ -98,6 +98,9 @@ def test_what_the_last_look_found_is_told_though_nothing_more_happens(
     assert not json.loads(state.read_text())["paused"]
     daemon.next_look = watched.at.mono + 3600.0
     assert daemon.wait_seconds() <= 2.0, "a second, by a clock that is ahead of this one"
+    with monkeypatch.context() as later:
+        later.setattr(Moment, "now", lambda: Moment(watched.at.mono + 60.0, 0.0))
+        assert daemon.wait_seconds() == 1.0, "something has kept it from being written: no haste"
     watched.turn(0.6)
     daemon.post(watched.at)
     assert json.loads(state.read_text())["paused"]
