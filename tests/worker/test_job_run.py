@@ -539,6 +539,7 @@ def test_a_decoder_that_does_not_end_is_left_behind_with_its_worker(
     monkeypatch.setattr(session, "spent", False)
     monkeypatch.setattr("nst_batch.images.decoding.DECODE_SECONDS", 0.0)
     job = bench()
+    Image.effect_noise((3000, 2000), 90.0).save(job.claim / "inputs/c.png")  # a small one may be there by then
     assert job.run(session) == "failed"
     assert (job.outcome().reason.code, session.spent) == ("image_too_slow", True)
 
