@@ -6,6 +6,7 @@ results are looked at from file systems that do so too.
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import re
@@ -111,6 +112,14 @@ def user_called(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"#{uid}"
+
+
+def group_called(gid: int) -> str:
+    """A group's name, or its number."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def as_user(name: str, command: str) -> str:

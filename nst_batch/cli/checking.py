@@ -29,6 +29,7 @@ from nst_batch.spool.commands import folders_of
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.inbox.inbox import folder_of
 from nst_batch.spool.inbox.readiness import FolderView
+from nst_batch.spool.rights import DaemonsRights
 from nst_batch.spool.told import kept_by_daemon
 from nst_batch.worker.rate import processor_rate
 
@@ -56,6 +57,7 @@ class Checker:
         self.times = times or Times(config)
         self._painted_at = painted_at(config)
         self._folders, self._entries, self._foreseen = folders_of(config)
+        self._rights = DaemonsRights(config)
         self._named: set[str] = set()  # images of the inbox that sidecars name
 
     def of_sidecar(self, path: Path) -> Verdict:
@@ -150,6 +152,10 @@ class Checker:
         note = priority_note(request.parsed, request.settings)
         lines += filter(None, [note])
         lines += (f"{name}: {note}" for name, note in self._seen.new_notes())
+        if root == self._config.inbox:
+            images = dict.fromkeys(each.file for job in expansion.jobs for each in job.inputs)
+            here = (file.path for file in images if file.is_taken and not file.library)
+            lines += (f"note: {what}" for what in self._rights.hindrances(folder_of(relative), here))
         lines += _left_out(resolver)
         lines += _missing(expansion)
         told = f"{'ok' if fine else 'wrong'}, {plural(len(expansion.jobs), 'job')}"

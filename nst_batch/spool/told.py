@@ -62,19 +62,20 @@ def left_by_daemon(config: Config, name: str) -> dict[str, Any]:
 
 def daemons_user(config: Config) -> str | None:
     """The user whose daemon has this queue, where that is not who asks."""
-    owner = _daemons_uid(config)
+    owner = daemons_uid(config)
     return None if owner is None else user_called(owner)
 
 
 def refuse_anothers_queue(config: Config) -> None:
     """NotNowError where the daemon of this queue runs as another user than who asks."""
-    owner = _daemons_uid(config)
+    owner = daemons_uid(config)
     if owner is not None:
         advice = "{} run; where it is a service: systemctl start nst-batch"
         raise not_for_us(places_of(config), owner, "who runs its daemon", advice)
 
 
-def _daemons_uid(config: Config) -> int | None:
+def daemons_uid(config: Config) -> int | None:
+    """As :func:`daemons_user`, by number."""
     with contextlib.suppress(OSError):  # of an inbox that is not there, or refuses, others tell
         return whose(files_of(config), places_of(config))
     return None

@@ -29,7 +29,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(attach.os, "access", access)
     monkeypatch.setattr(attach.os, "getgroups", lambda: [])
     monkeypatch.setattr(attach.os, "getegid", lambda: -1)
-    monkeypatch.setattr(attach, "group_called", lambda _gid: "studio")
+    monkeypatch.setattr(attach.names, "group_called", lambda _gid: "studio")
     monkeypatch.setattr(attach.names, "user_called", lambda _uid: "carol")
     return path
 

@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from house import draw
 from spool_world import World, retry_job
 
+from nst_batch.cli import main
 from nst_batch.cli.control import run_cancel, run_stop
 from nst_batch.cli.run import run
 from nst_batch.cli.status import gather
@@ -185,6 +187,40 @@ def test_other_users_see_and_steer_what_a_daemon_that_has_ended_had_taken(
         assert not any("when the daemon ended" in note for note in seen["notes"])
 
     as_user(DAEMON, looks)
+
+
+@needs_root
+@pytest.mark.parametrize("asking", [0, OTHER])
+def test_check_says_what_the_daemon_may_not_read_or_take(
+    asking: int, studio: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A file, or a folder that came with rights of its own, though who asks may; what it may is not remarked on."""
+    (studio / "config.yaml").write_text("weights: untrained\ndefaults: {size: 64}\n")
+    as_user(DAEMON, lambda: a_night(studio))
+
+    def drops() -> None:
+        for name in ("fine", "closed/b", "shut/c"):
+            folder = studio / "inbox" / Path(name).parent
+            folder.mkdir(exist_ok=True)
+            for role in ("content", "style"):
+                shutil.copy(picture, folder / f"{role}.png")
+            (studio / "inbox" / f"{name}.yaml").write_text("content: content.png\nstyle: style.png\n")
+        (studio / "inbox/closed/style.png").chmod(0o600)
+        (studio / "inbox/shut").chmod(0o755)
+
+    picture = draw(studio / "picture.png")
+    picture.chmod(0o644)
+    as_user(OTHER, drops)
+    check = ["check", "--config", str(studio / "config.yaml")]
+    main(check)  # loads what the other one may not read
+    capfd.readouterr()
+    as_user(asking, lambda: main(check) and None)
+    told = [line.strip() for line in capfd.readouterr().out.splitlines() if "#4001" in line]
+    who = "note: it waits while #4001, the daemon's user, may not"
+    assert told == [
+        f"{who} read style.png: chgrp 4000 and chmod g+r closed/style.png",
+        f"{who} take files out of shut: chgrp 4000 and chmod g+rwx shut",
+    ]
 
 
 @needs_root

@@ -8,7 +8,6 @@ without its own note, on another mount than before, is an unmounted one and not 
 from __future__ import annotations
 
 import contextlib
-import grp
 import json
 import os
 import re
@@ -198,16 +197,8 @@ def joining(folder: Path) -> str:
     status = folder.stat()
     if status.st_mode & stat.S_IRWXG != stat.S_IRWXG or status.st_gid in (os.getegid(), *os.getgroups()):
         return ""
-    group = group_called(status.st_gid)
+    group = names.group_called(status.st_gid)
     return f"its group {group} may: sudo usermod -aG {group} {names.user_called(os.geteuid())}, then log in anew"
-
-
-def group_called(gid: int) -> str:
-    """A group's name, or its number."""
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
 
 
 def refuse_unmounted(fs: FileSystem, places: Places) -> None:

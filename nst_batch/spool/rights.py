@@ -1,0 +1,62 @@
+"""What the user of the daemon may read and take away, as another user can tell it: by the modes of files."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from nst_batch.config.load import Config
+from nst_batch.names import group_called, typed, user_called
+from nst_batch.spool.told import daemons_uid
+
+_ACL = "system.posix_acl_access"
+_READ, _TAKE = 0o4, 0o3
+
+
+class DaemonsRights:
+    """Those of the user whose daemon has the queue, where that is another one than who asks; else all."""
+
+    def __init__(self, config: Config) -> None:
+        self._inbox = config.inbox
+        self._uid = daemons_uid(config)
+        self._groups: set[int] = set()
+        if self._uid:
+            self._group = self._inbox.stat().st_gid
+            self._groups.add(self._group)
+            try:
+                user = pwd.getpwuid(self._uid)
+                self._groups.update(os.getgrouplist(user.pw_name, user.pw_gid))
+            except KeyError:
+                pass  # a number alone: of the inbox's group, as far as anybody knows
+
+    def hindrances(self, folder: str, images: Iterable[str]) -> Iterator[str]:
+        """What a sidecar in a folder of the inbox, with these images in it, waits for."""
+        if not self._uid:
+            return
+        who = f"it waits while {user_called(self._uid)}, the daemon's user, may not"
+        how = f"chgrp {group_called(self._group)} and chmod"
+        if not self._may(self._inbox / folder, _TAKE):
+            yield f"{who} take files out of {folder}: {how} g+rwx {typed(folder)}"
+        for image in images:
+            if not self._may(self._inbox / image, _READ):
+                yield f"{who} read {image.rpartition('/')[2]}: {how} g+r {typed(image)}"
+
+    def _may(self, path: Path, rights: int) -> bool:
+        """Whether the mode lets it; what a list of rights lets one user or group do is not gone into."""
+        try:
+            status = path.lstat()
+            acl = os.listxattr(path, follow_symlinks=False)
+        except OSError:
+            return True
+        if status.st_uid == self._uid:
+            shift = 6
+        elif status.st_gid in self._groups:
+            shift = 3
+        elif _ACL in acl:
+            return True
+        else:
+            shift = 0
+        return stat.S_IMODE(status.st_mode) >> shift & rights == rights
