@@ -6,8 +6,9 @@ a resolver for the files and makes one job of each content with each style.
 
 from __future__ import annotations
 
+import difflib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -25,6 +26,7 @@ from nst_batch.strict_yaml.models import UNKNOWN_KEY, check, common_code, meant,
 from nst_batch.strict_yaml.reader import Marked, load, problems_error, shown
 
 ALIASES = {"path_content": "content", "path_style": "style", "path_output": "output"}
+_MISSPELT = 0.75  # two words that are so alike (difflib) are one, with a slip in it
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ def parse_sidecar(text: bytes | str, source: str, rules: SidecarRules | None = N
 def request_of(marked: Marked, rules: SidecarRules) -> SidecarRequest:
     """As :func:`parse_sidecar`, of a text that has been read."""
     model, problems = check(SidecarModel, marked)
-    problems = [_of_what_is_missing(each, marked) for each in problems] + _alias_problems(marked)
+    problems = [_of_what_is_missing(each, marked) for each in problems]
+    problems += _alias_problems(marked, {each.key.lower() for each in problems if each.what == UNKNOWN_KEY})
     if model is None or problems:
         vary = marked.data.get("vary")
         if isinstance(vary, dict) and not any(each.key.split(".")[0] == "vary" for each in problems):
@@ -152,12 +155,15 @@ def _of_what_is_missing(problem: Problem, marked: Marked) -> Problem:
     return replace(problem, fix=near) if near else problem
 
 
-def _alias_problems(marked: Marked) -> list[Problem]:
+def _alias_problems(marked: Marked, unknown: Collection[str]) -> list[Problem]:
+    """``unknown``: keys that there are not; one that is all but a missing one is that one, misspelt."""
     problems: list[Problem] = []
     for alias, name in ALIASES.items():
         if alias in marked.data and name in marked.data:
             problems.append(problem_at(marked, (alias,), f"says the same as {name}", "keep one of them"))
     for name in _missing(marked):
+        if difflib.get_close_matches(name, unknown, n=1, cutoff=_MISSPELT):
+            continue
         what = "is required and missing"
         problems.append(Problem(0, name, what, f"add a line such as '{name}: picture.jpg'"))
     return problems

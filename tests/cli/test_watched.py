@@ -16,14 +16,16 @@ def test_a_faulty_folders_file_is_told_once(house: House, capsys: pytest.Capture
     draw(house.inbox / "monet/harbour.png")
     house.sidecar("folder", folder="monet", stile="waves.png")
     house.start()
-    house.wait_for(lambda: "monet/folder.yaml waits: style: is required" in house.logs(), "what is wrong with it")
+    house.wait_for(
+        lambda: "monet/folder.yaml waits: line 1, stile: unknown key" in house.logs(), "what is wrong with it"
+    )
 
     def told() -> list[str]:
         assert main(["status", "--config", str(house.config)]) == 0
-        return [line for line in capsys.readouterr().out.splitlines() if "style: is required" in line]
+        return [line for line in capsys.readouterr().out.splitlines() if "stile: unknown key" in line]
 
     (line,) = house.wait_for(told, "the same in the status")
-    assert line.startswith("folder   monet/folder.yaml: style: is required")
+    assert line.startswith("folder   monet/folder.yaml: line 1, stile: unknown key")
     assert line.endswith("; 1 photograph waits")
 
 

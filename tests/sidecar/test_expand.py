@@ -99,6 +99,15 @@ def test_required():
     assert len(refused("").problems) == 2
 
 
+@pytest.mark.parametrize(
+    ("line", "keys"),
+    [("stile: b.jpg", ["stile"]), ("Styles: b.jpg", ["Styles"]), ("style_wight: 2", ["style", "style_wight"])],
+)
+def test_a_key_that_is_misspelt_is_not_missing_as_well(line: str, keys: list[str]):
+    """It is told once, where it stands; what is only a little like a required key is another one."""
+    assert [problem.key for problem in refused(f"content: a.jpg\n{line}\n").problems] == keys
+
+
 def test_all_problems_at_once():
     """Every kind of problem is told in one go, with its line, in the order of lines."""
     text = (
@@ -107,7 +116,7 @@ def test_all_problems_at_once():
     )
     error = refused(text)
     assert error.code == "sidecar_invalid"
-    assert [problem.line for problem in error.problems] == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert [problem.line for problem in error.problems] == [1, 2, 3, 4, 5, 6, 7]
     assert "content.1" in str(error)
     assert "did you mean 'style'" in str(error)
     assert "did you mean 'style'" in str(refused("content: a.jpg\nstile: b.jpg\n"))
