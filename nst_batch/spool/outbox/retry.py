@@ -23,13 +23,13 @@ from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
 from nst_batch.reasons import END_STATES, LASTING
 from nst_batch.spool.disk.blocked import one_place_only
 from nst_batch.spool.disk.copying import UnreadableError
-from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.disk.layout import RETRY_PREFIX, Places
 from nst_batch.spool.disk.lock import try_lock
 from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.disk.primitives import ChangedError, NotRegularError, of_one_file
 from nst_batch.spool.disk.retry_notes import RETRY_NOTE_SUFFIX, RetryNote, failed_names, retry_notes, stands
-from nst_batch.spool.outbox.rewriting import rewritten_or_none
+from nst_batch.spool.outbox.rewriting import MOST_SIDECAR_KB, rewritten_or_none
 
 CHANGED_NS = 1_000_000_000  # a file of a failed job that is so much newer than its end was changed by a person
 RETRY_LOCK_NAME = "retry.lock"
@@ -158,7 +158,7 @@ def failed_for(fs: FileSystem, places: Places, reason: str | None) -> Failed:
             continue
         why = str(manifest.get("reason"))
         if reason is None and manifest.get("state") == "failed" and why in LASTING:
-            if not _is_changed(fs, places.failed / name, manifest):
+            if not _is_changed(fs, places.failed / name):
                 staying.append(why)
                 continue
         elif why != reason if reason is not None else manifest.get("state") != "failed":
@@ -167,16 +167,12 @@ def failed_for(fs: FileSystem, places: Places, reason: str | None) -> Failed:
     return Failed(tuple(found), tuple(staying), tuple(sorted(unread)))
 
 
-def _is_changed(fs: FileSystem, folder: Path, manifest: dict[str, Any]) -> bool:
-    """Whether a file that a failed job was given has been changed in its folder since it failed.
-
-    A sidecar that was understood counts as it was then: the one that is put back is made of what was asked for.
-    """
+def _is_changed(fs: FileSystem, folder: Path) -> bool:
+    """Whether a file that a failed job was given has been changed in its folder since it failed."""
     given = folder / INPUT_FOLDER
     try:
         failed_ns = fs.lstat(folder / MANIFEST_NAME).st_ctime_ns
-        files = [name for name in fs.names(given) if not (manifest.get("sidecar") and names.is_sidecar(name))]
-        return any(fs.lstat(given / name).st_ctime_ns > failed_ns + CHANGED_NS for name in files)
+        return any(fs.lstat(given / name).st_ctime_ns > failed_ns + CHANGED_NS for name in fs.names(given))
     except OSError:
         return False
 
@@ -229,7 +225,9 @@ def _put_together(fs: FileSystem, folder: Path, aside: Path, *, alone: bool) -> 
         there = [name for name in there if names.is_sidecar(name)]
     for name in there:
         kind = fs.kind(given / name)
-        text = rewritten_or_none(manifest, set(there)) if names.is_sidecar(name) and kind == "file" else None
+        text = None
+        if names.is_sidecar(name) and kind == "file":
+            text = rewritten_or_none(manifest, set(there), read_sidecar(fs, given / name, MOST_SIDECAR_KB * 1024))
         if text is not None:
             fs.write_new(aside / name, text)
         elif kind in ("file", "link"):

@@ -6,33 +6,44 @@ What ``retry`` puts back and ``again`` makes once more are jobs by themselves, w
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
+from nst_batch.errors import ProblemsError
 from nst_batch.sidecar.expand import ALIASES
 from nst_batch.sidecar.setting_values import WORDS
 from nst_batch.spool.claims.records import JobRecord
-from nst_batch.strict_yaml.reader import stands_plain
+from nst_batch.strict_yaml.reader import load, stands_plain
+
+MOST_SIDECAR_KB = 1024  # what limits.max_sidecar_kb may at most be; a larger one goes back as it stands, to be refused
 
 
-def rewritten_or_none(manifest: dict[str, Any], there: set[str]) -> bytes | None:
-    """The sidecar of the one job; None where job.json, which others may write, does not tell."""
+def rewritten_or_none(manifest: dict[str, Any], there: set[str], given: bytes) -> bytes | None:
+    """The sidecar of the one job; None where it has to go back as it stands.
+
+    That is where job.json, which others may write, does not tell, and where ``given``, the text of the sidecar beside
+    the images, cannot be understood any more: what is wrong with it is told once it is back.
+    """
     if not manifest.get("sidecar"):
         return None
     try:
-        return rewritten(manifest, there)
-    except (TypeError, ValueError, AttributeError, KeyError, RecursionError, yaml.YAMLError):
+        now = load(given, max_kb=MOST_SIDECAR_KB, source="").data
+        return rewritten(manifest, there, now)
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError, yaml.YAMLError, ProblemsError):
         return None
 
 
-def rewritten(manifest: dict[str, Any], there: set[str]) -> bytes:
+def rewritten(manifest: dict[str, Any], there: set[str], now: Mapping[str, Any] | None = None) -> bytes:
     """The sidecar of this one job: what the original said, with the job's own images and title.
 
     ``there``: the names in the job's input folder. An image that was missing keeps the name that the original
-    sidecar has for it, where that can be told.
+    sidecar has for it, where that can be told. ``now``: what the sidecar says now; what a person has corrected in it
+    counts as it stands, but for lists of images and of values, of which this job is one.
     """
     asked = dict(manifest["sidecar"])
+    corrected = _corrected(asked, now or {})
     asked |= {key: manifest["settings"][key] for key in asked.pop("vary", ())}
     refs: dict[str, list[str]] = {key: [] for key in ("content", "style", *WORDS)}
     for item in manifest.get("inputs") or []:
@@ -50,7 +61,15 @@ def rewritten(manifest: dict[str, Any], there: set[str]) -> bytes:
             asked[used] = distinct[0] if len(distinct) == 1 else distinct
     if manifest.get("title") and all(len(set(refs[key])) == 1 for key in ("content", "style")):
         asked["title"] = str(manifest["title"]).replace("{", "{{").replace("}", "}}")
+    asked |= corrected
     return yaml.dump(asked, Dumper=SidecarDumper, sort_keys=False, allow_unicode=True).encode()
+
+
+def _corrected(asked: dict[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a sidecar that say something else ``now`` than was ``asked`` for."""
+    of_others = {"vary", *(asked.get("vary") or ())}
+    of_others |= {key for key in ("content", "style", *ALIASES) if isinstance(asked.get(key), list)}
+    return {key: value for key, value in now.items() if key not in of_others and (key, value) not in asked.items()}
 
 
 def with_inputs(manifest: bytes, job: JobRecord, origin: str) -> bytes:

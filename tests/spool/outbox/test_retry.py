@@ -42,6 +42,41 @@ def test_one_job_of_a_grid() -> None:
     assert (request.settings.size, request.output) == (96, "sub")
 
 
+def test_what_is_corrected_in_a_failed_jobs_sidecar_counts() -> None:
+    """A setting, the title or an image that stands otherwise there now; all else is as it was asked for."""
+    asked = {"content": "a.svg", "style": "s.jpg", "title": "old", "size": 16384, "epochs": 2}
+    body = manifest(asked, "old", ("content", "a.svg"), ("style", "s.jpg"))
+    now = {"content": "a.png", "style": "s.jpg", "title": "new", "size": 7952, "style_size": 64}
+    request = parse_sidecar(rewritten(body, {"a.svg", "a.png", "s.jpg"}, now), "a.yaml")
+    assert (request.content, request.style, request.title) == (("a.png",), ("s.jpg",), "new")
+    assert (request.settings.size, request.settings.style_size, request.settings.epochs) == (7952, 64, 2)
+
+
+def test_what_is_corrected_for_a_grid_counts_for_its_one_job() -> None:
+    """Its lists stand for its other jobs as well; this one keeps its own images, title and values."""
+    asked = {"content": ["a.jpg", "b.jpg"], "style": "s.jpg", "vary": {"size": [64, 128]}, "epochs": 9}
+    body = manifest(asked, "a", ("content", "a.jpg"), ("style", "s.jpg")) | {"settings": {"size": 128}}
+    now = asked | {"content": ["b.jpg", "c.jpg"], "epochs": 2, "vary": {"size": [32]}}
+    request = parse_sidecar(rewritten(body, {"a.jpg", "s.jpg"}, now), "a.yaml")
+    assert (request.content, request.title, len(request.variants)) == (("a.jpg",), "a", 1)
+    assert (request.settings.size, request.settings.epochs) == (128, 2)
+
+
+@pytest.mark.parametrize(
+    ("correct", "goes_back"),
+    [(("9", "2"), b"epochs: 2"), (("epochs", "epocs"), b"epocs: 9"), ((": 9", ": [9"), b"epochs: [9")],
+)
+def test_a_correction_goes_back_even_with_a_slip(world: World, correct: tuple[str, str], goes_back: bytes) -> None:
+    """Nothing that a person has written is dropped in silence: the daemon says what is wrong with it."""
+    given = world.outbox / "failed/a/input"
+    given.mkdir(parents=True)
+    sidecar = "content: a.jpg\nstyle: s.jpg\nepochs: 9\n"
+    (given / "a.yaml").write_text(sidecar.replace(*correct))
+    body = manifest({"content": "a.jpg", "style": "s.jpg", "epochs": 9}, "a", ("content", "a.jpg"), ("style", "s.jpg"))
+    (given.parent / "job.json").write_text(json.dumps(body | {"state": "failed"}))
+    assert goes_back in (retry_job(world.config, "a") / "a.yaml").read_bytes()
+
+
 def test_a_missing_image_keeps_its_reference() -> None:
     """The person puts it where the original sidecar says."""
     body = manifest({"content": "pics/a.jpg", "style": "s.jpg"}, "a", ("content", "a.jpg"), ("style", "s.jpg"))
@@ -412,22 +447,20 @@ def test_what_would_fail_in_the_same_way_stays(tmp_path: Path, monkeypatch: pyte
     assert failed_for(world.config, None) == Failed(("a",), ("sidecar_invalid",))
 
 
-def test_a_sidecar_that_was_understood_does_not_count_as_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of its failed job a sidecar is made anew, so that it would fail in the same way; its image does count."""
+def test_a_sidecar_that_was_understood_counts_as_changed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that who has followed the advice for many jobs puts them back at once."""
     monkeypatch.setattr(retry, "CHANGED_NS", 0)
-    given = tmp_path / "outbox/failed/a/input"
-    given.mkdir(parents=True)
-    (given / "a.yaml").touch()
-    (given / "x.png").touch()
-    job = given.parent / "job.json"
-    job.write_text('{"state": "failed", "reason": "image_too_small", "sidecar": {"content": "x.png"}}')
     config = World(tmp_path).config
-    for name, counts in (("a.yaml", False), ("x.png", True)):
+    for name in ("a.yaml", "x.png"):
+        given = tmp_path / "outbox/failed" / name / "input"
+        given.mkdir(parents=True)
+        (given / name).touch()
+        job = given.parent / "job.json"
+        job.write_text('{"state": "failed", "reason": "image_too_small", "sidecar": {"content": "x.png"}}')
+        assert name not in failed_for(config, None).names
         while (given / name).lstat().st_ctime_ns <= job.lstat().st_ctime_ns:
             (given / name).write_text("content: x.png")
-        assert bool(failed_for(config, None).names) is counts
+        assert name in failed_for(config, None).names
 
 
 def test_all_that_failed_go_back_or_those_of_one_reason(tmp_path: Path) -> None:
