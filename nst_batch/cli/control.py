@@ -20,6 +20,7 @@ from nst_batch.reasons import OF_JOBS, like
 from nst_batch.report.markup import soon
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.commands import failed_for, look_from_outside, pause, resume, retry_jobs, write_control
+from nst_batch.spool.disk.attach import refuse_closed
 from nst_batch.spool.outbox.retry import Failed
 from nst_batch.spool.sweep import nothing_to_stop
 from nst_batch.spool.told import left_by_daemon, told_by_daemon
@@ -121,6 +122,7 @@ class _Known:
     @classmethod
     def of(cls, config: Config) -> tuple[_Known, str | None]:
         """The jobs of an inbox, and who holds it."""
+        refuse_closed(config.outbox)  # the names of the failed jobs count
         view, jobs = look_from_outside(config, Moment.now())
         held_by, told = told_by_daemon(config, STATE_NAME)
         told = told or left_by_daemon(config, STATE_NAME)
@@ -164,6 +166,7 @@ def words_of(entries: Iterable[Mapping[str, Any]]) -> set[str]:
 def run_retry(arguments: argparse.Namespace) -> int:
     """Put failed jobs back into the inbox."""
     config = steering_config(arguments.config)
+    refuse_closed(config.outbox)
     by_rule = arguments.all or arguments.reason is not None
     if by_rule == bool(arguments.job):
         raise UsageError(
@@ -191,10 +194,7 @@ def run_retry(arguments: argparse.Namespace) -> int:
 def _staying(reasons: Sequence[str]) -> str:
     """``2 jobs stay, which would fail at once again: ...``; ``reasons``: why each of them failed."""
     counts = ", ".join(f"{reason} ({count})" for reason, count in Counter(reasons).most_common())
-    fix = (
-        "correct in outbox/failed/JOB/input the image, or the sidecar if it was not understood, or put a corrected "
-        "sidecar into the inbox"
-    )
+    fix = "correct in outbox/failed/JOB/input the image or the sidecar, or put a corrected sidecar into the inbox"
     return f"{plural(len(reasons), 'job')} would fail in the same way, so they stay: {counts}; {fix}"
 
 

@@ -16,7 +16,7 @@ from nst_batch.cli.terminal import AddCommand, Screen, erase_rest, reader_stays,
 from nst_batch.cli.watched import Watched, watched_config
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
-from nst_batch.errors import EXIT_OK, NstError
+from nst_batch.errors import EXIT_OK, NotNowError, NstError
 from nst_batch.filenames import STATE_NAME
 from nst_batch.reasons import WITH_RESULT
 from nst_batch.report.entries import NEWEST, GalleryEntry, collect
@@ -85,6 +85,7 @@ def gather(config: Config, *, newest: int = NEWEST, config_fault: str = "") -> d
     held_by, facts = told_by_daemon(config, STATE_NAME)
     if not facts:  # it has only just started, or none runs
         facts = _looked_up(config)
+        facts |= _closed(config)
         if held_by is None:
             facts |= _left(left_by_daemon(config, STATE_NAME), facts)
     ended = collect(config.outbox, newest=newest)
@@ -103,6 +104,15 @@ def gather(config: Config, *, newest: int = NEWEST, config_fault: str = "") -> d
         "counts": {"done": ended.done, "failed": ended.failed},
         "unreadable": list(ended.unreadable),
     }
+
+
+def _closed(config: Config) -> dict[str, Any]:
+    """That what waits cannot be seen by who asks, where the inbox is closed to them."""
+    try:
+        refuse_closed(config.inbox)
+    except NotNowError as error:
+        return {"blocked": error.in_one_line, "empty_at": None}
+    return {}
 
 
 def _left(last: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:

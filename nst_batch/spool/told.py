@@ -55,7 +55,8 @@ def told_by_daemon(config: Config, name: str) -> tuple[str | None, dict[str, Any
 def left_by_daemon(config: Config, name: str) -> dict[str, Any]:
     """What a daemon that runs no more had put down, for who may not look into its folder; {} for who may."""
     places = places_of(config)
-    if not places.own.is_dir() or os.access(places.own, os.R_OK | os.X_OK):
+    folders = [each for each in (places.inbox, places.own) if os.path.isdir(each)]  # noqa: PTH112 - Path raises below a closed one
+    if all(os.access(each, os.R_OK | os.X_OK) for each in folders):
         return {}
     return read_note(files_of(config), places.outbox / (SHOWN_PREFIX + name))
 

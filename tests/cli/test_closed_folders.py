@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 from pathlib import Path
 
@@ -51,6 +53,37 @@ def test_every_command_says_that_a_folder_is_closed(
     assert main([*line.split(), "--config", str(config)]) == 75
     told = f"nst-batch: {config.parent / which} may not be read by user carol\nnst-batch: {JOIN}\n"
     assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize("line", ["stop x", "cancel x", "retry x", "retry --all"])
+def test_a_closed_outbox_is_told_where_its_failed_jobs_count(
+    line: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The inbox may be open all the same."""
+    (config.parent / "in").rename(config.parent / "open")
+    config.write_text(config.read_text().replace("in\n", "open\n", 1))
+    assert main([*line.split(), "--config", str(config)]) == 75
+    assert f"{config.parent / 'out'} may not be read by user carol" in capsys.readouterr().err
+
+
+def test_status_tells_that_it_cannot_see_what_waits_in_a_closed_inbox(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside what the outbox has; nothing says that the queue is empty. What lies below cannot even be asked for."""
+    system = Path.stat
+
+    def stat(asked: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if asked.parent == config.parent / "in":
+            raise PermissionError(errno.EACCES, "Permission denied", str(asked))
+        return system(asked, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    (config.parent / "out").rename(config.parent / "open")
+    config.write_text(config.read_text().replace("out\n", "open\n", 1))
+    assert main(["status", "--json", "--config", str(config)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["blocked"] == f"{config.parent / 'in'} may not be read by user carol; {JOIN}"
+    assert told["empty_at"] is None
 
 
 def test_where_the_group_may_not_either_it_is_the_folders_mode(config: Path) -> None:
