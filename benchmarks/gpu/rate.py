@@ -12,11 +12,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from benchmarks.gpu.lines import complaint, emit
-from nst_batch.transfer.device import Formulation, choose_device, prepare_tensorflow
+from nst_batch.transfer.device import choose_device, prepare_tensorflow
 
 PRECISIONS = ("bfloat16", "tf32", "float32")
 BLOCKS = 5
@@ -88,12 +87,7 @@ def measure(asked: argparse.Namespace) -> None:
     device = choose_device(asked.device)
     if asked.formulation:
         device = replace(device, convolution=asked.formulation)
-    weights = random_weights()
-
-    @lru_cache(maxsize=1)
-    def network(formulation: Formulation) -> Network:
-        at = replace(device, convolution=formulation)
-        return Network(weights, at, "bfloat16" if asked.precision == "bfloat16" else "float32")
+    network = Network(random_weights(), device, "bfloat16" if asked.precision == "bfloat16" else "float32")
 
     def limit() -> float:
         return product_rate(asked.precision, 10 if device.kind == "gpu" else 1)
@@ -107,7 +101,7 @@ def measure(asked: argparse.Namespace) -> None:
             continue
         height, width = size * 3 // 4, size
         try:
-            bench = Bench(network(way.formulation or device.convolution), height, width)
+            bench = Bench(network, height, width)
             launch, steps = bench.launcher(way)
             first = _each(launch, waited, 1)
             second = _each(launch, waited, 1)

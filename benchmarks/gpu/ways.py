@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.tutorial import CONTENT_LAYERS, STYLE_LAYERS
-from nst_batch.transfer.device import Formulation
 from nst_batch.transfer.frame import BARE
 from nst_batch.transfer.network import Network
 from nst_batch.transfer.objectives.family import ScaleObjective, Targets
@@ -34,13 +33,11 @@ class Way:
     engine: bool = False
     loop: bool = False  # a while_loop in place of the steps one after another
     xla: bool = False
-    formulation: Formulation | None = None  # of the convolutions, in place of the device's
 
 
 WAYS = (
     Way("engine, 1 a call", 1, engine=True),
     Way("engine, as it is", 0, engine=True),
-    Way("engine, block1_conv2 back by a convolution", 0, engine=True, formulation="second"),
     Way("fixed shape, 10 in a row", 10),
     Way("fixed shape, loop of 10", 10, loop=True),
     Way("XLA, 1 a call", 1, xla=True),

@@ -33,9 +33,7 @@ _TF32 = "NVIDIA_TF32_OVERRIDE"
 # plain: forward a convolution, back a transposed one (GPUs; oneDNN with AVX-512).
 # forward: both ways a convolution (Eigen, whose transposed one is slow).
 # transposed: both ways a transposed one (oneDNN with AVX2, whose convolution is slow).
-# second: as plain, but the second layer's way back a convolution, in bfloat16 too; not yet measured in a whole step, so
-# that no device has it (benchmarks/gpu/ways.py does).
-Formulation = Literal["plain", "forward", "transposed", "second"]
+Formulation = Literal["plain", "forward", "transposed"]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ Pooling = Literal["max", "average"]
 
 # Keras's preprocess_input: [0, 255] less the mean of the training pictures.
 MEAN_RGB = (123.68, 116.779, 103.939)
-_FIRST, _SECOND = VGG19_LAYERS[:2]
+_FIRST = VGG19_LAYERS[0]
 
 
 class Convolution:
@@ -79,15 +79,9 @@ def convolutions(kernels: Kernels, precision: Precision, formulation: Formulatio
     made = {}
     for layer, (kernel, bias) in kernels.items():
         turned = kernel[:, :, ::-1, :] if layer == _FIRST else kernel
-        made[layer] = Convolution(turned, bias, precision, _formulation_of(layer, precision, formulation))
+        counts = precision == "float32" and layer != _FIRST  # for more channels than a picture's three
+        made[layer] = Convolution(turned, bias, precision, formulation if counts else "plain")
     return made
-
-
-def _formulation_of(layer: str, precision: Precision, asked: Formulation) -> Formulation:
-    """It counts in float32 and for more channels than a picture's three, unless it is for one layer alone."""
-    if asked == "second":
-        return "forward" if layer == _SECOND else "plain"
-    return asked if precision == "float32" and layer != _FIRST else "plain"
 
 
 class StyleContentModel(keras.Model):  # type: ignore[misc]  # Keras ships no types

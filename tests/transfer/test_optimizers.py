@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from nst_batch.transfer.optimizers.adam import Adam
 from nst_batch.transfer.optimizers.choose import make_optimizer
-from nst_batch.transfer.optimizers.lbfgs import Lbfgs, coarse_metric
+from nst_batch.transfer.optimizers.lbfgs import OPPONENT, WEIGHTS, Lbfgs, coarse_metric
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
 
 SHAPE = (1, 3, 4, 3)
@@ -73,18 +73,22 @@ def test_adam_stays_in_the_box():
     np.testing.assert_array_equal(accepted[-1][0], np.ones(SHAPE, np.float32))
 
 
-@pytest.mark.parametrize(("height", "width"), [(32, 16), (37, 21), (3, 5), (1, 1)])
-def test_metric_adds_the_means_of_blocks(height, width):
-    """As written: each pixel, and b/2 times the mean of its block of b, zeros beyond the edge."""
-    picture = np.random.default_rng(1).random((1, height, width, 3), np.float32)
-    expected = picture.astype(np.float64)
-    for block in (2, 4, 8, 16):
-        for top in range(0, height, block):
-            for left in range(0, width, block):
-                here = picture[:, top : top + block, left : left + block]
-                mean = here.sum(axis=(1, 2), keepdims=True, dtype=np.float64) / block**2
-                expected[:, top : top + block, left : left + block] += block / 2 * mean
-    np.testing.assert_allclose(coarse_metric(tf.constant(picture)), expected, rtol=1e-5)
+@pytest.mark.parametrize(("height", "width"), [(64, 32), (37, 21), (3, 5), (1, 1)])
+def test_metric_weighs_the_means_of_blocks_by_colour(height, width):
+    """As written: of each opponent colour the pixel and the means of its blocks, weighed; zeros beyond the edge."""
+    picture = np.random.default_rng(1).random((1, height, width, 3), np.float32).astype(np.float64)
+    expected = np.zeros_like(picture)
+    for axis, (own, *weights) in zip(OPPONENT.astype(np.float64), WEIGHTS.astype(np.float64), strict=True):
+        colour = picture @ axis
+        part = own * colour
+        for level, weight in enumerate(weights, 1):
+            block = 2**level
+            for top in range(0, height, block):
+                for left in range(0, width, block):
+                    here = colour[:, top : top + block, left : left + block]
+                    part[:, top : top + block, left : left + block] += weight * here.sum() / block**2
+        expected += part[..., np.newaxis] * axis
+    np.testing.assert_allclose(coarse_metric(tf.constant(picture, tf.float32)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_metric_is_symmetric_and_shortens_nothing():
