@@ -21,6 +21,7 @@ from nst_batch.report.markup import soon
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.commands import failed_for, look_from_outside, pause, resume, retry_jobs, write_control
 from nst_batch.spool.disk.attach import refuse_closed
+from nst_batch.spool.inbox.readiness import NOT_TO_BE_TAKEN
 from nst_batch.spool.outbox.retry import Failed
 from nst_batch.spool.sweep import nothing_to_stop
 from nst_batch.spool.told import left_by_daemon, told_by_daemon
@@ -84,7 +85,7 @@ def run_cancel(arguments: argparse.Namespace) -> int:
     def cancel(name: str) -> None:
         known.require(name)
         write_control(config, name, "cancel")
-        say(f"{name} will be dropped; its inputs go to the outbox's failed folder")
+        say(f"{name} will be dropped{known.once_it_may_be_taken(name)}; its inputs go to the outbox's failed folder")
 
     return _each(arguments.job, cancel, held_by)
 
@@ -118,6 +119,7 @@ class _Known:
     running: frozenset[str]
     begun: frozenset[str]  # waiting, with a picture to go on from
     told: Sequence[Mapping[str, Any]]  # what the daemon tells of those at work
+    untakable: Mapping[str, str]  # why the daemon may not take it
 
     @classmethod
     def of(cls, config: Config) -> tuple[_Known, str | None]:
@@ -136,7 +138,14 @@ class _Known:
         begun = {word for job in jobs if job.checkpoint and not job.outcome for word in (job.name, job.id)}
         begun |= words_of(entry for entry in waiting if entry.get("begun"))
         everything, to_tell, to_publish = (frozenset(map(fold, some)) for some in (words, at_work, begun))
-        return cls(jobs, everything, to_tell, to_publish, running), held_by
+        untakable = {fold(entry["name"]): entry["why"] for entry in waiting if NOT_TO_BE_TAKEN in entry.get("why", "")}
+        untakable |= {fold(name): pair.why for pair in view.waiting if pair.kind == "unreadable" for name in pair.names}
+        return cls(jobs, everything, to_tell, to_publish, running, untakable), held_by
+
+    def once_it_may_be_taken(self, name: str) -> str:
+        """What a job waits for before anything can be done with it; "" where that is nothing."""
+        why = self.untakable.get(fold(name))
+        return f" once the daemon may take it ({why})" if why else ""
 
     def job(self, name: str) -> Job | None:
         """A claimed job."""

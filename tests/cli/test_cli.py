@@ -28,6 +28,7 @@ from nst_batch.spool.commands import folders_of
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.painted import Mark
+from nst_batch.spool.inbox.readiness import NOT_TO_BE_TAKEN
 
 
 def test_the_commands_and_the_daemon_load_nothing_heavy() -> None:
@@ -671,6 +672,22 @@ def test_control_of_a_job_that_is_not_there_ends_with_2(house: House) -> None:
         assert done.returncode == 2, done.stderr
         assert "elsewhere" in done.stderr
     assert not list(house.root.rglob("elsewhere*"))
+
+
+def test_cancel_of_what_the_daemon_may_not_take_says_what_it_waits_for(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control file lies there until then, and who wrote it would wonder."""
+    why = f"{NOT_TO_BE_TAKEN} trip"
+    waiting = [{"name": "trip/dusk", "why": why}, {"name": "dawn", "why": "ready"}]
+    monkeypatch.setattr("nst_batch.cli.control.told_by_daemon", lambda *_: ("process 1", {"waiting": waiting}))
+    (house.inbox / "trip").mkdir(parents=True)
+    assert main(["cancel", "trip/dusk", "dawn", "--config", str(house.config)]) == 0
+    inputs = "; its inputs go to the outbox's failed folder"
+    assert capsys.readouterr().out.splitlines() == [
+        f"trip/dusk will be dropped once the daemon may take it ({why}){inputs}",
+        f"dawn will be dropped{inputs}",
+    ]
 
 
 def test_of_several_jobs_those_that_there_are_are_seen_to(house: House, capsys: pytest.CaptureFixture[str]) -> None:

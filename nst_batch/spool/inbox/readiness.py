@@ -91,6 +91,9 @@ class Ready:
         return (-self.wanted.priority, self.entry.ctime_ns, self.sidecar)
 
 
+NOT_TO_BE_TAKEN = "no permission to take files out of"  # how it begins why such a sidecar waits
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A sidecar that cannot be claimed yet.

@@ -33,7 +33,7 @@ from nst_batch.spool.disk.holding import pause_after
 from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.known import Changes, Known, bases_of, is_another
 from nst_batch.spool.inbox.listing import Entry, Listing
-from nst_batch.spool.inbox.readiness import Broken, Ready, Scan, Waiting, Wanted
+from nst_batch.spool.inbox.readiness import NOT_TO_BE_TAKEN, Broken, Ready, Scan, Waiting, Wanted
 from nst_batch.spool.inbox.sidecars import SidecarReading
 from nst_batch.turn import Turn
 
@@ -297,7 +297,7 @@ class Scanner:
             return Waiting(path, known.names, "settling", f"{path} is about to be read", None)
         if known.unreadable or not self._may_take(folder):
             changes.append(at.mono + LOOK_AGAIN_SECONDS)
-            why = known.unreadable or f"no permission to take files out of {folder or 'the inbox'}"
+            why = known.unreadable or f"{NOT_TO_BE_TAKEN} {folder or 'the inbox'}"
             return Waiting(path, known.names, "unreadable", why, None)
         return None
 
