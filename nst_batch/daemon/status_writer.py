@@ -158,6 +158,8 @@ class StatusWriter:
         if last is not None or at.mono >= self._state_rests:
             size = self._renew(view, pool, blocked, hours, at)
             self._state_rests = at.mono + size / STATE_BYTES_A_SECOND
+            if self._shapes.were_cut:
+                self._owed = max(self._state_due, self._state_rests)  # to look at the others
         else:
             self._owed = self._state_rests
         self._keep_pace(at, last=last is not None)

@@ -17,6 +17,7 @@ from nst_batch.config.load import parse_config
 from nst_batch.daemon.gallery_keeper import GalleryKeeper
 from nst_batch.daemon.open_hours import OpenHours
 from nst_batch.daemon.service import Notifier
+from nst_batch.daemon.shapes import Shapes
 from nst_batch.daemon.status_writer import STATE_SECONDS, StatusWriter, status_line
 from nst_batch.filenames import OWN_FOLDER, STATE_NAME
 from nst_batch.spool.claims.attempts import Attempts
@@ -89,4 +90,9 @@ def test_what_is_asked_of_a_job_is_told_at_once(tmp_path: Path, monkeypatch: pyt
 
     control = Control("stop", config.inbox / "dusk.stop", "dusk", job)
     assert [told(), told(control), told(replace(control, action="cancel")), told()] == ["", "stop", "cancel", ""]
+    # Where images are left to look at, the daemon wakes for them by itself, though nothing happens.
+    assert writer.due_in(at.mono) == math.inf
+    monkeypatch.setattr(Shapes, "were_cut", True)
+    told(control)
+    assert 0.0 < writer.due_in(at.mono) <= STATE_SECONDS
     spool.close()
