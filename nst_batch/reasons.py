@@ -45,7 +45,7 @@ class Known(NamedTuple):
 OF_JOBS: Mapping[str, Known] = {
     "sidecar_invalid": Known(
         "the sidecar is not YAML, or its keys and values are not as docs/sidecar.md has them",
-        "correct it in outbox/failed/JOB/input, then nst-batch retry JOB; its images have stayed in the inbox",
+        "correct it in outbox/failed/JOB/input, then nst-batch retry JOB; no image was taken with it",
         lasting=True,
     ),
     "sidecar_too_large": Known(

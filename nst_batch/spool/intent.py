@@ -46,7 +46,7 @@ def _record_of_broken(broken: Broken, after: After) -> ClaimRecord:
     lies = f"{FAILED_FOLDER}/{broken.name}/{INPUT_FOLDER}/{broken.sidecar.rpartition('/')[2]}"
     what = "put the file itself in the place of" if broken.reason.code == SIDECAR_IS_LINK else "correct"
     retry = f"nst-batch retry {names.typed(broken.name)}"
-    why = broken.reason.advising(f"{what} {lies} in the outbox, then {retry}; its images have stayed in the inbox")
+    why = broken.reason.advising(f"{what} {lies} in the outbox, then {retry}; no image was taken with it")
     job = JobRecord(index=1, name=broken.name, title=broken.title, output="", settings=None, trouble=why)
     return _record(broken.sidecar, broken.entry, broken.digest, after, (job,))
 

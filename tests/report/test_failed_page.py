@@ -48,12 +48,13 @@ def test_it_says_why_what_to_do_and_what_it_was_given(tmp_path: Path) -> None:
 
 
 def test_one_that_went_alone_is_corrected_where_it_lies_and_put_back(tmp_path: Path) -> None:
-    """A sidecar that was not understood: the page says where it is, and that its images have stayed."""
+    """A sidecar that was not understood: the page says where it is, and that no image went with it."""
     path = add(tmp_path, "dusk", settings=None, reason="sidecar_invalid")
     Gallery(tmp_path).update()
     page = (path / "index.html").read_text()
     assert "nst-batch retry dusk" in page
     assert "Once the sidecar is corrected, in this job's folder <code>input</code>" in page
+    assert "no image was taken with it" in page
     assert "Once its cause is gone" not in page
 
 

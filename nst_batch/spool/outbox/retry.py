@@ -1,7 +1,7 @@
 """``retry``: a failed job goes back into the inbox, as a pair of its own in ``inbox/retry-JOB/``.
 
-A sidecar that nobody understood lies in ``failed/`` alone, for its images have stayed in the inbox: it goes back to the
-folder where it lay, which is where they are and whose ``defaults.yaml`` counts for it.
+A sidecar that nobody understood lies in ``failed/`` alone, for no image was taken with it: it goes back to the
+folder where it lay, which is where its images are looked for and whose ``defaults.yaml`` counts for it.
 
 The pair is put together aside, in the daemon's own folder, where it is noted durably which failed folder it stands
 for; then the failed folder goes away and one rename puts it into the inbox. Killed anywhere, the same command or the

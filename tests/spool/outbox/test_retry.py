@@ -186,8 +186,7 @@ def test_the_advice_names_the_sidecar_where_it_lies_and_the_way_back(world: Worl
     world.sweep()
     failed = world.failed()["my a"]
     advice = (
-        "correct failed/my a/input/my a.yaml in the outbox, then nst-batch retry 'my a'; "
-        "its images have stayed in the inbox"
+        "correct failed/my a/input/my a.yaml in the outbox, then nst-batch retry 'my a'; no image was taken with it"
     )
     code, *_what, last = (failed / "error.txt").read_text().splitlines()
     assert code == "sidecar_invalid: ann/my a.yaml: line 3, sise: unknown key; did you mean 'size'?"
