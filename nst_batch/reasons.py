@@ -8,8 +8,7 @@ the hooks and the log. Codes are stable: people and programs go by them. docs/re
 from __future__ import annotations
 
 import difflib
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
@@ -25,6 +24,7 @@ IMAGE_TRUNCATED = "image_truncated"
 IMAGE_TOO_SLOW = "image_too_slow"
 OUT_OF_MEMORY = "out_of_memory"
 SIDECAR_IS_LINK = "sidecar_is_link"
+SIDECAR_NOT_TAKEN = "sidecar_not_taken"
 PATH_OUTSIDE = "path_outside"
 DISK_READONLY = "disk_readonly"
 NO_PERMISSION = "no_permission"
@@ -54,6 +54,13 @@ OF_JOBS: Mapping[str, Known] = {
     ),
     SIDECAR_IS_LINK: Known(
         "the sidecar is a symbolic link, which is not followed", "put the file itself there", lasting=True
+    ),
+    SIDECAR_NOT_TAKEN: Known(
+        "the sidecar may not be read, or not taken out of its folder, and was waited for as long as "
+        "watch.incomplete_after says; it lies there still",
+        "let the daemon's user read it and move it (nst-batch check says how), or take it away; it is taken as soon as "
+        "it may be, and this failure goes then",
+        lasting=True,
     ),
     PATH_OUTSIDE: Known(
         "a path leaves the inbox, the library or the outbox: by `..`, from `/` on, or through a symbolic link",
@@ -313,48 +320,3 @@ class Reason:
     def advising(self, advice: str) -> Reason:
         """The same where more is known of what to do."""
         return replace(self, advice=visible(advice))
-
-
-_HEAD = """\
-# Reasons
-
-Whatever cannot be done says why: a code, what happened and where, and what to do about it. Codes are stable, so that
-scripts and hooks can go by them; the words may get better. `nst-batch reasons` prints this page, and
-`nst-batch reasons CODE` what one of them means.
-"""
-
-_SECTIONS: tuple[tuple[str, str, Mapping[str, Known]], ...] = (
-    (
-        "Of a job",
-        "Stands as `reason` in job.json, in error.txt, in `nst-batch status`, in the gallery and in the log, and hooks "
-        "get it as `NST_BATCH_REASON`. One that lasts comes again for the same files: `nst-batch retry --all` leaves "
-        "such jobs alone until one of their files is changed.",
-        OF_JOBS,
-    ),
-    (
-        "Of the queue",
-        "Nothing is lost, no attempt is counted, and the queue goes on by itself once the cause is gone. `nst-batch "
-        "status` and the log say which it is, and a `trouble` hook gets the code.",
-        OF_THE_QUEUE,
-    ),
-    (
-        "Of a command",
-        "Ends the command, or the daemon, with an exit code of its own kind. A `trouble` hook gets those of a worker "
-        "that cannot work at all.",
-        OF_COMMANDS,
-    ),
-)
-
-
-def page() -> Iterator[str]:
-    """docs/reasons.md, line by line."""
-    yield from _HEAD.splitlines()
-    for title, about, reasons in _SECTIONS:
-        yield from ("", f"## {title}", "", *_wrapped(about), "")
-        for code, known in reasons.items():
-            lasts = " (lasts)" if known.lasting else ""
-            yield from _wrapped(f"- `{code}`{lasts}: {known.meaning}. *{known.advice}*", "  ")
-
-
-def _wrapped(text: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

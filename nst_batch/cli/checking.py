@@ -155,7 +155,7 @@ class Checker:
         if root == self._config.inbox:
             images = dict.fromkeys(each.file for job in expansion.jobs for each in job.inputs)
             here = (file.path for file in images if file.is_taken and not file.library)
-            lines += (f"note: {what}" for what in self._rights.hindrances(folder_of(relative), here))
+            lines += (f"note: {what}" for what in self._rights.hindrances(relative, here))
         lines += _left_out(resolver)
         lines += _missing(expansion)
         told = f"{'ok' if fine else 'wrong'}, {plural(len(expansion.jobs), 'job')}"

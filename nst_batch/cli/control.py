@@ -16,12 +16,12 @@ from nst_batch.config.load import Config
 from nst_batch.errors import EXIT_OK, NotNowError, UsageError
 from nst_batch.filenames import STATE_NAME
 from nst_batch.names import fold, typed
-from nst_batch.reasons import OF_JOBS, like
+from nst_batch.reasons import OF_JOBS, SIDECAR_NOT_TAKEN, like
 from nst_batch.report.markup import soon
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.commands import failed_for, look_from_outside, pause, resume, retry_jobs, write_control
 from nst_batch.spool.disk.attach import refuse_closed
-from nst_batch.spool.inbox.readiness import NOT_TO_BE_TAKEN
+from nst_batch.spool.inbox.readiness import NOT_TO_BE_TAKEN, UNTAKEN
 from nst_batch.spool.outbox.retry import Failed
 from nst_batch.spool.sweep import nothing_to_stop
 from nst_batch.spool.told import left_by_daemon, told_by_daemon
@@ -139,7 +139,7 @@ class _Known:
         begun |= words_of(entry for entry in waiting if entry.get("begun"))
         everything, to_tell, to_publish = (frozenset(map(fold, some)) for some in (words, at_work, begun))
         untakable = {fold(entry["name"]): entry["why"] for entry in waiting if NOT_TO_BE_TAKEN in entry.get("why", "")}
-        untakable |= {fold(name): pair.why for pair in view.waiting if pair.kind == "unreadable" for name in pair.names}
+        untakable |= {fold(name): pair.why for pair in view.waiting if pair.kind in UNTAKEN for name in pair.names}
         return cls(jobs, everything, to_tell, to_publish, running, untakable), held_by
 
     def once_it_may_be_taken(self, name: str) -> str:
@@ -203,8 +203,14 @@ def run_retry(arguments: argparse.Namespace) -> int:
 def _staying(reasons: Sequence[str]) -> str:
     """``2 jobs stay, which would fail at once again: ...``; ``reasons``: why each of them failed."""
     counts = ", ".join(f"{reason} ({count})" for reason, count in Counter(reasons).most_common())
-    fix = "correct in outbox/failed/JOB/input the image or the sidecar, or put a corrected sidecar into the inbox"
-    return f"{plural(len(reasons), 'job')} would fail in the same way, so they stay: {counts}; {fix}"
+    fixes = []
+    if set(reasons) != {SIDECAR_NOT_TAKEN}:
+        fixes += [
+            "correct in outbox/failed/JOB/input the image or the sidecar, or put a corrected sidecar into the inbox"
+        ]
+    if SIDECAR_NOT_TAKEN in reasons:
+        fixes += ["what could not be taken lies in the inbox still, and nst-batch check says which right is wanting"]
+    return f"{plural(len(reasons), 'job')} would fail in the same way, so they stay: {counts}; {'; '.join(fixes)}"
 
 
 def run_pause(arguments: argparse.Namespace) -> int:

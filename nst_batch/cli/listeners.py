@@ -13,6 +13,7 @@ from nst_batch.cli import journal
 from nst_batch.cli.job_bar import JobBar, ScaleWatch
 from nst_batch.cli.terminal import broken, columns, erase_rest, laid_out, plural, room_for_bars, say, whereabouts
 from nst_batch.daemon.events import Phased, Stepped
+from nst_batch.reasons import SIDECAR_NOT_TAKEN
 from nst_batch.spool.claims.live_job import Ended, Job
 
 
@@ -21,9 +22,15 @@ def end_line(ended: Ended) -> str:
     if ended.reason is None:
         return f"{ended.name}: {ended.state}, in {ended.folder}"
     if ended.state == "cancelled":
-        return f"{ended.name}: cancelled, its inputs are in {ended.folder}"
+        return f"{ended.name}: cancelled, {_left(ended)}"
     why = "; ".join(ended.reason.in_one_line.splitlines())
-    return f"{ended.name}: failed ({ended.reason.code}): {why}; its inputs are in {ended.folder}"
+    return f"{ended.name}: failed ({ended.reason.code}): {why}; {_left(ended)}"
+
+
+def _left(ended: Ended) -> str:
+    """What is left of a job without a result, and where."""
+    is_untaken = ended.reason is not None and ended.reason.code == SIDECAR_NOT_TAKEN
+    return f"{'this is' if is_untaken else 'its inputs are'} in {ended.folder}"
 
 
 def end_lines(ended: Ended, width: int) -> list[str]:
@@ -34,8 +41,8 @@ def end_lines(ended: Ended, width: int) -> list[str]:
     if ended.reason is None:
         return laid_out(f"{ended.name}: {ended.state}", [f"in {ended.folder}"], width)
     if ended.state == "cancelled":
-        return laid_out(f"{ended.name}: cancelled", [f"its inputs are in {ended.folder}"], width)
-    parts = [*ended.reason.message.splitlines(), ended.reason.advice, f"its inputs are in {ended.folder}"]
+        return laid_out(f"{ended.name}: cancelled", [_left(ended)], width)
+    parts = [*ended.reason.message.splitlines(), ended.reason.advice, _left(ended)]
     return laid_out(f"{ended.name}: failed ({ended.reason.code})", [part for part in parts if part], width)
 
 

@@ -44,8 +44,8 @@ def add(add_command: AddCommand) -> None:
     command.add_argument(
         "--incomplete",
         choices=("wait", "fail", "leave"),
-        help="with --once, what to do about sidecars whose images are missing: wait for them (the default), "
-        "fail them now, or leave them where they are",
+        help="with --once, what to do about sidecars whose images are missing or that may not be taken: wait for them "
+        "(the default), fail them now, or leave them where they are",
     )
     command.set_defaults(run=run)
 

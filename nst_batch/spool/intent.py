@@ -21,7 +21,7 @@ from nst_batch.reasons import SIDECAR_IS_LINK, Reason
 from nst_batch.sidecar.expand import JobRequest
 from nst_batch.sidecar.resolver import FileRef
 from nst_batch.spool.claims.claim import ClaimLostError
-from nst_batch.spool.claims.records import ClaimRecord, InputRecord, JobRecord, SourceRecord
+from nst_batch.spool.claims.records import ClaimRecord, InputRecord, JobRecord, SourceRecord, digest_of
 from nst_batch.spool.disk.layout import INPUTS_FOLDER, STORED_NAME_BYTES, claim_id, shorten, unique_file
 from nst_batch.spool.inbox.listing import Entry
 from nst_batch.spool.inbox.readiness import Broken, Ready
@@ -42,7 +42,11 @@ def record_of(
 
 
 def _record_of_broken(broken: Broken, after: After) -> ClaimRecord:
-    """A sidecar that cannot be understood becomes one failed job that holds the sidecar alone."""
+    """A sidecar that is not understood becomes one failed job that holds it alone, or nothing where it stays."""
+    if broken.stays:
+        job = JobRecord(index=1, name=broken.name, title=broken.title, output="", settings=None, trouble=broken.reason)
+        record = _record(broken.sidecar, broken.entry, bytes.fromhex(digest_of(b"")), after, (job,))
+        return record.model_copy(update={"stays": broken.entry.identity})
     lies = f"{FAILED_FOLDER}/{broken.name}/{INPUT_FOLDER}/{broken.sidecar.rpartition('/')[2]}"
     what = "put the file itself in the place of" if broken.reason.code == SIDECAR_IS_LINK else "correct"
     retry = f"nst-batch retry {names.typed(broken.name)}"

@@ -143,7 +143,7 @@ class Recoverer:
 
     def _finish_move(self, claim: Claim) -> bool:
         """A sidecar that was copied in from another file system may still lie where it was; whether it has left."""
-        if claim.copied or claim.record.hot:
+        if claim.copied or claim.record.is_own:
             return True
         origin = self._places.inbox / claim.record.origin
         try:

@@ -17,11 +17,13 @@ _READ, _TAKE = 0o4, 0o3
 
 
 class DaemonsRights:
-    """Those of the user whose daemon has the queue, where that is another one than who asks; else all."""
+    """Those of the user whose daemon has the queue; of who asks where there is none yet."""
 
     def __init__(self, config: Config) -> None:
         self._inbox = config.inbox
         self._uid = daemons_uid(config)
+        if self._uid is None and self._inbox.is_dir():
+            self._uid = os.geteuid()
         self._groups: set[int] = set()
         if self._uid:
             self._group = self._inbox.stat().st_gid
@@ -32,17 +34,28 @@ class DaemonsRights:
             except KeyError:
                 pass  # a number alone: of the inbox's group, as far as anybody knows
 
-    def hindrances(self, folder: str, images: Iterable[str]) -> Iterator[str]:
-        """What a sidecar in a folder of the inbox, with these images in it, waits for."""
+    def hindrances(self, sidecar: str, images: Iterable[str]) -> Iterator[str]:
+        """What a sidecar in the inbox, with these images in it, waits for."""
         if not self._uid:
             return
         who = f"it waits while {user_called(self._uid)}, the daemon's user, may not"
         how = f"chgrp {group_called(self._group)} and chmod"
+        folder = sidecar.rpartition("/")[0]
         if not self._may(self._inbox / folder, _TAKE):
-            yield f"{who} take files out of {folder}: {how} g+rwx {typed(folder)}"
-        for image in images:
-            if not self._may(self._inbox / image, _READ):
-                yield f"{who} read {image.rpartition('/')[2]}: {how} g+r {typed(image)}"
+            yield f"{who} take files out of {folder or 'the inbox'}: {how} g+rwx {typed(folder or str(self._inbox))}"
+        elif self._is_kept(sidecar, folder):
+            yield f"{who} take others' files out of {folder}, which is sticky: chmod -t {typed(folder)}"
+        for path in (sidecar, *images):
+            if not self._may(self._inbox / path, _READ):
+                yield f"{who} read {path.rpartition('/')[2]}: {how} g+r {typed(path)}"
+
+    def _is_kept(self, sidecar: str, folder: str) -> bool:
+        """Whether its folder is one that lets nobody but a file's owner, and its own, move it."""
+        try:
+            above, status = (self._inbox / folder).stat(), (self._inbox / sidecar).lstat()
+        except OSError:
+            return False
+        return bool(above.st_mode & stat.S_ISVTX) and self._uid not in (above.st_uid, status.st_uid)
 
     def _may(self, path: Path, rights: int) -> bool:
         """Whether the mode lets it; what a list of rights lets one user or group do is not gone into."""

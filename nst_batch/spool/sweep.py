@@ -21,7 +21,7 @@ from nst_batch.spool.disk.layout import Places
 from nst_batch.spool.ends import Ends
 from nst_batch.spool.inbox.control import Control, drop
 from nst_batch.spool.inbox.inbox import Inbox
-from nst_batch.spool.inbox.readiness import Broken, Ready
+from nst_batch.spool.inbox.readiness import LET_IT, Broken, Ready
 from nst_batch.spool.intent import record_of
 from nst_batch.spool.outbox.clear import Clearer
 from nst_batch.spool.outbox.superseded import drop_superseded
@@ -140,10 +140,13 @@ class Sweep:
 
     def claim(self, pair: Ready | Broken, config: Config, at: Moment, turn: Turn) -> Claim | None:
         """Claim a pair; None where it has changed in the last moment, may not be moved, or need not be painted."""
+        if isinstance(pair, Broken) and pair.stays:
+            return self._claim_untaken(pair, config)
         own = self._inbox.own_sidecar(pair)
         self._inbox.forget(pair.sidecar)
         if own is not None and self._inbox.is_being_painted(own):
-            self._inbox.cannot_take(pair.sidecar, f"{own.photograph} is being painted under another name", at)
+            why = f"{own.photograph} is being painted under another name"
+            self._inbox.hold(pair.sidecar, why, at, is_untaken=False)
             return None
         if own is not None and self._inbox.is_painted(own):
             return None  # it waited for the other one, which has ended since the look; the next look knows
@@ -160,8 +163,16 @@ class Sweep:
             self._queue.gone()
             return None
         except UntakenError as error:
-            self._inbox.cannot_take(pair.sidecar, str(error), at)
+            self._inbox.hold(pair.sidecar, f"{error}; {LET_IT}", at, is_untaken=True)
             return None
+        return claim
+
+    def _claim_untaken(self, pair: Broken, config: Config) -> Claim:
+        """A claim without the sidecar, which stays where it is: to fail with."""
+        self._inbox.forget(pair.sidecar, stays=True)
+        record = record_of(self._fs, pair, self._inbox.entries, config.after, config.limits.max_file_mb)
+        claim = self._claimer.commit(record, b"")
+        self._queue.claims[claim.record.id] = claim
         return claim
 
     def _obey(self, control: Control, config: Config, at: Moment, turn: Turn) -> None:

@@ -75,6 +75,7 @@ GLOBAL = (
     "inbox-id",
     "outbox.json",
     "waiting.json",
+    "given-up",
     "ended",
     "state.json",
     "retry.lock",

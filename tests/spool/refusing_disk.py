@@ -16,6 +16,34 @@ from nst_batch.turn import Turn
 CHANGES = ("write_new", "rename", "rename_noreplace", "mkdir", "remove", "rmdir", "fsync_dir", "copy_new", "rmtree")
 
 
+class Sticky(FileSystem):
+    """A disk on which the files of these names may not leave their place."""
+
+    def __init__(self, number: int, *names: str) -> None:
+        super().__init__()
+        self.number = number
+        self.stuck = set(names)
+        self.refused = 0
+
+    def _refuse(self, path: Path) -> None:
+        if path.name in self.stuck and ".nst_batch" not in path.parts:
+            self.refused += 1
+            raise OSError(self.number, os.strerror(self.number), str(path))
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._refuse(source)
+        super().rename(source, target)
+
+    def rename_noreplace(self, source: Path, target: Path) -> None:
+        self._refuse(source)
+        super().rename_noreplace(source, target)
+
+    def remove(self, path: Path) -> None:
+        if os.path.lexists(path):
+            self._refuse(path)
+        super().remove(path)
+
+
 class FullDisk(FileSystem):
     """Refuses the ``first``-th change and the ``count`` - 1 after it; then there is room again."""
 

@@ -224,6 +224,46 @@ def test_check_says_what_the_daemon_may_not_read_or_take(
 
 
 @needs_root
+@pytest.mark.parametrize("how", ["a folder of theirs", "a sticky folder", "a sidecar that is closed"])
+def test_what_another_user_lets_nobody_take_fails_once_and_is_painted_when_it_may_be(studio: Path, how: str) -> None:
+    """Told in failed/ after its time, however often the daemon starts; their files stay as they are."""
+
+    def drops() -> None:
+        (studio / "inbox/trip").mkdir()
+        pair(studio, "trip/a")
+        for role in ("content", "style"):
+            (studio / f"inbox/trip/a-{role}.jpg").rename(studio / f"inbox/{role}.jpg")
+        (studio / "inbox/trip/a.yaml").write_text("content: content.jpg\nstyle: style.jpg\n")
+        (studio / "inbox/trip").chmod({"a folder of theirs": 0o755, "a sticky folder": 0o3770}.get(how, 0o2770))
+        (studio / "inbox/trip/a.yaml").chmod(0o600 if how == "a sidecar that is closed" else 0o640)
+
+    def waits() -> None:
+        world = World(studio)
+        world.start()
+        for _ in range(80):
+            world.later(60.0)
+            world.look()
+            world.sweep()
+            assert world.hand_out_next() is None
+        world.spool.close(world.at)
+
+    def lets_take() -> None:
+        (studio / "inbox/trip").chmod(0o2770)
+        (studio / "inbox/trip/a.yaml").chmod(0o660)
+
+    as_user(OTHER, drops)
+    for _ in range(2):
+        as_user(DAEMON, waits)
+        assert [path.name for path in (studio / "outbox/failed").iterdir()] == ["a"]
+        assert "sidecar_not_taken: trip/a.yaml could not be taken" in (studio / "outbox/failed/a/error.txt").read_text()
+        assert (studio / "inbox/trip/a.yaml").stat().st_uid == OTHER
+    as_user(OTHER, lets_take)
+    as_user(DAEMON, lambda: a_night(studio))
+    assert (studio / "outbox/a/a.png").exists()
+    assert list((studio / "outbox/failed").iterdir()) == []
+
+
+@needs_root
 @pytest.mark.parametrize("user", [0, OTHER])
 def test_a_daemon_of_another_user_is_not_started_on_the_queue(user: int, studio: Path) -> None:
     """Not root's either: it is told whose the queue is, and never to move that user's state away."""

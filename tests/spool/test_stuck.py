@@ -9,41 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from refusing_disk import Sticky
 from spool_world import World
 
 from nst_batch.errors import UsageError
 from nst_batch.spool.commands import pause, resume, write_control
-from nst_batch.spool.disk.fs import FileSystem
 
 REFUSALS = (errno.EPERM, errno.EACCES, errno.EBUSY, errno.ETXTBSY, errno.EROFS)
-
-
-class Sticky(FileSystem):
-    """A disk on which the files of these names may not leave their place."""
-
-    def __init__(self, number: int, *names: str) -> None:
-        super().__init__()
-        self.number = number
-        self.stuck = set(names)
-        self.refused = 0
-
-    def _refuse(self, path: Path) -> None:
-        if path.name in self.stuck and ".nst_batch" not in path.parts:
-            self.refused += 1
-            raise OSError(self.number, os.strerror(self.number), str(path))
-
-    def rename(self, source: Path, target: Path) -> None:
-        self._refuse(source)
-        super().rename(source, target)
-
-    def rename_noreplace(self, source: Path, target: Path) -> None:
-        self._refuse(source)
-        super().rename_noreplace(source, target)
-
-    def remove(self, path: Path) -> None:
-        if os.path.lexists(path):
-            self._refuse(path)
-        super().remove(path)
 
 
 class AnotherDisk(Sticky):

@@ -55,7 +55,7 @@ class UntakenError(Exception):
         why = (error.strerror or "").lower()
         super().__init__(
             f"{origin} cannot be taken out of its folder ({why}): another user's sticky folder, chattr +i,"
-            " or a mount of its own? let the daemon's user move it, or take it away"
+            " or a mount of its own?"
         )
 
 
@@ -84,7 +84,7 @@ class Claimer:
         self.sidecar_limit = sidecar_limit
 
     def commit(self, record: ClaimRecord, text: bytes | None = None) -> Claim:
-        """Write the intent, rename the sidecar in; the images are not copied yet. One that lies nowhere has a ``text``.
+        """Write the intent, rename the sidecar in; the images are not copied yet. One of our own has a ``text``.
 
         Raises :class:`ClaimLostError` where the sidecar has gone or is another one by now; it is put back then.
         :class:`UntakenError` where it cannot be moved; nothing is left of the claim then.
@@ -128,7 +128,7 @@ class Claimer:
         self._fs.mkdir(folder)
         for name in (SIDECAR_FOLDER, JOBS_FOLDER, *((INPUTS_FOLDER,) if record.sources else ())):
             self._fs.mkdir(folder / name)
-        if record.hot:
+        if record.is_own:
             self._fs.write_new(folder / OWN_SIDECAR_NAME, b"")
         self._fs.write_durable(folder / CLAIM_NAME, record.model_dump_json().encode())
         self._fs.fsync_dir(self._places.claims)
@@ -224,7 +224,7 @@ class Claimer:
 
         False where that folder refuses: the claim is ``stuck`` then, and this is to be called again.
         """
-        if self._fs.kind(claim.sidecar) is not None and not claim.record.hot:
+        if self._fs.kind(claim.sidecar) is not None and not claim.record.is_own:
             origin = claim.record.origin
             if self._holds.attempt(claim.record.id, origin, lambda: self.put_back(claim.sidecar, origin)) is None:
                 claim.stuck = True

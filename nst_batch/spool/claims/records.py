@@ -113,6 +113,8 @@ class ClaimRecord(_Record):
     # sidecar came from nowhere and goes nowhere, and of its images it alone leaves the inbox.
     photograph: Annotated[str, AfterValidator(_inside_or_root)] = ""
     hot: tuple[str, ...] = ()
+    # Of a sidecar that could not be taken, and fails for it: what it was. It stays where it is.
+    stays: Identity | None = None
     sources: tuple[SourceRecord, ...] = ()
     jobs: tuple[JobRecord, ...]
 
@@ -124,6 +126,11 @@ class ClaimRecord(_Record):
         if len({job.index for job in self.jobs}) != len(self.jobs) or not self.jobs:
             raise ValueError("its jobs are not numbered one by one")
         return self
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the claim's sidecar was written by us, so that it goes back nowhere."""
+        return bool(self.hot) or self.stays is not None
 
     def job_id(self, job: JobRecord) -> str:
         """The id of one of its jobs."""

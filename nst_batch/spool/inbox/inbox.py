@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,7 @@ from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.disk.layout import RETRY_PREFIX, Places
-from nst_batch.spool.disk.own import read_note
-from nst_batch.spool.disk.primitives import Identity, is_private_elsewhere
+from nst_batch.spool.disk.primitives import is_private_elsewhere
 from nst_batch.spool.inbox import control
 from nst_batch.spool.inbox.control import PAUSE_NAME, Control
 from nst_batch.spool.inbox.end_news import ENDED_NAME, EndNews
@@ -29,9 +27,9 @@ from nst_batch.spool.inbox.polling import POLLED_RESCAN_SECONDS, needs_polling
 from nst_batch.spool.inbox.readiness import Broken, FolderView, Ready, Scan, Waiting
 from nst_batch.spool.inbox.scan import Scanner
 from nst_batch.spool.inbox.sidecars import SidecarReading
+from nst_batch.spool.inbox.waits import Waits
 from nst_batch.turn import Turn
 
-WAITS_NAME = "waiting.json"
 WAITS_SECONDS = 60.0
 LOST_LOOK_SECONDS = 5.0
 
@@ -52,8 +50,7 @@ class Inbox:
         self.ended = EndNews(fs, places.own / ENDED_NAME)
         self._named_so: set[str] = set()  # what is called as a control file is
         self._passed_over: dict[str, str] = {}  # files that are not taken, and why
-        self._waits_due = 0.0
-        self._waits_saved = True
+        self._waits, self._waits_due = Waits(fs, places.own), 0.0
         self._gone: set[str] = set()  # sidecars claimed since the last look
         self._painted = Painted(fs, places)
         self._theirs: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
@@ -152,6 +149,9 @@ class Inbox:
 
     def _see(self, taken: frozenset[str], at: Moment, turn: Turn | None) -> Scan:
         """What the listing comes to, with a sidecar for each photograph of a hot folder that is nobody else's."""
+        for claim in self.claims():
+            if claim.record.stays is not None:  # its end is on its way
+                self._scanner.give_up(claim.record.origin, claim.record.stays)
         while True:
             entries = self._folders.overlay(self._listing.entries, at.mono, *self._theirs)
             scan = self._scanner.look(dataclasses.replace(self._listing, entries=entries), taken, at, turn)
@@ -216,15 +216,19 @@ class Inbox:
         return entry is not None and any(self._painted.has(key, entry.identity, own.photograph) for key in own.keys)
 
     def remember(self, claim: Claim) -> None:
-        """Put down, durably, that a hot folder's photograph has been painted. OSError."""
+        """Put down, durably, that a hot folder's photograph is painted, or a sidecar that stays has failed. OSError."""
+        if claim.record.stays is not None:
+            self._waits.give_up(claim.record.origin, claim.record.stays)
+            self._scanner.give_up(claim.record.origin, claim.record.stays)
         marks = marks_of(self._fs, claim) or self._painted.put_back(claim)
         if marks:
             self._painted.add(marks, (entry.identity for entry in self._listing.entries.values()))
 
-    def forget(self, sidecar: str) -> None:
-        """A sidecar is about to be claimed."""
+    def forget(self, sidecar: str, *, stays: bool = False) -> None:
+        """A sidecar is about to be claimed; one that ``stays`` lies there still."""
         self._gone.add(sidecar)
-        self._scanner.forget(sidecar)
+        if not stays:
+            self._scanner.forget(sidecar)
 
     def take_controls(self) -> tuple[Control, ...]:
         """The control files of the last look, to be acted on once."""
@@ -258,9 +262,9 @@ class Inbox:
         """The control files of the last look."""
         return self._control_names
 
-    def cannot_take(self, sidecar: str, why: str, at: Moment) -> None:
-        """A sidecar may not be moved: it waits, and is tried again later and later."""
-        self._scanner.hold(sidecar, why, at.mono)
+    def hold(self, sidecar: str, why: str, at: Moment, *, is_untaken: bool) -> None:
+        """A sidecar waits, and is tried again later and later: one ``is_untaken`` that may not be moved."""
+        self._scanner.hold(sidecar, why, at.mono, is_untaken=is_untaken)
 
     def _remark(self) -> None:
         """What is in the listing, which is another one than before, that is no pair's."""
@@ -298,25 +302,15 @@ class Inbox:
     # --- waiting times over a restart -------------------------------------------------------------------
 
     def save_waits(self, at: Moment) -> None:
-        """Put down how long incomplete pairs have waited."""
+        """Put down how long sidecars have waited, and which have failed for it."""
         self._waits_due = at.mono + WAITS_SECONDS
-        waits = self._scanner.waits(at.mono)
-        if waits or not self._waits_saved:
-            data = {path: [*identity, waited] for path, (identity, waited) in waits.items()}
-            self._fs.replace(self._places.own / WAITS_NAME, json.dumps(data).encode())
-        self._waits_saved = not waits
+        self._waits.write(self._scanner.waits(at.mono))
 
     def restore_waits(self, at: Moment) -> None:
         """Take over what an earlier daemon put down; a damaged file only means that they wait anew."""
         self._waits_due = at.mono + WAITS_SECONDS
         self._painted.read()
-        try:
-            data = read_note(self._fs, self._places.own / WAITS_NAME)
-            waits = {path: (Identity(*entry[:3]), float(entry[3])) for path, entry in data.items()}
-        except (OSError, ValueError, TypeError, IndexError, OverflowError):
-            return
-        self._waits_saved = not waits
-        self._scanner.restored = waits
+        self._scanner.restored = self._waits.read()
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,9 @@ class Known:
     names: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()  # ``names``, folded
     bases: tuple[str, ...] = ()  # the titles that ``names`` were given for
-    missing_since: float | None = None  # monotonic
+    waits_since: float | None = None  # monotonic; for images, or for the right to take it
     waited_before: float = 0.0  # seconds, of earlier spells
+    given_up: bool = False  # it has failed because it could not be taken, and lies there still
 
     def is_touched_by(self, changes: Changes) -> bool:
         """Whether its images must be looked for again."""
@@ -63,9 +64,20 @@ class Known:
         self.refused = bool(wanted.jobs) and all(job.refusal for job in wanted.jobs)
 
     def waited(self, mono: float) -> float:
-        """Seconds for which images of this sidecar have been missing under our eyes."""
-        spell = 0.0 if self.missing_since is None else mono - self.missing_since
+        """Seconds for which this sidecar has waited under our eyes for what somebody has to bring."""
+        spell = 0.0 if self.waits_since is None else mono - self.waits_since
         return self.waited_before + spell
+
+    def count(self, mono: float, *, waits: bool) -> None:
+        """From now on it waits for something, or for nothing."""
+        if waits and self.waits_since is None:
+            self.waits_since = mono
+        elif not waits and self.waits_since is not None:
+            self.waited_before, self.waits_since = self.waited(mono), None
+
+    def give_up(self) -> None:
+        """It has failed for want of a right; its images will have a time of their own."""
+        self.given_up, self.waited_before, self.waits_since = True, 0.0, None
 
     def as_broken(self, path: str) -> Broken:
         """For a sidecar with an error."""

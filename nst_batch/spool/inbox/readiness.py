@@ -91,6 +91,8 @@ class Ready:
         return (-self.wanted.priority, self.entry.ctime_ns, self.sidecar)
 
 
+UNTAKEN = ("unreadable", "given_up")  # kinds of what waits for a right
+LET_IT = "let the daemon's user move it, or take it away"
 NOT_TO_BE_TAKEN = "no permission to take files out of"  # how it begins why such a sidecar waits
 
 
@@ -98,8 +100,9 @@ NOT_TO_BE_TAKEN = "no permission to take files out of"  # how it begins why such
 class Waiting:
     """A sidecar that cannot be claimed yet.
 
-    ``kind``: ``settling``, ``missing``, ``unreadable``, or ``defaults``: a file that speaks for its folder is to blame,
-    which is told once for all.
+    ``kind``: ``settling``, ``missing``, ``unreadable``, ``given_up``: it has failed because it could not be taken, and
+    still is as soon as it may be; or ``defaults``: a file that speaks for its folder is to blame, which is told once
+    for all.
     """
 
     sidecar: str
@@ -133,7 +136,7 @@ class FolderView:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A sidecar that cannot be understood."""
+    """A sidecar that cannot be understood, or could not be taken before its time was up, and then it stays there."""
 
     sidecar: str
     entry: Entry
@@ -141,6 +144,7 @@ class Broken:
     title: str
     name: str  # JOB
     reason: Reason
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +155,4 @@ class Scan:
     waiting: tuple[Waiting, ...] = ()
     broken: tuple[Broken, ...] = ()
     next_change: float = math.inf  # monotonic; when something changes by the passing of time alone
-    complete: bool = True  # every sidecar in the inbox has been read
+    complete: bool = True  # every sidecar in the inbox has been read, or has failed for it that it cannot be

@@ -1,4 +1,4 @@
-"""Listings over time -> what is still, complete, waiting (for what, until when) or broken.
+"""Listings over time -> what is still, complete, waiting or broken (:mod:`nst_batch.spool.inbox.verdicts`).
 
 Pure but for the reading of sidecars.
 
@@ -7,22 +7,20 @@ holds at start-up too, where nothing has been seen before. Stillness is necessar
 decodes fully.
 
 ``incomplete_after`` counts the time for which this program has watched the sidecar lie there, still, with an
-image missing. It is kept over restarts (:meth:`Scanner.waits`) and measured by the clock that never jumps:
-neither a restart nor a clock set wrong makes a pair fail early, nor does a night with the daemon off.
+image missing or without the right to take it. It is kept over restarts (:meth:`Scanner.waits`) and measured by the
+clock that never jumps: neither a restart nor a clock set wrong makes a pair fail early, nor does a night with the
+daemon off.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from nst_batch import names
-from nst_batch.characters import told
 from nst_batch.clock import Moment
 from nst_batch.errors import NstError
 from nst_batch.reasons import Reason
@@ -33,22 +31,22 @@ from nst_batch.spool.disk.holding import pause_after
 from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.known import Changes, Known, bases_of, is_another
 from nst_batch.spool.inbox.listing import Entry, Listing
-from nst_batch.spool.inbox.readiness import NOT_TO_BE_TAKEN, Broken, Ready, Scan, Waiting, Wanted
+from nst_batch.spool.inbox.readiness import Broken, Ready, Scan, Waiting
 from nst_batch.spool.inbox.sidecars import SidecarReading
+from nst_batch.spool.inbox.verdicts import Verdicts
+from nst_batch.spool.inbox.waits import Wait
 from nst_batch.turn import Turn
-
-NAMES_SHOWN = 3
-LOOK_AGAIN_SECONDS = 10.0
 
 
 @dataclass
 class _Held:
-    """A sidecar that may not be moved: as it was then, why, how often that was tried, and when it is tried again."""
+    """A sidecar that is not to be claimed now: as it was then, why, how often that was tried, and when it is again."""
 
     entry: Entry
     why: str
     tries: int
     due: float  # monotonic
+    is_untaken: bool
 
 
 @dataclass
@@ -67,16 +65,15 @@ class Scanner:
     settle_seconds: float
     incomplete_after: float
     hindrance: Callable[[str], str] = lambda _folder: ""
-    restored: Mapping[str, tuple[Identity, float]] = field(default_factory=dict)
+    restored: dict[str, Wait] = field(default_factory=dict)
     _moving: dict[str, float] = field(default_factory=dict)  # what was not still yet at the last look: since when it is
     _sidecars: dict[str, Known] = field(default_factory=dict)
     _entries: Mapping[str, Entry] = field(default_factory=dict)
-    _forgotten: set[str] = field(default_factory=set)  # claimed since the last look; back where that was undone
+    _forgotten: dict[str, Known] = field(default_factory=dict)  # claimed since the last look; some come back
     _taken: frozenset[str] = frozenset()
     _scan: Scan = field(default_factory=Scan)
     _expire_before: float = -math.inf
     _held: dict[str, _Held] = field(default_factory=dict)
-    _may_take: Callable[[str], bool] = lambda _folder: True  # ``takable``, asked once a folder and look
     _readable: dict[str, Entry] = field(default_factory=dict)  # images that may be read, as they were then
     _mono: float = 0.0  # of the last look
     _turned: int = 0  # among the sidecars, where the next turn begins to read
@@ -92,8 +89,8 @@ class Scanner:
             return self._scan
         changes = self._stamp(listing.entries, at.mono)
         self._entries, self._taken = listing.entries, taken
-        self._follow_sidecars(itertools.chain(changes.paths, self._forgotten - changes.paths))
-        self._forgotten = set()
+        self._follow_sidecars(changes.paths | self._forgotten.keys())
+        self._forgotten = {}
         self._understand_all(at.mono, changes, turn or Turn())
         self._name_jobs()
         self._scan = self._sum_up(at)
@@ -107,16 +104,31 @@ class Scanner:
 
     def forget(self, path: str) -> None:
         """A sidecar has been claimed: it is gone from the inbox."""
-        self._sidecars.pop(path, None)
-        self._forgotten.add(path)
+        known = self._sidecars.pop(path, None)
+        if known is not None:
+            known.fresh = False
+            self._forgotten[path] = known
         self._scan = Scan(next_change=-math.inf)
 
-    def hold(self, path: str, why: str, mono: float) -> None:
-        """A sidecar could not be moved: it waits, longer each time, or until it changes (its rights do so too)."""
+    def hold(self, path: str, why: str, mono: float, *, is_untaken: bool) -> None:
+        """A sidecar waits, longer each time, or until it changes (its rights do so too).
+
+        One ``is_untaken`` that could not be moved: that has a deadline. Else another one is waited for.
+        """
         entry = self._entries[path]
         before = self._held.get(path)
         tries = before.tries + 1 if before is not None and before.entry == entry else 0
-        self._held[path] = _Held(entry, why, tries, mono + pause_after(tries))
+        self._held[path] = _Held(entry, why, tries, mono + pause_after(tries), is_untaken)
+        if is_untaken and path in self._forgotten and not self._forgotten[path].given_up:
+            self._forgotten[path].count(mono, waits=True)
+
+    def give_up(self, path: str, identity: Identity) -> None:
+        """A sidecar that could not be taken has failed: it does so once, though it lies there still."""
+        self.restored[path] = Wait(identity, given_up=True)
+        known = self._sidecars.get(path)
+        if known is not None and known.entry.identity == identity and not known.given_up:
+            known.give_up()
+            self._scan = Scan(next_change=-math.inf)
 
     def _holds(self, path: str, mono: float) -> _Held | None:
         held = self._held.get(path)
@@ -143,17 +155,20 @@ class Scanner:
         return {image for path, known in self._sidecars.items() if among(path) for image in known.images}
 
     def unread(self) -> set[str]:
-        """The sidecars that have not been read as they are now."""
-        return {path for path, known in self._sidecars.items() if not known.fresh}
+        """The sidecars that have not been read as they are now, and for which there is still time to be."""
+        return {path for path, known in self._sidecars.items() if not (known.fresh or known.given_up)}
 
-    def waits(self, mono: float | None = None) -> dict[str, tuple[Identity, float]]:
-        """Seconds waited for missing images by sidecar, at the last look or now: to be kept over a restart."""
+    def waits(self, mono: float | None = None) -> dict[str, Wait]:
+        """How long each sidecar has waited, at the last look or now: to be kept over a restart."""
         now = self._mono if mono is None else mono
-        waited = {path: (known.entry.identity, known.waited(now)) for path, known in self._sidecars.items()}
+        waited = {
+            path: Wait(known.entry.identity, known.waited(now), known.given_up)
+            for path, known in self._sidecars.items()
+        }
         unread = {path for path, known in self._sidecars.items() if known.wanted is None}
         return {
             **{path: wait for path, wait in self.restored.items() if path in unread},
-            **{path: wait for path, wait in waited.items() if wait[1] > 0},
+            **{path: wait for path, wait in waited.items() if wait.seconds > 0 or wait.given_up},
         }
 
     # --- one look ---------------------------------------------------------------------------------------
@@ -182,14 +197,15 @@ class Scanner:
     def _follow_sidecars(self, paths: Iterable[str]) -> None:
         """Know the sidecars among ``paths``, which have changed, as they are by now."""
         for path in paths:
-            entry, known = self._entries.get(path), self._sidecars.pop(path, None)
+            entry, known = self._entries.get(path), self._sidecars.pop(path, None) or self._forgotten.get(path)
             if entry is None or entry.kind not in ("file", "link") or not names.is_sidecar(path.rpartition("/")[2]):
                 continue
             if known is None or not known.entry.is_as(entry):
                 fresh = Known(entry)
                 # Before the defaults.yaml above it has been read it is another one, which has not waited.
-                if path in self.restored and self.restored[path][0] == entry.identity:
-                    fresh.waited_before = self.restored[path][1]
+                kept = self.restored.get(path)
+                if kept is not None and kept.identity == entry.identity:
+                    fresh.waited_before, fresh.given_up = kept.seconds, kept.given_up
                 known = fresh
             self._sidecars[path] = known
         self._held = {path: held for path, held in self._held.items() if path in self._sidecars}
@@ -260,78 +276,36 @@ class Scanner:
             known.keys = tuple(key_of(name) for name in known.names)
 
     def _sum_up(self, at: Moment) -> Scan:
-        ready: list[Ready] = []
-        waiting: list[Waiting] = []
-        broken: list[Broken] = []
-        changes = [math.inf]
-        hindrance, self._may_take = cache(self.hindrance), cache(self.takable)  # of thousands in one folder
+        found: dict[type, list[Any]] = {Ready: [], Waiting: [], Broken: []}
+        hindrance, may_take = cache(self.hindrance), cache(self.takable)  # of thousands in one folder
+        verdicts = Verdicts(
+            at,
+            self._entries,
+            self._still_at,
+            self._may_be_read,
+            may_take,
+            self.incomplete_after,
+            self._expire_before,
+        )
         for path, known in self._sidecars.items():
             held = self._holds(path, at.mono)
             if held is not None:
-                changes.append(held.due)
-                waiting.append(Waiting(path, known.names, "unreadable", held.why, None))
+                verdicts.changes.append(held.due)
+            verdict: Ready | Waiting | Broken
+            if held is not None and not held.is_untaken:
+                verdict = Waiting(path, known.names, "unreadable", held.why, None)
             elif why := hindrance(path.rpartition("/")[0]):
-                waiting.append(Waiting(path, known.names, "defaults", why, None))
-            elif known.broken is not None:
-                broken.append(known.as_broken(path))
-            elif isinstance(verdict := self._verdict(path, known, at, changes), Ready):
-                ready.append(verdict)
+                verdict = Waiting(path, known.names, "defaults", why, None)
             else:
-                waiting.append(verdict)
+                verdict = verdicts.of(path, known, held.why if held else "")
+            found[type(verdict)].append(verdict)
         return Scan(
-            tuple(sorted(ready, key=lambda item: item.order)),
-            tuple(sorted(waiting, key=lambda item: item.sidecar)),
-            tuple(sorted(broken, key=lambda item: item.sidecar)),
-            min(changes),
-            all(known.fresh for known in self._sidecars.values()),
+            tuple(sorted(found[Ready], key=lambda item: item.order)),
+            tuple(sorted(found[Waiting], key=lambda item: item.sidecar)),
+            tuple(sorted(found[Broken], key=lambda item: item.sidecar)),
+            min(verdicts.changes, default=math.inf),
+            not self.unread(),
         )
-
-    def _hindrance(self, path: str, known: Known, at: Moment, changes: list[float]) -> Waiting | None:
-        """Why a sidecar itself, whatever its images, cannot be claimed; None where it can."""
-        folder = path.rpartition("/")[0]
-        if not known.unreadable and (not known.fresh or known.wanted is None):
-            due = self._still_at(path)
-            changes.append(max(due, at.mono))
-            if at.mono < due:
-                return self._settling(path, path, known, due, at)
-            return Waiting(path, known.names, "settling", f"{path} is about to be read", None)
-        if known.unreadable or not self._may_take(folder):
-            changes.append(at.mono + LOOK_AGAIN_SECONDS)
-            why = known.unreadable or f"{NOT_TO_BE_TAKEN} {folder or 'the inbox'}"
-            return Waiting(path, known.names, "unreadable", why, None)
-        return None
-
-    @staticmethod
-    def _settling(what: str, path: str, known: Known, due: float, at: Moment) -> Waiting:
-        return Waiting(path, known.names, "settling", f"{what} is still being written", at.wall + due - at.mono)
-
-    def _verdict(self, path: str, known: Known, at: Moment, changes: list[float]) -> Ready | Waiting:
-        hindrance = self._hindrance(path, known, at, changes)
-        if hindrance is not None or known.wanted is None:
-            assert hindrance is not None
-            return hindrance
-        lacking = self._lacking(known, known.wanted)
-        if not lacking and known.missing_since is not None:
-            known.waited_before, known.missing_since = known.waited(at.mono), None
-        if lacking and known.missing_since is None:
-            known.missing_since = at.mono
-        for image in known.images:
-            due = self._still_at(image)
-            if at.mono < due:
-                changes.append(due)
-                return self._settling(image, path, known, due, at)
-        if lacking:
-            left = self.incomplete_after - known.waited(at.mono)
-            if left > 0 and known.missing_since is not None and known.missing_since > self._expire_before:
-                return self._incomplete(path, known, lacking, left, at, changes)
-        unreadable = tuple(what for what in lacking if what not in known.wanted.missing)
-        return Ready(
-            path, known.entry, known.digest, known.wanted, known.names, bool(lacking), unreadable, known.refused
-        )
-
-    def _lacking(self, known: Known, wanted: Wanted) -> tuple[str, ...]:
-        files = (image for image in known.images if self._entries[image].kind == "file")
-        return (*wanted.missing, *(image for image in files if not self._may_be_read(image)))
 
     def _may_be_read(self, image: str) -> bool:
         """Asked once of an image as it is: other rights are another entry."""
@@ -339,18 +313,3 @@ class Scanner:
         if self._readable.get(image) is not entry and self.readable(image):
             self._readable[image] = entry
         return self._readable.get(image) is entry
-
-    def _incomplete(
-        self, path: str, known: Known, lacking: tuple[str, ...], left: float, at: Moment, changes: list[float]
-    ) -> Waiting:
-        assert known.wanted is not None
-        changes.append(at.mono + left)
-        kind = "missing" if known.wanted.missing else "unreadable"
-        if kind == "unreadable" or known.used.library:
-            # No listing of the inbox tells of a right granted or of a library's new file: look again before long.
-            changes.append(at.mono + LOOK_AGAIN_SECONDS)
-        hints = known.wanted.missing
-        said = [told(what) + (f" ({hints[what]})" if hints.get(what) else "") for what in lacking[:NAMES_SHOWN]]
-        shown = ", ".join(said) + (" …" if len(lacking) > NAMES_SHOWN else "")
-        words = "missing" if kind == "missing" else "no permission to read"
-        return Waiting(path, known.names, kind, sys.intern(f"{words}: {shown}"), at.wall + left)

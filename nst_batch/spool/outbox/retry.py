@@ -20,7 +20,7 @@ from nst_batch import names
 from nst_batch.beneath import DEEPEST, WHAT_IS_NO_FILE
 from nst_batch.errors import NotNowError, UsageError
 from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
-from nst_batch.reasons import END_STATES, LASTING
+from nst_batch.reasons import END_STATES, LASTING, SIDECAR_NOT_TAKEN
 from nst_batch.spool.disk.blocked import one_place_only
 from nst_batch.spool.disk.copying import UnreadableError
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
@@ -81,6 +81,9 @@ def _not_whole(fs: FileSystem, folder: Path) -> str:
         if kind in WHAT_IS_NO_FILE and (kind != "link" or names.is_sidecar(name)):
             what = f"{given / name} is {WHAT_IS_NO_FILE[kind]}, and only files go back"
             return f"{what}; put the file itself there, or take it away, then {retry}"
+    if not there and (manifest := _manifest(fs, folder)).get("reason") == SIDECAR_NOT_TAKEN:
+        lies = f"its sidecar lies in the inbox still ({manifest.get('origin')}) and is taken as soon as it may be"
+        return f"{lies}; nst-batch check says which right is wanting"
     if not any(map(names.is_sidecar, there)):
         return f"{given} has no sidecar; put it there, then {retry}, or give its images and a new sidecar to the inbox"
     return ""

@@ -149,7 +149,8 @@ class RunningFolders:
         """Put the sidecar and the images as they were given into ``folder/input``."""
         target = folder / INPUT_FOLDER
         self._fs.mkdir(target)
-        self._fs.copy_file(claim.sidecar, target / claim.record.sidecar_name, sync=False)
+        if claim.record.stays is None:
+            self._fs.copy_file(claim.sidecar, target / claim.record.sidecar_name, sync=False)
         if not images:
             return
         stored = {item.name: item.source for item in job.inputs if item.source is not None}

@@ -1,14 +1,15 @@
-"""A sidecar that could not be understood, and was corrected: once the corrected one is done, its failure is no news.
+"""Failures that are no news any more.
 
-Only a failure that holds the sidecar alone goes: it took no image. What else has failed holds somebody's images, mostly
-their only copy, and leaves by ``retry`` or ``prune``.
+That of a sidecar that could not be understood, once the corrected one is done; that of one that could not be taken,
+once it was. Only a failure that holds the sidecar alone, or nothing, goes: it took no image. What else has failed
+holds somebody's images, mostly their only copy, and leaves by ``retry`` or ``prune``.
 """
 
 from __future__ import annotations
 
 from nst_batch import names
 from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
-from nst_batch.reasons import WITH_RESULT
+from nst_batch.reasons import SIDECAR_NOT_TAKEN, WITH_RESULT
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.naming import key_of
 from nst_batch.spool.disk.fs import FileSystem
@@ -18,13 +19,14 @@ from nst_batch.spool.disk.retry_notes import failed_names
 
 
 def drop_superseded(fs: FileSystem, places: Places, claim: Claim) -> list[str]:
-    """Remove earlier failures of the sidecar of a claim whose jobs are all done; their JOB names."""
-    if not claim.finished or any(done.state not in WITH_RESULT for done in claim.done.values()):
+    """Remove earlier failures of the sidecar of a claim whose jobs all have their end; their JOB names."""
+    if not claim.finished:
         return []
-    base = key_of(names.normal(names.stem(claim.record.origin).strip()))
+    words = {names.normal(names.stem(claim.record.origin).strip()), *(job.title for job in claim.record.jobs)}
+    bases = tuple(map(key_of, words))
     dropped = []
     for name in failed_names(fs, places):
-        if key_of(name).startswith(base) and _is_an_earlier_one(fs, places, name, claim):
+        if key_of(name).startswith(bases) and _is_an_earlier_one(fs, places, name, claim):
             fs.discard(places.failed / name, places.out_trash)
             dropped.append(name)
     return dropped
@@ -33,8 +35,18 @@ def drop_superseded(fs: FileSystem, places: Places, claim: Claim) -> list[str]:
 def _is_an_earlier_one(fs: FileSystem, places: Places, name: str, claim: Claim) -> bool:
     folder = places.failed / name
     manifest = read_note(fs, folder / MANIFEST_NAME, of_any_user=False)  # others may write in the outbox
-    is_its = manifest.get("origin") == claim.record.origin and str(manifest.get("id")) < claim.record.id
-    if not is_its or manifest.get("state") != "failed" or manifest.get("settings") is not None:
+    if manifest.get("origin") != claim.record.origin or _arrival(str(manifest.get("id"))) > _arrival(claim.record.id):
+        return False
+    if manifest.get("state") != "failed" or manifest.get("settings") is not None:
+        return False
+    if manifest.get("reason") == SIDECAR_NOT_TAKEN:
+        return claim.record.stays is None and not fs.names_in(folder / INPUT_FOLDER)
+    if any(done.state not in WITH_RESULT for done in claim.done.values()):
         return False
     alone = folder / INPUT_FOLDER / claim.record.sidecar_name
     return fs.names_in(alone.parent) == [alone.name] and fs.kind(alone) in ("file", "link")
+
+
+def _arrival(claim_or_job: str) -> str:
+    """When a sidecar arrived, by the id of its claim or of a job of that, less what tells two of the same moment."""
+    return claim_or_job.rpartition("-")[0]

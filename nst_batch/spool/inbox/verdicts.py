@@ -1,0 +1,109 @@
+"""What a sidecar comes to at one look: ready, waiting for what and until when, or broken."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from nst_batch.characters import told
+from nst_batch.clock import Moment
+from nst_batch.reasons import SIDECAR_NOT_TAKEN, Reason
+from nst_batch.spool.inbox.known import Known
+from nst_batch.spool.inbox.listing import Entry
+from nst_batch.spool.inbox.readiness import LET_IT, NOT_TO_BE_TAKEN, Broken, Ready, Waiting, Wanted
+
+NAMES_SHOWN = 3
+LOOK_AGAIN_SECONDS = 10.0
+GIVEN_UP = "it has failed for that, and is taken as soon as it may be"
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Of one look. ``changes`` grows by the monotonic times at which one of them changes by itself."""
+
+    at: Moment
+    entries: Mapping[str, Entry]
+    still_at: Callable[[str], float]  # from when on, monotonic, a file will have been still for long enough
+    may_be_read: Callable[[str], bool]  # an image
+    may_take: Callable[[str], bool]  # files out of a folder
+    incomplete_after: float
+    expire_before: float  # what has waited since then, monotonic, waits no longer
+    changes: list[float] = field(default_factory=list)
+
+    def of(self, path: str, known: Known, untaken: str) -> Ready | Waiting | Broken:
+        """``untaken``: why it could not be moved when that was tried last, "" for nothing."""
+        if not (known.unreadable or known.broken) and (not known.fresh or known.wanted is None):
+            if self._settles(path):
+                return self._settling(path, path, known)
+            self.changes.append(self.at.mono)
+            return Waiting(path, known.names, "settling", f"{path} is about to be read", None)
+        if why := known.unreadable or self._closed(path.rpartition("/")[0]) or untaken:
+            return self._untaken(path, known, why)
+        if known.broken is not None or known.wanted is None:
+            return known.as_broken(path)
+        return self._of_images(path, known, known.wanted)
+
+    def _of_images(self, path: str, known: Known, wanted: Wanted) -> Ready | Waiting:
+        """For a sidecar that may be taken."""
+        lacking = self._lacking(known, wanted)
+        known.count(self.at.mono, waits=bool(lacking))
+        settling = next(filter(self._settles, known.images), None)
+        if settling is not None:
+            return self._settling(settling, path, known)
+        left = self._patience(known) if lacking else 0.0
+        if left > 0:
+            return self._incomplete(path, known, wanted, lacking, left)
+        unreadable = tuple(what for what in lacking if what not in wanted.missing)
+        return Ready(path, known.entry, known.digest, wanted, known.names, bool(lacking), unreadable, known.refused)
+
+    def _closed(self, folder: str) -> str:
+        """Why no file may be taken out of a folder; "" where it may."""
+        return "" if self.may_take(folder) else f"{NOT_TO_BE_TAKEN} {folder or 'the inbox'}"
+
+    def _settles(self, path: str) -> bool:
+        return self.at.mono < self.still_at(path)
+
+    def _settling(self, what: str, path: str, known: Known) -> Waiting:
+        due = self.still_at(what)
+        self.changes.append(due)
+        until = self.at.wall + due - self.at.mono
+        return Waiting(path, known.names, "settling", f"{what} is still being written", until)
+
+    def _patience(self, known: Known) -> float:
+        """Seconds for which a sidecar will go on to wait."""
+        is_over = known.waits_since is not None and known.waits_since <= self.expire_before
+        return 0.0 if is_over else self.incomplete_after - known.waited(self.at.mono)
+
+    def _untaken(self, path: str, known: Known, why: str) -> Waiting | Broken:
+        """A sidecar that may not be read, or not moved."""
+        known.count(self.at.mono, waits=not known.given_up)
+        self._look_again()
+        if known.given_up:
+            return Waiting(path, known.names, "given_up", f"{why}; {GIVEN_UP}", None)
+        left = self._patience(known)
+        if left > 0:
+            self.changes.append(self.at.mono + left)
+            return Waiting(path, known.names, "unreadable", why, self.at.wall + left)
+        said = why.removesuffix(f"; {LET_IT}")
+        reason = Reason.of(SIDECAR_NOT_TAKEN, said if said.startswith(path) else f"{path}: {said}")
+        return Broken(path, known.entry, known.digest, known.bases[0], known.names[0], reason, stays=True)
+
+    def _look_again(self) -> None:
+        """No listing of the inbox tells of a right granted or of a library's new file."""
+        self.changes.append(self.at.mono + LOOK_AGAIN_SECONDS)
+
+    def _lacking(self, known: Known, wanted: Wanted) -> tuple[str, ...]:
+        files = (image for image in known.images if self.entries[image].kind == "file")
+        return (*wanted.missing, *(image for image in files if not self.may_be_read(image)))
+
+    def _incomplete(self, path: str, known: Known, wanted: Wanted, lacking: tuple[str, ...], left: float) -> Waiting:
+        self.changes.append(self.at.mono + left)
+        kind = "missing" if wanted.missing else "unreadable"
+        if kind == "unreadable" or known.used.library:
+            self._look_again()
+        hints = wanted.missing
+        said = [told(what) + (f" ({hints[what]})" if hints.get(what) else "") for what in lacking[:NAMES_SHOWN]]
+        shown = ", ".join(said) + (" …" if len(lacking) > NAMES_SHOWN else "")
+        words = "missing" if kind == "missing" else "no permission to read"
+        return Waiting(path, known.names, kind, sys.intern(f"{words}: {shown}"), self.at.wall + left)
