@@ -203,13 +203,10 @@ def run_retry(arguments: argparse.Namespace) -> int:
 def _staying(reasons: Sequence[str]) -> str:
     """``2 jobs stay, which would fail at once again: ...``; ``reasons``: why each of them failed."""
     counts = ", ".join(f"{reason} ({count})" for reason, count in Counter(reasons).most_common())
-    fixes = []
-    if set(reasons) != {SIDECAR_NOT_TAKEN}:
-        fixes += [
-            "correct in outbox/failed/JOB/input the image or the sidecar, or put a corrected sidecar into the inbox"
-        ]
-    if SIDECAR_NOT_TAKEN in reasons:
-        fixes += ["what could not be taken lies in the inbox still, and nst-batch check says which right is wanting"]
+    untaken = "what could not be taken lies in the inbox still, and nst-batch check says which right is wanting"
+    wrong = "correct in outbox/failed/JOB/input the image or the sidecar, or put a corrected sidecar into the inbox"
+    fixes = [wrong] if set(reasons) != {SIDECAR_NOT_TAKEN} else []
+    fixes += [untaken] if SIDECAR_NOT_TAKEN in reasons else []
     return f"{plural(len(reasons), 'job')} would fail in the same way, so they stay: {counts}; {'; '.join(fixes)}"
 
 

@@ -220,8 +220,8 @@ class Sweep:
         for claim in waiting:
             self._clearer.clear(claim, needed, last=last)
             if claim.finished and not claim.to_clear:
-                for name in drop_superseded(self._fs, self._places, claim):
-                    self._inbox.notes.say(f"failed/{name} is gone: its sidecar was corrected, and is done")
+                for text in drop_superseded(self._fs, self._places, claim):
+                    self._inbox.notes.say(text)
                 self._close(claim)
             if turn.over:
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 from power_cut import Layout, Recorder, build, disks, sample, scratch
 from power_runs import Plan, check_after_cut, crowd_plan, draw_plan, record
+from spool_world import World
 
 from nst_batch.spool import sweep
+from nst_batch.spool.disk.fs import FileSystem
 
 SEEDS = (3, 5, 8, 13)
 DISKS_A_RUN = 120
@@ -171,6 +174,49 @@ def test_a_disk_is_built_as_it_was(memory: Path) -> None:
 def test_every_disk_that_is_left_of_sidecars_that_fail_side_by_side_recovers(memory: Path) -> None:
     """Waiting for the disk together: each is failed once, and none is lost, wherever the power is cut."""
     cut_often(memory, crowd_plan(), random.Random(2), "a crowd")
+
+
+def test_every_disk_that_is_left_of_a_sidecar_that_could_not_be_taken_recovers(memory: Path) -> None:
+    """It has failed or is about to, its sidecar and its images lie where they lay, and it is done when it may be."""
+
+    class Closed(FileSystem):
+        def may(self, path: Path, mode: int) -> bool:
+            return path.name != "share" and super().may(path, mode)
+
+    class Recorded(Closed, Recorder):
+        pass
+
+    def night(world: World) -> None:
+        for _ in range(16):
+            world.look()
+            world.sweep()
+            world.later(600.0)
+
+    (memory / "root").mkdir()
+    world = World(memory / "root")
+    world.pair("share/ann")
+    world.pair("bob", "nonsense: 1\n")
+    there = world.inbox_files()
+    recorder = Recorded(memory / "root", memory / "store")
+    world.start(recorder)
+    night(world)
+    world.spool.close(world.at)
+    assert set(world.failed()) == {"ann", "bob"}
+    for cut, disk in itertools.islice(sample(recorder.recording, random.Random(4), each=3), 2 * DISKS_A_RUN):
+        build(recorder.recording, disk)
+        world = World(recorder.recording.root)
+        for _ in range(2):
+            world.start(Closed())
+            night(world)
+            world.spool.close(world.at)
+        assert set(world.failed()) == {"ann", "bob"}, f"power cut after event {cut}"
+        assert world.inbox_files() == there - {"bob.yaml"}
+        assert world.claims() == []
+        world.start()
+        night(world)
+        world.run_all()
+        assert (set(world.finished()), set(world.failed())) == ({"ann"}, {"bob"}), f"power cut after event {cut}"
+        world.stop()
 
 
 def test_a_sync_covers_what_was_there_when_it_was_asked_for(memory: Path) -> None:

@@ -199,7 +199,7 @@ def test_check_says_what_the_daemon_may_not_read_or_take(
     as_user(DAEMON, lambda: a_night(studio))
 
     def drops() -> None:
-        for name in ("fine", "closed/b", "shut/c"):
+        for name in ("fine", "closed/b", "own/e", "shut/c", "sticky/d"):
             folder = studio / "inbox" / Path(name).parent
             folder.mkdir(exist_ok=True)
             for role in ("content", "style"):
@@ -207,6 +207,8 @@ def test_check_says_what_the_daemon_may_not_read_or_take(
             (studio / "inbox" / f"{name}.yaml").write_text("content: content.png\nstyle: style.png\n")
         (studio / "inbox/closed/style.png").chmod(0o600)
         (studio / "inbox/shut").chmod(0o755)
+        (studio / "inbox/own/e.yaml").chmod(0o600)
+        (studio / "inbox/sticky").chmod(0o3770)
 
     picture = draw(studio / "picture.png")
     picture.chmod(0o644)
@@ -219,7 +221,9 @@ def test_check_says_what_the_daemon_may_not_read_or_take(
     who = "note: it waits while #4001, the daemon's user, may not"
     assert told == [
         f"{who} read style.png: chgrp 4000 and chmod g+r closed/style.png",
+        f"{who} read e.yaml: chgrp 4000 and chmod g+r own/e.yaml",
         f"{who} take files out of shut: chgrp 4000 and chmod g+rwx shut",
+        f"{who} take others' files out of sticky, which is sticky: chmod -t sticky",
     ]
 
 
@@ -255,7 +259,7 @@ def test_what_another_user_lets_nobody_take_fails_once_and_is_painted_when_it_ma
     for _ in range(2):
         as_user(DAEMON, waits)
         assert [path.name for path in (studio / "outbox/failed").iterdir()] == ["a"]
-        assert "sidecar_not_taken: trip/a.yaml could not be taken" in (studio / "outbox/failed/a/error.txt").read_text()
+        assert "sidecar_not_taken: trip/a.yaml" in (studio / "outbox/failed/a/error.txt").read_text()
         assert (studio / "inbox/trip/a.yaml").stat().st_uid == OTHER
     as_user(OTHER, lets_take)
     as_user(DAEMON, lambda: a_night(studio))

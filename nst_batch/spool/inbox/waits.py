@@ -1,12 +1,13 @@
 """How long sidecars have waited for what somebody has to bring, and which have failed for it: over restarts.
 
 ``waiting.json`` is written now and then. That a sidecar has failed, though it still lies there, must not be forgotten
-between two times, or it would fail again: it is put down at once, as a line of ``given-up``.
+between two times, or it would fail again: it is put down at once, in a file of its own in ``given-up``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.spool.disk.own import DamagedError, read_note, read_own
+from nst_batch.spool.disk.own import mend_folder, read_note
 from nst_batch.spool.disk.primitives import Identity
 
 WAITS_NAME, GIVEN_UP_NAME = "waiting.json", "given-up"
@@ -40,7 +41,7 @@ class Waits:
         """What an earlier daemon put down, by path in the inbox; what is damaged only means that they wait anew."""
         with contextlib.suppress(OSError):
             found = {path: wait for path, wait in map(_understood, read_note(self._fs, self._kept).items()) if wait}
-            found |= {path: Wait(identity, given_up=True) for path, identity in self._lines()}
+            found |= dict(self._failed())
             self._is_empty = not found
             return found
         return {}
@@ -52,32 +53,26 @@ class Waits:
             self._fs.replace(self._kept, json.dumps(data).encode(), sync=any(wait.given_up for wait in waits.values()))
             if self._fs.kind(self._given_up) is not None:
                 self._fs.fsync_dir(self._kept.parent)
+                self._fs.step("waits.written")
                 self._fs.rmtree(self._given_up)
         self._is_empty = not waits
 
     def give_up(self, path: str, identity: Identity) -> None:
         """Put down, durably, that a sidecar has failed. OSError."""
-        is_new = self._fs.kind(self._given_up) is None
-        fd = self._fs.open(self._given_up, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            # A line break before it too: what a power cut has left of a line spoils itself alone.
-            os.write(fd, b"\n" + json.dumps([path, *identity]).encode() + b"\n")
-            self._fs.sync(fd)
-        finally:
-            os.close(fd)
-        if is_new:
-            self._fs.fsync_dir(self._given_up.parent)
+        mend_folder(self._fs, self._given_up, self._fs.rmtree)
+        name = hashlib.sha256(os.fsencode(path)).hexdigest()
+        self._fs.write_durable(self._given_up / name, json.dumps({"path": path, "identity": identity}).encode())
+        self._fs.step("waits.given_up")
         self._is_empty = False
 
-    def _lines(self) -> Iterator[tuple[str, Identity]]:
-        try:
-            text = read_own(self._fs, self._given_up) or b""
-        except DamagedError:
-            return
-        for line in text.split(b"\n"):
-            with contextlib.suppress(ValueError, TypeError):
-                path, *identity = json.loads(line)
-                yield str(path), Identity(*identity)
+    def _failed(self) -> Iterator[tuple[str, Wait]]:
+        """Those that have failed since all was put down."""
+        with contextlib.suppress(OSError):
+            for name in self._fs.names_in(self._given_up):
+                note = read_note(self._fs, self._given_up / name)
+                path, wait = _understood((str(note.get("path")), [*(note.get("identity") or ()), 0.0, True]))
+                if wait is not None:
+                    yield path, wait
 
 
 def _understood(item: tuple[str, Any]) -> tuple[str, Wait | None]:

@@ -19,32 +19,37 @@ from nst_batch.spool.disk.retry_notes import failed_names
 
 
 def drop_superseded(fs: FileSystem, places: Places, claim: Claim) -> list[str]:
-    """Remove earlier failures of the sidecar of a claim whose jobs all have their end; their JOB names."""
+    """Remove earlier failures of the sidecar of a claim whose jobs all have their end; what to say of each."""
     if not claim.finished:
         return []
     words = {names.normal(names.stem(claim.record.origin).strip()), *(job.title for job in claim.record.jobs)}
     bases = tuple(map(key_of, words))
     dropped = []
     for name in failed_names(fs, places):
-        if key_of(name).startswith(bases) and _is_an_earlier_one(fs, places, name, claim):
+        why = _why_no_news(fs, places, name, claim) if key_of(name).startswith(bases) else ""
+        if why:
             fs.discard(places.failed / name, places.out_trash)
-            dropped.append(name)
+            dropped.append(f"failed/{name} is gone: its sidecar {why}")
     return dropped
 
 
-def _is_an_earlier_one(fs: FileSystem, places: Places, name: str, claim: Claim) -> bool:
+def _why_no_news(fs: FileSystem, places: Places, name: str, claim: Claim) -> str:
+    """What has become of its sidecar where a failed job is one of the claim's and no news; else ""."""
     folder = places.failed / name
     manifest = read_note(fs, folder / MANIFEST_NAME, of_any_user=False)  # others may write in the outbox
-    if manifest.get("origin") != claim.record.origin or _arrival(str(manifest.get("id"))) > _arrival(claim.record.id):
-        return False
+    job, own = str(manifest.get("id")), claim.record.id
+    if manifest.get("origin") != claim.record.origin or job.startswith(own) or _arrival(job) > _arrival(own):
+        return ""
     if manifest.get("state") != "failed" or manifest.get("settings") is not None:
-        return False
+        return ""
+    there = fs.names_in(folder / INPUT_FOLDER)
     if manifest.get("reason") == SIDECAR_NOT_TAKEN:
-        return claim.record.stays is None and not fs.names_in(folder / INPUT_FOLDER)
-    if any(done.state not in WITH_RESULT for done in claim.done.values()):
-        return False
-    alone = folder / INPUT_FOLDER / claim.record.sidecar_name
-    return fs.names_in(alone.parent) == [alone.name] and fs.kind(alone) in ("file", "link")
+        return "has been taken" if claim.record.stays is None and not there else ""
+    alone = claim.record.sidecar_name
+    is_done = all(done.state in WITH_RESULT for done in claim.done.values())
+    if not is_done or there != [alone] or fs.kind(folder / INPUT_FOLDER / alone) not in ("file", "link"):
+        return ""
+    return "was corrected, and is done"
 
 
 def _arrival(claim_or_job: str) -> str:
