@@ -19,6 +19,7 @@ from nst_batch.errors import EXIT_JOB_FAILED, EXIT_OK, UsageError
 from nst_batch.names import is_sidecar, is_special, is_temporary, natural_key, passed_over
 from nst_batch.report.markup import clock
 from nst_batch.spool.disk.attach import refuse_closed, refuse_no_folders
+from nst_batch.spool.inbox.control import is_meant
 from nst_batch.spool.told import places_of
 
 EPILOG = """\
@@ -88,6 +89,8 @@ def _whole_inbox(config: Config, checker: Checker) -> Iterator[Verdict]:
     for path, kind in below:
         if why := passed_over(path.name, kind):
             _line(f"note      {path}: not taken: {why}")
+        if kind == "folder" and path.parent == config.inbox and is_meant(path.name):
+            _line(f"note      {path} is a folder, so it is no control file: give it another name")
     if not paths:
         _line(f"sidecars  none in {config.inbox}")
     yield from map(checker.of_sidecar, paths)

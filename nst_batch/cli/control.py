@@ -15,7 +15,7 @@ from nst_batch.clock import Moment
 from nst_batch.config.load import Config
 from nst_batch.errors import EXIT_OK, NotNowError, UsageError
 from nst_batch.filenames import STATE_NAME
-from nst_batch.names import fold, typed
+from nst_batch.names import fold, is_special, typed
 from nst_batch.reasons import OF_JOBS, SIDECAR_NOT_TAKEN, like
 from nst_batch.report.markup import soon
 from nst_batch.spool.claims.live_job import Job
@@ -132,7 +132,7 @@ class _Known:
         words = {name for pair in view.ready + view.waiting for name in pair.names}
         words |= {pair.name for pair in view.broken}
         words |= {word for job in jobs for word in (job.name, job.id)}
-        words |= words_of((*running, *waiting))
+        words |= {word for word in words_of((*running, *waiting)) if not is_special(word)}  # what is being written yet
         at_work = {word for job in jobs if job.given for word in (job.name, job.id)}
         at_work |= words_of(running)
         begun = {word for job in jobs if job.checkpoint and not job.outcome for word in (job.name, job.id)}
@@ -163,8 +163,12 @@ class _Known:
 
     def require(self, name: str) -> None:
         """UsageError where there is no such job."""
-        if fold(name) not in self.everything:
-            raise UsageError("job_unknown", f"{name}: there is no such job", "nst-batch status lists those there are")
+        if fold(name) in self.everything:
+            return
+        if is_special(name):
+            what = "to end that, remove it from the inbox; nst-batch status lists the jobs"
+            raise UsageError("job_unknown", f"{name} is no job: it speaks for its folder", what)
+        raise UsageError("job_unknown", f"{name}: there is no such job", "nst-batch status lists those there are")
 
 
 def words_of(entries: Iterable[Mapping[str, Any]]) -> set[str]:

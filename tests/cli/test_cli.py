@@ -538,6 +538,17 @@ def test_check_tells_of_what_is_no_file_and_never_waits_for_it(
         assert line.count("folder.yaml") <= 1
 
 
+def test_check_tells_of_folders_named_as_control_files(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who made one means the queue, or a job, to heed it; one deeper in the inbox is a folder like others."""
+    for name in ("PAUSE", "dusk.stop", "Dawn.CANCEL", "ann/PAUSE", "PAUSED", ".stop"):
+        (house.inbox / name).mkdir(parents=True)
+    (house.inbox / "noon.stop").touch()
+    assert main(["check", "--config", str(house.config)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note")]
+    what = "is a folder, so it is no control file: give it another name"
+    assert lines == [f"note      {house.inbox}/{name} {what}" for name in ("Dawn.CANCEL", "dusk.stop", "PAUSE")]
+
+
 def test_check_of_a_file_that_is_not_there_says_so_before_anything_else(
     house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -679,15 +690,29 @@ def test_cancel_of_what_the_daemon_may_not_take_says_what_it_waits_for(
 ) -> None:
     """The control file lies there until then, and who wrote it would wonder."""
     why = f"{NOT_TO_BE_TAKEN} trip"
-    waiting = [{"name": "trip/dusk", "why": why}, {"name": "dawn", "why": "ready"}]
+    waiting = [{"name": "dusk", "why": why}, {"name": "dawn", "why": "ready"}]
     monkeypatch.setattr("nst_batch.cli.control.told_by_daemon", lambda *_: ("process 1", {"waiting": waiting}))
-    (house.inbox / "trip").mkdir(parents=True)
-    assert main(["cancel", "trip/dusk", "dawn", "--config", str(house.config)]) == 0
+    assert main(["cancel", "dusk", "dawn", "--config", str(house.config)]) == 0
     inputs = "; its inputs go to the outbox's failed folder"
     assert capsys.readouterr().out.splitlines() == [
-        f"trip/dusk will be dropped once the daemon may take it ({why}){inputs}",
+        f"dusk will be dropped once the daemon may take it ({why}){inputs}",
         f"dawn will be dropped{inputs}",
     ]
+
+
+def test_what_speaks_for_its_folder_is_not_steered_as_a_job(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`status` lists it while it is being written, under its path; no control file would be heeded, here or there."""
+    waiting = [{"name": name, "why": "is still being written"} for name in ("trip/folder.yaml", "defaults.yml")]
+    monkeypatch.setattr("nst_batch.cli.control.told_by_daemon", lambda *_: ("process 1", {"waiting": waiting}))
+    for command, name in itertools.product(("stop", "cancel"), ("trip/folder.yaml", "defaults.yml")):
+        assert main([command, name, "--config", str(house.config)]) == 2
+        assert capsys.readouterr().err.splitlines() == [
+            f"nst-batch: {name} is no job: it speaks for its folder",
+            "nst-batch: to end that, remove it from the inbox; nst-batch status lists the jobs",
+        ]
+    assert not list(house.inbox.iterdir())
 
 
 def test_of_several_jobs_those_that_there_are_are_seen_to(house: House, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,11 @@ def split(file_name: str) -> tuple[str, Action] | None:
     return None
 
 
+def is_meant(file_name: str) -> bool:
+    """Whether whoever put it at the inbox's root means the daemon to act on it."""
+    return file_name == PAUSE_NAME or split(file_name) is not None
+
+
 def job_of(file_name: str) -> str:
     """The job, folded, that a control file's name means; "" for any other file."""
     parts = split(file_name)
