@@ -111,5 +111,5 @@ class MemoryPlan:
         features = rung.feature_bytes / (2.0 if self.precision == "bfloat16" else 1.0) + rung.row_bytes
         if isinstance(self.optimizer, AdamSpec):
             return features + _ADAM_BYTES
-        # Of each remembered iterate a step and a change of gradient; all of them twice while the next state is made.
+        # Of each remembered iterate a step and a change of gradient; twice all of them while a direction is made.
         return features + _ADAM_BYTES + 2 * 2 * self.optimizer.history * _PICTURE_BYTES

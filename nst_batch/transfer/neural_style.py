@@ -193,7 +193,8 @@ class NeuralStyleModel:
         known_later = set() if FAMILIES[self.spec.family].follows else {"renewed"}
         odd = sorted(wanted - set(state) - known_later) or sorted(set(state) - wanted)
         if odd:
-            raise DamagedCheckpointError(f"it is of another version, by its {', '.join(odd)}")
+            more = f" and {len(odd) - 1} more parts" if len(odd) > 1 else ""
+            raise DamagedCheckpointError(f"it is of another version, by its {odd[0]}{more}")
         shape, number = np.shape(state["image"]), int(state["scale"])
         sizes = [(1, scale.height, scale.width, 3) for scale in self.scales]
         if not 0 <= number < len(sizes) or shape != sizes[number]:

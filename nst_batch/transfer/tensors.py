@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeAlias
 
 Scalar: TypeAlias = Annotated[Any, "() float32"]
 Vector: TypeAlias = Annotated[Any, "(n,) float32"]
+Matrix: TypeAlias = Annotated[Any, "(n, m) float32"]
 Image: TypeAlias = Annotated[Any, "(1, H, W, 3) float32, RGB in [0, 1]"]
 Plane: TypeAlias = Annotated[Any, "(1, h, w, 1) float32 in [0, 1]"]
 Feature: TypeAlias = Annotated[Any, "(1, h, w, N) float32 or bfloat16, of one layer"]

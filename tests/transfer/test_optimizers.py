@@ -109,6 +109,45 @@ def test_lbfgs_finds_a_minimum_inside_and_at_the_bounds():
     np.testing.assert_allclose(accepted[-1][0], np.clip(target, 0, 1), atol=1e-3)
 
 
+def test_lbfgs_goes_where_its_pairs_point():
+    """Each trial is the box's nearest to x − free · H (free · g), H by the two-loop recursion over the last pairs."""
+    generator = np.random.default_rng(7)
+    target = tf.constant(generator.uniform(-0.3, 1.3, SHAPE).astype(np.float32))
+    stiffness = tf.constant(np.geomspace(1.0, 30.0, 36).reshape(SHAPE).astype(np.float32))
+    optimizer, image = Lbfgs(LbfgsSpec(history=3)), picture()
+    state, seen = optimizer.init(image), []
+    for _ in range(16):
+        gradient = stiffness * (image - target)
+        accepted, following, state = optimizer.step(state, image, quadratic(target, stiffness)(image), gradient)
+        if bool(accepted):
+            seen.append((image.numpy().astype(np.float64), gradient.numpy().astype(np.float64)))
+            pairs = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(seen[-4:])]
+            if pairs:
+                np.testing.assert_allclose(following, two_loop_trial(*seen[-1], pairs), atol=2e-5)
+        image = following
+    assert len(seen) > 10
+    assert np.any(image == 0.0)
+    assert np.any(image == 1.0)
+
+
+def two_loop_trial(image, gradient, pairs):
+    """Nocedal and Wright, Numerical Optimization, algorithm 7.4, from γ M, over the pixels that no bound holds."""
+    free = ~(((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0)))
+    vector, shares = free * gradient, []
+    for move, change in reversed(pairs):
+        shares.append(np.sum(move * vector) / np.sum(move * change))
+        vector = vector - shares[-1] * change
+    move, change = pairs[-1]
+    vector = metric(vector) * np.sum(move * change) / np.sum(change * metric(change))
+    for (move, change), share in zip(pairs, reversed(shares), strict=True):
+        vector = vector + move * (share - np.sum(change * vector) / np.sum(move * change))
+    return np.clip(image - free * vector, 0, 1)
+
+
+def metric(picture):
+    return coarse_metric(tf.constant(picture, tf.float32)).numpy().astype(np.float64)
+
+
 def test_lbfgs_does_better_than_steepest_descent_on_a_curved_valley():
     """Rosenbrock's valley, moved into the box, is descended to its floor in 80 evaluations."""
 
@@ -195,7 +234,7 @@ def test_state_can_go_through_arrays_and_back(spec):
     np.testing.assert_array_equal(paths[0], paths[1])
 
 
-@pytest.mark.parametrize("spec", [AdamSpec(), LbfgsSpec(history=2)])
+@pytest.mark.parametrize("spec", [AdamSpec(), LbfgsSpec(history=2), LbfgsSpec(history=1)])
 def test_resized_state_fits_the_larger_picture(spec):
     """The state carried up a scale steps at the new size."""
     optimizer, small = make_optimizer(spec), picture()

@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from nst_batch.transfer.box import Box
+from nst_batch.transfer.optimizers.curvature import Curvature
 from nst_batch.transfer.optimizers.optimizer import Proposal, State, bounds, clipped
 from nst_batch.transfer.spec import LbfgsSpec
-from nst_batch.transfer.tensors import Image, Scalar
+from nst_batch.transfer.tensors import Image, Matrix, Scalar, Vector
 
 # Luminance, red against blue, green against purple: orthonormal rows.
 OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [-1, 2, -1]], np.float32)
@@ -51,7 +52,6 @@ class Lbfgs:
 
     def __init__(self, spec: LbfgsSpec) -> None:
         self._spec = spec
-        self._rows = range(spec.history)
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -67,10 +67,10 @@ class Lbfgs:
             "loss": tf.constant(0.0, tf.float32),
             "image": image,
             "gradient": zeros,
-            "rho": tf.zeros([self._spec.history], tf.float32),  # 1 / s·y; 0 where there is no pair yet
         }
-        state |= {f"s{row:02d}": zeros for row in self._rows}
-        return state | {f"y{row:02d}": zeros for row in self._rows}
+        remembered = self._spec.history - 1
+        none = tf.zeros([remembered, remembered], tf.float32)
+        return state | _history(remembered * [zeros], remembered * [zeros], Curvature(none, none))
 
     def resize(self, state: State, image: Image, box: Box | None = None, steps: int = 1) -> State:  # noqa: ARG002 - see below
         return self.init(image, box)  # curvature does not carry over to other targets
@@ -90,22 +90,32 @@ class Lbfgs:
 
     def _accept(self, state: State, image: Image, loss: Scalar, gradient: Image) -> tuple[Image, State]:
         """``image`` is the new iterate; the next trial is a full quasi-Newton step from it."""
-        stays = state["refusals"] >= self.STAY_AFTER
-        state = self._remember(state, image - state["image"], gradient - state["gradient"], stays)
+        move, change = image - state["image"], gradient - state["gradient"]
         free = _free(image, gradient, state)
-        newton = free * self._inverse_hessian(state, free * gradient)
+        coarse_change, coarse_gradient = tf.split(coarse_metric(tf.concat([change, free * gradient], axis=0)), 2)
+        moves, coarse_changes = self._with_newest(state, "s", move), self._with_newest(state, "my", coarse_change)
+        pairs = tf.reshape(tf.concat([*moves, *coarse_changes], axis=0), [2 * self._spec.history, -1])
+        of_move, of_change, of_gradient = _products(pairs, move, change, free * gradient)
+        good = state["begun"] & (of_change[0][-1] > self.CURVATURE * tf.sqrt(of_move[0][-1] * of_change[1][-1]))
+        curvature = Curvature(state["sy"], state["ymy"]).grown(*of_change, good)
+        scale, weights = curvature.inverse(*of_gradient)
+        newton = free * (scale * coarse_gradient + tf.reshape(weights[tf.newaxis] @ pairs, tf.shape(image)))
         slope = _dot(newton, gradient)
-        usable = tf.reduce_any(state["rho"] > 0.0) & (slope > 0.0) & tf.math.is_finite(slope)
-        move = tf.cond(usable, lambda: newton, lambda: self._first_move(state, coarse_metric(free * gradient)))
+        usable = (slope > 0.0) & tf.math.is_finite(slope)
+        descent = tf.cond(usable, lambda: newton, lambda: self._first_move(state, coarse_gradient))
         later = {
             **state,
+            **_history(moves[1:], coarse_changes[1:], curvature.without_oldest()),
             "begun": tf.constant(True),
             "refusals": tf.constant(0, tf.int32),
             "loss": loss,
             "image": image,
             "gradient": gradient,
         }
-        return clipped(image - move, state), later
+        return clipped(image - descent, state), later
+
+    def _with_newest(self, state: State, name: str, newest: Image) -> list[Image]:
+        return [*(state[f"{name}{row:02d}"] for row in range(self._spec.history - 1)), newest]
 
     def _refuse(self, state: State, image: Image, loss: Scalar, slope: Scalar) -> tuple[Image, State]:
         """The trial was no good: a shorter one, then the gradient's direction, then none at all."""
@@ -118,76 +128,78 @@ class Lbfgs:
         # Without the metric: however many pixels the box cuts short, each that moves lowers the loss.
         move = self._first_move(state, _free(base, gradient, state) * gradient)
         restart = tf.equal(refusals, self.RESTART_AFTER)
-        rho = tf.where(restart, 0.0, state["rho"])
         following = tf.where(restart, clipped(base - 0.1 * move, state), shorter)
-        return following, {**state, "rho": rho, "refusals": refusals}
-
-    def _inverse_hessian(self, state: State, vector: Image) -> Image:
-        """H · vector by the two-loop recursion, newest pair last in the state."""
-        rho = tf.unstack(state["rho"])
-        alphas: dict[int, Any] = {}
-        for row in reversed(self._rows):
-            alphas[row] = rho[row] * _dot(state[f"s{row:02d}"], vector)
-            vector -= alphas[row] * state[f"y{row:02d}"]
-        newest = state[f"y{self._rows[-1]:02d}"]
-        # γ M with γ = s·y / y·My, which is the usual s·y / y·y where M is the identity.
-        vector = coarse_metric(vector) * tf.math.divide_no_nan(1.0, rho[-1] * _dot(newest, coarse_metric(newest)))
-        for row in self._rows:
-            beta = rho[row] * _dot(state[f"y{row:02d}"], vector)
-            vector += (alphas[row] - beta) * state[f"s{row:02d}"]
-        return vector
-
-    def _remember(self, state: State, move: Image, change: Image, stays: Any) -> State:
-        """The history with one more pair, the oldest forgotten; as it was where the curvature is no good.
-
-        None of it is left where the picture ``stays``.
-        """
-        product = _dot(move, change)
-        enough = self.CURVATURE * tf.sqrt(_dot(move, move) * _dot(change, change))
-        state = {**state, "rho": tf.where(stays, 0.0, state["rho"])}
-        return dict(
-            tf.cond(
-                state["begun"] & (product > enough) & ~stays,
-                lambda: self._shifted(state, move, change, 1.0 / product),
-                lambda: state,
-            )
-        )
-
-    def _shifted(self, state: State, move: Image, change: Image, rho: Scalar) -> State:
-        shifted = {**state, "rho": tf.concat([state["rho"][1:], [rho]], axis=0)}
-        for name, newest in (("s", move), ("y", change)):
-            rows = [*[state[f"{name}{row:02d}"] for row in self._rows][1:], newest]
-            shifted |= {f"{name}{row:02d}": value for row, value in zip(self._rows, rows, strict=True)}
-        return shifted
+        return following, {**state, "sy": tf.where(restart, 0.0, state["sy"]), "refusals": refusals}
 
     def _first_move(self, state: State, move: Image) -> Image:
         """``move``, scaled to the length of a first one."""
         return move * tf.math.divide_no_nan(state["first_move"], tf.reduce_mean(tf.abs(move)))
 
 
-def coarse_metric(picture: Image) -> Image:
-    """M · picture, (1, H, W, 3), where M = K₀ + K₁ P₂ + K₂ P₄ + … + K₅ P₃₂.
+def _history(moves: Sequence[Image], coarse_changes: Sequence[Image], curvature: Curvature) -> State:
+    """The part of a state that holds pairs, oldest first; of a change of the gradient it holds M times it."""
+    state = {"sy": curvature.sy, "ymy": curvature.ymy}
+    for row, (move, coarse_change) in enumerate(zip(moves, coarse_changes, strict=True)):
+        state |= {f"s{row:02d}": move, f"my{row:02d}": coarse_change}
+    return state
+
+
+def _products(pairs: Matrix, *pictures: Image) -> list[tuple[Vector, Vector]]:
+    """Of each picture: its products with the moves of all pairs, and with their coarse changes."""
+    asked = tf.reshape(tf.concat(pictures, axis=0), [len(pictures), -1])
+    found = tf.reshape(tf.matmul(asked, pairs, transpose_b=True), [len(pictures), 2, -1])
+    return [(each[0], each[1]) for each in tf.unstack(found)]
+
+
+def coarse_metric(pictures: Image) -> Image:
+    """M · each picture, (n, H, W, 3), where M = K₀ + K₁ P₂ + K₂ P₄ + … + K₅ P₃₂.
 
     P_b puts in the place of each pixel the mean over its block of b × b, pixels beyond the edge counted as zeros. K_l
     is Σ ``WEIGHTS[c, l]`` c cᵀ over the opponent colours c. M is symmetric, and its eigenvalues are 1 or more.
+
+    It is computed as products of blocks of 4 × 4 pixels, and of blocks of 8 × 8 of their means, with one matrix each.
     """
-    own, *blocks = np.einsum("oc,ol,od->lcd", OPPONENT, WEIGHTS, OPPONENT)
-    return _colors(picture, own) + _block_means(picture, blocks)
+    height, width = tf.unstack(tf.shape(pictures)[1:3])
+    padded = tf.pad(pictures, [[0, 0], [0, -height % 32], [0, -width % 32], [0, 0]])
+    fine = _cut(padded, 4)
+    coarse = _joined(_times(_cut(_times(fine, _MEAN), 8), _COARSE), 8)
+    return _joined(_times(fine, _FINE) + tf.tile(coarse, [1, 1, 1, 16]), 4)[:, :height, :width]
 
 
-def _block_means(picture: Image, weights: Sequence[Any]) -> Image:
-    """The sum of K₁ P₂, K₂ P₄ …, one matrix (3, 3) each, from the means of the level before."""
-    height, width = tf.unstack(tf.shape(picture)[1:3])
-    even = tf.pad(picture, [[0, 0], [0, height % 2], [0, width % 2], [0, 0]])
-    means = tf.nn.avg_pool2d(even, 2, 2, "VALID")
-    weight, *coarser = weights
-    level = _colors(means, weight) + (_block_means(means, coarser) if coarser else 0.0)
-    return tf.repeat(tf.repeat(level, 2, axis=1), 2, axis=2)[:, :height, :width]
+def _block_matrix(side: int, kernels: Sequence[Any]) -> Any:
+    """Σ K_l P_b, b = 1, 2, 4 …, on a block of side × side pixels: (3 side², 3 side²) float32."""
+    at = np.arange(side)
+    total = np.zeros((side, side, 3) * 2)
+    for level, kernel in enumerate(kernels):
+        together = (at[:, np.newaxis] >> level == at >> level) / 2.0**level
+        total += np.einsum("ik,jl,cd->ijckld", together, together, kernel)
+    return total.reshape(3 * side**2, -1).astype(np.float32)
 
 
-def _colors(picture: Image, matrix: Any) -> Image:
-    """Each pixel times a symmetric matrix (3, 3)."""
-    return tf.reshape(tf.reshape(picture, [-1, 3]) @ tf.constant(matrix), tf.shape(picture))
+_KERNELS = np.einsum("oc,ol,od->lcd", OPPONENT, WEIGHTS, OPPONENT)
+_FINE = _block_matrix(4, _KERNELS[:3])
+_COARSE = _block_matrix(8, [np.zeros((3, 3)), *_KERNELS[3:]])
+_MEAN = np.tile(np.eye(3, dtype=np.float32), (16, 1)) / 16
+
+
+def _cut(pictures: Image, side: int) -> Image:
+    """(n, H, W, 3) -> (n, H / side, W / side, 3 side²): blocks, each a row of its pixels."""
+    count, height, width, _ = tf.unstack(tf.shape(pictures))
+    rows = tf.reshape(pictures, [count, height // side, side, width // side, 3 * side])
+    return tf.reshape(tf.transpose(rows, [0, 1, 3, 2, 4]), [count, height // side, width // side, 3 * side**2])
+
+
+def _joined(blocks: Image, side: int) -> Image:
+    """The other way."""
+    count, height, width, _ = tf.unstack(tf.shape(blocks))
+    rows = tf.transpose(tf.reshape(blocks, [count, height, width, side, 3 * side]), [0, 1, 3, 2, 4])
+    return tf.reshape(rows, [count, height * side, width * side, 3])
+
+
+def _times(blocks: Image, matrix: Any) -> Image:
+    """Each block times a matrix."""
+    product = tf.reshape(blocks, [-1, matrix.shape[0]]) @ tf.constant(matrix)
+    return tf.reshape(product, [*tf.unstack(tf.shape(blocks)[:3]), matrix.shape[1]])
 
 
 def _dot(a: Image, b: Image) -> Scalar:
