@@ -26,7 +26,7 @@ from nst_batch.daemon.queue_block import QueueBlock
 from nst_batch.daemon.reloading import Reloader
 from nst_batch.daemon.service import Notifier, Signals, farewell, watchdog_interval
 from nst_batch.daemon.status_writer import StatusWriter
-from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK, SetupError
+from nst_batch.errors import EXIT_OK, SetupError
 from nst_batch.reasons import INBOX_LOST
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.disk.blocked import InboxLost, SpoolBlocked
@@ -314,11 +314,10 @@ class Daemon:
         if self._once is None or self.view is None or (self._pool.busy and not gives_up):
             return None
         blocked = self._block.reason or (self._pool.trouble if gives_up else None)
-        why, over = self._once.end(self.view, self.spool, blocked)
-        if why:
-            self._listener.warn(f"ended before the inbox was empty: {why}")
-            return EXIT_NOT_NOW
-        return (EXIT_JOB_FAILED if self._outcomes.failed else EXIT_OK) if over else None
+        code, texts = self._once.end(self.view, self.spool, blocked, failed=self._outcomes.failed)
+        for text in texts:
+            self._listener.warn(text)
+        return code
 
     # -- pausing, ending ----------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nst_batch.errors import EXIT_JOB_FAILED, EXIT_NOT_NOW, EXIT_OK
+from nst_batch.names import is_special
 from nst_batch.spool.inbox.inbox import InboxView
 from nst_batch.spool.spool import Spool
 
@@ -20,10 +22,25 @@ class Once:
 
     incomplete: Incomplete = "wait"
 
-    def end(self, view: InboxView, spool: Spool, blocked: str | None) -> tuple[str, bool]:
-        """While no job is at work: why to end before the inbox is empty ("": no reason), and whether it is empty."""
+    def end(
+        self, view: InboxView, spool: Spool, blocked: str | None, *, failed: int = 0
+    ) -> tuple[int | None, list[str]]:
+        """While no job is at work: the exit code where the run ends, None where it goes on, and what to say then.
+
+        ``blocked``: why the queue cannot go on; ``failed``: how many jobs have.
+        """
         why = blocked or ("paused" if view.paused else None)
         if not (view.ready or view.broken):
             why = why or spool.only_held()
-        waits = [pair for pair in view.waiting if pair.kind in _WAITED_FOR[self.incomplete]]
-        return why or "", not (view.ready or view.broken or waits or spool.jobs())
+        if why:
+            return EXIT_NOT_NOW, [f"ended before the inbox was empty: {why}"]
+        if (
+            view.ready
+            or view.broken
+            or spool.jobs()
+            or any(pair.kind in _WAITED_FOR[self.incomplete] for pair in view.waiting)
+        ):
+            return None, []
+        files = [pair for pair in view.waiting if is_special(pair.sidecar.rpartition("/")[2])]
+        left = [f"ended without what waits for {pair.why}" for pair in files if self.incomplete != "leave"]
+        return EXIT_JOB_FAILED if left or failed else EXIT_OK, left

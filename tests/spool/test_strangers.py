@@ -268,6 +268,23 @@ def test_what_another_user_lets_nobody_take_fails_once_and_is_painted_when_it_ma
 
 
 @needs_root
+@pytest.mark.parametrize("name", ["folder.yaml", "defaults.yaml", "sub/folder.yaml"])
+def test_a_folders_file_that_is_closed_stops_nobody_else(studio: Path, name: str) -> None:
+    """A group member's file of mode 600 in the inbox, or in a folder of theirs."""
+
+    def drops() -> None:
+        (studio / "inbox/hot/sub").mkdir(parents=True)
+        (studio / "inbox/hot" / name).write_text("style: s.jpg\n" if name != "defaults.yaml" else "size: 64\n")
+        (studio / "inbox/hot" / name).chmod(0o600)
+        (studio / "inbox/hot/photo.jpg").write_text("a photograph")
+        pair(studio)
+
+    as_user(OTHER, drops)
+    as_user(DAEMON, lambda: a_night(studio))
+    assert (studio / "outbox/a/a.png").exists()
+
+
+@needs_root
 @pytest.mark.parametrize("user", [0, OTHER])
 def test_a_daemon_of_another_user_is_not_started_on_the_queue(user: int, studio: Path) -> None:
     """Not root's either: it is told whose the queue is, and never to move that user's state away."""

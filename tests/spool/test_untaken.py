@@ -261,15 +261,15 @@ def test_commands_tell_until_when(tmp_path: Path, kind: type[Refusing], monkeypa
 def test_run_once_ends_when_it_has_failed_and_at_once_where_asked(tmp_path: Path, kind: type[Refusing]) -> None:
     """It waited for ever for what may not be read."""
     world, _disk = shared(tmp_path / "waits", kind)
-    assert not Once().end(world.look(), world.spool, None)[1]
+    assert Once().end(world.look(), world.spool, None) == (None, [])
     night(world, 3600)
-    assert Once().end(world.look(), world.spool, None)[1]
+    assert Once().end(world.look(), world.spool, None, failed=1) == (1, [])
     world, _disk = shared(tmp_path / "fails", kind)
     for _ in range(3):
         world.spool.expire(world.at)
         night(world, 60)
     assert set(world.failed()) == {"ann"}
-    assert Once("fail").end(world.look(), world.spool, None)[1]
+    assert Once("fail").end(world.look(), world.spool, None, failed=1) == (1, [])
 
 
 def test_photographs_of_a_hot_folder_fail_and_are_painted_too(tmp_path: Path) -> None:
@@ -289,6 +289,46 @@ def test_photographs_of_a_hot_folder_fail_and_are_painted_too(tmp_path: Path) ->
     night(world, 600)
     assert len(world.finished()) == 2
     assert world.failed() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "closed"),
+    [
+        ("folder.yaml", "style: nowhere.jpg\n", False),
+        ("folder.yaml", "nonsense: 1\n", False),
+        ("defaults.yaml", "nonsense: 1\n", False),
+        ("folder.yaml", "style: s.jpg\n", True),
+    ],
+    ids=["no style", "a mistake", "a mistake in defaults", "closed"],
+)
+def test_a_folders_file_that_cannot_be_gone_by_has_a_deadline_too(
+    tmp_path: Path, name: str, text: str, closed: bool
+) -> None:
+    """`run --once` waits no longer then and says what is left, and nobody's images stay in the inbox for it."""
+
+    class Shut(FileSystem):
+        def open(self, path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
+            if closed and path.name == name:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return super().open(path, flags, mode)
+
+    world = World(tmp_path)
+    world.start(Shut())
+    world.put(f"hot/{name}", text)
+    world.put("hot/photo.jpg", "a photograph")
+    world.pair("hot/ann" if name == "defaults.yaml" else "bob")
+    world.settle()
+    night(world, 600)
+    assert Once().end(world.look(), world.spool, None) == (None, [])
+    night(world, 3600)
+    for waits in ("wait", "fail"):
+        code, (left,) = Once(waits).end(world.look(), world.spool, None)
+        assert code == 1
+        assert left.startswith(f"ended without what waits for hot/{name}: ")
+    assert Once("leave").end(world.look(), world.spool, None) == (0, [])
+    if name == "folder.yaml":
+        assert set(world.finished()) == {"bob"}
+        assert world.inbox_files() == {"hot/folder.yaml", "hot/photo.jpg"}
 
 
 def test_a_sidecar_with_a_mistake_that_may_not_be_taken_fails_for_that_and_then_for_its_mistake(tmp_path: Path) -> None:

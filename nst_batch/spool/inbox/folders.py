@@ -67,7 +67,9 @@ class Folders:
     settle_seconds: float
     memory: Memory
     underway: Callable[[], Underway] = Underway
+    incomplete_after: float = math.inf  # seconds for which a file that cannot be gone by is waited for
     next_change: float = math.inf  # monotonic
+    _mono: float = 0.0  # of the last look
     _specials: dict[str, Special] = field(default_factory=dict)
     _virtual: dict[str, Virtual] = field(default_factory=dict)
     _rules: dict[str, SidecarRules] = field(default_factory=dict)  # by folder
@@ -88,7 +90,7 @@ class Folders:
         ``named`` are the images that sidecars name, which are theirs; ``busy`` the folders in which sidecars lie that
         have not been read, and may name any.
         """
-        self.next_change = math.inf
+        self.next_change, self._mono = math.inf, mono
         self._follow(entries, mono)
         self._virtual, self._rules, self._stamps = {}, {}, {}
         if not self._specials:
@@ -128,6 +130,7 @@ class Folders:
             special.why, special.problems = self._amiss(special, entries), ()
             if not special.why:
                 self._read(special, FileResolver(tree, special.folder, shelves, most=self.rules.max_jobs), entries)
+            special.amiss_since = min(special.amiss_since, mono) if special.why else math.inf
             if special.why:
                 # No listing tells of a right granted or of a library's new file.
                 self.next_change = min(self.next_change, mono + LOOK_AGAIN_SECONDS)
@@ -169,7 +172,7 @@ class Folders:
             special.stamp, special.problems = b"", tuple(error.message.splitlines())
             special.why = f"{error.message.splitlines()[0]}{and_more(error)}; correct it, nothing is lost meanwhile"
         except OSError as error:
-            if not is_one_files(error):
+            if not (is_one_files(error) or isinstance(error, PermissionError)):
                 raise
             special.stamp = b""
             special.why = (
@@ -267,8 +270,12 @@ class Folders:
 
     @property
     def is_unread(self) -> bool:
-        """Whether one of them may name an image that nobody knows of."""
-        return any(not special.is_read for special in self._specials.values())
+        """Whether one of them may name an image that nobody knows of, and there is still time for it to be read."""
+        return any(not (special.is_read or self._is_over(special)) for special in self._specials.values())
+
+    def _is_over(self, special: Special) -> bool:
+        """Whether a file that cannot be gone by has been waited for long enough; it counts as soon as it can be."""
+        return self._mono - special.amiss_since >= self.incomplete_after
 
     @property
     def photographs(self) -> frozenset[str]:
@@ -280,8 +287,9 @@ class Folders:
         for special in self._specials.values():
             if special.is_settling:
                 yield Waiting(special.path, (), "settling", special.why, None)
-            elif special.why and special.is_read and (special.pending or not names.is_hot(special.path)):
-                yield Waiting(special.path, (), "unreadable", special.why, None)
+            elif special.why and (special.pending or not (special.is_read and names.is_hot(special.path))):
+                kind = "given_up" if self._is_over(special) else "unreadable"
+                yield Waiting(special.path, (), kind, special.why, None)
 
     def views(self) -> tuple[FolderView, ...]:
         """For ``status``."""

@@ -81,6 +81,7 @@ class Inbox:
             settle_seconds=config.watch.settle_seconds,
             memory=self._painted,
             underway=lambda: underway(self.claims()),
+            incomplete_after=config.watch.incomplete_after,
         )
         self._reading = SidecarReading(config, self._folders)
         self._scanner = Scanner(

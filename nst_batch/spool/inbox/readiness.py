@@ -100,9 +100,9 @@ NOT_TO_BE_TAKEN = "no permission to take files out of"  # how it begins why such
 class Waiting:
     """A sidecar that cannot be claimed yet.
 
-    ``kind``: ``settling``, ``missing``, ``unreadable``, ``given_up``: it has failed because it could not be taken, and
-    still is as soon as it may be; or ``defaults``: a file that speaks for its folder is to blame, which is told once
-    for all.
+    ``kind``: ``settling``, ``missing``, ``unreadable``, ``given_up``: its time is up, because it could not be taken or
+    read, and it still is as soon as it can be; or ``defaults``: a file that speaks for its folder is to blame, which is
+    told once for all.
     """
 
     sidecar: str

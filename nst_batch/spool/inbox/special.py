@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ class Special:
     digest: bytes = b""  # of its text
     stamp: bytes = b""  # of the defaults that it was read with; b"" where it is to be read again
     why: str = ""  # why it cannot be gone by: its path, a colon, and what is wrong
+    amiss_since: float = math.inf  # monotonic; since when there is a ``why`` that does not pass by itself
     problems: tuple[str, ...] = ()
     defaults: FolderDefaults | None = None
     request: FolderRequest | None = None

@@ -725,6 +725,6 @@ def test_run_once_waits_for_a_folders_file_that_is_still_being_written(world: Wo
     world.put("ann/photo.jpg")
     if special == "defaults.yaml":
         world.pair("ann/a")
-    assert Once("leave").end(world.look(), world.spool, None) == ("", False)
+    assert Once("leave").end(world.look(), world.spool, None) == (None, [])
     world.settle()
-    assert Once("leave").end(world.settle(), world.spool, None) == ("", False), "there is something to be painted now"
+    assert Once("leave").end(world.settle(), world.spool, None) == (None, []), "there is something to be painted now"
