@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from kill_house import KillHouse, wait_until
 
@@ -22,6 +23,7 @@ LARGEST_MB = 100.0
 LONGEST_STATUS = 1.0
 LONGEST_END = 8.0  # seconds from SIGTERM to the end
 WATCHDOG_MICROSECONDS = 60_000_000
+Fill: TypeAlias = Callable[[KillHouse, int], None]
 
 
 class Ears:
@@ -88,7 +90,18 @@ def photographs(house: KillHouse, count: int) -> None:
         (hot / f"p{number:05}.jpg").write_bytes(b"photograph %d" % number)
 
 
-def crowd(fill: Callable[[KillHouse, int], None]) -> Callable[[Path, int, int], Figures]:
+def looked_at(house: KillHouse, count: int) -> None:
+    """Each has an image of its own, larger than is let in, of which the head tells that; a pause stands."""
+    (house.inbox / "PAUSE").touch()
+    (house.inbox / "b.png").write_bytes(b"picture")
+    for number in range(count):
+        (house.inbox / f"a{number:05}.png").write_bytes(
+            b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + 2 * b"\0\0\x27\x10" + bytes(9)
+        )
+        (house.inbox / f"s{number:05}.yaml").write_text(f"content: a{number:05}.png\nstyle: b.png\n")
+
+
+def crowd(fill: Fill) -> Callable[[Path, int, int], Figures]:
     """The trial of one kind of queue."""
 
     def trial(folder: Path, first: int, size: int) -> Figures:
@@ -104,7 +117,7 @@ def crowd(fill: Callable[[KillHouse, int], None]) -> Callable[[Path, int, int], 
             )
         begun = time.monotonic()
         try:
-            assert wait_until(lambda: _is_understood(house, size, fails=fill is bad), 600), log.read_text()[-2000:]
+            assert wait_until(lambda: _is_understood(house, size, fill), 600), log.read_text()[-2000:]
             understood = time.monotonic() - begun
             status = _status_seconds(house)
             memory = _peak_mb(daemon.pid)
@@ -130,16 +143,16 @@ def crowd(fill: Callable[[KillHouse, int], None]) -> Callable[[Path, int, int], 
     return trial
 
 
-def _is_understood(house: KillHouse, size: int, *, fails: bool) -> bool:
-    if fails:
+def _is_understood(house: KillHouse, size: int, fill: Fill) -> bool:
+    if fill is bad:
         failed = house.outbox / "failed"
         return failed.is_dir() and len(os.listdir(failed)) >= size  # noqa: PTH208 - thousands
     try:
         waiting = json.loads((house.inbox / ".nst_batch/state.json").read_bytes())["waiting"]
     except (OSError, ValueError):
         return False
-    unread = any("being written" in job["why"] or "to be read" in job["why"] for job in waiting)
-    return len(waiting) >= size and not unread
+    not_yet = ("being written", "to be read", *(["ready"] if fill is looked_at else []))
+    return len(waiting) >= size and not any(words in job["why"] for job in waiting for words in not_yet)
 
 
 def _status_seconds(house: KillHouse) -> float:
@@ -161,6 +174,7 @@ TRIALS = (
     Trial("bad", "sidecars with a mistake, at once", "sidecars", 20_000, 20_000, crowd(bad)),
     Trial("waiting", "sidecars that wait for an image", "sidecars", 20_000, 20_000, crowd(waiting)),
     Trial("paused", "good sidecars while a pause stands", "sidecars", 20_000, 20_000, crowd(good)),
+    Trial("looked", "sidecars with an image each, paused", "sidecars", 10_000, 10_000, crowd(looked_at)),
     Trial("photos", "photographs in one hot folder", "photographs", 5_000, 5_000, crowd(photographs)),
     Trial("title", "grids whose jobs have one title", "jobs", 20_000, 20_000, crowd(one_title)),
 )

@@ -23,7 +23,7 @@ from nst_batch.spool.told import files_of
 
 CPU = "cpu"  # the device of that name
 MOST_REMEMBERED = 2000
-MOST_READ_AT_ONCE = 1000  # heads of images, by who looks but once
+READ_AT_ONCE_SECONDS = 0.5  # for the heads of images, by who looks but once
 
 
 class Fate(NamedTuple):
@@ -137,7 +137,7 @@ def painted_at(config: Config) -> Place:
 def without_daemon(config: Config) -> Foreteller:
     """What is known where no daemon runs: who will fail, and no times."""
     limits = config.limits
-    looked_at = Shapes(files_of(config), config.inbox, limits.max_megapixels, limits.max_file_mb, MOST_READ_AT_ONCE)
+    looked_at = Shapes(files_of(config), config.inbox, limits.max_megapixels, limits.max_file_mb, READ_AT_ONCE_SECONDS)
     return Foreteller(Forecast(Pace()), looked_at, place=painted_at(config))
 
 

@@ -1,9 +1,11 @@
-"""The shapes of waiting jobs' images, to foretell by: from the first bytes of their files, a few files at a time."""
+"""The shapes of waiting jobs' images, to foretell by: from the first bytes of their files, some files at a time."""
 
 from __future__ import annotations
 
 import math
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,7 +18,7 @@ from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.intent import over_limit, unread_kind
 
 HEAD_BYTES = 128 << 10  # a JPEG's size may stand behind its profile and its thumbnail
-MOST_READ = 50  # of one round
+READ_SECONDS = 0.2  # of a round, at most: thousands of files on a local disk, tens on a slow share
 MOST_REMEMBERED = 20_000
 
 Look: TypeAlias = Shape | Reason | None  # what a head tells: a shape, why the image will be refused, or nothing (yet)
@@ -32,16 +34,19 @@ class Shapes:
         inbox: Path,
         most_megapixels: float = math.inf,
         most_mb: float = math.inf,
-        most_read: int = MOST_READ,
+        read_seconds: float = READ_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``most_read``: how many files are read in one round."""
+        """``read_seconds``: for how long files are read in one round, of which at least one is."""
         self.files = files
         self._inbox = inbox
         self._limits = most_megapixels, most_mb
-        self._most_read = most_read
+        self._read_seconds, self._clock = read_seconds, clock
         self._known: dict[str, Look] = {}
         self._asked: dict[str, Look] = {}  # of this round
-        self._left = most_read
+        self._spent = 0.0  # of this round, in reading
+        self.were_cut = False
+        """Whether the last round has left some files for the next one."""
 
     def limit(self, most_megapixels: float, most_mb: float) -> None:
         """Other limits count from now on."""
@@ -50,12 +55,8 @@ class Shapes:
 
     def begin_round(self) -> None:
         """Some more files may be read; what the last round did not ask for is forgotten."""
-        self._known, self._asked, self._left = self._asked, {}, self._most_read
-
-    @property
-    def were_cut(self) -> bool:
-        """Whether the last round has left some for the next one."""
-        return self._left <= 0
+        self._known, self._asked = self._asked, {}
+        self._spent, self.were_cut = 0.0, False
 
     def of_job(self, job: Job) -> Seen:
         """Those of a claimed job."""
@@ -73,10 +74,14 @@ class Shapes:
     def _at(self, path: Path, key: str, name: str) -> Look:
         known = self._asked if key in self._asked else self._known
         if key not in known:
-            if self._left <= 0 or len(self._asked) >= MOST_REMEMBERED:
+            if len(self._asked) >= MOST_REMEMBERED:
                 return None
-            self._left -= 1
+            if self._spent >= self._read_seconds:
+                self.were_cut = True
+                return None
+            begun = self._clock()
             look = self._read(path, name)
+            self._spent += self._clock() - begun
         else:
             look = known[key]
         self._asked[key] = look

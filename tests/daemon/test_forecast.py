@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 from nst_batch.daemon.forecast import Forecast, legs
 from nst_batch.daemon.foreteller import content_shape
 from nst_batch.daemon.pace import Pace, Recipe
-from nst_batch.daemon.shapes import MOST_READ, Shapes
+from nst_batch.daemon.shapes import READ_SECONDS, Shapes
 from nst_batch.sidecar.expand import InputRequest, JobRequest, parse_sidecar
 from nst_batch.sidecar.resolver import FileRef
 from nst_batch.sidecar.settings import Settings
@@ -255,18 +256,19 @@ def test_sizes_of_what_is_cut_short_are_not_known(data: bytes) -> None:
     assert size_in_head(data) is None
 
 
-def test_a_few_files_are_looked_at_in_a_round(tmp_path: Path) -> None:
-    """Thousands of contents take thousands of openings: not all at once."""
-    shapes = Shapes(FileSystem(), tmp_path)
+def test_files_are_looked_at_for_a_moment_in_a_round(tmp_path: Path) -> None:
+    """Thousands of contents take thousands of openings: not all at once, and where the disk is slow fewer at a time."""
+    ticks = itertools.count(0.0, 0.4 * READ_SECONDS)  # for each reading
+    shapes = Shapes(FileSystem(), tmp_path, clock=lambda: next(ticks))
     jobs: list[Any] = []
-    for number in range(MOST_READ + 5):
+    for number in range(7):
         path = tmp_path / f"{number}.png"
         Image.new("L", (30, 20)).save(path)
         jobs.append(JobRequest(path.name, "", settings(), (InputRequest("content", FileRef(path.name, path.name)),)))
-    first = [content_shape(shapes.of_wanted(job)) for job in jobs]
-    assert first.count(Shape(30, 20)) == MOST_READ
-    assert shapes.were_cut
-    shapes.begin_round()
+    for known in (3, 6):
+        assert [content_shape(shapes.of_wanted(job)) for job in jobs].count(Shape(30, 20)) == known
+        assert shapes.were_cut
+        shapes.begin_round()
     assert [content_shape(shapes.of_wanted(job)) for job in jobs] == [(30, 20)] * len(jobs)
     assert not shapes.were_cut
 

@@ -92,7 +92,7 @@ def test_what_is_asked_of_a_job_is_told_at_once(tmp_path: Path, monkeypatch: pyt
     assert [told(), told(control), told(replace(control, action="cancel")), told()] == ["", "stop", "cancel", ""]
     # Where images are left to look at, the daemon wakes for them by itself, though nothing happens.
     assert writer.due_in(at.mono) == math.inf
-    monkeypatch.setattr(Shapes, "were_cut", True)
+    monkeypatch.setattr(Shapes, "begin_round", lambda self: setattr(self, "were_cut", True))
     told(control)
     assert 0.0 < writer.due_in(at.mono) <= STATE_SECONDS
     spool.close()
