@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Literal
 
 from nst_batch.characters import loose, told, unfit
@@ -25,6 +26,7 @@ from nst_batch.strict_yaml.reader import shown
 Role = Literal["content", "style", "init", "mask"]
 
 MAX_GLOBS = 100  # of one sidecar: each may walk the whole inbox
+MOST_SHARED = 1000  # files: tens of thousands of sidecars name the same few
 _MAX_REFERENCE_BYTES = 1000
 _MOST_COMPARED = 200
 _MAGIC = frozenset("*?[")
@@ -44,6 +46,7 @@ class FileRef:
     refusal: Reason | None = None  # why it cannot be an input; its job fails with this
 
     @classmethod
+    @lru_cache(MOST_SHARED)
     def missing(cls, reference: str, hint: str = "") -> FileRef:
         """What a reference means that means no file; ``hint`` says what was probably meant."""
         what = f"the image {told(reference)} is not there"
@@ -173,9 +176,11 @@ class FileResolver:
         return self._make(tree, path, "other", refusal)
 
     def _make(self, tree: Tree, path: str, kind: Literal["file", "link", "other"], refusal: Reason | None) -> FileRef:
-        # The texts are shared: tens of thousands of sidecars name the same few images.
         library, relative = tree is not self._inbox, sys.intern(path)
-        return FileRef(sys.intern(str(tree.root / path)) if library else relative, relative, library, kind, refusal)
+        return _shared(sys.intern(str(tree.root / path)) if library else relative, relative, library, kind, refusal)
+
+
+_shared = lru_cache(MOST_SHARED)(FileRef)
 
 
 def is_glob(reference: str) -> bool:

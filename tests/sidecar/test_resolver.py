@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 
 from nst_batch.sidecar.filetree import DiskTree
-from nst_batch.sidecar.resolver import FileResolver, is_glob, reference_fault
+from nst_batch.sidecar.resolver import FileRef, FileResolver, is_glob, reference_fault
 
 
 @pytest.fixture
@@ -54,6 +54,13 @@ def test_library_is_for_styles_and_last(house):
     assert found(house, "waves.jpg", "content") == []
     assert resolver(house).find("waves.jpg", "style")[0].library
     assert not resolver(house).find("a.jpg", "style")[0].library
+
+
+def test_what_many_sidecars_name_is_kept_once(house):
+    """Tens of thousands of them, each with a sentence on what is missing, would take megabytes more."""
+    one, other = (resolver(house).find("waves.jpg", "style")[0] for _ in range(2))
+    assert one is other
+    assert FileRef.missing("gone.jpg") is FileRef.missing("gone.jpg")
 
 
 def test_glob_in_natural_order(house):
