@@ -184,6 +184,10 @@ class Sweep:
             if job is not None and job.checkpoint and job.outcome is None:
                 self._queue.to_stop.add(job.id)
                 return  # a worker has to paint nothing, but to save it; the control file tells it so
+            if job is not None and job.attempts.interruptions and job.outcome is None:
+                why = "was interrupted before its first step; it ends with that once it is at work again"
+                self._inbox.notes.say_once(f"{control.path.name}: {control.name} {why}")
+                return
             text = f"{control.path.name}: {nothing_to_stop(control.name, job)}"
             if drop(self._fs, control.path):
                 self._inbox.notes.say(text)

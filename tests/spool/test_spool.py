@@ -409,6 +409,29 @@ def test_stop_of_a_job_that_waits_for_its_next_attempt(world: World) -> None:
     assert other.name == "b"
 
 
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_stop_before_the_first_step_outlasts_the_daemon(world: World, killed: bool) -> None:
+    """The job was at work when it was asked for, and is again: its next worker is told, and makes the first step."""
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    world.put("a.stop", "")
+    world.look()
+    world.sweep()
+    if not killed:
+        world.spool.put_back(handout)
+    world.start()
+    notes = [note for _ in range(2) for note in (world.look(), world.sweep(), world.look())[2].notes]
+    assert notes == ["a.stop: a was interrupted before its first step; it ends with that once it is at work again"]
+    again = world.hand_out_next()
+    assert again is not None
+    assert [control.job and control.job.id for control in world.look().controls] == [again.id]
+    world.work(again)
+    world.spool.finish(again, "stopped", {"job.json": b"{}"})
+    assert not (world.inbox / "a.stop").exists()
+
+
 @pytest.mark.parametrize("restart", [True, False])
 def test_a_control_that_was_obeyed_is_not_told_to_fit_no_job(world: World, restart: bool) -> None:
     """Of a claimed job, after a restart too: the sweep that ends it looks at the inbox itself, for its images."""
