@@ -106,7 +106,7 @@ def _prepare(work_folder: Path, files: Files, settings: Settings, title: str, as
     for role, path in files:
         shutil.copyfile(path, work_folder / INPUTS_FOLDER / role)
     spec = JobSpec(
-        id=f"{claim_id(time.time_ns(), secrets.token_hex(2))}.0001",
+        id=f"{claim_id(time.time_ns(), secrets.token_hex(4))}.0001",
         name=title,
         title=title,
         output="",

@@ -85,7 +85,7 @@ def _record(
 ) -> ClaimRecord:
     arrival = datetime.fromtimestamp(entry.ctime_ns / 1e9, UTC).astimezone()
     return ClaimRecord(
-        id=claim_id(entry.ctime_ns, secrets.token_hex(2)),
+        id=claim_id(entry.ctime_ns, secrets.token_hex(4)),
         origin=path,
         arrival_ns=entry.ctime_ns,
         received_at=arrival.isoformat(timespec="milliseconds"),

@@ -87,9 +87,12 @@ class Sweep:
         """
 
         def fail(pair: Ready | Broken) -> None:
+            was_given_up = self._inbox.has_given_up(pair)
             claimed = self.claim(pair, config, at, turn)
             if claimed is not None:
                 self._fail_known(claimed, turn)
+                if was_given_up:
+                    self._drop_superseded(claimed)
 
         left = deque(self._inbox.hopeless())
         while left:
@@ -167,11 +170,14 @@ class Sweep:
             return None
         return claim
 
-    def _claim_untaken(self, pair: Broken, config: Config) -> Claim:
+    def _claim_untaken(self, pair: Broken, config: Config) -> Claim | None:
         """A claim without the sidecar, which stays where it is: to fail with."""
         self._inbox.forget(pair.sidecar, stays=True)
         record = record_of(self._fs, pair, self._inbox.entries, config.after, config.limits.max_file_mb)
-        claim = self._claimer.commit(record, b"")
+        try:
+            claim = self._claimer.commit(record, b"")
+        except ClaimLostError:
+            return None
         self._queue.claims[claim.record.id] = claim
         return claim
 
@@ -224,11 +230,14 @@ class Sweep:
         for claim in waiting:
             self._clearer.clear(claim, needed, last=last)
             if claim.finished and not claim.to_clear:
-                for text in drop_superseded(self._fs, self._places, claim):
-                    self._inbox.notes.say(text)
+                self._drop_superseded(claim)
                 self._close(claim)
             if turn.over:
                 return
+
+    def _drop_superseded(self, claim: Claim) -> None:
+        for text in drop_superseded(self._fs, self._places, claim):
+            self._inbox.notes.say(text)
 
 
 def nothing_to_stop(name: str, job: Job | None) -> str:

@@ -12,7 +12,7 @@ import yaml
 from power_cut import Layout, Recorder, Recording, build
 from spool_world import World, retry_job
 
-from nst_batch.reasons import Reason
+from nst_batch.reasons import SIDECAR_NOT_TAKEN, Reason
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Ended, Job
 from nst_batch.spool.commands import look_from_outside
@@ -88,6 +88,15 @@ class PowerWorld(World):
     def __init__(self, root: Path, plan: Plan) -> None:
         super().__init__(root, f"after: {plan.after}\n")
         self.plan = plan
+
+    def failed(self) -> dict[str, Path]:
+        """The failed jobs; of one that could not be taken it tells alone, for the job waits in the inbox still."""
+        return {name: path for name, path in super().failed().items() if not _is_untaken(path)}
+
+    def untaken(self) -> set[str]:
+        """The sidecars that failed/ tells of because they could not be taken."""
+        folders = filter(_is_untaken, super().failed().values())
+        return {json.loads((path / "job.json").read_bytes())["origin"] for path in folders}
 
     def drop(self) -> None:
         """People put everything there, long before the daemon starts."""
@@ -181,6 +190,10 @@ def _disturb(world: PowerWorld, recorder: Recorder, plan: Plan, job: Job, distur
 # --- the books ----------------------------------------------------------------------------------------------
 
 
+def _is_untaken(folder: Path) -> bool:
+    return bool(json.loads((folder / "job.json").read_bytes()).get("reason") == SIDECAR_NOT_TAKEN)
+
+
 def title_of(folder: Path) -> str:
     return str(json.loads((folder / "job.json").read_bytes())["title"])
 
@@ -247,7 +260,8 @@ def _check_input(plan: Plan, folder: Path, title: str, *, bare: bool) -> None:
 
 def places(world: PowerWorld) -> Counter[str]:
     """In how many places each job is, by the folders: waiting in the inbox, claimed, done, failed."""
-    found: Counter[str] = Counter(job.title for job in look_from_outside(world.config, world.at)[1])
+    jobs = look_from_outside(world.config, world.at)[1]
+    found = Counter(job.title for job in jobs if not (job.trouble and job.trouble.code == SIDECAR_NOT_TAKEN))
     for path in world.inbox_files():
         if not path.endswith(".yaml"):
             continue

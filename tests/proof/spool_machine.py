@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import time
 from collections import Counter
@@ -49,6 +50,19 @@ def _next_tick() -> None:
         time.sleep(0.0005)
 
 
+class Shared(FileSystem):
+    """As it is, while people let the daemon take files out of the inbox."""
+
+    def __init__(self, machine: SpoolMachine, on_step: Callable[[str], None]) -> None:
+        super().__init__(on_step)
+        self._machine = machine
+
+    def may(self, path: Path, mode: int) -> bool:
+        if self._machine.closed and mode & os.W_OK and path.is_relative_to(self._machine.world.inbox):
+            return ".nst_batch" in path.parts
+        return super().may(path, mode)
+
+
 class SpoolMachine(RuleBasedStateMachine):
     """One inbox, and everybody around it."""
 
@@ -62,6 +76,7 @@ class SpoolMachine(RuleBasedStateMachine):
         self.partial: dict[str, bytes] = {}  # what is still to be written, by file
         self.written: dict[str, float] = {}  # monotonic time of the last write, by file
         self.withdrawn: set[str] = set()
+        self.closed = False  # nobody may take files out of the inbox's folders
 
     @initialize(after=st.sampled_from(("archive", "keep", "delete")))
     def begin(self, after: str) -> None:
@@ -186,6 +201,11 @@ class SpoolMachine(RuleBasedStateMachine):
         _next_tick()
         self._do(lambda: retry_job(self.world.config, name, self.world.fs))
 
+    @rule(closed=st.booleans())
+    def rights_change(self, closed: bool) -> None:
+        """Somebody sets other rights on the folders of the inbox."""
+        self.closed = closed
+
     # --- time --------------------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from((0.5, 2.0, 6.0, 70.0, 400.0, 4000.0)), turn=st.booleans())
@@ -218,7 +238,7 @@ class SpoolMachine(RuleBasedStateMachine):
         self.at_work.clear()
         while True:
             with contextlib.suppress(KillSwitch):
-                self.world.start(FileSystem(self._step))
+                self.world.start(Shared(self, self._step))
                 return
 
     def _do(self, action: Callable[[], object]) -> None:
@@ -360,7 +380,8 @@ class SpoolMachine(RuleBasedStateMachine):
 
     def _finish(self) -> None:
         """Left alone from here on, all jobs come to their end."""
-        self.fuse = 0
+        self.fuse, self.closed = 0, False
+        TALLY["not taken"] += len(self.world.untaken())
         for name in list(self.partial):
             self._write_on(name, len(self.partial[name]))
         self._start()
@@ -368,6 +389,7 @@ class SpoolMachine(RuleBasedStateMachine):
             self.world.finish_all()
         self.everything_is_in_one_place()
         self.world.check_books(self.plan.all_titles)
+        assert not self.world.untaken() & self.plan.titles.keys()
         self.world.stop()
         TALLY["runs"] += 1
         TALLY["done"] += len(self.world.finished())

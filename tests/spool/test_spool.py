@@ -13,6 +13,7 @@ from spool_world import KillSwitch, World
 
 from nst_batch.reasons import Reason
 from nst_batch.spool.claims.attempts import RunFailure
+from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.fs import FileSystem
 
 
@@ -695,3 +696,38 @@ def test_a_name_that_is_no_text_is_told_with_what_to_do(world: World) -> None:
     world.look()
     (note,) = world.notes
     assert "its name is not UTF-8; rename it" in note
+
+
+def draw_one_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first three claims get the same id, the others one each."""
+    ids = iter(["20261127-120000-000000-beef"] * 3 + [f"20261127-120000-000000-{number:04x}" for number in range(99)])
+    monkeypatch.setattr("nst_batch.spool.intent.claim_id", lambda *_parts: next(ids))
+
+
+def test_a_claim_that_draws_the_id_of_another_one_leaves_that_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of an unpacked archive arrive at one moment; the second one took the first one's claim away."""
+    draw_one_id(monkeypatch)
+    for name in ("a", "b"):
+        world.pair(name)
+    world.settle()
+    jobs: list[Job] = []
+    while len(jobs) < 2:
+        world.look()
+        jobs += filter(None, [world.hand_out_next()])
+    for job in jobs:
+        world.work(job)
+        world.finish(job)
+    world.run_all()
+    world.check_books({"a", "b"})
+
+
+def test_sidecars_with_a_mistake_that_draw_one_id_fail_each(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Side by side."""
+    draw_one_id(monkeypatch)
+    for name in ("a", "b", "c"):
+        world.pair(name, "nonsense: 1\n")
+    world.settle()
+    world.run_all()
+    world.check_books({"a", "b", "c"})

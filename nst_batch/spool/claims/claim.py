@@ -91,6 +91,11 @@ class Claimer:
         """
         folder = self._places.claims / record.id
         claim = Claim(record, folder)
+        self._fs.make_folder(self._places.claims)
+        try:
+            self._fs.mkdir(folder)
+        except FileExistsError as error:  # another one's, that arrived at the same moment: an id is drawn anew
+            raise ClaimLostError(f"{record.id} is the id of another claim") from error
         try:
             self._write_intent(folder, record)
             self._fs.step("claim.intent")
@@ -124,8 +129,6 @@ class Claimer:
             raise UntakenError(claim.record.origin, error) from error
 
     def _write_intent(self, folder: Path, record: ClaimRecord) -> None:
-        self._fs.make_folder(self._places.claims)
-        self._fs.mkdir(folder)
         for name in (SIDECAR_FOLDER, JOBS_FOLDER, *((INPUTS_FOLDER,) if record.sources else ())):
             self._fs.mkdir(folder / name)
         if record.is_own:

@@ -94,7 +94,7 @@ class Hold:
 
 
 def claim_id(arrival_ns: int, random: str) -> str:
-    """``YYYYMMDD-HHMMSS-ffffff-xxxx`` in UTC: unique by ``random``, sorts by arrival."""
+    """``YYYYMMDD-HHMMSS-ffffff-xxxxxxxx`` in UTC: unique by ``random``, sorts by arrival."""
     return f"{datetime.fromtimestamp(arrival_ns / 1e9, UTC):%Y%m%d-%H%M%S-%f}-{random}"
 
 

@@ -202,6 +202,10 @@ class Inbox:
         known: tuple[Ready | Broken, ...] = (*self._scan.ready, *self._scan.broken)
         return next((pair for pair in known if pair.sidecar == sidecar), None) or self._scanner.as_it_is(sidecar)
 
+    def has_given_up(self, pair: Ready | Broken) -> bool:
+        """Whether a sidecar has failed for it that it could not be taken."""
+        return self._scanner.has_given_up(pair.sidecar)
+
     def own_sidecar(self, pair: Ready | Broken) -> Virtual | None:
         """The sidecar that is a photograph's own, and lies nowhere yet."""
         return self._folders.virtual(pair.sidecar)

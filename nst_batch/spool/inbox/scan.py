@@ -130,6 +130,10 @@ class Scanner:
             known.give_up()
             self._scan = Scan(next_change=-math.inf)
 
+    def has_given_up(self, path: str) -> bool:
+        """Whether a sidecar has failed for it that it could not be taken."""
+        return path in self._sidecars and self._sidecars[path].given_up
+
     def _holds(self, path: str, mono: float) -> _Held | None:
         held = self._held.get(path)
         return held if held is not None and held.entry == self._entries[path] and mono < held.due else None
