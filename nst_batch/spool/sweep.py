@@ -202,9 +202,10 @@ class Sweep:
             return
         if job is None:
             pair = self._inbox.pair(control.sidecar or "")
-            claim = self.claim(pair, config, at, turn) if pair is not None else None
+            is_there = pair is not None and not (isinstance(pair, Broken) and pair.stays)
+            claim = self.claim(pair, config, at, turn) if pair is not None and is_there else None
             if claim is None:
-                return  # it is about to change; the control file stays for the next look
+                return  # it is about to change, or cannot be taken yet; the control file stays for the next look
             wanted = names.fold(control.name)
             record = next((job for job in claim.record.jobs if names.fold(job.name) == wanted), None)
             if record is None:

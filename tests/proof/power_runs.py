@@ -255,7 +255,7 @@ def _check_input(plan: Plan, folder: Path, title: str, *, bare: bool) -> None:
         if title in plan.retried and name.endswith(".yaml"):
             assert data.startswith((b"content:", plan.files[name][:8])), data  # put together anew by the retry
         elif name in plan.files:
-            assert data == plan.files[name], (title, name)
+            assert data == plan.files[name], (title, name, data)
 
 
 def places(world: PowerWorld) -> Counter[str]:

@@ -7,6 +7,7 @@ time is set by hand, a kill is an exception that nothing catches, at whichever n
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from power_cut import scratch
-from power_runs import KINDS, Plan, PowerWorld, add_pair, check_visible, places
+from power_runs import KINDS, Plan, PowerWorld, add_pair, check_visible, places, title_of
 from spool_world import KillSwitch, retry_job
 
 from nst_batch.reasons import Reason
@@ -57,10 +58,17 @@ class Shared(FileSystem):
         super().__init__(on_step)
         self._machine = machine
 
+    def _keeps(self, path: Path) -> bool:
+        is_inside = path.is_relative_to(self._machine.world.inbox) and ".nst_batch" not in path.parts
+        return is_inside and self._machine.closed
+
     def may(self, path: Path, mode: int) -> bool:
-        if self._machine.closed and mode & os.W_OK and path.is_relative_to(self._machine.world.inbox):
-            return ".nst_batch" in path.parts
-        return super().may(path, mode)
+        return not (mode & os.W_OK and self._keeps(path)) and super().may(path, mode)
+
+    def rename_noreplace(self, source: Path, target: Path) -> None:
+        if self._keeps(source) and source.suffix == ".yaml":  # images may leave, for the books to be simple
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(source))
+        super().rename_noreplace(source, target)
 
 
 class SpoolMachine(RuleBasedStateMachine):
@@ -196,7 +204,7 @@ class SpoolMachine(RuleBasedStateMachine):
         """The retry command, while the daemon lives; it may be killed like everything else."""
         names = sorted(self.world.failed())
         name = names[pick % len(names)]
-        self.plan.retried.add(name)
+        self.plan.retried.add(title_of(self.world.failed()[name]))  # its folder may be named after another one
         TALLY["retries"] += 1
         _next_tick()
         self._do(lambda: retry_job(self.world.config, name, self.world.fs))
@@ -205,6 +213,14 @@ class SpoolMachine(RuleBasedStateMachine):
     def rights_change(self, closed: bool) -> None:
         """Somebody sets other rights on the folders of the inbox."""
         self.closed = closed
+
+    @rule()
+    def closed_for_long(self) -> None:
+        """What lies there may not be taken until it has failed for that."""
+        self.closed = True
+        for _ in range(2):
+            self.wait(4000.0, turn=True)
+        TALLY["not taken"] += len(self.world.untaken())
 
     # --- time --------------------------------------------------------------------------------------------
 
@@ -381,7 +397,6 @@ class SpoolMachine(RuleBasedStateMachine):
     def _finish(self) -> None:
         """Left alone from here on, all jobs come to their end."""
         self.fuse, self.closed = 0, False
-        TALLY["not taken"] += len(self.world.untaken())
         for name in list(self.partial):
             self._write_on(name, len(self.partial[name]))
         self._start()

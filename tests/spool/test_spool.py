@@ -720,6 +720,7 @@ def test_a_claim_that_draws_the_id_of_another_one_leaves_that_alone(
         world.work(job)
         world.finish(job)
     world.run_all()
+    assert set(world.finished()) == {"a", "b"}
     world.check_books({"a", "b"})
 
 
@@ -730,4 +731,5 @@ def test_sidecars_with_a_mistake_that_draw_one_id_fail_each(world: World, monkey
         world.pair(name, "nonsense: 1\n")
     world.settle()
     world.run_all()
+    assert set(world.failed()) == {"a", "b", "c"}
     world.check_books({"a", "b", "c"})

@@ -30,6 +30,11 @@ class Closed(FileSystem):
     def may(self, path: Path, mode: int) -> bool:
         return not (self.closed and mode & os.W_OK and path.name == "share") and super().may(path, mode)
 
+    def rename_noreplace(self, source: Path, target: Path) -> None:
+        if self.closed and source.parent.name == "share":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(source))
+        super().rename_noreplace(source, target)
+
 
 class Unread(FileSystem):
     """A disk with a sidecar, ``ann.yaml``, that only its owner may read."""
@@ -229,16 +234,25 @@ def test_retry_says_where_it_lies_and_drops_nothing(tmp_path: Path, kind: type[R
     assert set(world.failed()) == {"ann"}
 
 
-def test_a_cancel_waits_until_it_may_be_taken(tmp_path: Path) -> None:
-    """Or it would be painted then."""
-    world, disk = shared(tmp_path, Stuck)
-    night(world, 3600)
-    write_control(world.config, world.look().waiting[0].names[0], "cancel")
-    night(world, 3600)
-    disk.closed = False
-    night(world, 1200)
+@of_each_disk
+@pytest.mark.parametrize("failed", [True, False], ids=["after", "before"])
+def test_a_cancel_waits_until_it_may_be_taken(tmp_path: Path, kind: type[Refusing], failed: bool) -> None:
+    """Or it would be painted then: by its one name, whether it has failed meanwhile or not, over a restart too."""
+    world, _disk = shared(tmp_path, kind)
+    night(world, 3600 if failed else 600)
+    assert bool(world.failed()) is failed
+    write_control(world.config, "ann", "cancel")
+    night(world, 7200)
+    assert (world.inbox / "ann.cancel").exists()
+    assert [reason(world, name) for name in world.failed()] == ["sidecar_not_taken"]
+    for closed in (True, False):
+        disk = kind()
+        disk.closed = closed
+        world.start(disk)
+        night(world, 1200)
     assert world.finished() == {}
-    assert sorted(reason(world, name) for name in world.failed()) == ["cancelled"]
+    assert [reason(world, name) for name in world.failed()] == ["cancelled"]
+    assert world.inbox_files() == set()
 
 
 @of_each_disk

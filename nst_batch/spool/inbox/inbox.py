@@ -152,7 +152,7 @@ class Inbox:
         """What the listing comes to, with a sidecar for each photograph of a hot folder that is nobody else's."""
         for claim in self.claims():
             if claim.record.stays is not None:  # its end is on its way
-                self._scanner.give_up(claim.record.origin, claim.record.stays)
+                self._scanner.give_up(claim.record.origin, claim.record.stays, claim.record.jobs[0].name)
         while True:
             entries = self._folders.overlay(self._listing.entries, at.mono, *self._theirs)
             scan = self._scanner.look(dataclasses.replace(self._listing, entries=entries), taken, at, turn)
@@ -223,8 +223,8 @@ class Inbox:
     def remember(self, claim: Claim) -> None:
         """Put down, durably, that a hot folder's photograph is painted, or a sidecar that stays has failed. OSError."""
         if claim.record.stays is not None:
-            self._waits.give_up(claim.record.origin, claim.record.stays)
-            self._scanner.give_up(claim.record.origin, claim.record.stays)
+            self._waits.give_up(claim.record.origin, claim.record.stays, claim.record.jobs[0].name)
+            self._scanner.give_up(claim.record.origin, claim.record.stays, claim.record.jobs[0].name)
         marks = marks_of(self._fs, claim) or self._painted.put_back(claim)
         if marks:
             self._painted.add(marks, (entry.identity for entry in self._listing.entries.values()))

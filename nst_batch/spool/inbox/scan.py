@@ -122,17 +122,17 @@ class Scanner:
         if is_untaken and path in self._forgotten and not self._forgotten[path].given_up:
             self._forgotten[path].count(mono, waits=True)
 
-    def give_up(self, path: str, identity: Identity) -> None:
-        """A sidecar that could not be taken has failed: it does so once, though it lies there still."""
-        self.restored[path] = Wait(identity, given_up=True)
+    def give_up(self, path: str, identity: Identity, name: str) -> None:
+        """A sidecar that could not be taken has failed as the job ``name``: once, though it lies there still."""
+        self.restored[path] = Wait(identity, given_up=name)
         known = self._sidecars.get(path)
         if known is not None and known.entry.identity == identity and not known.given_up:
-            known.give_up()
+            known.give_up(name)
             self._scan = Scan(next_change=-math.inf)
 
     def has_given_up(self, path: str) -> bool:
         """Whether a sidecar has failed for it that it could not be taken."""
-        return path in self._sidecars and self._sidecars[path].given_up
+        return path in self._sidecars and bool(self._sidecars[path].given_up)
 
     def _holds(self, path: str, mono: float) -> _Held | None:
         held = self._held.get(path)
@@ -264,8 +264,12 @@ class Scanner:
             return None
 
     def _name_jobs(self) -> None:
-        """Give every job in the inbox its JOB name; one that has a name keeps it while it waits."""
-        namer = Namer(self._taken)
+        """Give every job in the inbox its JOB name; one that has a name keeps it while it waits.
+
+        Also where it has failed under that name, for it could not be taken: a control file means the same job still.
+        """
+        own = {key_of(known.given_up) for known in self._sidecars.values() if known.given_up}
+        namer = Namer(name for name in self._taken if name not in own)
         without: list[tuple[int, str, Known]] = []
         for path, known in self._sidecars.items():
             bases = bases_of(path, known)

@@ -26,7 +26,7 @@ class Wait(NamedTuple):
 
     identity: Identity
     seconds: float = 0.0  # for which it has waited under our eyes
-    given_up: bool = False  # it has failed for that, and lies there still
+    given_up: str = ""  # JOB as which it has failed for that, though it lies there still
 
 
 class Waits:
@@ -57,11 +57,12 @@ class Waits:
                 self._fs.rmtree(self._given_up)
         self._is_empty = not waits
 
-    def give_up(self, path: str, identity: Identity) -> None:
-        """Put down, durably, that a sidecar has failed. OSError."""
+    def give_up(self, path: str, identity: Identity, name: str) -> None:
+        """Put down, durably, that a sidecar has failed, as the job ``name``. OSError."""
         mend_folder(self._fs, self._given_up, self._fs.rmtree)
-        name = hashlib.sha256(os.fsencode(path)).hexdigest()
-        self._fs.write_durable(self._given_up / name, json.dumps({"path": path, "identity": identity}).encode())
+        note = {"path": path, "identity": identity, "name": name}
+        place = self._given_up / hashlib.sha256(os.fsencode(path)).hexdigest()
+        self._fs.write_durable(place, json.dumps(note).encode())
         self._fs.step("waits.given_up")
         self._is_empty = False
 
@@ -70,7 +71,8 @@ class Waits:
         with contextlib.suppress(OSError):
             for name in self._fs.names_in(self._given_up):
                 note = read_note(self._fs, self._given_up / name)
-                path, wait = _understood((str(note.get("path")), [*(note.get("identity") or ()), 0.0, True]))
+                kept = [*(note.get("identity") or ()), 0.0, note.get("name")]
+                path, wait = _understood((str(note.get("path")), kept))
                 if wait is not None:
                     yield path, wait
 
@@ -78,6 +80,6 @@ class Waits:
 def _understood(item: tuple[str, Any]) -> tuple[str, Wait | None]:
     path, kept = item
     try:
-        return path, Wait(Identity(*kept[:3]), float(kept[3]), kept[4:5] == [True])
+        return path, Wait(Identity(*kept[:3]), float(kept[3]), str(*kept[4:5]))
     except (TypeError, ValueError, IndexError, OverflowError):
         return path, None

@@ -124,7 +124,9 @@ class Publisher:
         self._fs.write_durable(where, record.model_dump_json().encode())
         self._fs.step("publish.recorded")
         inbox = self._places.inbox
-        for stays in consume(self._fs, inbox, job.name, claim.record.job_id(job), self._controls()):
+        # One whose sidecar stays is there still, under the same name.
+        ends = claim.record.stays is None
+        for stays in consume(self._fs, inbox, job.name, claim.record.job_id(job), self._controls()) if ends else ():
             self._say(f"{stays} cannot be removed from the inbox, so it will act on every job of that name; remove it")
         if not record.source:
             self._fs.remove(folder / RUNNING_MARKER)
