@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_batch.transfer.optimizers.curvature import Curvature
+from nst_batch.transfer.optimizers.curvature import BOLD, Curvature
 
 SIZE = 40
 
@@ -52,8 +52,8 @@ class History:
         for move, change in reversed(pairs):
             shares.append(move @ vector / (move @ change))
             vector = vector - shares[-1] * change
-        move, change = pairs[-1]
-        vector = move @ change / (change @ self.metric @ change) * self.metric @ vector
+        ratios = [move @ change / (change @ self.metric @ change) for move, change in pairs]
+        vector = BOLD * np.exp(np.mean(np.log(ratios))) * self.metric @ vector
         for (move, change), share in zip(pairs, reversed(shares), strict=True):
             vector = vector + move * (share - change @ vector / (move @ change))
         return vector

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from nst_batch.transfer.optimizers.adam import Adam
 from nst_batch.transfer.optimizers.choose import make_optimizer
+from nst_batch.transfer.optimizers.curvature import BOLD
 from nst_batch.transfer.optimizers.lbfgs import OPPONENT, WEIGHTS, Lbfgs, coarse_metric
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
 
@@ -137,8 +138,8 @@ def two_loop_trial(image, gradient, pairs):
     for move, change in reversed(pairs):
         shares.append(np.sum(move * vector) / np.sum(move * change))
         vector = vector - shares[-1] * change
-    move, change = pairs[-1]
-    vector = metric(vector) * np.sum(move * change) / np.sum(change * metric(change))
+    ratios = [np.sum(move * change) / np.sum(change * metric(change)) for move, change in pairs]
+    vector = metric(vector) * BOLD * np.exp(np.mean(np.log(ratios)))
     for (move, change), share in zip(pairs, reversed(shares), strict=True):
         vector = vector + move * (share - np.sum(change * vector) / np.sum(move * change))
     return np.clip(image - free * vector, 0, 1)

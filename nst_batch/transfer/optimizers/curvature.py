@@ -1,8 +1,8 @@
 """What a history of L-BFGS pairs says of the inverse Hessian, in the products of its pairs alone.
 
 The pairs are columns of S (moves) and Y (changes of the gradient on them), oldest first, and the first guess of the
-inverse Hessian is γ M. With R the upper triangle of SᵀY, D its diagonal, p = R⁻¹ Sᵀv and γ = s·y / y·My of the newest
-pair, the compact form (Byrd, Nocedal and Schnabel 1994, theorem 2.2) of what the two-loop recursion computes is
+inverse Hessian is γ M. With R the upper triangle of SᵀY, D its diagonal and p = R⁻¹ Sᵀv, the compact form (Byrd,
+Nocedal and Schnabel 1994, theorem 2.2) of what the two-loop recursion computes is
 
     H v = γ (M v − M Y p) + S R⁻ᵀ (D p − γ (YᵀM v − YᵀM Y p)).
 
@@ -17,6 +17,10 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from nst_batch.transfer.tensors import Matrix, Scalar, Vector
+
+# γ is usually s·y / y·y of the newest pair, here s·y / y·My. It counts only where no pair has been, and the loss curves
+# less there than where the gradient led; fitted.
+BOLD = 2.0
 
 
 class Curvature(NamedTuple):
@@ -48,11 +52,17 @@ class Curvature(NamedTuple):
         diagonal = tf.linalg.diag_part(self.sy)
         useful = diagonal > 0.0
         triangle = self.sy + tf.linalg.diag(tf.cast(~useful, tf.float32))
-        newest = tf.reduce_max(tf.where(useful, tf.range(tf.size(useful)), 0))
-        scale = tf.math.divide_no_nan(diagonal[newest], self.ymy[newest, newest])
+        scale = self._scale(useful)
         part = _solved(triangle, tf.where(useful, moves, 0.0))
         rest = scale * (tf.where(useful, coarse_changes, 0.0) - tf.linalg.matvec(self.ymy, part))
         return scale, tf.concat([_solved(triangle, diagonal * part - rest, adjoint=True), -scale * part], axis=0)
+
+    def _scale(self, useful: Vector) -> Scalar:
+        """γ: :data:`BOLD` times the geometric mean of s·y / y·My over the pairs; 0 where there is none."""
+        ratios = tf.where(useful, tf.linalg.diag_part(self.sy) / tf.linalg.diag_part(self.ymy), 1.0)
+        count = tf.reduce_sum(tf.cast(useful, tf.float32))
+        mean = tf.exp(tf.math.divide_no_nan(tf.reduce_sum(tf.math.log(ratios)), count))
+        return tf.where(count > 0.0, BOLD * mean, 0.0)
 
 
 def _solved(triangle: Matrix, right: Vector, *, adjoint: bool = False) -> Vector:
