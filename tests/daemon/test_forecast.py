@@ -29,7 +29,7 @@ def settings(text: str = "") -> Settings:
     return parse_sidecar(f"content: a.jpg\nstyle: b.jpg\n{text}", "a.yaml").settings
 
 
-def paint(forecast: Forecast, name: str, step_seconds: float, *, begun: float = 0.0) -> float:
+def paint(forecast: Forecast, name: str, step_seconds: float, *, begun: float = 0.0, text: str = ONE_SCALE) -> float:
     """A job at work on one scale of 400 × 300; the moment of its end. It takes three seconds beside its steps."""
     forecast.begins(name, settings(ONE_SCALE), (400, 300), "cpu", begun)
     for step in range(1, 41):
@@ -108,6 +108,17 @@ def test_a_machine_that_has_become_slower_is_followed() -> None:
     assert 110 < seconds(forecast) < 130
 
 
+def test_what_others_take_of_the_machine_counts_for_other_sizes_before_long() -> None:
+    """Four measurements of large steps, each twice what it was, and small ones are known to take longer."""
+    pace, recipe = known().pace, Recipe.of(settings(), "cpu")
+    for _ in range(5):
+        pace.learn_step(recipe, 120_000, 1.0)
+        pace.learn_step(recipe, 5_000, 0.1)
+    for _ in range(4):
+        pace.learn_step(recipe, 120_000, 2.0)
+    assert 0.15 < pace.step_seconds(recipe, 5_000) < 0.2
+
+
 def test_the_time_left_of_a_job_at_work() -> None:
     """Falls with its steps, and comes to its saving alone."""
     forecast = known()
@@ -126,7 +137,8 @@ def test_the_first_step_takes_longer_than_the_others() -> None:
     forecast.begins("framed", settings(fine), (400, 300), "cpu", 100.0)
     first = forecast.seconds_to_first_step("job", 100.0)
     framed = forecast.seconds_to_first_step("framed", 100.0)
-    assert first == pytest.approx(2.0 * (3 + 2 / 3), rel=0.2)
+    reading = 3.0 / 2  # of what the job takes beside its steps, what comes before the first
+    assert first == pytest.approx(reading + 2.0 * (3 + 2 / 3), rel=0.02)
     assert first is not None
     assert framed is not None
     assert framed > first + 2.0
