@@ -58,8 +58,8 @@ OF_JOBS: Mapping[str, Known] = {
     SIDECAR_NOT_TAKEN: Known(
         "the sidecar may not be read, or not taken out of its folder, and was waited for as long as "
         "watch.incomplete_after says; it lies there still",
-        "let the daemon's user read it and move it (nst-batch check says how), or take it away; it is taken as soon as "
-        "it may be, and this failure goes then",
+        "let the daemon's user read it and move it, or take it away; it is taken as soon as it may be, and this "
+        "failure goes then",
         lasting=True,
     ),
     PATH_OUTSIDE: Known(

@@ -113,7 +113,8 @@ class Checker:
         photographs += f", {painted:,} painted already" if painted else ""
         photographs += f", {view.failed:,} failed" if view.failed else ""
         told = f"ok, {photographs if view.is_hot else 'counts for the sidecars below it'}"
-        lines = (f"note: {view.note}" if view.note else "", view.styles)
+        closed = [f"note: {what}" for what in self._rights.unread(view.path)]
+        lines = (f"note: {view.note}" if view.note else "", view.styles, *closed)
         return Verdict(kind, path, True, told, tuple(filter(None, lines)))
 
     def _of_photographs(self, paths: list[str], alike: dict[str, str]) -> Iterator[Verdict]:

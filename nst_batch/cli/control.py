@@ -21,7 +21,7 @@ from nst_batch.report.markup import soon
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.commands import failed_for, look_from_outside, pause, resume, retry_jobs, write_control
 from nst_batch.spool.disk.attach import refuse_closed
-from nst_batch.spool.inbox.readiness import NOT_TO_BE_TAKEN, UNTAKEN
+from nst_batch.spool.inbox.readiness import UNTAKEN
 from nst_batch.spool.outbox.retry import Failed
 from nst_batch.spool.sweep import nothing_to_stop
 from nst_batch.spool.told import left_by_daemon, told_by_daemon
@@ -138,7 +138,7 @@ class _Known:
         begun = {word for job in jobs if job.checkpoint and not job.outcome for word in (job.name, job.id)}
         begun |= words_of(entry for entry in waiting if entry.get("begun"))
         everything, to_tell, to_publish = (frozenset(map(fold, some)) for some in (words, at_work, begun))
-        untakable = {fold(entry["name"]): entry["why"] for entry in waiting if NOT_TO_BE_TAKEN in entry.get("why", "")}
+        untakable = {fold(entry["name"]): entry["why"] for entry in waiting if entry.get("untaken")}
         untakable |= {fold(name): pair.why for pair in view.waiting if pair.kind in UNTAKEN for name in pair.names}
         return cls(jobs, everything, to_tell, to_publish, running, untakable), held_by
 
@@ -207,7 +207,7 @@ def run_retry(arguments: argparse.Namespace) -> int:
 def _staying(reasons: Sequence[str]) -> str:
     """``2 jobs stay, which would fail at once again: ...``; ``reasons``: why each of them failed."""
     counts = ", ".join(f"{reason} ({count})" for reason, count in Counter(reasons).most_common())
-    untaken = "what could not be taken lies in the inbox still, and nst-batch check says which right is wanting"
+    untaken = "what could not be taken lies in the inbox still, and error.txt says what it waits for"
     wrong = "correct in outbox/failed/JOB/input the image or the sidecar, or put a corrected sidecar into the inbox"
     fixes = [wrong] if set(reasons) != {SIDECAR_NOT_TAKEN} else []
     fixes += [untaken] if SIDECAR_NOT_TAKEN in reasons else []

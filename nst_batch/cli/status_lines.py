@@ -132,7 +132,7 @@ def _why(job: dict[str, Any]) -> str:
 def _empty(facts: dict[str, Any]) -> str:
     """When the queue will be empty, as far as that hangs on the daemon alone."""
     held_up = [job for job in facts["waiting"] if job.get("held_up")]  # nor does a daemon of an older version tell
-    if facts["empty_at"]:
+    if facts["empty_at"] and not facts["paused"]:
         but = f", but for {plural(len(held_up), 'job')} held up" if held_up else ""
         return f"about {clock(facts['empty_at'])}, in {duration(max(0.0, facts['empty_at'] - time.time()))}{but}"
     if held_up and len(held_up) == len(facts["waiting"]) and not facts["running"]:

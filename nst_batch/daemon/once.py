@@ -13,7 +13,11 @@ from nst_batch.spool.spool import Spool
 Incomplete = Literal["wait", "fail", "leave"]
 
 # What still settles is always waited for; what may not be read or taken never gets better by itself.
-_WAITED_FOR = {"wait": {"settling", "missing", "unreadable"}, "fail": {"settling", "missing"}, "leave": {"settling"}}
+_WAITED_FOR = {
+    "wait": {"settling", "missing", "unreadable", "untaken"},
+    "fail": {"settling", "missing"},
+    "leave": {"settling"},
+}
 
 
 @dataclass(frozen=True)

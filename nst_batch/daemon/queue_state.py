@@ -22,7 +22,7 @@ from nst_batch.report.markup import shorten
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.claims.rota import Rota
 from nst_batch.spool.inbox.inbox import InboxView
-from nst_batch.spool.inbox.readiness import Ready
+from nst_batch.spool.inbox.readiness import UNTAKEN, Ready
 
 PIECE_JOBS = 500
 WHY_CHARACTERS = 200  # of a mistake that error.txt will tell in full
@@ -132,7 +132,7 @@ def waiting_entries(
             continue
         is_held = item.kind != "settling"  # which passes by itself
         for name in item.names or (item.sidecar,):
-            yield _entry(name, item.why, item.until, 0, "", held_up=is_held)
+            yield _entry(name, item.why, item.until, 0, "", held_up=is_held, untaken=item.kind in UNTAKEN)
 
 
 def _will_fail(reason: Reason) -> str:
@@ -168,13 +168,14 @@ def _entry(
     *,
     begun: bool = False,
     held_up: bool = False,
+    untaken: bool = False,
 ) -> dict[str, Any]:
-    """``held_up``: until somebody else sees to it, and nobody knows when."""
+    """``held_up``: until somebody else sees to it, and nobody knows when; ``untaken``: because of its sidecar's rights."""
     # Whole seconds, or the state would differ at every look by what two clocks differ.
     due = None if until is None else round(until)
     takes = None if seconds is None else round(seconds, 1)
     facts = {"name": name, "why": why, "until": due, "priority": priority, "arrival": arrival}
-    facts |= {"begun": begun, "held_up": held_up}
+    facts |= {"begun": begun, "held_up": held_up, "untaken": untaken}
     return {**facts, "seconds": takes, "done_at": None}
 
 

@@ -127,7 +127,10 @@ class StatusWriter:
             self._listener.note(f"{pair.sidecar} waits{until}: {pair.why.removeprefix(f'{pair.sidecar}: ')}")
         if len(new) > MANY:
             self._listener.note(f"{len(new) - MANY} more sidecars wait; nst-batch status says for what")
-        self._waits = {sidecar: pair.why for sidecar, pair in waits.items()}
+        # What is tried again stands among the ready for one look.
+        tried = {pair.sidecar for pair in view.ready}
+        before = {sidecar: why for sidecar, why in self._waits.items() if sidecar in tried}
+        self._waits = before | {sidecar: pair.why for sidecar, pair in waits.items()}
 
     def job_ended(self, ended: Ended, at: Moment) -> None:
         """One more job has its end; the gallery will show it."""

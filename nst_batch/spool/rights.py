@@ -38,16 +38,27 @@ class DaemonsRights:
         """What a sidecar in the inbox, with these images in it, waits for."""
         if not self._uid:
             return
-        who = f"it waits while {user_called(self._uid)}, the daemon's user, may not"
-        how = f"chgrp {group_called(self._group)} and chmod"
         folder = sidecar.rpartition("/")[0]
         if not self._may(self._inbox / folder, _TAKE):
-            yield f"{who} take files out of {folder or 'the inbox'}: {how} g+rwx {typed(folder or str(self._inbox))}"
+            which = typed(folder or str(self._inbox))
+            yield f"{self._who} take files out of {folder or 'the inbox'}: {self._how} g+rwx {which}"
         elif self._is_kept(sidecar, folder):
-            yield f"{who} take others' files out of {folder}, which is sticky: chmod -t {typed(folder)}"
+            yield f"{self._who} take others' files out of {folder}, which is sticky: chmod -t {typed(folder)}"
         for path in (sidecar, *images):
-            if not self._may(self._inbox / path, _READ):
-                yield f"{who} read {path.rpartition('/')[2]}: {how} g+r {typed(path)}"
+            yield from self.unread(path)
+
+    def unread(self, path: str) -> Iterator[str]:
+        """What a file of the inbox's waits for."""
+        if self._uid and not self._may(self._inbox / path, _READ):
+            yield f"{self._who} read {path.rpartition('/')[2]}: {self._how} g+r {typed(path)}"
+
+    @property
+    def _who(self) -> str:
+        return f"it waits while {user_called(self._uid or 0)}, the daemon's user, may not"
+
+    @property
+    def _how(self) -> str:
+        return f"chgrp {group_called(self._group)} and chmod"
 
     def _is_kept(self, sidecar: str, folder: str) -> bool:
         """Whether its folder is one that lets nobody but a file's owner, and its own, move it."""

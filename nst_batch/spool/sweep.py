@@ -21,10 +21,10 @@ from nst_batch.spool.disk.layout import Places
 from nst_batch.spool.ends import Ends
 from nst_batch.spool.inbox.control import Control, drop
 from nst_batch.spool.inbox.inbox import Inbox
-from nst_batch.spool.inbox.readiness import LET_IT, Broken, Ready
+from nst_batch.spool.inbox.readiness import Broken, Ready
 from nst_batch.spool.intent import record_of
 from nst_batch.spool.outbox.clear import Clearer
-from nst_batch.spool.outbox.superseded import drop_superseded
+from nst_batch.spool.outbox.superseded import drop_superseded, drop_untaken
 from nst_batch.spool.recopy import Recopier
 from nst_batch.spool.recover import Recoverer
 from nst_batch.turn import Turn
@@ -65,6 +65,8 @@ class Sweep:
     def run(self, config: Config, at: Moment, turn: Turn) -> None:
         """One sweep, or as much of it as there is time for; the ends that come of it are in the queue."""
         self._fs.clear_left_overs()
+        for sidecar in self._inbox.untaken_no_more():
+            self._drop_untaken(sidecar, "was taken away, or is another one by now")
         limits = job_limits(config)
         for claim in list(self._queue.claims.values()):
             self._complete(claim, turn)
@@ -87,12 +89,9 @@ class Sweep:
         """
 
         def fail(pair: Ready | Broken) -> None:
-            was_given_up = self._inbox.has_given_up(pair)
             claimed = self.claim(pair, config, at, turn)
             if claimed is not None:
                 self._fail_known(claimed, turn)
-                if was_given_up:
-                    self._drop_superseded(claimed)
 
         left = deque(self._inbox.hopeless())
         while left:
@@ -159,6 +158,7 @@ class Sweep:
                 record = record.model_copy(update={"photograph": own.photograph, "hot": own.keys})
             claim = self._claimer.commit(record, own.text if own is not None else None)
             self._queue.claims[claim.record.id] = claim
+            self._drop_untaken(pair.sidecar, "has been taken")
             self._claimer.copy_inputs(claim, turn)
         except ClaimLostError as error:
             if error.stuck is not None:
@@ -166,7 +166,7 @@ class Sweep:
             self._queue.gone()
             return None
         except UntakenError as error:
-            self._inbox.hold(pair.sidecar, f"{error}; {LET_IT}", at, is_untaken=True)
+            self._inbox.hold(pair.sidecar, str(error), at, is_untaken=True)
             return None
         return claim
 
@@ -183,7 +183,7 @@ class Sweep:
 
     def _obey(self, control: Control, config: Config, at: Moment, turn: Turn) -> None:
         """Act on a control file, unless its job is a worker's: then the daemon does."""
-        job = control.job
+        job = control.job or self._claimed_since(control)
         if job is not None and (job.given or job.orphaned or not self._queue.has(job.id)):
             return  # a claim may have been undone since the look: the control file stays for the next one
         if control.action == "stop":
@@ -214,6 +214,13 @@ class Sweep:
         self._holds.hurry(job.id)
         self._end(job, Reason.of(CANCELLED, "cancelled on request"))
 
+    def _claimed_since(self, control: Control) -> Job | None:
+        """The job that a control file means if its sidecar was claimed since the look, for another one of its jobs."""
+        wanted = names.fold(control.name)
+        claims = (claim for claim in self._queue.claims.values() if claim.record.origin == control.sidecar)
+        jobs = ((claim, record) for claim in claims for record in claim.live() if names.fold(record.name) == wanted)
+        return next((self._queue.view(claim, record) for claim, record in jobs if claim.record.stays is None), None)
+
     def _end(self, job: Job, reason: Reason) -> None:
         ended = self._ends.fail(job, reason, {})
         if ended is not None:
@@ -231,14 +238,17 @@ class Sweep:
         for claim in waiting:
             self._clearer.clear(claim, needed, last=last)
             if claim.finished and not claim.to_clear:
-                self._drop_superseded(claim)
+                for name in drop_superseded(self._fs, self._places, claim):
+                    self._inbox.notes.say(f"failed/{name} is gone: its sidecar was corrected, and is done")
                 self._close(claim)
             if turn.over:
                 return
 
-    def _drop_superseded(self, claim: Claim) -> None:
-        for text in drop_superseded(self._fs, self._places, claim):
-            self._inbox.notes.say(text)
+    def _drop_untaken(self, sidecar: str, why: str) -> None:
+        """What failed because it could not be taken is no news any more."""
+        name = self._inbox.untaken_as(sidecar)
+        if name and drop_untaken(self._fs, self._places, name, sidecar):
+            self._inbox.notes.say(f"failed/{name} is gone: its sidecar {why}")
 
 
 def nothing_to_stop(name: str, job: Job | None) -> str:

@@ -169,6 +169,7 @@ def test_it_is_painted_once_it_may_be_taken(tmp_path: Path, kind: type[Refusing]
     assert set(world.finished()) == {"ann"}
     assert world.failed() == {}
     assert ("failed/ann is gone: its sidecar has been taken" in world.notes) is failed
+    assert len([note for note in world.notes if "failed/ann is gone" in note]) == failed
     assert world.inbox_files() == set()
     assert world.claims() == []
 
@@ -187,14 +188,83 @@ def test_images_that_are_missing_when_it_may_be_taken_have_their_own_time(tmp_pa
 
 
 @of_each_disk
-def test_another_sidecar_in_its_place_has_its_own_time(tmp_path: Path, kind: type[Refusing]) -> None:
+def test_another_sidecar_in_its_place_has_its_own_time_and_the_same_name(tmp_path: Path, kind: type[Refusing]) -> None:
+    """The failure of the first one is no news from then on."""
     world, _disk = shared(tmp_path, kind)
     night(world, 3600)
+    first = (world.outbox / "failed/ann/job.json").read_text()
     world.pair("share/ann", "seed: 5\n")
     night(world, 1800)
-    assert set(world.failed()) == {"ann"}
+    assert world.failed() == {}
     night(world, 3600)
-    assert set(world.failed()) == {"ann", "ann-2"}
+    assert set(world.failed()) == {"ann"}
+    assert (world.outbox / "failed/ann/job.json").read_text() != first
+    assert "failed/ann is gone: its sidecar was taken away, or is another one by now" in world.notes
+
+
+@of_each_disk
+@pytest.mark.parametrize("how", ["removed", "renamed", "while no daemon ran"])
+def test_the_failure_of_a_sidecar_that_was_taken_away_goes(tmp_path: Path, kind: type[Refusing], how: str) -> None:
+    """The other way out that its advice names."""
+    world, _disk = shared(tmp_path, kind)
+    night(world, 3600)
+    assert set(world.failed()) == {"ann"}
+    if how == "while no daemon ran":
+        world.spool.close(world.at)
+    (world.inbox / "share/ann.yaml").rename(world.inbox / ("share/ann.txt" if how != "renamed" else "eve.yaml"))
+    if how == "while no daemon ran":
+        world.start(kind())
+    night(world, 600)
+    assert world.failed() == {}
+    (world.inbox / "share/ann.txt" if how != "renamed" else world.inbox / "share/ann-style.jpg").touch()
+    night(world, 7200)
+    assert set(world.failed()) <= {"eve"}  # which finds no images where it is now
+
+
+def test_defaults_above_it_that_are_read_after_a_restart_make_it_no_other_one(tmp_path: Path) -> None:
+    """It is another one to the scanner until they are read."""
+    world = World(tmp_path)
+    world.start(Closed())
+    world.put("defaults.yaml", "size: 96\n")
+    world.pair("share/ann")
+    world.settle()
+    night(world, 7200)
+    before = (world.outbox / "failed/ann/job.json").read_text()
+    for _ in range(2):
+        world.start(Closed())
+        night(world, 7200)
+        assert (world.outbox / "failed/ann/job.json").read_text() == before
+    assert set(world.failed()) == {"ann"}
+
+
+def test_other_rights_of_a_sticky_folder_count_at_once(tmp_path: Path) -> None:
+    """Not at the next try alone, which may be ten minutes away."""
+    world, disk = shared(tmp_path, Stuck)
+    night(world, 1800)
+    world.look()
+    disk.closed = False
+    (world.inbox / "share").chmod(0o700)
+    night(world, 5, every=5)
+    assert set(world.finished()) == {"ann"}
+
+
+@pytest.mark.parametrize("failed", [True, False], ids=["untaken before", "ready"])
+def test_cancels_of_several_jobs_of_a_sidecar_that_nobody_has_taken_count_each(tmp_path: Path, failed: bool) -> None:
+    """The second one was lost where the next job was handed out before the next look."""
+    world = World(tmp_path)
+    disk = Closed()
+    disk.closed = failed
+    world.start(disk)
+    world.pair("share/ann", "vary: {style_weight: [0.5, 1, 2]}\n")
+    world.settle_without_reading()
+    if failed:
+        night(world, 7200)
+    disk.closed = False
+    for value in ("0.5", "1"):
+        world.put(f"ann style_weight={value}.cancel", b"")
+    night(world, 600)
+    assert set(world.finished()) == {"ann style_weight=2"}
+    assert {reason(world, name) for name in world.failed()} == {"cancelled"}
 
 
 @of_each_disk

@@ -66,6 +66,7 @@ class Inbox:
     def _go_by(self, config: Config) -> None:
         inbox, limit = self._places.inbox, config.limits.max_sidecar_bytes
         self._rescan = config.watch.rescan_seconds
+        self._waits_pause = min(WAITS_SECONDS, config.watch.incomplete_after / 10)  # what a kill may take away
         if needs_polling(inbox, config.watch.polling):
             self._rescan = min(self._rescan, POLLED_RESCAN_SECONDS)
 
@@ -202,9 +203,13 @@ class Inbox:
         known: tuple[Ready | Broken, ...] = (*self._scan.ready, *self._scan.broken)
         return next((pair for pair in known if pair.sidecar == sidecar), None) or self._scanner.as_it_is(sidecar)
 
-    def has_given_up(self, pair: Ready | Broken) -> bool:
-        """Whether a sidecar has failed for it that it could not be taken."""
-        return self._scanner.has_given_up(pair.sidecar)
+    def untaken_no_more(self) -> list[str]:
+        """The sidecars that have failed for it that they could not be taken, and are gone or others by now."""
+        return [] if self._folders.is_unread else self._scanner.untaken_no_more()
+
+    def untaken_as(self, sidecar: str) -> str:
+        """JOB as which a sidecar has failed because it could not be taken, told once; "" for none."""
+        return self._scanner.untaken_as(sidecar)
 
     def own_sidecar(self, pair: Ready | Broken) -> Virtual | None:
         """The sidecar that is a photograph's own, and lies nowhere yet."""
@@ -308,12 +313,12 @@ class Inbox:
 
     def save_waits(self, at: Moment) -> None:
         """Put down how long sidecars have waited, and which have failed for it."""
-        self._waits_due = at.mono + WAITS_SECONDS
+        self._waits_due = at.mono + self._waits_pause
         self._waits.write(self._scanner.waits(at.mono))
 
     def restore_waits(self, at: Moment) -> None:
         """Take over what an earlier daemon put down; a damaged file only means that they wait anew."""
-        self._waits_due = at.mono + WAITS_SECONDS
+        self._waits_due = at.mono + self._waits_pause
         self._painted.read()
         self._scanner.restored = self._waits.read()
 

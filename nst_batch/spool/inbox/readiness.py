@@ -91,7 +91,7 @@ class Ready:
         return (-self.wanted.priority, self.entry.ctime_ns, self.sidecar)
 
 
-UNTAKEN = ("unreadable", "given_up")  # kinds of what waits for a right
+UNTAKEN = ("untaken", "given_up")  # kinds of sidecars that may not be read, or not taken
 LET_IT = "let the daemon's user move it, or take it away"
 NOT_TO_BE_TAKEN = "no permission to take files out of"  # how it begins why such a sidecar waits
 
@@ -100,9 +100,9 @@ NOT_TO_BE_TAKEN = "no permission to take files out of"  # how it begins why such
 class Waiting:
     """A sidecar that cannot be claimed yet.
 
-    ``kind``: ``settling``, ``missing``, ``unreadable``, ``given_up``: its time is up, because it could not be taken or
-    read, and it still is as soon as it can be; or ``defaults``: a file that speaks for its folder is to blame, which is
-    told once for all.
+    ``kind``: ``settling``; ``missing`` or ``unreadable``, of its images; ``untaken``: it may not be read, or not taken;
+    ``given_up``: likewise, and its time is up, so that it has failed for it, and is taken as soon as it can be; or
+    ``defaults``: a file that speaks for its folder is to blame, which is told once for all.
     """
 
     sidecar: str

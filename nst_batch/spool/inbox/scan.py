@@ -47,6 +47,7 @@ class _Held:
     tries: int
     due: float  # monotonic
     is_untaken: bool
+    folder: Entry | None = None  # that it lies in, below the inbox
 
 
 @dataclass
@@ -118,7 +119,8 @@ class Scanner:
         entry = self._entries[path]
         before = self._held.get(path)
         tries = before.tries + 1 if before is not None and before.entry == entry else 0
-        self._held[path] = _Held(entry, why, tries, mono + pause_after(tries), is_untaken)
+        folder = self._entries.get(path.rpartition("/")[0])
+        self._held[path] = _Held(entry, why, tries, mono + pause_after(tries), is_untaken, folder)
         if is_untaken and path in self._forgotten and not self._forgotten[path].given_up:
             self._forgotten[path].count(mono, waits=True)
 
@@ -130,13 +132,29 @@ class Scanner:
             known.give_up(name)
             self._scan = Scan(next_change=-math.inf)
 
-    def has_given_up(self, path: str) -> bool:
-        """Whether a sidecar has failed for it that it could not be taken."""
-        return path in self._sidecars and bool(self._sidecars[path].given_up)
+    def untaken_no_more(self) -> list[str]:
+        """The sidecars that have failed for it that they could not be taken, and are gone or others by now."""
+        given_up = ((path, wait.identity) for path, wait in self.restored.items() if wait.given_up)
+        return [path for path, identity in given_up if not self._is(path, identity)]
+
+    def _is(self, path: str, identity: Identity) -> bool:
+        entry = self._entries.get(path)
+        return entry is not None and entry.identity == identity
+
+    def untaken_as(self, path: str) -> str:
+        """JOB as which a sidecar has failed because it could not be taken, told once; "" for none."""
+        kept = self.restored.get(path)
+        return self.restored.pop(path).given_up if kept is not None and kept.given_up else ""
 
     def _holds(self, path: str, mono: float) -> _Held | None:
         held = self._held.get(path)
-        return held if held is not None and held.entry == self._entries[path] and mono < held.due else None
+        if held is None or held.entry != self._entries[path] or mono >= held.due:
+            return None
+        before, now = held.folder, self._entries.get(path.rpartition("/")[0])
+        # Another ctime at the same mtime: its rights are others, not what lies in it.
+        if before is not None and now is not None and before.mtime_ns == now.mtime_ns and before != now:
+            return None
+        return held
 
     def as_it_is(self, path: str) -> Ready | Broken | None:
         """What can be claimed of a sidecar right now, images missing or not; None while it is not understood."""
@@ -268,7 +286,7 @@ class Scanner:
 
         Also where it has failed under that name, for it could not be taken: a control file means the same job still.
         """
-        own = {key_of(known.given_up) for known in self._sidecars.values() if known.given_up}
+        own = {key_of(wait.given_up) for wait in self.restored.values() if wait.given_up}
         namer = Namer(name for name in self._taken if name not in own)
         without: list[tuple[int, str, Known]] = []
         for path, known in self._sidecars.items():

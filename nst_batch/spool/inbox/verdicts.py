@@ -16,6 +16,9 @@ from nst_batch.spool.inbox.readiness import LET_IT, NOT_TO_BE_TAKEN, Broken, Rea
 NAMES_SHOWN = 3
 LOOK_AGAIN_SECONDS = 10.0
 GIVEN_UP = "it has failed for that, and is taken as soon as it may be"
+READ_IT = "let the daemon's user read it (nst-batch check says how), or take it away"
+TAKE_IT = "let the daemon's user write to that folder (nst-batch check says how), or take it away"
+GOES = "it is taken as soon as it may be, and this failure goes then"
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,10 @@ class Verdicts:
                 return self._settling(path, path, known)
             self.changes.append(self.at.mono)
             return Waiting(path, known.names, "settling", f"{path} is about to be read", None)
-        if why := known.unreadable or self._closed(path.rpartition("/")[0]) or untaken:
-            return self._untaken(path, known, why)
+        closed = "" if known.unreadable else self._closed(path.rpartition("/")[0])
+        if known.unreadable or closed or untaken:
+            how = READ_IT if known.unreadable else TAKE_IT if closed else LET_IT
+            return self._untaken(path, known, known.unreadable or closed or untaken, how)
         if known.broken is not None or known.wanted is None:
             return known.as_broken(path)
         return self._of_images(path, known, known.wanted)
@@ -75,18 +80,19 @@ class Verdicts:
         is_over = known.waits_since is not None and known.waits_since <= self.expire_before
         return 0.0 if is_over else self.incomplete_after - known.waited(self.at.mono)
 
-    def _untaken(self, path: str, known: Known, why: str) -> Waiting | Broken:
-        """A sidecar that may not be read, or not moved."""
+    def _untaken(self, path: str, known: Known, why: str, how: str) -> Waiting | Broken:
+        """A sidecar that may not be read, or not moved; ``how`` that can be mended."""
         known.count(self.at.mono, waits=not known.given_up)
         self._look_again()
         if known.given_up:
-            return Waiting(path, known.names, "given_up", f"{why}; {GIVEN_UP}", None)
+            return Waiting(path, known.names, "given_up", f"{why}; {how}; {GIVEN_UP}", None)
         left = self._patience(known)
         if left > 0:
             self.changes.append(self.at.mono + left)
-            return Waiting(path, known.names, "unreadable", why, self.at.wall + left)
-        said = why.removesuffix(f"; {LET_IT}")
-        reason = Reason.of(SIDECAR_NOT_TAKEN, said if said.startswith(path) else f"{path}: {said}")
+            return Waiting(path, known.names, "untaken", f"{why}; {how}", self.at.wall + left)
+        what = why if why.startswith(path) else f"{path}: {why}"
+        what += f" ({len(known.names)} jobs)" if len(known.names) > 1 else ""
+        reason = Reason.of(SIDECAR_NOT_TAKEN, what, f"{how}; {GOES}")
         return Broken(path, known.entry, known.digest, known.bases[0], known.names[0], reason, stays=True)
 
     def _look_again(self) -> None:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from nst_batch import names
 from nst_batch.beneath import DEEPEST, WHAT_IS_NO_FILE
 from nst_batch.errors import NotNowError, UsageError
-from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
+from nst_batch.filenames import ERROR_NAME, INPUT_FOLDER, MANIFEST_NAME
 from nst_batch.reasons import END_STATES, LASTING, SIDECAR_NOT_TAKEN
 from nst_batch.spool.disk.blocked import one_place_only
 from nst_batch.spool.disk.copying import UnreadableError
@@ -83,7 +83,7 @@ def _not_whole(fs: FileSystem, folder: Path) -> str:
             return f"{what}; put the file itself there, or take it away, then {retry}"
     if not there and (manifest := _manifest(fs, folder)).get("reason") == SIDECAR_NOT_TAKEN:
         lies = f"its sidecar lies in the inbox still ({manifest.get('origin')}) and is taken as soon as it may be"
-        return f"{lies}; nst-batch check says which right is wanting"
+        return f"{lies}; {folder / ERROR_NAME} says what it waits for"
     if not any(map(names.is_sidecar, there)):
         return f"{given} has no sidecar; put it there, then {retry}, or give its images and a new sidecar to the inbox"
     return ""

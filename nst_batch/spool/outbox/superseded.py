@@ -1,8 +1,8 @@
 """Failures that are no news any more.
 
-That of a sidecar that could not be understood, once the corrected one is done; that of one that could not be taken,
-once it was. Only a failure that holds the sidecar alone, or nothing, goes: it took no image. What else has failed
-holds somebody's images, mostly their only copy, and leaves by ``retry`` or ``prune``.
+That of a sidecar that could not be understood, once the corrected one is done; that of one that could not be taken, as
+soon as it is taken, gone or another one. Only a failure that holds the sidecar alone, or nothing, goes: it took no
+image. What else has failed holds somebody's images, mostly their only copy, and leaves by ``retry`` or ``prune``.
 """
 
 from __future__ import annotations
@@ -19,39 +19,33 @@ from nst_batch.spool.disk.retry_notes import failed_names
 
 
 def drop_superseded(fs: FileSystem, places: Places, claim: Claim) -> list[str]:
-    """Remove earlier failures of the sidecar of a claim whose jobs all have their end; what to say of each."""
-    if not claim.finished:
+    """Remove earlier failures of the sidecar of a claim whose jobs are all done; their JOB names."""
+    if not claim.finished or any(done.state not in WITH_RESULT for done in claim.done.values()):
         return []
-    words = {names.normal(names.stem(claim.record.origin).strip()), *(job.title for job in claim.record.jobs)}
-    bases = tuple(map(key_of, words))
+    base = key_of(names.normal(names.stem(claim.record.origin).strip()))
     dropped = []
     for name in failed_names(fs, places):
-        why = _why_no_news(fs, places, name, claim) if key_of(name).startswith(bases) else ""
-        if why:
+        if key_of(name).startswith(base) and _is_an_earlier_one(fs, places, name, claim):
             fs.discard(places.failed / name, places.out_trash)
-            dropped.append(f"failed/{name} is gone: its sidecar {why}")
+            dropped.append(name)
     return dropped
 
 
-def _why_no_news(fs: FileSystem, places: Places, name: str, claim: Claim) -> str:
-    """What has become of its sidecar where a failed job is one of the claim's and no news; else ""."""
+def _is_an_earlier_one(fs: FileSystem, places: Places, name: str, claim: Claim) -> bool:
     folder = places.failed / name
     manifest = read_note(fs, folder / MANIFEST_NAME, of_any_user=False)  # others may write in the outbox
-    job, own = str(manifest.get("id")), claim.record.id
-    if manifest.get("origin") != claim.record.origin or job.startswith(own) or _arrival(job) > _arrival(own):
-        return ""
-    if manifest.get("state") != "failed" or manifest.get("settings") is not None:
-        return ""
-    there = fs.names_in(folder / INPUT_FOLDER)
-    if manifest.get("reason") == SIDECAR_NOT_TAKEN:
-        return "has been taken" if claim.record.stays is None and not there else ""
-    alone = claim.record.sidecar_name
-    is_done = all(done.state in WITH_RESULT for done in claim.done.values())
-    if not is_done or there != [alone] or fs.kind(folder / INPUT_FOLDER / alone) not in ("file", "link"):
-        return ""
-    return "was corrected, and is done"
+    is_its = manifest.get("origin") == claim.record.origin and str(manifest.get("id")) < claim.record.id
+    if not is_its or manifest.get("state") != "failed" or manifest.get("settings") is not None:
+        return False
+    alone = folder / INPUT_FOLDER / claim.record.sidecar_name
+    return fs.names_in(alone.parent) == [alone.name] and fs.kind(alone) in ("file", "link")
 
 
-def _arrival(claim_or_job: str) -> str:
-    """When a sidecar arrived, by the id of its claim or of a job of that, less what tells two of the same moment."""
-    return claim_or_job.rpartition("-")[0]
+def drop_untaken(fs: FileSystem, places: Places, name: str, origin: str) -> bool:
+    """Remove the failed job ``name`` if it tells that the sidecar at ``origin`` could not be taken; whether it did."""
+    folder = places.failed / name
+    manifest = read_note(fs, folder / MANIFEST_NAME, of_any_user=False)  # others may write in the outbox
+    if manifest.get("reason") != SIDECAR_NOT_TAKEN or manifest.get("origin") != origin:
+        return False
+    fs.discard(folder, places.out_trash)
+    return True
