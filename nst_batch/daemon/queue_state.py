@@ -170,7 +170,7 @@ def _entry(
     held_up: bool = False,
     untaken: bool = False,
 ) -> dict[str, Any]:
-    """``held_up``: until somebody else sees to it, and nobody knows when; ``untaken``: because of its sidecar's rights."""
+    """``held_up``: until somebody else sees to it, and nobody knows when; ``untaken``: for want of a right to it."""
     # Whole seconds, or the state would differ at every look by what two clocks differ.
     due = None if until is None else round(until)
     takes = None if seconds is None else round(seconds, 1)

@@ -9,7 +9,7 @@ from functools import partial
 from nst_batch import names
 from nst_batch.clock import Moment
 from nst_batch.config.load import Config
-from nst_batch.reasons import CANCELLED, Reason
+from nst_batch.reasons import CANCELLED, SIDECAR_NOT_TAKEN, Reason
 from nst_batch.spool.claims.attempts import JobLimits
 from nst_batch.spool.claims.claim import Claimer, ClaimLostError, UntakenError
 from nst_batch.spool.claims.claims import Claim
@@ -184,8 +184,8 @@ class Sweep:
     def _obey(self, control: Control, config: Config, at: Moment, turn: Turn) -> None:
         """Act on a control file, unless its job is a worker's: then the daemon does."""
         job = control.job or self._claimed_since(control)
-        if job is not None and (job.given or job.orphaned or not self._queue.has(job.id)):
-            return  # a claim may have been undone since the look: the control file stays for the next one
+        if job is not None and not self._is_ours_to_end(job):
+            return
         if control.action == "stop":
             if job is not None and job.checkpoint and job.outcome is None:
                 self._queue.to_stop.add(job.id)
@@ -213,6 +213,13 @@ class Sweep:
             job = self._queue.view(claim, record)
         self._holds.hurry(job.id)
         self._end(job, Reason.of(CANCELLED, "cancelled on request"))
+
+    def _is_ours_to_end(self, job: Job) -> bool:
+        """Whether a control file is for this job, and for us to heed."""
+        if job.given or job.orphaned or not self._queue.has(job.id):
+            return False  # a claim may have been undone since the look: the control file stays for the next one
+        # One that could not be taken waits on in the inbox: it is for that.
+        return job.trouble is None or job.trouble.code != SIDECAR_NOT_TAKEN
 
     def _claimed_since(self, control: Control) -> Job | None:
         """The job that a control file means if its sidecar was claimed since the look, for another one of its jobs."""

@@ -690,7 +690,7 @@ def test_cancel_of_what_the_daemon_may_not_take_says_what_it_waits_for(
 ) -> None:
     """The control file lies there until then, and who wrote it would wonder."""
     why = f"{NOT_TO_BE_TAKEN} trip"
-    waiting = [{"name": "dusk", "why": why}, {"name": "dawn", "why": "ready"}]
+    waiting = [{"name": "dusk", "why": why, "untaken": True}, {"name": "dawn", "why": "ready"}]
     monkeypatch.setattr("nst_batch.cli.control.told_by_daemon", lambda *_: ("process 1", {"waiting": waiting}))
     assert main(["cancel", "dusk", "dawn", "--config", str(house.config)]) == 0
     inputs = "; its inputs go to the outbox's failed folder"

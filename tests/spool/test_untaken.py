@@ -295,6 +295,33 @@ def test_a_kill_at_any_step_of_it_lets_it_fail_once(tmp_path: Path, kind: type[R
 
 
 @of_each_disk
+def test_a_cancel_that_meets_the_failure_of_a_killed_daemon_is_for_the_sidecar(
+    tmp_path: Path, kind: type[Refusing]
+) -> None:
+    """The failure is on its way then, and has its own reason."""
+    world, _disk = shared(tmp_path, kind)
+    world.spool.close(world.at)
+
+    def kill(step: str) -> None:
+        if step == "claim.renamed":
+            raise KillSwitch
+
+    world.start(kind(kill))
+    with pytest.raises(KillSwitch):
+        night(world, 7200)
+    assert len(world.claims()) == 1
+    write_control(world.config, "ann", "cancel")
+    disk = kind()
+    world.start(disk)
+    night(world, 600)
+    assert [reason(world, name) for name in world.failed()] == ["sidecar_not_taken"]
+    disk.closed = False
+    night(world, 1200)
+    assert [reason(world, name) for name in world.failed()] == ["cancelled"]
+    assert world.finished() == {}
+
+
+@of_each_disk
 def test_retry_says_where_it_lies_and_drops_nothing(tmp_path: Path, kind: type[Refusing]) -> None:
     world, _disk = shared(tmp_path, kind)
     night(world, 3600)
