@@ -20,7 +20,7 @@ from nst_batch.transfer.tensors import Matrix, Scalar, Vector
 
 # γ is usually s·y / y·y of the newest pair, here s·y / y·My. It counts only where no pair has been, and the loss curves
 # less there than where the gradient led; fitted.
-BOLD = 2.0
+BOLD = 1.5
 
 
 class Curvature(NamedTuple):
