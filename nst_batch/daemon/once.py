@@ -38,12 +38,8 @@ class Once:
             why = why or spool.only_held()
         if why:
             return EXIT_NOT_NOW, [f"ended before the inbox was empty: {why}"]
-        if (
-            view.ready
-            or view.broken
-            or spool.jobs()
-            or any(pair.kind in _WAITED_FOR[self.incomplete] for pair in view.waiting)
-        ):
+        waits = [pair for pair in view.waiting if pair.kind in _WAITED_FOR[self.incomplete]]
+        if view.ready or view.broken or waits or spool.jobs():
             return None, []
         files = [pair for pair in view.waiting if is_special(pair.sidecar.rpartition("/")[2])]
         left = [f"ended without what waits for {pair.why}" for pair in files if self.incomplete != "leave"]

@@ -128,8 +128,8 @@ class StatusWriter:
         if len(new) > MANY:
             self._listener.note(f"{len(new) - MANY} more sidecars wait; nst-batch status says for what")
         # What is tried again stands among the ready for one look.
-        tried = {pair.sidecar for pair in view.ready}
-        before = {sidecar: why for sidecar, why in self._waits.items() if sidecar in tried}
+        tried = (pair.sidecar for pair in view.ready if pair.sidecar in self._waits)
+        before = {sidecar: self._waits[sidecar] for sidecar in tried}
         self._waits = before | {sidecar: pair.why for sidecar, pair in waits.items()}
 
     def job_ended(self, ended: Ended, at: Moment) -> None:

@@ -43,16 +43,19 @@ def record_of(
 
 def _record_of_broken(broken: Broken, after: After) -> ClaimRecord:
     """A sidecar that is not understood becomes one failed job that holds it alone, or nothing where it stays."""
-    if broken.stays:
-        job = JobRecord(index=1, name=broken.name, title=broken.title, output="", settings=None, trouble=broken.reason)
-        record = _record(broken.sidecar, broken.entry, bytes.fromhex(digest_of(b"")), after, (job,))
-        return record.model_copy(update={"stays": broken.entry.identity})
+    why = broken.reason if broken.stays else _with_retry(broken)
+    job = JobRecord(index=1, name=broken.name, title=broken.title, output="", settings=None, trouble=why)
+    record = _record(broken.sidecar, broken.entry, broken.digest, after, (job,))
+    if not broken.stays:
+        return record
+    return record.model_copy(update={"stays": broken.entry.identity, "sidecar_digest": digest_of(b"")})
+
+
+def _with_retry(broken: Broken) -> Reason:
     lies = f"{FAILED_FOLDER}/{broken.name}/{INPUT_FOLDER}/{broken.sidecar.rpartition('/')[2]}"
     what = "put the file itself in the place of" if broken.reason.code == SIDECAR_IS_LINK else "correct"
     retry = f"nst-batch retry {names.typed(broken.name)}"
-    why = broken.reason.advising(f"{what} {lies} in the outbox, then {retry}; no image was taken with it")
-    job = JobRecord(index=1, name=broken.name, title=broken.title, output="", settings=None, trouble=why)
-    return _record(broken.sidecar, broken.entry, broken.digest, after, (job,))
+    return broken.reason.advising(f"{what} {lies} in the outbox, then {retry}; no image was taken with it")
 
 
 def _record_of_ready(

@@ -226,7 +226,7 @@ class Sweep:
         wanted = names.fold(control.name)
         claims = (claim for claim in self._queue.claims.values() if claim.record.origin == control.sidecar)
         jobs = ((claim, record) for claim in claims for record in claim.live() if names.fold(record.name) == wanted)
-        return next((self._queue.view(claim, record) for claim, record in jobs if claim.record.stays is None), None)
+        return next((self._queue.view(claim, record) for claim, record in jobs), None)
 
     def _end(self, job: Job, reason: Reason) -> None:
         ended = self._ends.fail(job, reason, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +12,35 @@ from spool_world import World
 from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.primitives import Content
 from nst_batch.turn import Turn
 
 CHANGES = ("write_new", "rename", "rename_noreplace", "mkdir", "remove", "rmdir", "fsync_dir", "copy_new", "rmtree")
 
 
-class Sticky(FileSystem):
+class Refuser(FileSystem):
+    """A disk that refuses something with one error, and counts how often."""
+
+    def __init__(self, number: int, on_step: Callable[[str], None] | None = None) -> None:
+        super().__init__(on_step)
+        self.number = number
+        self.refused = 0
+
+    def refusal(self, path: Path) -> OSError:
+        self.refused += 1
+        return OSError(self.number, os.strerror(self.number), str(path))
+
+
+class Sticky(Refuser):
     """A disk on which the files of these names may not leave their place."""
 
-    def __init__(self, number: int, *names: str) -> None:
-        super().__init__()
-        self.number = number
+    def __init__(self, number: int, *names: str, on_step: Callable[[str], None] | None = None) -> None:
+        super().__init__(number, on_step)
         self.stuck = set(names)
-        self.refused = 0
 
     def _refuse(self, path: Path) -> None:
         if path.name in self.stuck and ".nst_batch" not in path.parts:
-            self.refused += 1
-            raise OSError(self.number, os.strerror(self.number), str(path))
+            raise self.refusal(path)
 
     def rename(self, source: Path, target: Path) -> None:
         self._refuse(source)
@@ -42,6 +54,47 @@ class Sticky(FileSystem):
         if os.path.lexists(path):
             self._refuse(path)
         super().remove(path)
+
+
+class Refusing(Refuser):
+    """A disk on which nothing can be put into, or taken out of, the folders of these names."""
+
+    def __init__(self, number: int, *names: str, on_step: Callable[[str], None] | None = None) -> None:
+        super().__init__(number, on_step)
+        self.closed = set(names)
+
+    def _refuse(self, *paths: Path) -> None:
+        for path in paths:
+            if path.parent.name in self.closed:
+                raise self.refusal(path)
+
+    def may(self, path: Path, mode: int) -> bool:
+        return super().may(path, mode) and not (mode & os.W_OK and path.name in self.closed)
+
+    def write_new(self, path: Path, data: Content, *, sync: bool = True) -> None:
+        self._refuse(path)
+        super().write_new(path, data, sync=sync)
+
+    def mkdir(self, path: Path, mode: int = 0o777) -> None:
+        self._refuse(path)
+        super().mkdir(path, mode)
+
+    def remove(self, path: Path) -> None:
+        if os.path.lexists(path):
+            self._refuse(path)
+        super().remove(path)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._refuse(source, target)
+        super().rename(source, target)
+
+    def rename_noreplace(self, source: Path, target: Path) -> None:
+        try:
+            self._refuse(source, target)
+        except OSError as error:
+            error.filename, error.filename2 = str(source), str(target)
+            raise
+        super().rename_noreplace(source, target)
 
 
 class FullDisk(FileSystem):

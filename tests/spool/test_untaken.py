@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from refusing_disk import Sticky
+from refusing_disk import Refusing, Sticky
 from spool_world import KillSwitch, StepLog, World, retry_job
 
 from nst_batch.daemon.once import Once
@@ -20,20 +20,14 @@ from nst_batch.spool.disk.fs import FileSystem
 DAY = 86_400
 
 
-class Closed(FileSystem):
+class Closed(Refusing):
     """A disk with a folder, ``share``, that nobody else may take files out of."""
 
     def __init__(self, on_step: Callable[[str], None] | None = None) -> None:
-        super().__init__(on_step)
-        self.closed = True
+        super().__init__(errno.EACCES, "share", on_step=on_step)
 
-    def may(self, path: Path, mode: int) -> bool:
-        return not (self.closed and mode & os.W_OK and path.name == "share") and super().may(path, mode)
-
-    def rename_noreplace(self, source: Path, target: Path) -> None:
-        if self.closed and source.parent.name == "share":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(source))
-        super().rename_noreplace(source, target)
+    def let_go(self) -> None:
+        self.closed.clear()
 
 
 class Unread(FileSystem):
@@ -48,21 +42,18 @@ class Unread(FileSystem):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return super().open(path, flags, mode)
 
+    def let_go(self) -> None:
+        self.closed = False
+
 
 class Stuck(Sticky):
     """A disk on which ``ann.yaml`` may not leave its place, which shows only when it is tried."""
 
     def __init__(self, on_step: Callable[[str], None] | None = None) -> None:
-        super().__init__(errno.EPERM, "ann.yaml")
-        self._on_step = on_step
+        super().__init__(errno.EPERM, "ann.yaml", on_step=on_step)
 
-    @property
-    def closed(self) -> bool:
-        return bool(self.stuck)
-
-    @closed.setter
-    def closed(self, closed: bool) -> None:
-        self.stuck = {"ann.yaml"} if closed else set()
+    def let_go(self) -> None:
+        self.stuck.clear()
 
 
 DISKS = (Closed, Stuck, Unread)
@@ -71,7 +62,7 @@ WHY = {
     Stuck: "cannot be taken out",
     Unread: "no permission to read",
 }
-Refusing = Closed | Stuck | Unread
+Untaking = Closed | Stuck | Unread
 of_each_disk = pytest.mark.parametrize("kind", DISKS)
 
 
@@ -87,7 +78,7 @@ def night(world: World, seconds: float, every: float = 60.0) -> None:
         world.sweep()
 
 
-def shared(tmp_path: Path, kind: type[Refusing], config: str = "") -> tuple[World, Refusing]:
+def shared(tmp_path: Path, kind: type[Untaking], config: str = "") -> tuple[World, Untaking]:
     """A world with a pair that may not be taken, seen for the first time."""
     world = World(tmp_path, config)
     disk = kind()
@@ -103,7 +94,7 @@ def reason(world: World, name: str = "ann") -> str:
 
 
 @of_each_disk
-def test_it_fails_once_after_its_time_and_stays(tmp_path: Path, kind: type[Refusing]) -> None:
+def test_it_fails_once_after_its_time_and_stays(tmp_path: Path, kind: type[Untaking]) -> None:
     """Said when; told in failed/ with what helps, while the sidecar and its images lie where they lay."""
     world, _disk = shared(tmp_path, kind)
     (waiting,) = world.look().waiting
@@ -131,7 +122,7 @@ def test_it_fails_once_after_its_time_and_stays(tmp_path: Path, kind: type[Refus
 
 @of_each_disk
 @pytest.mark.parametrize("saved", [True, False], ids=["stopped", "killed"])
-def test_it_does_not_fail_again_after_a_restart(tmp_path: Path, kind: type[Refusing], saved: bool) -> None:
+def test_it_does_not_fail_again_after_a_restart(tmp_path: Path, kind: type[Untaking], saved: bool) -> None:
     world, _disk = shared(tmp_path, kind)
     night(world, 3600)
     assert set(world.failed()) == {"ann"}
@@ -144,7 +135,7 @@ def test_it_does_not_fail_again_after_a_restart(tmp_path: Path, kind: type[Refus
 
 
 @of_each_disk
-def test_the_time_counts_over_restarts(tmp_path: Path, kind: type[Refusing]) -> None:
+def test_the_time_counts_over_restarts(tmp_path: Path, kind: type[Untaking]) -> None:
     world, _disk = shared(tmp_path, kind)
     for _ in range(3):
         night(world, 1000, every=100.0)
@@ -159,12 +150,12 @@ def test_the_time_counts_over_restarts(tmp_path: Path, kind: type[Refusing]) -> 
 
 @of_each_disk
 @pytest.mark.parametrize("failed", [True, False], ids=["after", "before"])
-def test_it_is_painted_once_it_may_be_taken(tmp_path: Path, kind: type[Refusing], failed: bool) -> None:
+def test_it_is_painted_once_it_may_be_taken(tmp_path: Path, kind: type[Untaking], failed: bool) -> None:
     """By itself, as any other; that it had failed is no news any more."""
     world, disk = shared(tmp_path, kind)
     night(world, 3600 if failed else 600)
     assert bool(world.failed()) is failed
-    disk.closed = False
+    disk.let_go()
     night(world, 1200)
     assert set(world.finished()) == {"ann"}
     assert world.failed() == {}
@@ -175,11 +166,11 @@ def test_it_is_painted_once_it_may_be_taken(tmp_path: Path, kind: type[Refusing]
 
 
 @of_each_disk
-def test_images_that_are_missing_when_it_may_be_taken_have_their_own_time(tmp_path: Path, kind: type[Refusing]) -> None:
+def test_images_that_are_missing_when_it_may_be_taken_have_their_own_time(tmp_path: Path, kind: type[Untaking]) -> None:
     world, disk = shared(tmp_path, kind)
     (world.inbox / "share/ann-style.jpg").unlink()
     night(world, 3600)
-    disk.closed = False
+    disk.let_go()
     night(world, 1200)
     (waiting,) = world.look().waiting
     assert waiting.kind == "missing"
@@ -188,7 +179,7 @@ def test_images_that_are_missing_when_it_may_be_taken_have_their_own_time(tmp_pa
 
 
 @of_each_disk
-def test_another_sidecar_in_its_place_has_its_own_time_and_the_same_name(tmp_path: Path, kind: type[Refusing]) -> None:
+def test_another_sidecar_in_its_place_has_its_own_time_and_the_same_name(tmp_path: Path, kind: type[Untaking]) -> None:
     """The failure of the first one is no news from then on."""
     world, _disk = shared(tmp_path, kind)
     night(world, 3600)
@@ -204,7 +195,7 @@ def test_another_sidecar_in_its_place_has_its_own_time_and_the_same_name(tmp_pat
 
 @of_each_disk
 @pytest.mark.parametrize("how", ["removed", "renamed", "while no daemon ran"])
-def test_the_failure_of_a_sidecar_that_was_taken_away_goes(tmp_path: Path, kind: type[Refusing], how: str) -> None:
+def test_the_failure_of_a_sidecar_that_was_taken_away_goes(tmp_path: Path, kind: type[Untaking], how: str) -> None:
     """The other way out that its advice names."""
     world, _disk = shared(tmp_path, kind)
     night(world, 3600)
@@ -242,7 +233,7 @@ def test_other_rights_of_a_sticky_folder_count_at_once(tmp_path: Path) -> None:
     world, disk = shared(tmp_path, Stuck)
     night(world, 1800)
     world.look()
-    disk.closed = False
+    disk.let_go()
     (world.inbox / "share").chmod(0o700)
     night(world, 5, every=5)
     assert set(world.finished()) == {"ann"}
@@ -253,13 +244,14 @@ def test_cancels_of_several_jobs_of_a_sidecar_that_nobody_has_taken_count_each(t
     """The second one was lost where the next job was handed out before the next look."""
     world = World(tmp_path)
     disk = Closed()
-    disk.closed = failed
+    if not failed:
+        disk.let_go()
     world.start(disk)
     world.pair("share/ann", "vary: {style_weight: [0.5, 1, 2]}\n")
     world.settle_without_reading()
     if failed:
         night(world, 7200)
-    disk.closed = False
+    disk.let_go()
     for value in ("0.5", "1"):
         world.put(f"ann style_weight={value}.cancel", b"")
     night(world, 600)
@@ -268,7 +260,7 @@ def test_cancels_of_several_jobs_of_a_sidecar_that_nobody_has_taken_count_each(t
 
 
 @of_each_disk
-def test_a_kill_at_any_step_of_it_lets_it_fail_once(tmp_path: Path, kind: type[Refusing]) -> None:
+def test_a_kill_at_any_step_of_it_lets_it_fail_once(tmp_path: Path, kind: type[Untaking]) -> None:
     """From the first write to the last, and the next daemon finds it so."""
     for count in range(1, 100):
         world, _disk = shared(tmp_path / str(count), kind)
@@ -296,7 +288,7 @@ def test_a_kill_at_any_step_of_it_lets_it_fail_once(tmp_path: Path, kind: type[R
 
 @of_each_disk
 def test_a_cancel_that_meets_the_failure_of_a_killed_daemon_is_for_the_sidecar(
-    tmp_path: Path, kind: type[Refusing]
+    tmp_path: Path, kind: type[Untaking]
 ) -> None:
     """The failure is on its way then, and has its own reason."""
     world, _disk = shared(tmp_path, kind)
@@ -315,14 +307,14 @@ def test_a_cancel_that_meets_the_failure_of_a_killed_daemon_is_for_the_sidecar(
     world.start(disk)
     night(world, 600)
     assert [reason(world, name) for name in world.failed()] == ["sidecar_not_taken"]
-    disk.closed = False
+    disk.let_go()
     night(world, 1200)
     assert [reason(world, name) for name in world.failed()] == ["cancelled"]
     assert world.finished() == {}
 
 
 @of_each_disk
-def test_retry_says_where_it_lies_and_drops_nothing(tmp_path: Path, kind: type[Refusing]) -> None:
+def test_retry_says_where_it_lies_and_drops_nothing(tmp_path: Path, kind: type[Untaking]) -> None:
     world, _disk = shared(tmp_path, kind)
     night(world, 3600)
     with pytest.raises(UsageError, match=r"its sidecar lies in the inbox still \(share/ann.yaml\)"):
@@ -333,7 +325,7 @@ def test_retry_says_where_it_lies_and_drops_nothing(tmp_path: Path, kind: type[R
 
 @of_each_disk
 @pytest.mark.parametrize("failed", [True, False], ids=["after", "before"])
-def test_a_cancel_waits_until_it_may_be_taken(tmp_path: Path, kind: type[Refusing], failed: bool) -> None:
+def test_a_cancel_waits_until_it_may_be_taken(tmp_path: Path, kind: type[Untaking], failed: bool) -> None:
     """Or it would be painted then: by its one name, whether it has failed meanwhile or not, over a restart too."""
     world, _disk = shared(tmp_path, kind)
     night(world, 3600 if failed else 600)
@@ -344,7 +336,8 @@ def test_a_cancel_waits_until_it_may_be_taken(tmp_path: Path, kind: type[Refusin
     assert [reason(world, name) for name in world.failed()] == ["sidecar_not_taken"]
     for closed in (True, False):
         disk = kind()
-        disk.closed = closed
+        if not closed:
+            disk.let_go()
         world.start(disk)
         night(world, 1200)
     assert world.finished() == {}
@@ -353,7 +346,7 @@ def test_a_cancel_waits_until_it_may_be_taken(tmp_path: Path, kind: type[Refusin
 
 
 @of_each_disk
-def test_commands_tell_until_when(tmp_path: Path, kind: type[Refusing], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_tell_until_when(tmp_path: Path, kind: type[Untaking], monkeypatch: pytest.MonkeyPatch) -> None:
     """By the time that the daemon has counted."""
     world, disk = shared(tmp_path, kind)
     night(world, 1200)
@@ -369,7 +362,7 @@ def test_commands_tell_until_when(tmp_path: Path, kind: type[Refusing], monkeypa
 
 
 @of_each_disk
-def test_run_once_ends_when_it_has_failed_and_at_once_where_asked(tmp_path: Path, kind: type[Refusing]) -> None:
+def test_run_once_ends_when_it_has_failed_and_at_once_where_asked(tmp_path: Path, kind: type[Untaking]) -> None:
     """It waited for ever for what may not be read."""
     world, _disk = shared(tmp_path / "waits", kind)
     assert Once().end(world.look(), world.spool, None) == (None, [])
@@ -396,7 +389,7 @@ def test_photographs_of_a_hot_folder_fail_and_are_painted_too(tmp_path: Path) ->
     night(world, 7200)
     assert {reason(world, name) for name in world.failed()} == {"sidecar_not_taken"}
     assert len(world.failed()) == 2
-    disk.closed = False
+    disk.let_go()
     night(world, 600)
     assert len(world.finished()) == 2
     assert world.failed() == {}
@@ -450,7 +443,7 @@ def test_a_sidecar_with_a_mistake_that_may_not_be_taken_fails_for_that_and_then_
     world.settle()
     night(world, 7200)
     assert reason(world) == "sidecar_not_taken"
-    disk.closed = False
+    disk.let_go()
     night(world, 600)
     assert "sidecar_invalid" in {reason(world, name) for name in world.failed()}
 

@@ -27,7 +27,7 @@ from nst_batch.spool.inbox.polling import POLLED_RESCAN_SECONDS, needs_polling
 from nst_batch.spool.inbox.readiness import Broken, FolderView, Ready, Scan, Waiting
 from nst_batch.spool.inbox.scan import Scanner
 from nst_batch.spool.inbox.sidecars import SidecarReading
-from nst_batch.spool.inbox.waits import Waits
+from nst_batch.spool.inbox.waits import Wait, Waits
 from nst_batch.turn import Turn
 
 WAITS_SECONDS = 60.0
@@ -152,8 +152,8 @@ class Inbox:
     def _see(self, taken: frozenset[str], at: Moment, turn: Turn | None) -> Scan:
         """What the listing comes to, with a sidecar for each photograph of a hot folder that is nobody else's."""
         for claim in self.claims():
-            if claim.record.stays is not None:  # its end is on its way
-                self._scanner.give_up(claim.record.origin, claim.record.stays, claim.record.jobs[0].name)
+            if (given_up := _given_up(claim)) is not None:  # its end is on its way
+                self._scanner.give_up(claim.record.origin, given_up)
         while True:
             entries = self._folders.overlay(self._listing.entries, at.mono, *self._theirs)
             scan = self._scanner.look(dataclasses.replace(self._listing, entries=entries), taken, at, turn)
@@ -227,9 +227,9 @@ class Inbox:
 
     def remember(self, claim: Claim) -> None:
         """Put down, durably, that a hot folder's photograph is painted, or a sidecar that stays has failed. OSError."""
-        if claim.record.stays is not None:
-            self._waits.give_up(claim.record.origin, claim.record.stays, claim.record.jobs[0].name)
-            self._scanner.give_up(claim.record.origin, claim.record.stays, claim.record.jobs[0].name)
+        if (given_up := _given_up(claim)) is not None:
+            self._waits.give_up(claim.record.origin, given_up)
+            self._scanner.give_up(claim.record.origin, given_up)
         marks = marks_of(self._fs, claim) or self._painted.put_back(claim)
         if marks:
             self._painted.add(marks, (entry.identity for entry in self._listing.entries.values()))
@@ -342,3 +342,9 @@ class InboxView:
 def folder_of(path: str) -> str:
     """The folder of a path in the inbox; "" for its root."""
     return path.rpartition("/")[0]
+
+
+def _given_up(claim: Claim) -> Wait | None:
+    """What is remembered of a sidecar that fails because it could not be taken; None for a claim of another kind."""
+    stays = claim.record.stays
+    return None if stays is None else Wait(stays, given_up=claim.record.jobs[0].name)

@@ -42,7 +42,6 @@ class Known:
     bases: tuple[str, ...] = ()  # the titles that ``names`` were given for
     waits_since: float | None = None  # monotonic; for images, or for the right to take it
     waited_before: float = 0.0  # seconds, of earlier spells
-    given_up: str = ""  # JOB as which it has failed because it could not be taken, though it lies there still
 
     def is_touched_by(self, changes: Changes) -> bool:
         """Whether its images must be looked for again."""
@@ -75,9 +74,9 @@ class Known:
         elif not waits and self.waits_since is not None:
             self.waited_before, self.waits_since = self.waited(mono), None
 
-    def give_up(self, name: str) -> None:
-        """It has failed, as a job ``name``, for want of a right; its images will have a time of their own."""
-        self.given_up, self.waited_before, self.waits_since = name, 0.0, None
+    def begin_anew(self) -> None:
+        """It has waited for nothing yet."""
+        self.waited_before, self.waits_since = 0.0, None
 
     def as_broken(self, path: str) -> Broken:
         """For a sidecar with an error."""

@@ -28,7 +28,6 @@ from nst_batch.spool.claims.naming import Namer, key_of
 from nst_batch.spool.claims.records import digest_of
 from nst_batch.spool.disk.blocked import is_one_files
 from nst_batch.spool.disk.holding import pause_after
-from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.known import Changes, Known, bases_of, is_another
 from nst_batch.spool.inbox.listing import Entry, Listing
 from nst_batch.spool.inbox.readiness import Broken, Ready, Scan, Waiting
@@ -121,25 +120,26 @@ class Scanner:
         tries = before.tries + 1 if before is not None and before.entry == entry else 0
         folder = self._entries.get(path.rpartition("/")[0])
         self._held[path] = _Held(entry, why, tries, mono + pause_after(tries), is_untaken, folder)
-        if is_untaken and path in self._forgotten and not self._forgotten[path].given_up:
+        if is_untaken and path in self._forgotten and not self._given_up_as(path):
             self._forgotten[path].count(mono, waits=True)
 
-    def give_up(self, path: str, identity: Identity, name: str) -> None:
-        """A sidecar that could not be taken has failed as the job ``name``: once, though it lies there still."""
-        self.restored[path] = Wait(identity, given_up=name)
-        known = self._sidecars.get(path)
-        if known is not None and known.entry.identity == identity and not known.given_up:
-            known.give_up(name)
-            self._scan = Scan(next_change=-math.inf)
+    def give_up(self, path: str, wait: Wait) -> None:
+        """A sidecar that could not be taken has failed: once, though it lies there still; its images have new time."""
+        if self.restored.get(path) == wait:
+            return
+        self.restored[path] = wait
+        self._scan = Scan(next_change=-math.inf)
+        if path in self._sidecars and self._given_up_as(path):
+            self._sidecars[path].begin_anew()
 
     def untaken_no_more(self) -> list[str]:
         """The sidecars that have failed for it that they could not be taken, and are gone or others by now."""
-        given_up = ((path, wait.identity) for path, wait in self.restored.items() if wait.given_up)
-        return [path for path, identity in given_up if not self._is(path, identity)]
+        return [path for path, wait in self.restored.items() if wait.given_up and not self._given_up_as(path)]
 
-    def _is(self, path: str, identity: Identity) -> bool:
-        entry = self._entries.get(path)
-        return entry is not None and entry.identity == identity
+    def _given_up_as(self, path: str) -> str:
+        """JOB as which the sidecar that lies there has failed because it could not be taken; "" for none."""
+        kept, entry = self.restored.get(path), self._entries.get(path)
+        return kept.given_up if kept is not None and entry is not None and kept.identity == entry.identity else ""
 
     def untaken_as(self, path: str) -> str:
         """JOB as which a sidecar has failed because it could not be taken, told once; "" for none."""
@@ -178,13 +178,13 @@ class Scanner:
 
     def unread(self) -> set[str]:
         """The sidecars that have not been read as they are now, and for which there is still time to be."""
-        return {path for path, known in self._sidecars.items() if not (known.fresh or known.given_up)}
+        return {path for path, known in self._sidecars.items() if not (known.fresh or self._given_up_as(path))}
 
     def waits(self, mono: float | None = None) -> dict[str, Wait]:
         """How long each sidecar has waited, at the last look or now: to be kept over a restart."""
         now = self._mono if mono is None else mono
         waited = {
-            path: Wait(known.entry.identity, known.waited(now), known.given_up)
+            path: Wait(known.entry.identity, known.waited(now), self._given_up_as(path))
             for path, known in self._sidecars.items()
         }
         unread = {path for path, known in self._sidecars.items() if known.wanted is None}
@@ -227,7 +227,7 @@ class Scanner:
                 # Before the defaults.yaml above it has been read it is another one, which has not waited.
                 kept = self.restored.get(path)
                 if kept is not None and kept.identity == entry.identity:
-                    fresh.waited_before, fresh.given_up = kept.seconds, kept.given_up
+                    fresh.waited_before = kept.seconds
                 known = fresh
             self._sidecars[path] = known
         self._held = {path: held for path, held in self._held.items() if path in self._sidecars}
@@ -287,7 +287,7 @@ class Scanner:
         Also where it has failed under that name, for it could not be taken: a control file means the same job still.
         """
         own = {key_of(wait.given_up) for wait in self.restored.values() if wait.given_up}
-        namer = Namer(name for name in self._taken if name not in own)
+        namer = Namer(frozenset(self._taken) - own)
         without: list[tuple[int, str, Known]] = []
         for path, known in self._sidecars.items():
             bases = bases_of(path, known)
@@ -310,6 +310,7 @@ class Scanner:
             self._still_at,
             self._may_be_read,
             may_take,
+            self._given_up_as,
             self.incomplete_after,
             self._expire_before,
         )

@@ -30,6 +30,7 @@ class Verdicts:
     still_at: Callable[[str], float]  # from when on, monotonic, a file will have been still for long enough
     may_be_read: Callable[[str], bool]  # an image
     may_take: Callable[[str], bool]  # files out of a folder
+    given_up_as: Callable[[str], str]  # JOB as which a sidecar has failed because it could not be taken, "" for none
     incomplete_after: float
     expire_before: float  # what has waited since then, monotonic, waits no longer
     changes: list[float] = field(default_factory=list)
@@ -82,9 +83,10 @@ class Verdicts:
 
     def _untaken(self, path: str, known: Known, why: str, how: str) -> Waiting | Broken:
         """A sidecar that may not be read, or not moved; ``how`` that can be mended."""
-        known.count(self.at.mono, waits=not known.given_up)
+        has_given_up = bool(self.given_up_as(path))
+        known.count(self.at.mono, waits=not has_given_up)
         self._look_again()
-        if known.given_up:
+        if has_given_up:
             return Waiting(path, known.names, "given_up", f"{why}; {how}; {GIVEN_UP}", None)
         left = self._patience(known)
         if left > 0:

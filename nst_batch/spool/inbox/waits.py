@@ -57,10 +57,10 @@ class Waits:
                 self._fs.rmtree(self._given_up)
         self._is_empty = not waits
 
-    def give_up(self, path: str, identity: Identity, name: str) -> None:
-        """Put down, durably, that a sidecar has failed, as the job ``name``. OSError."""
+    def give_up(self, path: str, wait: Wait) -> None:
+        """Put down, durably, that a sidecar has failed. OSError."""
         mend_folder(self._fs, self._given_up, self._fs.rmtree)
-        note = {"path": path, "identity": identity, "name": name}
+        note = {"path": path, "identity": wait.identity, "name": wait.given_up}
         place = self._given_up / hashlib.sha256(os.fsencode(path)).hexdigest()
         self._fs.write_durable(place, json.dumps(note).encode())
         self._fs.step("waits.given_up")

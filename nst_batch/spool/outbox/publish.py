@@ -123,11 +123,8 @@ class Publisher:
         where = claim.job_folder(job) / PUBLISH_NAME
         self._fs.write_durable(where, record.model_dump_json().encode())
         self._fs.step("publish.recorded")
-        inbox = self._places.inbox
-        # One whose sidecar stays is there still, under the same name.
-        ends = claim.record.stays is None
-        for stays in consume(self._fs, inbox, job.name, claim.record.job_id(job), self._controls()) if ends else ():
-            self._say(f"{stays} cannot be removed from the inbox, so it will act on every job of that name; remove it")
+        if claim.record.stays is None:  # else its sidecar waits on, under the same name
+            self._consume_controls(claim, job)
         if not record.source:
             self._fs.remove(folder / RUNNING_MARKER)
             # Or a power cut may keep the rename and forget the removal: the mark would stand in a finished folder.
@@ -140,6 +137,11 @@ class Publisher:
                 raise
             self._copy_there(where, record, folder, target.with_name(NEW_PREFIX + claim.record.job_id(job)), target)
         self._fs.step("publish.renamed")
+
+    def _consume_controls(self, claim: Claim, job: JobRecord) -> None:
+        inbox = self._places.inbox
+        for stays in consume(self._fs, inbox, job.name, claim.record.job_id(job), self._controls()):
+            self._say(f"{stays} cannot be removed from the inbox, so it will act on every job of that name; remove it")
 
     def _copy_there(self, where: Path, record: Publish, running: Path, via: Path, target: Path) -> None:
         """As a rename, where the output folder lies on another file system: whole beside the target first."""

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+from refusing_disk import Refusing
 from spool_world import World
 
 from nst_batch.daemon.queue_state import turns_of, waiting_entries
@@ -16,54 +17,9 @@ from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import RUNNING_MARKER
-from nst_batch.spool.disk.primitives import Content
 
 REFUSALS = (errno.EPERM, errno.EACCES, errno.EROFS)
 each_refusal = pytest.mark.parametrize("number", REFUSALS, ids=lambda number: errno.errorcode[number])
-
-
-class Refusing(FileSystem):
-    """A disk on which nothing can be put into, or taken out of, the folders of these names."""
-
-    def __init__(self, number: int, *names: str) -> None:
-        super().__init__()
-        self.number = number
-        self.closed = set(names)
-        self.refused = 0
-
-    def _refuse(self, *paths: Path) -> None:
-        for path in paths:
-            if path.parent.name in self.closed:
-                self.refused += 1
-                raise OSError(self.number, os.strerror(self.number), str(path))
-
-    def may(self, path: Path, mode: int) -> bool:
-        return super().may(path, mode) and not (mode & os.W_OK and path.name in self.closed)
-
-    def write_new(self, path: Path, data: Content, *, sync: bool = True) -> None:
-        self._refuse(path)
-        super().write_new(path, data, sync=sync)
-
-    def mkdir(self, path: Path, mode: int = 0o777) -> None:
-        self._refuse(path)
-        super().mkdir(path, mode)
-
-    def remove(self, path: Path) -> None:
-        if os.path.lexists(path):
-            self._refuse(path)
-        super().remove(path)
-
-    def rename(self, source: Path, target: Path) -> None:
-        self._refuse(source, target)
-        super().rename(source, target)
-
-    def rename_noreplace(self, source: Path, target: Path) -> None:
-        try:
-            self._refuse(source, target)
-        except OSError as error:
-            error.filename, error.filename2 = str(source), str(target)
-            raise
-        super().rename_noreplace(source, target)
 
 
 class Late(Refusing):
