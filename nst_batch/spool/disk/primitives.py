@@ -121,9 +121,10 @@ class Primitives(Beneath):
     def rename_noreplace(self, source: Path, target: Path) -> None:
         """``rename`` that refuses an existing target with FileExistsError.
 
-        Some file systems (NFS, many FUSE ones, vfat) lack RENAME_NOREPLACE. There a folder's name is reserved
-        by ``mkdir`` first, so that for a moment an empty folder is seen, and a file's by ``link``. Only where
-        hard links are missing too is there a gap between looking and renaming.
+        Some file systems (NFS, many FUSE ones, vfat) lack RENAME_NOREPLACE. There a folder is renamed once nothing is
+        seen at the target: an empty folder that somebody makes there in between is replaced, which loses nothing (one
+        of our own to keep the name would be seen, as a result with nothing in it). A file gets its new name by
+        ``link``; only where hard links are missing too can a file be replaced between looking and renaming.
         """
         try:
             with self.at(source) as (old, name), self.at(target) as (new, new_name), _between(source, target):
@@ -132,15 +133,16 @@ class Primitives(Beneath):
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
                 raise
-            self._rename_reserved(source, target)
+            self._rename_if_free(source, target)
 
-    def _rename_reserved(self, source: Path, target: Path) -> None:
+    def _rename_if_free(self, source: Path, target: Path) -> None:
+        if self.kind(target) is not None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
         if self.kind(source) == "folder":
-            self.mkdir(target)
             try:
                 self.rename(source, target)
             except OSError as error:
-                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR) and self.kind(target) is not None:
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
                 raise
             return

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nst_batch.spool.disk import primitives as module
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.spool.disk.primitives import ChangedError, Identity, NotRegularError
+from nst_batch.spool.disk.primitives import ChangedError, Identity, NotRegularError, renameat2
 
 
 @pytest.fixture
@@ -36,6 +38,17 @@ def renaming(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     return FileSystem()
 
 
+def put(path: Path, what: str) -> None:
+    if what == "a file":
+        path.write_text("end")
+    elif what == "a dangling link":
+        path.symlink_to("nowhere")
+    else:
+        path.mkdir()
+        if what == "a full folder":
+            (path / "file").write_text("end")
+
+
 def test_rename_noreplace_moves_folders_and_files(renaming: FileSystem, tmp_path: Path) -> None:
     """A free name is taken, whole."""
     (tmp_path / "folder").mkdir()
@@ -47,6 +60,51 @@ def test_rename_noreplace_moves_folders_and_files(renaming: FileSystem, tmp_path
     assert {path.name for path in tmp_path.iterdir()} == {"other", "file"}
 
 
+def test_a_folder_is_whole_at_first_sight(renaming: FileSystem, tmp_path: Path) -> None:
+    """No call to the system on the way leaves the new name without what is in the folder."""
+    start, end = tmp_path / "start", tmp_path / "end"
+    start.mkdir()
+    (start / "file").touch()
+    seen: set[tuple[str, ...]] = set()
+
+    def look(event: str, _arguments: tuple[object, ...]) -> None:
+        if looking and event.startswith("os."):
+            looking.clear()  # its own calls are none of the way
+            if end.exists():
+                seen.add(tuple(path.name for path in end.iterdir()))
+            looking.append(True)
+
+    looking = [True]
+    sys.addaudithook(look)
+    renaming.rename_noreplace(start, end)
+    renaming.kind(end)
+    end.chmod(0o700)
+    looking.clear()
+    assert seen == {("file",)}
+
+
+@pytest.mark.parametrize("later", ["a full folder", "a file", "a dangling link"])
+def test_what_appears_between_look_and_rename_stays(
+    renaming: FileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: str
+) -> None:
+    """Also where the file system has no rename that refuses an existing target."""
+    start, end = tmp_path / "start", tmp_path / "end"
+    start.mkdir()
+    rename = os.rename
+
+    def late(*args: Any, **kwargs: Any) -> None:
+        put(end, later)
+        rename(*args, **kwargs)
+
+    if module.renameat2 is renameat2:
+        put(end, later)
+    monkeypatch.setattr(os, "rename", late)
+    with pytest.raises(FileExistsError):
+        renaming.rename_noreplace(start, end)
+    assert start.exists()
+    assert end.is_symlink() or (end.stat().st_size if end.is_file() else list(end.iterdir()))
+
+
 @pytest.mark.parametrize("target", ["an empty folder", "a full folder", "a file", "a dangling link"])
 @pytest.mark.parametrize("source", ["a folder", "a file"])
 def test_rename_noreplace_replaces_nothing(renaming: FileSystem, tmp_path: Path, source: str, target: str) -> None:
@@ -56,14 +114,7 @@ def test_rename_noreplace_replaces_nothing(renaming: FileSystem, tmp_path: Path,
         start.mkdir()
     else:
         start.write_text("start")
-    if target == "a file":
-        end.write_text("end")
-    elif target == "a dangling link":
-        end.symlink_to("nowhere")
-    else:
-        end.mkdir()
-        if target == "a full folder":
-            (end / "file").write_text("end")
+    put(end, target)
     with pytest.raises(FileExistsError):
         renaming.rename_noreplace(start, end)
     assert start.exists()
