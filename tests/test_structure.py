@@ -74,7 +74,7 @@ HOMES = {
     "h5py": ("transfer",),
     "av": ("worker",),
     "cv2": ("images", "sample", "cli"),
-    "yaml": ("strict_yaml", "spool/outbox", "report", "cli"),
+    "yaml": ("strict_yaml", "spool/outbox", "cli"),
 }
 MOVES = {"os.rename", "os.renames", "os.replace", "os.link", "shutil.move"}
 

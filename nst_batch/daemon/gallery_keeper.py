@@ -155,14 +155,21 @@ class GalleryKeeper:
         curve = self._curves.setdefault(entry["id"], Curve())
         if entry["loss"] is not None:
             curve.add(entry["step"], entry["loss"], entry["scale"])
-        preview = f"{RUNNING_FOLDER}/{entry['name']}/{PREVIEW_NAME}"
         return {
             **{key: entry[key] for key in ("id", "name", "step", "steps", "epoch", "epochs", "loss", "scale")},
             "left": entry["seconds_left"],
             "ends": being_ended(entry),
-            "preview": f"./{href(preview)}" if (self._outbox / preview).exists() else None,
+            "preview": self._preview(entry["name"]),
             "curve": list(curve.points),
         }
+
+    def _preview(self, job: str) -> str | None:
+        """Where the page finds it; with its time, for a browser asks again for another address alone."""
+        path = f"{RUNNING_FOLDER}/{job}/{PREVIEW_NAME}"
+        try:
+            return f"./{href(path)}?{(self._outbox / path).stat().st_mtime_ns:x}"
+        except OSError:  # there is none yet
+            return None
 
 
 def _held(facts: Mapping[str, Any]) -> str:

@@ -107,7 +107,8 @@ class Metrics:
         assert self.path is not None
         self._files.keep_beneath(self.path.parent)  # the administrator's own choice, wherever it lies
         try:
-            self._files.replace(self.path, "".join(families).encode())
+            # node_exporter is another user, whom the service's umask would keep out.
+            self._files.replace(self.path, "".join(families).encode(), for_all=True)
         except OSError as error:
             if not self._told:
                 self._note(

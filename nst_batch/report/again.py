@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from nst_batch.errors import ProblemsError
 from nst_batch.job import JobSpec
 from nst_batch.sidecar.expand import parse_sidecar
 from nst_batch.sidecar.settings import Patch
+from nst_batch.strict_yaml.writer import dumped
 
 NAME = "again.yaml"
 _HEAD = "# Makes this one job again. Copy it into an inbox together with the images that it names.\n"
@@ -42,7 +41,7 @@ def sidecar_again(spec: JobSpec, precision: str | None) -> str | None:
         "output": spec.output,
         **settings,
     }
-    text = _HEAD + yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=1000)
+    text = _HEAD + dumped(body)
     try:
         parse_sidecar(text, NAME)
     except ProblemsError:

@@ -83,7 +83,13 @@ class Gallery:
         entry = read(str(self._outbox), folder, stamp[1])
         if entry is None:
             return [*stamp, None]
-        found = self._tile(entry)
+        try:
+            return self._shown(entry, stamp)
+        except (ArithmeticError, ValueError):  # numbers that only a job.json holds which somebody else has written
+            return [*stamp, None]
+
+    def _shown(self, entry: GalleryEntry, stamp: Stamp) -> list[Any]:
+        folder, found = entry.folder, self._tile(entry)
         if entry.state in ("failed", "cancelled") and PAGE_NAME not in entry.files:
             page = failed_page(entry, found, self._sidecars(folder))
             with contextlib.suppress(OSError):  # gone meanwhile, or not to be written to; the gallery tells too

@@ -34,7 +34,7 @@ class Curve:
 def live_script(
     running: Iterable[dict[str, Any]], waiting: int, empty_at: float | None, now: float, held: str = ""
 ) -> str:
-    """live.js. ``now`` and ``empty_at`` are seconds since 1970; a page that finds ``now`` long past shows nothing.
+    """live.js. ``now`` and ``empty_at`` are seconds since 1970; a page believes it while ``now`` changes.
 
     ``held``: what keeps jobs from beginning, in a few words; "" for nothing.
     """

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from nst_batch.report.sheet import Head, Sheet, is_made, why_not
 from nst_batch.report.tiles import Tile
+from nst_batch.sizing import FORMATS
 
 _GROUND, _CARD, _INK, _SOFT, _BAD = "#f6f4f0", "#e9e6df", "#23262b", "#62676f", "#a8371c"
 _MOST_PIXELS = 20_000_000  # of all cells together
@@ -32,16 +33,31 @@ class _Grid(NamedTuple):
     top: int
     text: int
 
+    @property
+    def edge(self) -> int:
+        """What stays free around everything."""
+        return 2 * self.gap
+
+    def begin(self, flows: bool) -> int:
+        """Where the first row begins, below the title and the heads."""
+        return self.edge + round(4.6 * self.text) + (0 if flows else self.top)
+
+    def height_of_row(self, flows: bool) -> int:
+        """From one row to the next; where they flow each cell has a head of its own."""
+        return self.height + (self.top if flows else 0) + self.gap
+
+    def size(self, sheet: Sheet) -> tuple[int, int]:
+        """Width and height of the whole picture."""
+        width = self.left + sheet.across * (self.width + self.gap) - self.gap + 2 * self.edge
+        height = self.begin(sheet.flows) + len(sheet.cells) * self.height_of_row(sheet.flows) - self.gap + self.edge
+        return max(width, 20 * self.text), height
+
 
 def sheet_jpeg(sheet: Sheet, open_thumb: OpenThumb) -> bytes:
     """The sheet as a JPEG; ``open_thumb`` opens a small picture by its name, None where it is gone."""
     grid = _grid(sheet)
-    edge, title = 2 * grid.gap, round(4.6 * grid.text)
-    rows = len(sheet.cells)
-    height_of_row = grid.height + (grid.top if sheet.flows else 0) + grid.gap
-    top = edge + title + (0 if sheet.flows else grid.top)
-    width = edge + grid.left + sheet.across * (grid.width + grid.gap) - grid.gap + edge
-    picture = Image.new("RGB", (max(width, 20 * grid.text), top + rows * height_of_row - grid.gap + edge), _GROUND)
+    edge, top, height_of_row = grid.edge, grid.begin(sheet.flows), grid.height_of_row(sheet.flows)
+    picture = Image.new("RGB", grid.size(sheet), _GROUND)
     pen = _Pen(picture, grid.text, open_thumb)
     common = " · ".join(
         label.text if label.is_image else f"{label.axis} {label.text}" for label in sheet.same if label.text
@@ -68,12 +84,19 @@ def sheet_jpeg(sheet: Sheet, open_thumb: OpenThumb) -> bytes:
 
 
 def _grid(sheet: Sheet) -> _Grid:
-    """Cells of the shape that most pictures have, as large as they may be."""
+    """Cells of the shape that most pictures have, as large as they may be: two columns of hundreds are a long strip."""
     shapes = sorted(tile["thumb"][1] / tile["thumb"][2] for tile in sheet.tiles if is_made(tile) and tile["thumb"])
     aspect = min(max(shapes[len(shapes) // 2], 0.4), 2.5) if shapes else 4 / 3
     short = min(aspect, 1 / aspect)
     room = _MOST_PIXELS / (len(sheet.cells) * sheet.across * short)
     side = max(_SMALLEST, min(_LARGEST, math.floor(math.sqrt(room))))
+    while max((grid := _grid_of(sheet, side, aspect)).size(sheet)) > FORMATS["jpg"] and side > 1:
+        side = side * 7 // 8
+    return grid
+
+
+def _grid_of(sheet: Sheet, side: int, aspect: float) -> _Grid:
+    """With cells of that long side."""
     width, height = round(side * min(1.0, aspect)), round(side * min(1.0, 1 / aspect))
     text = max(9, min(17, side // 16))
     heads = [*sheet.columns, *sheet.rows]

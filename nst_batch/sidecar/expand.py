@@ -247,13 +247,17 @@ def _more(request: SidecarRequest, resolver: FileResolver, missing: list[Missing
     """The one image that each other key means, as far as they are there."""
     found = []
     for role, reference in request.more:
-        files = _find(request, resolver, role, (reference,), missing)
-        if len(files) > 1:
-            what = f"{reference} means {len(files)} images, and it is to be one"
-            problem = Problem(request.lines[role], role, what, "name one image")
-            raise ProblemsError("sidecar_invalid", request.source, (problem,))
-        found += [(role, ref) for ref in files]
+        found += [(role, ref) for ref in _find(request, resolver, role, (reference,), missing)]
     return tuple(found)
+
+
+def refuse_several(request: SidecarRequest, role: Role, reference: str, files: Sequence[FileRef]) -> None:
+    """Raises ProblemsError where ``files`` are several, and the reference, of a start or in a blend, is to be one."""
+    if len(files) < 2 or role == "content" or (role == "style" and request.blend is None):
+        return
+    what = f"{reference} means {len(files)} images, and it is to be one"
+    fix = "name each image with its weight" if role == "style" else "name one image"
+    raise ProblemsError("sidecar_invalid", request.source, (Problem(request.lines[role], role, what, fix),))
 
 
 def _find(
@@ -269,6 +273,7 @@ def _find(
         if not files:
             hint = _hint(request, resolver, reference, role)
             missing.append(Missing(reference, role, request.lines[role], why, hint))
+        refuse_several(request, role, reference, files)
         found.extend(files)
     return found
 

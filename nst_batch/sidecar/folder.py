@@ -14,7 +14,7 @@ from typing import Any
 
 from nst_batch.names import DEFAULT_TEMPLATE, fitting_title, stem, with_content
 from nst_batch.sidecar.conflicts import conflict_problems
-from nst_batch.sidecar.expand import ALIASES, SidecarRequest, SidecarRules, request_of
+from nst_batch.sidecar.expand import ALIASES, SidecarRequest, SidecarRules, refuse_several, request_of
 from nst_batch.sidecar.keys import Defaults, of_one_sidecar
 from nst_batch.sidecar.resolver import FileRef, FileResolver, is_glob
 from nst_batch.sidecar.settings import Patch, resolve
@@ -57,7 +57,8 @@ class FolderRequest:
 
         Each image comes with what names it; of a pattern and a plain name the latter.
 
-        ``mark`` tells an image from others of its name: two folders may each have a ``style.jpg``.
+        ``mark`` tells an image from others of its name: two folders may each have a ``style.jpg``. Raises ProblemsError
+        where several images are meant by what is to name one.
         """
         request, missing = self.request, ""
         own: dict[FileRef, str] = {}
@@ -65,6 +66,7 @@ class FolderRequest:
         choices: dict[str, tuple[FileRef, ...]] = {}
         for reference in request.style:
             files = resolver.find(reference, "style")
+            refuse_several(request, "style", reference, files)
             missing = missing or ("" if files else reference)
             for file in files:
                 if file not in own or not is_glob(reference):
@@ -73,6 +75,7 @@ class FolderRequest:
                 choices[file.relative if is_glob(reference) else reference] = (file,)
         for role, reference in request.more:
             files = resolver.find(reference, role)
+            refuse_several(request, role, reference, files)
             missing = missing or ("" if files else reference)
             more += files
             own |= dict.fromkeys(files, reference)

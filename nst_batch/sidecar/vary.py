@@ -20,6 +20,8 @@ from nst_batch.strict_yaml.reader import Marked, shown
 
 NOT_VARIED = frozenset(("priority", "now"))  # of the sidecar as a whole
 KEYS = tuple(key for key in Patch.model_fields if key not in NOT_VARIED)
+_IMAGES = ("content", "path_content", "style", "path_style")  # of which a list makes a job of each by itself
+_WHOLE = (*sorted(NOT_VARIED), "title", "output", "path_output")
 _LONGEST = 32  # characters of a value within a title; a longer one goes by its place in the list
 
 
@@ -43,8 +45,11 @@ def _read_vary(value: object) -> object:
 
 
 def _fault(key: object, values: object) -> Fault | None:
-    if key in NOT_VARIED:
+    if key in _WHOLE:
         return Fault(f"{key} is the whole sidecar's and cannot be varied", "write it beside vary", (str(key),))
+    if key in _IMAGES:
+        what = f"{key} is not varied: a list of images makes a job of each by itself"
+        return Fault(what, f"write it beside vary, as {key}: [a.jpg, b.jpg]", (str(key),))
     if key not in KEYS:
         return Fault(f"{shown(key)} is no key that can be varied", meant(key, KEYS), (str(key),))
     if not isinstance(values, list) or not values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from nst_batch.transfer.box import painted_box
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# Of what is seen of an image that the picture starts from, how many times as much is enlarged at most: of one that is a
+# thousand times as long as wide all of it would be gigabytes.
+_BEYOND = 4
 _LEAST_MASK = 1 / 4096  # the mean of a mask that paints anything to speak of
 
 
@@ -153,6 +157,12 @@ def _cover(picture: images.Picture, size: tuple[int, int]) -> NDArray[np.float32
     """``picture`` filling ``size`` without distortion: its middle, where the shapes differ."""
     height, width = size
     scale = max(height / picture.height, width / picture.width)
-    whole = max(height, round(picture.height * scale)), max(width, round(picture.width * scale))
-    top, left = (whole[0] - height) // 2, (whole[1] - width) // 2
-    return images.resize_array(picture.rgb, whole)[top : top + height, left : left + width].copy()
+    rgb = _middle(picture.rgb, math.ceil(_BEYOND * height / scale), math.ceil(_BEYOND * width / scale))
+    whole = max(height, round(rgb.shape[0] * scale)), max(width, round(rgb.shape[1] * scale))
+    return _middle(images.resize_array(rgb, whole), height, width).copy()
+
+
+def _middle(rgb: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """The middle of a picture, so large at most."""
+    top, left = max(0, rgb.shape[0] - height) // 2, max(0, rgb.shape[1] - width) // 2
+    return rgb[top : top + height, left : left + width]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -123,6 +124,23 @@ def test_a_renewal_that_cannot_be_started_ends_nothing(tmp_path: Path) -> None:
     assert renewed(tmp_path, shown) == 1
 
 
+def test_a_preview_that_is_renewed_within_an_epoch_is_asked_for_again(tmp_path: Path) -> None:
+    """As the worker does every half minute of a long one; a browser goes by the address. One that is gone has none."""
+    shown, pages, _ = gallery_keeper(tmp_path)
+    preview = tmp_path / "running/dusk/preview.png"
+    preview.parent.mkdir(parents=True)
+    for second, seconds in enumerate((None, 100, 100, 130, None)):
+        preview.unlink(missing_ok=True)
+        if seconds is not None:
+            preview.write_bytes(b"x")
+            os.utime(preview, (seconds, seconds))
+        shown.post({"running": [RUNNING], "waiting": 0, "empty_at": None, **OPEN}, at(second * HEARTBEAT_SECONDS))
+    told = [page["running"][0]["preview"] for page in pages.written]
+    shown.post(IDLE, at(100), last=60.0)
+    assert told[0] is None is told[4]
+    assert told[1] == told[2] != told[3]
+
+
 def test_what_runs_is_told_now_and_then(tmp_path: Path) -> None:
     """Each two seconds where it has changed, each ten where not, and once more when the daemon ends."""
     shown, pages, _ = gallery_keeper(tmp_path)
@@ -138,7 +156,7 @@ def test_what_runs_is_told_now_and_then(tmp_path: Path) -> None:
     told = pages.written[0]
     assert (told["waiting"], told["emptyAt"], told["daemon"]) == (2, 99.0, True)
     assert told["running"][0]["left"] == 4.0
-    assert told["running"][0]["preview"] == "./running/dusk/preview.png"
+    assert told["running"][0]["preview"].startswith("./running/dusk/preview.png?")
     assert told["running"][0]["curve"] == [[5, 3.5, ""]]
     shown.post({**facts, "running": [RUNNING | {"step": 6, "loss": 3.0}]}, at(3 * LIVE_SECONDS))
     assert pages.written[1]["running"][0]["curve"] == [[5, 3.5, ""], [6, 3.0, ""]]

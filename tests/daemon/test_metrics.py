@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,6 +129,16 @@ def test_it_is_written_every_fifteen_seconds_at_most(place: Place) -> None:
     place.post(WRITE_SECONDS)
     assert place.read()["written_timestamp_seconds"] == WALL + WRITE_SECONDS
     assert [path.name for path in place.path.parent.iterdir()] == ["nst.prom"]
+    assert place.path.stat().st_mode & 0o444 == 0o444
+
+
+def test_node_exporter_may_read_it_whatever_the_umask(place: Place) -> None:
+    """It is another user, and the service's umask (0007) is for pictures."""
+    before = os.umask(0o007)
+    try:
+        place.post(0.0)
+    finally:
+        os.umask(before)
     assert place.path.stat().st_mode & 0o444 == 0o444
 
 

@@ -97,6 +97,22 @@ def tiles(outbox: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
+    "job",
+    [
+        {"state": "failed", "settings": {"seed": 10**400}},
+        {"of": {"sidecar": "a.yaml", "jobs": 2}, "sidecar": {"vary": {"seed": []}}, "settings": {"seed": 10**400}},
+        {"of": {"sidecar": "a.yaml", "jobs": 2}, "id": f"a.{'9' * 5000}"},
+    ],
+    ids=["number", "varied", "index"],
+)
+def test_a_job_json_that_nobody_can_show_costs_no_other_job_its_place(tmp_path: Path, job: dict[str, Any]) -> None:
+    """Whoever may write to the outbox may leave one there; the page goes on without it."""
+    add(tmp_path, "dusk")
+    add(tmp_path, "odd", **job)
+    assert "dusk" in [tile["title"] for tile in (page(tmp_path), tiles(tmp_path))[1]]
+
+
+@pytest.mark.parametrize(
     "title",
     ["plain", "50% #1", "grün & blau", "a 'quoted' title", "名前", "&amp;", "a..b", "a;b=c", "</script>"[2:]],
 )

@@ -181,6 +181,14 @@ def test_the_sidecar_leaves_nothing_open(inputs: dict[str, str], keys: dict[str,
     assert dict(request.more) == {role: name for role, name in inputs.items() if role in ("mask", "init")}
 
 
+@pytest.mark.parametrize("title", ["1e5", "7E12", "“dusk”", "\u00a0dusk", "0x1F", "yes", "null", "-", "# 1"])
+def test_a_title_that_looks_like_something_else_stays_a_title(title: str) -> None:
+    """A number to our reader alone, quotes that are letters, spaces that nobody sees: all in quotes."""
+    text = sidecar_again(spec(title=title), None)
+    assert text is not None
+    assert parse_sidecar(text, "again.yaml").title == title
+
+
 def test_a_blend_keeps_its_weights() -> None:
     """Each style with its own."""
     job = spec()

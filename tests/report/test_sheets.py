@@ -255,6 +255,19 @@ def test_the_largest_sheet_is_bounded() -> None:
     assert len(opened) == 1000
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(500, 2), (2, 500), (3000, 2)])
+def test_two_columns_of_hundreds_are_no_longer_than_a_jpeg_can_be(rows: int, columns: int) -> None:
+    """Photographs held upright, each in two styles: their cells are smaller, and no two of a row overlap."""
+    tiles = [tile(n, [], f"{n // columns}.png", f"{n % columns}.png") for n in range(rows * columns)]
+    for each in tiles:
+        each["thumb"] = ["t.webp", 300, 448, [1, "fff"]]
+    jpeg = sheet_jpeg(laid(tiles), lambda _name: None)
+    with Image.open(io.BytesIO(jpeg)) as image:
+        assert image.format == "JPEG"
+        assert min(image.width / columns, image.height / rows) > 8
+        image.load()
+
+
 def test_a_job_that_has_another_small_picture_of_an_image_makes_no_new_column() -> None:
     """A failed job knows no hash of its images, so their small pictures are others than those of the done ones."""
     tiles = [tile(n, [], content=f"{n // 2}.png", style=f"{n % 2}.png") for n in range(4)]

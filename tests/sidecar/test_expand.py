@@ -273,6 +273,17 @@ def test_blends():
         assert refused(f"content: a.jpg\nstyle: {wrong}\n")
 
 
+def test_a_pattern_in_a_blend_means_one_image():
+    """Two would leave nobody knowing their weights: an error with its line, and never a sidecar without a job."""
+    blend = "content: a.jpg\nstyle: {'*p*': 0.7, c.jpg: 0.3}\n"
+    (job,) = jobs(blend, Folder(p=["p1.jpg"]))
+    assert named(job)[1:] == [("style", "p1.jpg", 0.7), ("style", "c.jpg", 0.3)]
+    with pytest.raises(ProblemsError, match=r"line 2, style: \*p\* means 2 images.*each image with its weight"):
+        jobs(blend, Folder(p=["p1.jpg", "p2.jpg"]))
+    with pytest.raises(ProblemsError, match=r"means 3 images"):
+        jobs("content: a.jpg\nstyle: {'*p*': 1}\n", Folder(p=["p1.jpg", "p2.jpg", "p3.jpg"]))
+
+
 def test_start_images():
     """An image to start from is an input of its own role."""
     (job,) = jobs(PAIR + "init: first.png\n")

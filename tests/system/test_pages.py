@@ -375,6 +375,53 @@ def test_the_page_renews_itself(tab: Tab, outbox: Path) -> None:
         Gallery(outbox).update()
 
 
+def test_what_one_looks_at_stays_in_its_place_while_results_come(tab: Tab, outbox: Path) -> None:
+    """Scrolled down to the older ones, and the focus on one of them, nothing moves below the reader."""
+    chromium.look(tab.driver, 900, 500)
+    tab.js("Object.defineProperty(document, 'hidden', {value: false})")
+    tab.js("window.scrollTo(0, 700)")
+    tab.settle()
+    tab.js("[...document.querySelectorAll('.laid a')].find(e => e.getBoundingClientRect().top > 60).focus()")
+    place = "(e => [e.getAttribute('href'), Math.round(e.getBoundingClientRect().top)])(document.activeElement)"
+    before = tab.js(place)
+    names = [f"newer {number}" for number in range(3)]
+    try:
+        for number, name in enumerate(names):
+            add(outbox, 51 + number, title=name)
+        Gallery(outbox).update()
+        tab.wait("document.querySelector('[data-part=summary]').textContent.startsWith('32 ')")
+        tab.settle()
+        assert before[0]
+        assert tab.js(place) == before
+    finally:
+        for path in [*outbox.glob("newer *"), *outbox.glob("series/newer *")]:
+            path.rename(outbox.parent / f"{path.name} {time.monotonic_ns()}")
+        Gallery(outbox).update()
+
+
+def test_a_daemon_is_at_work_by_whether_it_writes_whatever_its_clock_says(tab: Tab) -> None:
+    """By one an hour off as well, as soon as it has written again; for half a minute after the last time."""
+    hidden = "document.querySelector('[data-part=running]').hidden"
+    said = "nst.live({running: [], waiting: 2, held: '', emptyAt: HOUR + 700, daemon: true, at: HOUR})"
+
+    def heard(second: int, hour: str) -> bool:
+        tab.js(said.replace("HOUR", f"(Date.now() / 1000 + {second} {hour})"))
+        return not tab.js(hidden)
+
+    tab.js("Object.defineProperty(document, 'hidden', {value: true})")  # it asks for nothing meanwhile
+    tab.js("performance.now = () => window.seconds * 1000")
+    tab.js("window.seconds = 100")
+    assert not heard(0, "- 3600")  # it may have ended an hour ago
+    assert heard(10, "- 3600")
+    assert "everything done in about 11 min 40 s" in tab.part("queue").text
+    tab.js("window.seconds = 131")
+    tab.js("nst.live(window.last = {running: [], waiting: 2, held: '', emptyAt: null, daemon: true, at: 5})")
+    assert not tab.js(hidden)
+    tab.js("window.seconds = 162")
+    tab.js("nst.live(window.last)")
+    assert tab.js(hidden)
+
+
 def test_only_what_is_near_stands_in_the_page(tab: Tab) -> None:
     """Scrolled to the end and back, the number of pictures in the page stays small and none near is missing."""
     chromium.look(tab.driver, 390, 500)

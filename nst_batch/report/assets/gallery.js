@@ -33,6 +33,15 @@
     return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
   }
 
+  /* A file's name of its link; one that is not UTF-8 stays as it is. */
+  function plain(link) {
+    try {
+      return decodeURIComponent(link);
+    } catch {
+      return link;
+    }
+  }
+
   const isPicture = (tile) => tile.state === "done" || tile.state === "stopped";
   const names = { done: "finished", stopped: "stopped early", failed: "failed", cancelled: "cancelled" };
   const thumbnail = (thumb) => `./.gallery/thumbnails/${thumb[0]}`;
@@ -51,16 +60,16 @@
   const nst = {
     index(list, sheets) {
       wanted = list;
-      showSheets(sheets);
+      steadily(() => showSheets(sheets));
       const missing = list.filter(([name, version]) => (chunks.get(name) || {}).version !== version);
       for (const [name, version] of missing.reverse()) load(`./.gallery/data/${name}.js?${version}`);
-      if (!missing.length && !laid) gather();
+      if (!missing.length && !laid) steadily(gather);
     },
     chunk(name, version, tiles) {
       chunks.set(name, { version, tiles });
-      if (wanted.every(([each]) => chunks.has(each))) gather();
+      if (wanted.every(([each]) => chunks.has(each))) steadily(gather);
     },
-    live: showLive,
+    live: (facts) => steadily(() => showLive(facts)),
   };
   window.nst = nst;
 
@@ -94,7 +103,7 @@
     part.filters.hidden = !all.length;
     if (part.older) part.older.hidden = true;
     sift();
-    const named = decodeURIComponent(location.hash.slice(1));
+    const named = plain(location.hash.slice(1));
     if (named && !opened) open(pictures.findIndex((tile) => tile.folder === named));
     opened = true;
   }
@@ -112,6 +121,22 @@
     );
     select.value = counts.has(chosen) ? chosen : "";
     select.closest("label").hidden = counts.size < 2 && !chosen;
+  }
+
+  /* What one looks at stays where it is while something new comes in above it, and what has the focus keeps it. */
+  function steadily(renew) {
+    const active = document.activeElement, box = [part.grid, part.failed, part.cards].find((each) => each.contains(active));
+    const href = box && active.getAttribute("href");
+    const offset = part.grid.getBoundingClientRect().top;
+    const seen = offset < 0 && rows.find((row) => row.cells && offset + row.top + row.height > 0);
+    renew();
+    const row = seen && rows.find((each) => each.cells && each.cells.some((cell) => cell.tile.folder === seen.cells[0].tile.folder));
+    if (row) {
+      window.scrollBy(0, part.grid.getBoundingClientRect().top + row.top - offset - seen.top);
+      draw();
+    }
+    const link = href && [...box.querySelectorAll("a")].find((each) => each.getAttribute("href") === href);
+    if (link && link !== document.activeElement) link.focus({ preventScroll: true });
   }
 
   // -- filter and sort ---------------------------------------------------------------------------------
@@ -264,7 +289,7 @@
     let inner;
     if (tile.thumb) {
       inner = thumbs.make(tile.thumb, row.top + row.height / 2, width);
-    } else inner = make("span", { class: "blank" }, decodeURIComponent(tile.picture || "no picture"));
+    } else inner = make("span", { class: "blank" }, plain(tile.picture || "no picture"));
     const about = [tile.state === "stopped" ? "stopped early" : "", tile.when.slice(11), duration(tile.seconds), tile.untrained ? "untrained weights" : ""];
     const link = make(
       "a",
@@ -345,16 +370,26 @@
 
   // -- what runs now ---------------------------------------------------------------------------------------
 
-  let lastLive = 0, daemon = false;
+  let lastLive = 0, daemon = false, heard = null, heardAt = 0, hasChanged = false;
+
+  /* Whether the daemon has not written for too long: by the clock of this machine where nothing else is known yet, and
+     from then on by whether it writes, for the two machines' clocks may differ. */
+  function isLost(at) {
+    if (at !== heard) {
+      hasChanged = heard !== null;
+      heard = at;
+      heardAt = performance.now();
+    }
+    return performance.now() - heardAt > 1000 * LOST_SECONDS || (!hasChanged && Math.abs(Date.now() / 1000 - at) > LOST_SECONDS);
+  }
 
   function showLive(facts) {
-    const old = facts.at && Date.now() / 1000 - facts.at > LOST_SECONDS;
-    daemon = facts.daemon && !old;
+    daemon = facts.daemon && !isLost(facts.at);
     const running = daemon ? facts.running : [];
     part.running.hidden = !running.length && !(daemon && facts.waiting);
     const cards = new Map([...part.jobs.children].map((card) => [card.dataset.id, card]));
     part.jobs.replaceChildren(...running.map((job) => jobElement(job, cards.get(job.id))));
-    const left = facts.emptyAt ? facts.emptyAt - Date.now() / 1000 : 0;
+    const left = facts.emptyAt ? facts.emptyAt - facts.at : 0;
     part.queue.textContent = facts.waiting
       ? [`${facts.waiting.toLocaleString("en")} waiting`, facts.held, left > 60 && `everything done in about ${duration(left)}`]
           .filter(Boolean).join(" · ")
@@ -365,11 +400,13 @@
     const card = make("li", { class: "job", "data-id": job.id });
     const blank = make("span", { class: "blank" });
     if (job.preview) {
-      // The old preview stays until the new one is there, so that nothing flickers.
-      const version = `${job.preview}?${job.epoch}`;
-      const before = old && old.querySelector("img");
-      const image = before && before.dataset.version === version ? before : make("img", { alt: "", src: version, "data-version": version });
-      image.addEventListener("error", () => image.replaceWith(blank));
+      // The old preview is seen until the new one is there, so that nothing flickers.
+      let image = old && old.querySelector("img");
+      if (!image) {
+        image = make("img", { alt: "" });
+        image.addEventListener("error", () => image.replaceWith(blank));
+      }
+      if (image.getAttribute("src") !== job.preview) image.src = job.preview;
       card.append(image);
     } else card.append(blank);
     const about = job.ends ? [job.ends] : [
@@ -414,7 +451,7 @@
   });
   let width = 0, asked = false;
   new ResizeObserver(() => {
-    if (part.grid.clientWidth !== width && laid) layOut();
+    if (part.grid.clientWidth !== width && laid) steadily(layOut);
     width = part.grid.clientWidth;
   }).observe(part.grid);
   const drawSoon = () => {

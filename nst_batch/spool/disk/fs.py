@@ -44,13 +44,15 @@ class FileSystem(Primitives):
         self.replace(path, data, sync=True)
         self.fsync_dir(path.parent)
 
-    def replace(self, path: Path, data: Content, *, sync: bool = False) -> None:
+    def replace(self, path: Path, data: Content, *, sync: bool = False, for_all: bool = False) -> None:
         """Replace ``path`` whole, so that a reader sees the old or the new one; not durable by itself.
 
-        A folder that stands at a file's place is moved aside.
+        ``for_all``: everybody may read it. A folder that stands at a file's place is moved aside.
         """
         with self._aside(path) as aside:
             self.write_new(aside, data, sync=sync)
+            if for_all:
+                self.let_all_read(aside)
             try:
                 self.rename(aside, path)
             except IsADirectoryError:

@@ -112,6 +112,15 @@ class Primitives(Beneath):
         finally:
             os.close(fd)
 
+    def let_all_read(self, path: Path) -> None:
+        """Give everybody the right to read a file, whatever the umask is; on a disk that keeps no rights it stays."""
+        fd = self.open(path, os.O_RDONLY)
+        try:
+            with contextlib.suppress(PermissionError):
+                os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
+        finally:
+            os.close(fd)
+
     def rename(self, source: Path, target: Path) -> None:
         """``rename``: replaces a file at the target."""
         with self.at(source) as (old, name), self.at(target) as (new, new_name), _between(source, target):

@@ -25,7 +25,7 @@ from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import AGAIN_PREFIX, Places
 from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.disk.primitives import ChangedError, NotRegularError, of_one_file
-from nst_batch.spool.outbox.rewriting import SidecarDumper
+from nst_batch.strict_yaml.writer import dumped
 
 SIDECAR_NAME = "again.yaml"
 ASIDE_PREFIX = ".again-"
@@ -78,7 +78,7 @@ def not_again(fs: FileSystem, given: Path, name: str) -> UsageError:
 
 def text_of(body: Mapping[str, Any]) -> bytes:
     """A sidecar's text, as the strict reader takes it."""
-    return yaml.dump(dict(body), Dumper=SidecarDumper, sort_keys=False, allow_unicode=True, width=1000).encode()
+    return dumped(body).encode()
 
 
 def drop_again(fs: FileSystem, places: Places, folder: Path, text: bytes, images: Collection[str], title: str) -> Path:

@@ -15,7 +15,8 @@ from nst_batch.errors import ProblemsError
 from nst_batch.sidecar.expand import ALIASES
 from nst_batch.sidecar.setting_values import WORDS
 from nst_batch.spool.claims.records import JobRecord
-from nst_batch.strict_yaml.reader import load, stands_plain
+from nst_batch.strict_yaml.reader import load
+from nst_batch.strict_yaml.writer import dumped
 
 MOST_SIDECAR_KB = 1024  # what limits.max_sidecar_kb may at most be; a larger one goes back as it stands, to be refused
 
@@ -62,7 +63,7 @@ def rewritten(manifest: dict[str, Any], there: set[str], now: Mapping[str, Any] 
     if manifest.get("title") and all(len(set(refs[key])) == 1 for key in ("content", "style")):
         asked["title"] = str(manifest["title"]).replace("{", "{{").replace("}", "}}")
     asked |= corrected
-    return yaml.dump(asked, Dumper=SidecarDumper, sort_keys=False, allow_unicode=True).encode()
+    return dumped(asked).encode()
 
 
 def _corrected(asked: dict[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,17 +101,3 @@ def _ref(name: str, there: set[str], asked: dict[str, Any]) -> str:
             if isinstance(ref, str) and ref.rpartition("/")[2] == name:
                 return ref
     return name
-
-
-class SidecarDumper(yaml.SafeDumper):
-    """Plain YAML that our own strict reader understands as it was meant: no aliases, quotes where they count."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if stands_plain(text) else '"')
-
-
-SidecarDumper.add_representer(str, _text)

@@ -91,6 +91,22 @@ def test_a_blend_is_one_style(world: World) -> None:
     assert world.inbox_files() == {"monet/folder.yaml", "monet/start.png", "monet/sun.jpg", "monet/waves.jpg"}
 
 
+@pytest.mark.parametrize("text", ["style: {'styles/*': 0.7, waves.jpg: 0.3}\n", "style: waves.jpg\ninit: 'styles/*'\n"])
+def test_a_pattern_that_means_several_where_one_is_to_be_holds_the_photographs_up(world: World, text: str) -> None:
+    """It fails none of them, and once it is corrected they are painted."""
+    world.put("monet/styles/sun.jpg", "sun")
+    world.put("monet/styles/rain.jpg", "rain")
+    hot(world, text=text)
+    world.put("monet/harbour.jpg", "a harbour")
+    run(world)
+    assert titles(world) == []
+    assert world.failed() == {}
+    assert any("styles/* means 2 images" in each.why for each in world.look().waiting)
+    world.put("monet/folder.yaml", text.replace("styles/*", "styles/sun.jpg"))
+    run(world)
+    assert titles(world) == ["harbour"]
+
+
 def test_only_the_folder_itself_is_hot(world: World) -> None:
     """Not what lies below it, nor what is no image or is hidden."""
     hot(world)
