@@ -128,10 +128,10 @@ def test_a_claim_of_many_images_is_copied_over_several_turns(world: World) -> No
 class NothingMoves(FileSystem):
     """Every sidecar is somebody's whose folder is sticky."""
 
-    def rename_noreplace(self, source: Path, target: Path) -> None:
+    def rename(self, source: Path, target: Path) -> None:
         if source.suffix == ".yaml" and ".nst_batch" not in source.parts:
             raise PermissionError(1, "Operation not permitted", str(source))
-        super().rename_noreplace(source, target)
+        super().rename(source, target)
 
 
 def test_thousands_that_cannot_be_claimed_are_not_tried_in_one_turn(world: World) -> None:

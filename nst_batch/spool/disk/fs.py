@@ -109,10 +109,13 @@ class FileSystem(Primitives):
                 error.filename = str(path)  # a hidden name, another one each time, says nothing to a person
             raise
 
-    def move_file(self, source: Path, target: Path) -> None:
-        """Rename, refusing an existing target; across file systems a copy, fsynced and whole, then removal."""
+    def move_file(self, source: Path, target: Path, *, is_free: bool = False) -> None:
+        """Rename, refusing an existing target; across file systems a copy, fsynced and whole, then removal.
+
+        ``is_free``: nobody else can put anything there, so that one step does on every file system.
+        """
         try:
-            self.rename_noreplace(source, target)
+            (self.rename if is_free else self.rename_noreplace)(source, target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise

@@ -124,7 +124,8 @@ class Primitives(Beneath):
         Some file systems (NFS, many FUSE ones, vfat) lack RENAME_NOREPLACE. There a folder is renamed once nothing is
         seen at the target: an empty folder that somebody makes there in between is replaced, which loses nothing (one
         of our own to keep the name would be seen, as a result with nothing in it). A file gets its new name by
-        ``link``; only where hard links are missing too can a file be replaced between looking and renaming.
+        ``link``; only where hard links are missing too can a file be replaced between looking and renaming. Killed
+        before the old name is removed, it has both: the same call again removes the old one.
         """
         try:
             with self.at(source) as (old, name), self.at(target) as (new, new_name), _between(source, target):
@@ -137,6 +138,9 @@ class Primitives(Beneath):
 
     def _rename_if_free(self, source: Path, target: Path) -> None:
         if self.kind(target) is not None:
+            if self._has_both_names(source, target):
+                self.remove(source)
+                return
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
         if self.kind(source) == "folder":
             try:
@@ -157,6 +161,11 @@ class Primitives(Beneath):
             self.rename(source, target)
         else:
             self.remove(source)
+
+    def _has_both_names(self, source: Path, target: Path) -> bool:
+        """Whether one file goes by two names; not where a file system takes both for one."""
+        one, other = self.lstat(source), self.lstat(target)
+        return stat.S_ISREG(one.st_mode) and one.st_nlink > 1 and os.path.samestat(one, other)
 
     def mkdir(self, path: Path, mode: int = 0o777) -> None:
         """Make one folder; FileExistsError where anything stands there."""
