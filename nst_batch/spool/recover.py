@@ -172,7 +172,7 @@ class Recoverer:
         for job in claim.record.jobs:
             if job.index in claim.done:
                 if not claim.goes_at_once:
-                    self._fs.rmtree(claim.job_folder(job))
+                    self._fs.clear_away(claim.job_folder(job))
                 continue
             if claim.record.job_id(job) in in_hand:
                 # Its end may have been under way when the disk refused.

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import pytest
+from refusing_disk import Sticky
 from spool_world import KillSwitch, World
 
 from nst_batch.spool.disk import primitives as module
@@ -73,3 +74,62 @@ def test_a_sidecar_that_was_on_its_way_back_is_taken_once(unflagged: World) -> N
     unflagged.run_all()
     unflagged.check_books({"a"})
     assert unflagged.inbox_files() == set()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """One that is at work."""
+    made = World(tmp_path)
+    made.start()
+    return made
+
+
+class Silly(FileSystem):
+    """Keeps a job's folder once: NFS keeps what is removed while somebody reads it, as a file in the same folder."""
+
+    keeps = True
+
+    def rmtree(self, path: Path) -> None:
+        if self.keeps and path.parent.name == "jobs":
+            self.keeps = False
+            for each in path.iterdir():
+                each.unlink()
+            (path / ".nfs0000000001").touch()
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(path))
+        super().rmtree(path)
+
+
+def test_a_jobs_folder_that_cannot_go_makes_it_no_live_job(tmp_path: Path) -> None:
+    """Its end stands; it would be painted again, for nothing in the folder tells of the first time."""
+    world = World(tmp_path)
+    disk = Silly()
+    world.start(disk)
+    world.put("g.yaml", "content: [x.jpg, y.jpg]\nstyle: s.jpg\n")
+    for name in ("x.jpg", "y.jpg", "s.jpg"):
+        world.put(name, name)
+    world.settle()
+    assert world.paint_next() is not None
+    assert not disk.keeps
+    world.run_all()
+    world.check_books({"x-s", "y-s"})
+
+
+def test_a_start_does_not_wait_for_what_a_bin_keeps(tmp_path: Path) -> None:
+    """What lies there is of no use to anybody."""
+    world = World(tmp_path)
+    world.start()
+    (world.inbox / ".nst_batch/trash/old").mkdir()
+
+    class Busy(Sticky):
+        def rmtree(self, path: Path) -> None:
+            if path.name in self.stuck:
+                raise self.refusal(path)
+            super().rmtree(path)
+
+    disk = Busy(errno.ENOTEMPTY, "old")
+    world.start(disk)
+    assert disk.refused
+    world.pair("a")
+    world.settle()
+    world.run_all()
+    world.check_books({"a"})

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from nst_batch.names import unique_name
+from nst_batch.spool.disk.blocked import one_place_only
 from nst_batch.spool.disk.copying import UnreadableError
 from nst_batch.spool.disk.layout import unique_file
 from nst_batch.spool.disk.primitives import HARD_LINK, Content, Identity, Primitives, is_private_elsewhere
@@ -202,7 +203,7 @@ class FileSystem(Primitives):
     def empty(self, folder: Path, but: Collection[str] = ()) -> None:
         """Remove whatever lies in a folder, ``but`` for these names and what may not be removed; none is empty."""
         for name in set(self.names_in(folder)).difference(but):
-            with contextlib.suppress(PermissionError):
+            with one_place_only():
                 self.rmtree(folder / name)
 
 

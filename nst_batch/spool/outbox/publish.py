@@ -178,14 +178,14 @@ class Publisher:
             self._fs.replace(mark, text)
         else:
             self._fs.write_durable(mark, text)
-        self._fs.step("publish.ended")
-        if not claim.goes_at_once:
-            self._fs.rmtree(folder)
-        self._fs.step("publish.forgotten")
         claim.done[job.index], claim.to_clear = done, True
         claim.attempts.pop(job.index, None)
         claim.orphaned.discard(job.index)
         claim.given.discard(job.index)
+        self._fs.step("publish.ended")
+        if not claim.goes_at_once:
+            self._fs.clear_away(folder)  # it may be kept, by a file that somebody reads: the job has its end
+        self._fs.step("publish.forgotten")
         return Ended(claim.record.job_id(job), job.name, job.title, record.state, record.reason, target)
 
     # --- after a crash ----------------------------------------------------------------------------------
