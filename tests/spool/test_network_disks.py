@@ -9,11 +9,13 @@ import contextlib
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from refusing_disk import Sticky
 from spool_world import KillSwitch, World
 
+from nst_batch.spool.disk import own
 from nst_batch.spool.disk import primitives as module
 from nst_batch.spool.disk.fs import FileSystem
 
@@ -131,5 +133,38 @@ def test_a_start_does_not_wait_for_what_a_bin_keeps(tmp_path: Path) -> None:
     assert disk.refused
     world.pair("a")
     world.settle()
+    world.run_all()
+    world.check_books({"a"})
+
+
+def with_(found: os.stat_result, index: int, value: int) -> os.stat_result:
+    """A stat with one of its ten numbers replaced."""
+    numbers = list(found)
+    numbers[index] = value
+    more = ("st_mtime_ns", "st_ctime_ns", "st_atime_ns")
+    return os.stat_result(numbers, {name: getattr(found, name) for name in more})
+
+
+class Squashing:
+    """``os`` as one module sees it: files in the outbox are shown to be user 4001's."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    @staticmethod
+    def fstat(fd: int) -> os.stat_result:
+        found = os.fstat(fd)
+        return with_(found, 4, 4001) if "/outbox/" in str(Path(f"/proc/self/fd/{fd}").readlink()) else found
+
+
+def test_an_outbox_whose_disk_says_that_all_is_another_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share that squashes, a mount with uid=: its running folders are the daemon's own, or no job would ever end."""
+    monkeypatch.setattr(own, "os", Squashing())
+    world = World(tmp_path)
+    world.start()
+    world.pair("a")
+    world.settle()
+    assert world.paint_next().state == "done"
+    world.start()
     world.run_all()
     world.check_books({"a"})

@@ -26,7 +26,16 @@ from nst_batch.spool.disk.fs import FileSystem, free_bytes
 from nst_batch.spool.disk.layout import Places
 from nst_batch.spool.disk.lock import LOCK_NAME, Lock, lock_inbox
 from nst_batch.spool.disk.mounts import mount_now
-from nst_batch.spool.disk.own import DamagedError, is_still_ours, let_go, mend_folders, read_note, read_own, take_own
+from nst_batch.spool.disk.own import (
+    DamagedError,
+    is_still_ours,
+    know_outbox,
+    let_go,
+    mend_folders,
+    read_note,
+    read_own,
+    take_own,
+)
 
 RECORD_NAME = ".nst_batch.json"  # in the outbox: which inboxes feed it
 OUTBOX_NAME = "outbox.json"  # in the inbox's own folder: where its results go
@@ -64,6 +73,7 @@ class Attachment:
             self._make_folders(make=make)
             if self._lock is None:
                 self._lock = lock_inbox(self._fs, self._places.inbox, wall)
+            know_outbox(self._fs, self._places)
             mend_folders(self._fs, self._places)
             self._note()
             self._folders = self._folders_now()
