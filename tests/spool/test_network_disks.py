@@ -137,12 +137,46 @@ def test_a_start_does_not_wait_for_what_a_bin_keeps(tmp_path: Path) -> None:
     world.check_books({"a"})
 
 
+class Renumbering(FileSystem):
+    """Gives images other numbers from some moment on, as vfat and sshfs do for what they had forgotten."""
+
+    by = 0
+
+    def lstat(self, path: Path) -> os.stat_result:
+        found = super().lstat(path)
+        is_image = path.suffix == ".jpg" or path.parent.name == "leaving"
+        return with_(found, 1, found.st_ino + self.by) if is_image else found
+
+
 def with_(found: os.stat_result, index: int, value: int) -> os.stat_result:
     """A stat with one of its ten numbers replaced."""
     numbers = list(found)
     numbers[index] = value
     more = ("st_mtime_ns", "st_ctime_ns", "st_atime_ns")
     return os.stat_result(numbers, {name: getattr(found, name) for name in more})
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_an_image_with_another_number_leaves_by_its_bytes(tmp_path: Path, changed: bool) -> None:
+    """It would stay for ever, with nothing said; another one of the same size and time stays."""
+    disk = Renumbering()
+    world = World(tmp_path)
+    world.start(disk)
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    disk.by = 1000
+    if changed:
+        path = world.inbox / "a-content.jpg"
+        before = path.stat()
+        path.write_text("tnetnoc of a")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    world.work(handout)
+    world.finish(handout)
+    world.run_all()
+    assert world.inbox_files() == ({"a-content.jpg"} if changed else set())
+    world.check_books({"a"})
 
 
 class Squashing:
@@ -168,3 +202,24 @@ def test_an_outbox_whose_disk_says_that_all_is_another_users(tmp_path: Path, mon
     world.start()
     world.run_all()
     world.check_books({"a"})
+
+
+def test_an_outbox_with_another_number_is_the_same_by_its_note(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And another folder in its place is none, nor is another disk."""
+    stat = Path.stat
+
+    def shifted(by: tuple[int, int]) -> None:
+        def found(path: Path, **more: Any) -> os.stat_result:
+            real = stat(path, **more)
+            return with_(with_(real, 1, real.st_ino + by[0]), 2, real.st_dev + by[1]) if path == world.outbox else real
+
+        monkeypatch.setattr(Path, "stat", found)
+
+    assert world.spool.attachment.lost() is None
+    shifted((7, 0))
+    assert world.spool.attachment.lost() is None
+    shifted((7, 1))
+    assert "put there anew" in str(world.spool.attachment.lost())
+    shifted((9, 0))
+    (world.outbox / ".nst_batch.json").write_text("{}")
+    assert "put there anew" in str(world.spool.attachment.lost())

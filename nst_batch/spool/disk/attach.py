@@ -100,18 +100,31 @@ class Attachment:
             return self._refusal
         places = self._places
         try:
-            folders = self._folders_now()
+            are_held = self._are_held(self._folders_now())
             is_ours = is_still_ours(self._fs, places)
         except FileNotFoundError as error:
             return f"{error.filename} is gone; unmounted, replaced or renamed away?"
         except OSError as error:
             return f"{error.filename}: {error.strerror}"
         signs = (
-            (folders != self._folders, f"{places.inbox} or {places.outbox} was mounted or put there anew"),
+            (not are_held, f"{places.inbox} or {places.outbox} was mounted or put there anew"),
             (not is_ours, f"{places.own} is not the daemon's own folder any more"),
             (not self._holds_lock(), f"{places.inbox}: its lock file was replaced"),
         )
         return next((words for is_so, words in signs if is_so), None)
+
+    def _are_held(self, folders: tuple[Folder, Folder]) -> bool:
+        """Whether they are those that are held.
+
+        A network's file system, and vfat, number a folder anew that they had forgotten: of the outbox, which is not
+        kept open, its note tells.
+        """
+        if folders != self._folders and self._folders is not None:
+            (inbox, (device, _)), (inbox_before, (device_before, _)) = folders, self._folders
+            if inbox == inbox_before and device == device_before:
+                note = _inbox_note(self._fs, self._places)
+                self._folders = folders if note.get("id") == self.inbox_id else self._folders
+        return folders == self._folders
 
     def mend(self) -> None:
         """Own folders that are none any more, or the marker: made anew, in the inbox that is held. OSError."""
