@@ -81,6 +81,7 @@ class Spool:
             recoverer=self._recoverer,
             holds=self._holds,
             ends=self._ends,
+            attachment=self.attachment,
         )
         self._begun = False  # the inbox has been held, and what was under way has been seen to
 

@@ -204,6 +204,97 @@ def test_an_outbox_whose_disk_says_that_all_is_another_users(tmp_path: Path, mon
     world.check_books({"a"})
 
 
+def test_a_share_on_which_times_may_not_be_set(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on SMB, mounted with its group's rights alone: our own files are shown as root's, and no image was taken."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    world.pair("a")
+    world.settle()
+    monkeypatch.setattr(os, "utime", refused)
+    assert [end.name for end in world.run_all()] == ["a"]
+    world.check_books({"a"})
+
+
+class Choosy(FileSystem):
+    """An outbox on vfat: names have no colon, there are no links."""
+
+    def open(self, path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
+        if flags & os.O_CREAT:
+            self._check(path)
+        return super().open(path, flags, mode)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._check(target)
+        super().rename(source, target)
+
+    @staticmethod
+    def _check(path: Path) -> None:
+        if ":" in path.name and "outbox" in path.parts:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
+
+
+def test_names_that_the_outbox_cannot_hold(tmp_path: Path) -> None:
+    """An image and a sidecar that the inbox could hold: painted and kept under the nearest name, and put back so."""
+    world = World(tmp_path)
+    world.start(Choosy())
+    world.put("at 10:22.yaml", 'content: "10:22.jpg"\nstyle: "10?22.jpg"\ntitle: a\n')
+    world.put("10:22.jpg", "content")
+    world.put("10?22.jpg", "style")
+    world.put("bad:b.yaml", 'content: "10:22.jpg"\nsise: 1\ntitle: b\n')
+    world.settle()
+    world.run_all()
+    assert {path.name for path in (world.outbox / "a/input").iterdir()} == {
+        *("at 10_22.yaml", "10_22.jpg", "10_22-2.jpg"),
+    }
+    (failed,) = world.failed().values()
+    assert [path.name for path in (failed / "input").iterdir()] == ["bad_b.yaml"]
+
+
+def test_a_name_that_one_folder_alone_cannot_hold_stops_nobody_else(tmp_path: Path) -> None:
+    """Found out too late for another name: the job waits, and says for what."""
+
+    class Shorter(FileSystem):
+        def rename(self, source: Path, target: Path) -> None:
+            if target.name == "a-content.jpg" and "outbox" in target.parts:
+                raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(source), None, str(target))
+            super().rename(source, target)
+
+    world = World(tmp_path)
+    world.start(Shorter())
+    world.pair("a")
+    world.pair("b")
+    world.settle()
+    assert world.hand_out_next() is None
+    assert world.paint_next().name == "b"
+    (waiting,) = world.spool.jobs()
+    assert waiting.held is not None
+    assert "takes no file of the name a-content.jpg" in waiting.held.why
+
+
+def test_a_link_that_the_outbox_cannot_hold_is_kept_as_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its job fails as ever; it would wait for ever to do so."""
+    symlink = os.symlink
+
+    def refused(points_to: str, name: str, **more: Any) -> None:
+        if "/outbox" in str(Path(f"/proc/self/fd/{more['dir_fd']}").readlink()):
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        symlink(points_to, name, **more)
+
+    world = World(tmp_path)
+    world.start()
+    world.put("a.yaml", "content: a.jpg\nstyle: s.jpg\n")
+    (world.inbox / "a.jpg").symlink_to("/etc/hostname")
+    world.put("s.jpg")
+    world.settle()
+    monkeypatch.setattr(os, "symlink", refused)
+    world.run_all()
+    assert (world.outbox / "failed/a/input/a.jpg").read_text() == "/etc/hostname"
+
+
 def test_an_outbox_with_another_number_is_the_same_by_its_note(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """And another folder in its place is none, nor is another disk."""
     stat = Path.stat

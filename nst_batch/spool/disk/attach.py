@@ -21,7 +21,7 @@ from nst_batch.beneath import WHAT_IS_NO_FILE, kind_of
 from nst_batch.errors import NotNowError, NstError, SetupError
 from nst_batch.reasons import INBOX_LOST
 from nst_batch.spool.disk.apart import refuse_nested
-from nst_batch.spool.disk.blocked import InboxLost, blocked_by
+from nst_batch.spool.disk.blocked import NAME_REFUSED, InboxLost, blocked_by
 from nst_batch.spool.disk.fs import FileSystem, free_bytes
 from nst_batch.spool.disk.layout import Places
 from nst_batch.spool.disk.lock import LOCK_NAME, Lock, lock_inbox
@@ -56,6 +56,7 @@ class Attachment:
         self._held: Folder | None = None  # the inbox that was held last
         self._refusal = "the inbox is not held"  # why, where it is not
         self.inbox_id = ""
+        self.is_choosy = False  # the outbox's disk keeps some characters of names for itself
 
     def attach(self, wall: float, *, make: bool = True) -> None:
         """Take hold. With ``make``, folders that are not there are made.
@@ -74,6 +75,7 @@ class Attachment:
             if self._lock is None:
                 self._lock = lock_inbox(self._fs, self._places.inbox, wall)
             know_outbox(self._fs, self._places)
+            self.is_choosy = _is_choosy(self._fs, self._places.outbox)
             mend_folders(self._fs, self._places)
             self._note()
             self._folders = self._folders_now()
@@ -170,6 +172,17 @@ class Attachment:
         outbox_note = {"path": str(places.outbox), "mount": mount_now(places.outbox).point}
         if read_note(fs, places.own / OUTBOX_NAME) != outbox_note:
             fs.write_durable(places.own / OUTBOX_NAME, _text(outbox_note))
+
+
+def _is_choosy(fs: FileSystem, folder: Path) -> bool:
+    """Whether a disk does not take every name, as vfat, exfat and some servers do not for Windows' sake."""
+    path = folder / f".{secrets.token_hex(6)}{names.FORBIDDEN.replace('/', '')}.tmp"
+    try:
+        fs.write_new(path, b"", sync=False)
+    except OSError as error:
+        return error.errno in NAME_REFUSED
+    fs.clear_away(path)
+    return False
 
 
 def read_marker(fs: FileSystem, places: Places) -> str | None:

@@ -230,7 +230,7 @@ class Primitives(Beneath):
     def copy_new(
         self, source: Path, target: Path, expected: Identity | None, *, sync: bool = True, strangers: bool = False
     ) -> Identity:
-        """Copy a regular file to a new name with its mtime, sharing blocks where the file system can.
+        """Copy a regular file to a new name, with its mtime if that may be set, sharing blocks where that can be.
 
         A link is never followed. Raises :class:`NotRegularError`, and :class:`ChangedError` where the file is
         not ``expected`` or changed while it was read; :class:`UnreadableError` where reading it fails;
@@ -250,7 +250,8 @@ class Primitives(Beneath):
             try:
                 with _about(target):
                     whole = copy_content(source_fd, target_fd, status.st_size, self.on_progress, str(source))
-                    os.utime(target_fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+                    with contextlib.suppress(PermissionError):  # a share shows our own files as another user's
+                        os.utime(target_fd, ns=(status.st_atime_ns, status.st_mtime_ns))
                     if sync:
                         self.sync(target_fd)
             finally:
@@ -262,9 +263,14 @@ class Primitives(Beneath):
             os.close(source_fd)
 
     def symlink(self, points_to: str, target: Path) -> None:
-        """Make a link that says ``points_to``."""
-        with self.at(target) as (folder, name):
-            os.symlink(points_to, name, dir_fd=folder)
+        """Make a link that says ``points_to``; a file with that text where the file system has no links."""
+        try:
+            with self.at(target) as (folder, name):
+                os.symlink(points_to, name, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            self.write_new(target, os.fsencode(points_to))
 
 
 @contextlib.contextmanager
