@@ -146,16 +146,18 @@ class Spool:
 
     def jobs(self) -> tuple[Job, ...]:
         """Every live claimed job, in the order of claims."""
-        return self._queue.jobs()
+        with self._asking():
+            return self._queue.jobs()
 
     def job(self, job_id: str) -> Job:
         """One live job as it stands now; InboxLost where its claim is gone."""
-        claim, job = self._queue.find(job_id)
-        return self._queue.view(claim, job)
+        with self._asking():
+            claim, job = self._queue.find(job_id)
+            return self._queue.view(claim, job)
 
     def only_held(self) -> str | None:
         """Why no job can be done, where each waits for a place of its own; None where one need not or none is."""
-        jobs = self._queue.jobs()
+        jobs = self.jobs()
         held = [f"{job.name} waits: {job.held.why}" for job in jobs if job.held is not None]
         return held[0] if held and len(held) == len(jobs) else None
 
@@ -315,12 +317,18 @@ class Spool:
         if reason is not None:
             self._queue.stale = True
             raise InboxLost(INBOX_LOST, reason)
-        try:
+        with self._asking():
             if self._queue.stale:
                 self.attachment.mend()
                 self._take_over(self._queue.read())
             with self._fs.keeping_open():
                 yield
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Where the disk refuses, if only to be looked at, the queue waits, and the claims are read again then."""
+        try:
+            yield
         except OSError as error:
             self._queue.stale = True
             raise pause_for(error) from error
@@ -336,8 +344,7 @@ class Spool:
 
     def _find_again(self, at: Moment) -> str | None:
         """Take hold of an inbox that has come back; the reason where it has not."""
-        reason = self.attachment.lost()
-        if reason is None:
+        if self.attachment.lost() is None:
             return None
         self._queue.stale = True
         try:

@@ -17,6 +17,7 @@ from spool_world import KillSwitch, World
 
 from nst_batch.spool.disk import own
 from nst_batch.spool.disk import primitives as module
+from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.disk.fs import FileSystem
 
 
@@ -293,6 +294,43 @@ def test_a_link_that_the_outbox_cannot_hold_is_kept_as_its_text(
     monkeypatch.setattr(os, "symlink", refused)
     world.run_all()
     assert (world.outbox / "failed/a/input/a.jpg").read_text() == "/etc/hostname"
+
+
+class Away(FileSystem):
+    """A network that is there, and then is not."""
+
+    is_away = False
+
+    def _ask(self, path: Path) -> None:
+        if self.is_away:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
+
+    def lstat(self, path: Path) -> os.stat_result:
+        self._ask(path)
+        return super().lstat(path)
+
+    def names(self, path: Path) -> list[str]:
+        self._ask(path)
+        return super().names(path)
+
+
+def test_a_disk_that_cannot_be_looked_at_makes_the_queue_wait(tmp_path: Path) -> None:
+    """Whoever asks for the jobs is told so as by any other call: an error would end the daemon."""
+    disk = Away()
+    world = World(tmp_path)
+    world.start(disk)
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    world.spool.put_back(handout)
+    disk.is_away = True
+    for ask in (world.spool.jobs, lambda: world.spool.job(handout.id), world.spool.only_held):
+        with pytest.raises(SpoolBlocked):
+            ask()
+    disk.is_away = False
+    assert [end.name for end in world.run_all()] == ["a"]
+    world.check_books({"a"})
 
 
 def test_an_outbox_with_another_number_is_the_same_by_its_note(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
