@@ -212,7 +212,8 @@ class Daemon:
             return self.view
         view = self.view = self.spool.look(at, Turn(LOOK_SECONDS))
         self._notifier.watchdog()
-        self.next_look, self._view_holds = view.next_look, at.mono + VIEW_HOLDS_SECONDS
+        # A sweep may not have come to all control files, which it goes by as they were at this look alone.
+        self.next_look, self._view_holds = view.next_look, at.mono + (0.0 if view.controls else VIEW_HOLDS_SECONDS)
         for text in view.notes:
             self._listener.note(text)
         if view.inbox_lost:

@@ -75,8 +75,11 @@ class Sweep:
             self._complete(claim, turn)
             self._recopy.look(claim, limits, at)
             self._queue.ended(*self._recoverer.adopt_orphans(claim), *self._recoverer.resume_held(claim))
+        turn.begin()  # or those that wait for something else would be all that there is time for
         for control in self._inbox.take_controls():
             self._obey(control, config, at, turn)
+            if turn.over:
+                return  # they lie there still, for the next look
         for job in self._queue.jobs():
             if job.trouble is not None and not (job.given or job.orphaned):
                 self._end(job, job.trouble)
@@ -234,6 +237,10 @@ class Sweep:
         return next((self._queue.view(claim, record) for claim, record in jobs), None)
 
     def _end(self, job: Job, reason: Reason) -> None:
+        """Fail a job, with all its images: where a turn has ended while they were copied, in the next one."""
+        claim, _record = self._queue.find(job.id)
+        if claim.record.sources and not claim.copied:
+            return
         ended = self._ends.fail(job, reason, {})
         if ended is not None:
             self._queue.ended(ended)
