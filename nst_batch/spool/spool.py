@@ -22,7 +22,7 @@ from nst_batch.spool.claims.rota import Rota
 from nst_batch.spool.disk.attach import Attachment, short_of_room
 from nst_batch.spool.disk.blocked import ONE_PLACES_CODES, InboxLost, SpoolBlocked, pause_for
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.spool.disk.holding import Holds
+from nst_batch.spool.disk.holding import Holds, look_anew
 from nst_batch.spool.disk.layout import SHOWN_PREFIX, Places
 from nst_batch.spool.disk.own import DamagedError, read_own
 from nst_batch.spool.disk.primitives import ChangedError, Content, NotRegularError
@@ -153,7 +153,11 @@ class Spool:
         """One live job as it stands now; InboxLost where its claim is gone."""
         with self._asking():
             claim, job = self._queue.find(job_id)
-            return self._queue.view(claim, job)
+            view = self._queue.view(claim, job)
+            if view.given and view.outcome is None:
+                look_anew(self._fs, view.folder)  # its worker may be on another machine
+                view = self._queue.view(claim, job)
+            return view
 
     def only_held(self) -> str | None:
         """Why no job can be done, where each waits for a place of its own; None where one need not or none is."""

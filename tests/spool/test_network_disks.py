@@ -333,6 +333,64 @@ def test_a_disk_that_cannot_be_looked_at_makes_the_queue_wait(tmp_path: Path) ->
     world.check_books({"a"})
 
 
+class Believing(FileSystem):
+    """As NFS: that there is no file of a name is believed until this machine changes the folder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.missed: set[Path] = set()
+
+    def lstat(self, path: Path) -> os.stat_result:
+        if path in self.missed:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        try:
+            return super().lstat(path)
+        except FileNotFoundError:
+            self.missed.add(path)
+            raise
+
+    def open(self, path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
+        if flags & os.O_CREAT:
+            self._forget(path.parent)
+        elif path in self.missed:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return super().open(path, flags, mode)
+
+    def mkdir(self, path: Path, mode: int = 0o777) -> None:
+        self._forget(path.parent)
+        super().mkdir(path, mode)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._forget(source.parent)
+        self._forget(target.parent)
+        super().rename(source, target)
+
+    def rename_noreplace(self, source: Path, target: Path) -> None:
+        self._forget(source.parent)
+        self._forget(target.parent)
+        super().rename_noreplace(source, target)
+
+    def _forget(self, folder: Path) -> None:
+        self.missed = {path for path in self.missed if path.parent != folder}
+
+
+def test_what_a_worker_on_another_machine_has_left_is_found(tmp_path: Path) -> None:
+    """Its outcome was not there when the job was handed out; not to see it is to paint a job of a few seconds again."""
+    disk = Believing()
+    world = World(tmp_path)
+    world.start(disk)
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    world.spool.jobs()
+    assert handout.folder / "outcome.json" in disk.missed
+    world.work(handout)
+    job = world.spool.job(handout.id)
+    assert job.outcome is not None
+    assert world.spool.outcome(job) == b'{"state": "done"}'
+
+
 def test_an_outbox_with_another_number_is_the_same_by_its_note(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """And another folder in its place is none, nor is another disk."""
     stat = Path.stat
