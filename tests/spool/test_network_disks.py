@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from nst_batch.spool.disk import own
 from nst_batch.spool.disk import primitives as module
 from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.layout import claim_id
+from nst_batch.spool.inbox.listing import Entry
 
 
 class Dying(FileSystem):
@@ -410,3 +413,36 @@ def test_an_outbox_with_another_number_is_the_same_by_its_note(world: World, mon
     shifted((9, 0))
     (world.outbox / ".nst_batch.json").write_text("{}")
     assert "put there anew" in str(world.spool.attachment.lost())
+
+
+def test_an_output_folder_that_is_taken_away_while_a_result_comes(tmp_path: Path) -> None:
+    """``prune``, or somebody in a file manager, removes what is empty: it is made again, and no disk is to blame."""
+
+    class Tidied(FileSystem):
+        is_tidy = False
+
+        def rename_noreplace(self, source: Path, target: Path) -> None:
+            if target.parent.name == "bob" and not self.is_tidy:
+                self.is_tidy = True
+                target.parent.rmdir()
+            super().rename_noreplace(source, target)
+
+    world = World(tmp_path)
+    disk = Tidied()
+    world.start(disk)
+    world.pair("a", "output: bob\n")
+    world.settle()
+    assert world.paint_next().folder == world.outbox / "bob/a"
+    assert disk.is_tidy
+    world.run_all()
+    world.check_books({"a"})
+
+
+@pytest.mark.parametrize("ctime_ns", [-1, 2**63 - 1, 2**64 * 10**9])
+def test_a_time_that_no_calendar_has(world: World, ctime_ns: int) -> None:
+    """NTFS and FUSE can say so of a damaged file: it came first, or last, and is a file like any other."""
+    real = os.lstat(world.pair("a"))
+    times = {"st_mtime_ns": real.st_mtime_ns, "st_atime_ns": real.st_atime_ns, "st_ctime_ns": ctime_ns}
+    entry = Entry.of("file", os.stat_result(list(real), times))
+    assert claim_id(entry.ctime_ns, "x").startswith("1970" if ctime_ns < 0 else ("2262", "9999"))
+    assert datetime.fromtimestamp(entry.ctime_ns / 1e9, UTC).astimezone(timezone(timedelta(hours=14)))

@@ -22,6 +22,7 @@ from nst_batch.spool.disk.blocked import InboxLost, is_one_files
 from nst_batch.spool.disk.primitives import Identity
 
 PROGRESS_FILES = 1000
+LAST_NS = 253_370_764_800 * 1_000_000_000  # the year 9999: no calendar has what a damaged disk may say beyond it
 
 
 class Entry(NamedTuple):
@@ -39,7 +40,7 @@ class Entry(NamedTuple):
     @classmethod
     def of(cls, kind: str, status: os.stat_result) -> Self:
         """What a stat says."""
-        mtime, ctime = status.st_mtime_ns, status.st_ctime_ns
+        mtime, ctime = status.st_mtime_ns, min(max(status.st_ctime_ns, 0), LAST_NS)
         return cls(
             kind, status.st_ino, status.st_size, mtime, mtime if ctime == mtime else ctime
         )  # one number, not two

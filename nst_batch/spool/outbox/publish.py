@@ -115,6 +115,11 @@ class Publisher:
             except FileExistsError:
                 name = self._free_name(parent, job.name if reason else job.title)
                 continue  # somebody took the name in between
+            except FileNotFoundError:
+                if self._fs.kind(parent) is not None or self._fs.kind(folder) is None:
+                    raise
+                self._fs.make_folder(parent)  # it was empty, and somebody took it away in between
+                continue
             break
         self._fs.fsync_dir(parent)
         return self._record_end(claim, job, record, target)
