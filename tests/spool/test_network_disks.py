@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -446,3 +447,70 @@ def test_a_time_that_no_calendar_has(world: World, ctime_ns: int) -> None:
     entry = Entry.of("file", os.stat_result(list(real), times))
     assert claim_id(entry.ctime_ns, "x").startswith("1970" if ctime_ns < 0 else ("2262", "9999"))
     assert datetime.fromtimestamp(entry.ctime_ns / 1e9, UTC).astimezone(timezone(timedelta(hours=14)))
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_no_image_leaves_while_a_folder_cannot_be_listed_for_now(tmp_path: Path, code: int) -> None:
+    """A sidecar in it may name any of them; one that is closed for good keeps nobody's images."""
+
+    class Failing(FileSystem):
+        fails = False
+
+        def scan(self, path: Path) -> contextlib.AbstractContextManager[Iterator[os.DirEntry[str]]]:
+            if self.fails and path.name == "sub":
+                raise OSError(code, os.strerror(code), str(path))
+            return super().scan(path)
+
+    world = World(tmp_path, "after: delete\n")
+    disk = Failing()
+    world.start(disk)
+    world.pair("a", content="shared.jpg")
+    world.put("sub/b.yaml", "content: shared.jpg\nstyle: still-to-come.jpg\n")
+    world.settle()
+    world.paint_next()
+    disk.fails = True
+    for _ in range(3):
+        world.look(1.0)
+        world.sweep()
+    assert (world.inbox / "shared.jpg").exists() == (code != errno.EACCES)
+    disk.fails = False
+    world.settle()
+    world.sweep()
+    assert "sub/b.yaml" in world.inbox_files()
+    assert "a-style.jpg" not in world.inbox_files()
+
+
+@pytest.mark.parametrize("what", ["sidecar", "folder"])
+def test_no_image_leaves_while_a_sidecar_that_names_it_is_moved(tmp_path: Path, what: str) -> None:
+    """In a file manager, from a folder that is still to be listed to one that has been: it is nowhere for that look."""
+
+    class Moving(FileSystem):
+        def __init__(self) -> None:
+            super().__init__()
+            self.moves: list[tuple[Path, Path]] = []
+
+        def scan(self, path: Path) -> contextlib.AbstractContextManager[Iterator[os.DirEntry[str]]]:
+            if self.moves and path.name == "early":
+                source, target = self.moves.pop()
+                source.rename(target)
+            return super().scan(path)
+
+    world = World(tmp_path, "after: delete\n")
+    disk = Moving()
+    world.start(disk)
+    world.pair("a", content="shared.jpg")
+    for folder in ("early", "late"):
+        world.put(f"{folder}/none.txt")
+    world.put("early/sub/b.yaml", "content: shared.jpg\nstyle: still-to-come.jpg\n")
+    world.settle()
+    world.paint_next()
+    sub = world.inbox / "early/sub"
+    world.look()
+    disk.moves = [(sub / "b.yaml", world.inbox / "b.yaml") if what == "sidecar" else (sub, world.inbox / "sub")]
+    world.sweep()
+    assert not disk.moves
+    for _ in range(3):
+        world.settle()
+        world.sweep()
+    assert (world.inbox / "shared.jpg").exists()
+    assert not (world.inbox / "a-style.jpg").exists()
