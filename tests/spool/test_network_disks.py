@@ -514,3 +514,25 @@ def test_no_image_leaves_while_a_sidecar_that_names_it_is_moved(tmp_path: Path, 
         world.sweep()
     assert (world.inbox / "shared.jpg").exists()
     assert not (world.inbox / "a-style.jpg").exists()
+
+
+def test_a_name_that_a_listing_does_not_show_yet_is_not_tried_for_ever(tmp_path: Path) -> None:
+    """Another machine has made it: by NFS a folder is listed as it was up to a minute ago."""
+
+    class Old(FileSystem):
+        def names(self, path: Path) -> list[str]:
+            return [name for name in super().names(path) if not name.endswith("of-another")]
+
+    world = World(tmp_path)
+    world.start(Old())
+    for folder in ("outbox/of-another", "outbox/failed/of-another", "inbox/retry-of-another"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "theirs").touch()
+    world.pair("of-another")
+    world.pair("of-another-2", "sise: 1\ntitle: of-another\n")
+    world.settle()
+    world.run_all()
+    assert set(world.finished()) == {"of-another-2"}
+    fs = Old()
+    (tmp_path / "inbox/new").mkdir()
+    assert fs.rename_free(tmp_path / "inbox/new", world.inbox, "retry-of-another").name == "retry-of-another-2"

@@ -142,12 +142,14 @@ class FileSystem(Primitives):
 
     def rename_free(self, source: Path, folder: Path, name: str) -> Path:
         """Rename into a folder, as ``name`` or with the first number that is free; the path there."""
+        refused: list[str] = []  # a network's listing may be an old one
         while True:
-            target = folder / unique_name(name, self.names(folder))
+            target = folder / unique_name(name, [*self.names(folder), *refused])
             try:
                 self.rename_noreplace(source, target)
             except FileExistsError:
-                continue  # somebody took it between the look and the rename
+                refused.append(target.name)  # somebody took it between the look and the rename
+                continue
             return target
 
     def fsync_tree(self, root: Path) -> None:
