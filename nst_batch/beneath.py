@@ -142,6 +142,7 @@ class Beneath:
         self._keeping = 0
         weakref.finalize(self, _close_all, self._pinned)  # descriptors end with whom they belong to
         self.owner = os.geteuid()  # of the files that we make, as the file system of the pinned folder shows it
+        self.owners: dict[str, int] = {}  # likewise of other roots, by their path
 
     def keep_beneath(self, *roots: Path) -> None:
         """From now on every path must lie beneath one of these, the deepest of which counts."""
@@ -164,6 +165,11 @@ class Beneath:
     def pinned(self, root: Path) -> int | None:
         """The descriptor of a root that is kept open."""
         return self._pinned.get(str(root), (None, True))[0]
+
+    def owner_of(self, path: Path) -> int:
+        """Whose the files that we make there are shown to be."""
+        text = str(path)
+        return next((uid for root, uid in self.owners.items() if text.startswith(f"{root}/")), self.owner)
 
     @contextlib.contextmanager
     def keeping_open(self) -> Iterator[None]:

@@ -1,7 +1,8 @@
 """Child processes that nobody waits for without bound.
 
 One in the kernel's uninterruptible sleep, mostly for a driver or a disk that has gone, takes no signal: nvidia-smi of a
-GPU that has fallen off the bus is the usual one. It is left to itself and goes when the kernel lets it.
+GPU that has fallen off the bus is the usual one. It is left to itself and goes when the kernel lets it; so is one that
+has become another user's.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def ask(command: Sequence[str], seconds: float, environ: Mapping[str, str] | Non
 def end(process: subprocess.Popen[Any]) -> None:
     """Kill it and wait for it, not for long."""
     _left[:] = [other for other in _left if other.poll() is None]
-    process.kill()
+    with contextlib.suppress(PermissionError):  # one that has become another user: sudo
+        process.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GO_SECONDS)
     if process.returncode is None:

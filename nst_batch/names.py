@@ -200,6 +200,12 @@ def with_content(template: str, content: str) -> str:
     return _FIELD.sub(lambda match: word if match.group() == "{content}" else match.group(), template)
 
 
+def portable(name: str) -> str:
+    """``name`` as every file system takes it: what some keep for themselves is ``_``."""
+    fit = "".join("_" if char in FORBIDDEN or unfit(char) else char for char in name)
+    return fit if fit == fit.rstrip(" .") else f"{fit}_"
+
+
 def fitting_title(name: str) -> str:
     """``name`` made such that it can be a title: what may not stand in one is ``_``."""
     fit = "".join("_" if char in FORBIDDEN or unfit(char) else char for char in normal(name)).strip(" .")

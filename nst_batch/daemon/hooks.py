@@ -118,7 +118,8 @@ class HookRunner:
                 continue
             if status is None:
                 hook.kill()
-                self._note(f"hook {hook.event}: took more than {duration(self._limit)} and was ended")
+                how = "was ended" if hook.process.returncode is not None else "cannot be ended; it is left to itself"
+                self._note(f"hook {hook.event}: took more than {duration(self._limit)} and {how}")
             elif status:
                 self._note(f"hook {hook.event}: ended with {status}{hook.last_words}")
             hook.close()
@@ -192,7 +193,7 @@ class _Running:
 
     def kill(self) -> None:
         """End it with whatever it has started."""
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # the second of what has become another user
             os.killpg(self.process.pid, signal.SIGKILL)
         end(self.process)
 

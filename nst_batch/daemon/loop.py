@@ -139,13 +139,15 @@ class Daemon:
     def _loop(self, signals: Signals, watcher: Watcher) -> int:
         while not signals.stop_asked:
             at = Moment.now()
-            for event in self._pool.news(at.mono):
-                self._take_in(event, at)
+            with self._block.instead():  # a cluster's mailboxes lie on a disk
+                for event in self._pool.news(at.mono):
+                    self._take_in(event, at)
             if at.mono >= self.next_look:
                 watcher.check()
                 self.look(at)
                 self._woken.clear()
-            self._look_at(self._hours.attend(self._pool.busy, at))
+            with self._block.instead():
+                self._look_at(self._hours.attend(self._pool.busy, at))
             self.post(at)
             self._hooks.attend(at.mono)
             self._notifier.watchdog()
@@ -161,8 +163,7 @@ class Daemon:
 
     def wait_seconds(self) -> float:
         """How long nothing is to be done, if nothing comes."""
-        now = Moment.now().mono
-        wait = min(max(0.0, self.next_look - now), self._status_writer.due_in(now))
+        wait = min(max(0.0, self.next_look - (now := Moment.now().mono)), self._status_writer.due_in(now))
         if self._pool.workers or self._hooks.running:
             wait = min(wait, BUSY_TICK_SECONDS)
         beat = watchdog_interval()
@@ -211,7 +212,8 @@ class Daemon:
             return self.view
         view = self.view = self.spool.look(at, Turn(LOOK_SECONDS))
         self._notifier.watchdog()
-        self.next_look, self._view_holds = view.next_look, at.mono + VIEW_HOLDS_SECONDS
+        # A sweep may not have come to all control files, which it goes by as they were at this look alone.
+        self.next_look, self._view_holds = view.next_look, at.mono + (0.0 if view.controls else VIEW_HOLDS_SECONDS)
         for text in view.notes:
             self._listener.note(text)
         if view.inbox_lost:
@@ -233,8 +235,7 @@ class Daemon:
                 self._pool.rest()  # the device is somebody else's now
             return
         self._block.keep_back()
-        reason = self.spool.room()
-        if reason:
+        if reason := self.spool.room():
             raise SpoolBlocked("disk_full", reason, "")
         for give in self._pool.openings(at.mono):
             job = self.spool.hand_out_next(at, turn, now_only=self._hours.closed_until is not None)
@@ -334,10 +335,10 @@ class Daemon:
             self._notifier.watchdog()
             signals.wait(BUSY_TICK_SECONDS, *self._pool.to_watch)
             at = Moment.now()
-            for event in self._pool.news(at.mono):
-                # Whatever a worker has become, this daemon is going: only its job's place matters now.
-                if not isinstance(event, WorkerFault):
-                    self._take_in(event, at)
+            with self._block.instead():
+                for event in self._pool.news(at.mono):  # only the place of a worker's job matters now
+                    if not isinstance(event, WorkerFault):
+                        self._take_in(event, at)
         for job in self._pool.kill():
             with self._block.instead():
                 self.spool.put_back(job)

@@ -41,11 +41,11 @@ class OpenHours:
             job = worker.job
             if job is None or job.now:
                 continue
-            self._asked_back[job.id] = job
             if before.get(job.id) is not job:
                 worker.tell({"do": "yield"})
                 how = "ends its step and waits" if worker.at_work else "leaves the cluster's queue and waits"
                 self._note(f"{job.name}: {how} for {opens}")
+            self._asked_back[job.id] = job
         return at.mono + self.closed_until - at.wall
 
     def breaks(self, at: Moment) -> tuple[tuple[float, float], ...]:

@@ -16,7 +16,7 @@ from nst_batch.spool.disk.blocked import InboxLost, command_guard
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.disk.layout import Places
 from nst_batch.spool.disk.lock import is_held
-from nst_batch.spool.disk.own import DamagedError, let_go, not_for_us, take_own
+from nst_batch.spool.disk.own import DamagedError, know_outbox, let_go, not_for_us, take_own
 from nst_batch.spool.disk.retry_notes import failed_names
 from nst_batch.spool.inbox.control import PAUSE_NAME, Action, refuse_folder
 from nst_batch.spool.inbox.control import write_control as put_control
@@ -111,6 +111,7 @@ def retry_jobs(config: Config, wanted: Iterable[str], fs: FileSystem | None = No
         try:
             if not is_daemons:
                 take_own(fs, places)
+                know_outbox(fs, places)
             yield from put_back_failed(fs, places, wanted)
         finally:
             if not is_daemons:

@@ -183,3 +183,19 @@ def _job(
 def _unreadable(file: FileRef) -> Reason:
     advice = "let the daemon's user read the image, then nst-batch retry"
     return Reason.of("image_unreadable", f"no permission to read {file.path}", advice)
+
+
+def with_portable_names(record: ClaimRecord) -> ClaimRecord:
+    """A record whose files have names in their results that every file system takes."""
+    sidecar = names.portable(record.sidecar_name)
+    jobs = tuple(_with_portable_names(job, sidecar) for job in record.jobs)
+    return record.model_copy(update={"sidecar_name": sidecar, "jobs": jobs})
+
+
+def _with_portable_names(job: JobRecord, sidecar_name: str) -> JobRecord:
+    taken, given = {names.fold(sidecar_name)}, dict[str, str]()
+    for item in job.inputs:
+        if item.name not in given:
+            given[item.name] = unique_file(names.portable(item.name), taken)
+    inputs = tuple(item.model_copy(update={"name": given[item.name]}) for item in job.inputs)
+    return job.model_copy(update={"inputs": inputs})

@@ -142,30 +142,37 @@ class Recoverer:
         return [f"the claim {folder.name} is damaged ({why}) and now lies in {aside}{then}"]
 
     def _finish_move(self, claim: Claim) -> bool:
-        """A sidecar that was copied in from another file system may still lie where it was; whether it has left."""
-        if claim.copied or claim.record.is_own:
-            return True
+        """A sidecar may still lie where it was; whether it has left.
+
+        It was copied in from another file system, or was to go back by a link where no rename refuses a name in use.
+        """
         origin = self._places.inbox / claim.record.origin
+        if claim.copied or claim.record.is_own or not self._is_the_one_taken(claim, origin):
+            return True
+        try:
+            self._fs.remove(origin)
+        except OSError as error:
+            if not self._holds.is_one_places(error):
+                raise
+            return False
+        return True
+
+    def _is_the_one_taken(self, claim: Claim, origin: Path) -> bool:
+        """Whether what lies at the origin is the very sidecar of a claim, and no other that came after it."""
         try:
             there, here = self._fs.lstat(origin), self._fs.lstat(claim.sidecar)
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        same = (there.st_size, there.st_mtime_ns) == (here.st_size, here.st_mtime_ns)
-        if there.st_dev != here.st_dev and same:
-            try:
-                self._fs.remove(origin)
-            except OSError as error:
-                if not self._holds.is_one_places(error):
-                    raise
-                return False
-        return True
+            if there.st_size != here.st_size or (there.st_dev == here.st_dev and there.st_mtime_ns != here.st_mtime_ns):
+                return False  # a copy's time may be a coarser one
+            return os.path.samestat(there, here) or self._claimer.is_as_seen(claim, origin)
+        except OSError:
+            return False
 
     def _recover_jobs(self, claim: Claim, in_hand: frozenset[str]) -> list[Ended]:
         ended = []
         for job in claim.record.jobs:
             if job.index in claim.done:
                 if not claim.goes_at_once:
-                    self._fs.rmtree(claim.job_folder(job))
+                    self._fs.clear_away(claim.job_folder(job))
                 continue
             if claim.record.job_id(job) in in_hand:
                 # Its end may have been under way when the disk refused.

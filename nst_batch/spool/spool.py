@@ -22,7 +22,7 @@ from nst_batch.spool.claims.rota import Rota
 from nst_batch.spool.disk.attach import Attachment, short_of_room
 from nst_batch.spool.disk.blocked import ONE_PLACES_CODES, InboxLost, SpoolBlocked, pause_for
 from nst_batch.spool.disk.fs import FileSystem
-from nst_batch.spool.disk.holding import Holds
+from nst_batch.spool.disk.holding import Holds, look_anew
 from nst_batch.spool.disk.layout import SHOWN_PREFIX, Places
 from nst_batch.spool.disk.own import DamagedError, read_own
 from nst_batch.spool.disk.primitives import ChangedError, Content, NotRegularError
@@ -81,6 +81,7 @@ class Spool:
             recoverer=self._recoverer,
             holds=self._holds,
             ends=self._ends,
+            attachment=self.attachment,
         )
         self._begun = False  # the inbox has been held, and what was under way has been seen to
 
@@ -145,16 +146,22 @@ class Spool:
 
     def jobs(self) -> tuple[Job, ...]:
         """Every live claimed job, in the order of claims."""
-        return self._queue.jobs()
+        with self._asking():
+            return self._queue.jobs()
 
     def job(self, job_id: str) -> Job:
         """One live job as it stands now; InboxLost where its claim is gone."""
-        claim, job = self._queue.find(job_id)
-        return self._queue.view(claim, job)
+        with self._asking():
+            claim, job = self._queue.find(job_id)
+            view = self._queue.view(claim, job)
+            if view.given and view.outcome is None:
+                look_anew(self._fs, view.folder)  # its worker may be on another machine
+                view = self._queue.view(claim, job)
+            return view
 
     def only_held(self) -> str | None:
         """Why no job can be done, where each waits for a place of its own; None where one need not or none is."""
-        jobs = self._queue.jobs()
+        jobs = self.jobs()
         held = [f"{job.name} waits: {job.held.why}" for job in jobs if job.held is not None]
         return held[0] if held and len(held) == len(jobs) else None
 
@@ -314,12 +321,18 @@ class Spool:
         if reason is not None:
             self._queue.stale = True
             raise InboxLost(INBOX_LOST, reason)
-        try:
+        with self._asking():
             if self._queue.stale:
                 self.attachment.mend()
                 self._take_over(self._queue.read())
             with self._fs.keeping_open():
                 yield
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Where the disk refuses, if only to be looked at, the queue waits, and the claims are read again then."""
+        try:
+            yield
         except OSError as error:
             self._queue.stale = True
             raise pause_for(error) from error
@@ -335,8 +348,7 @@ class Spool:
 
     def _find_again(self, at: Moment) -> str | None:
         """Take hold of an inbox that has come back; the reason where it has not."""
-        reason = self.attachment.lost()
-        if reason is None:
+        if self.attachment.lost() is None:
             return None
         self._queue.stale = True
         try:

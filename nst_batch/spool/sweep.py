@@ -15,6 +15,7 @@ from nst_batch.spool.claims.claim import Claimer, ClaimLostError, UntakenError
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.claims.queue import JobQueue
+from nst_batch.spool.disk.attach import Attachment
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import Holds
 from nst_batch.spool.disk.layout import Places
@@ -22,7 +23,7 @@ from nst_batch.spool.ends import Ends
 from nst_batch.spool.inbox.control import Control, drop
 from nst_batch.spool.inbox.inbox import Inbox
 from nst_batch.spool.inbox.readiness import Broken, Ready
-from nst_batch.spool.intent import record_of
+from nst_batch.spool.intent import record_of, with_portable_names
 from nst_batch.spool.outbox.clear import Clearer
 from nst_batch.spool.outbox.superseded import drop_superseded, drop_untaken
 from nst_batch.spool.recopy import Recopier
@@ -49,6 +50,7 @@ class Sweep:
         recoverer: Recoverer,
         holds: Holds,
         ends: Ends,
+        attachment: Attachment,
     ) -> None:
         self._fs = fs
         self._places = places
@@ -60,6 +62,7 @@ class Sweep:
         self._holds = holds
         self._recopy = Recopier(fs, claimer, inbox)
         self._ends = ends
+        self._attachment = attachment
         self._abreast = FIRST_ABREAST
 
     def run(self, config: Config, at: Moment, turn: Turn) -> None:
@@ -72,8 +75,11 @@ class Sweep:
             self._complete(claim, turn)
             self._recopy.look(claim, limits, at)
             self._queue.ended(*self._recoverer.adopt_orphans(claim), *self._recoverer.resume_held(claim))
+        turn.begin()  # or those that wait for something else would be all that there is time for
         for control in self._inbox.take_controls():
             self._obey(control, config, at, turn)
+            if turn.over:
+                return  # they lie there still, for the next look
         for job in self._queue.jobs():
             if job.trouble is not None and not (job.given or job.orphaned):
                 self._end(job, job.trouble)
@@ -156,6 +162,8 @@ class Sweep:
             record = record_of(self._fs, pair, self._inbox.entries, config.after, config.limits.max_file_mb)
             if own is not None:
                 record = record.model_copy(update={"photograph": own.photograph, "hot": own.keys})
+            if self._attachment.is_choosy:
+                record = with_portable_names(record)
             claim = self._claimer.commit(record, own.text if own is not None else None)
             self._queue.claims[claim.record.id] = claim
             self._drop_untaken(pair.sidecar, "has been taken")
@@ -229,6 +237,10 @@ class Sweep:
         return next((self._queue.view(claim, record) for claim, record in jobs), None)
 
     def _end(self, job: Job, reason: Reason) -> None:
+        """Fail a job, with all its images: where a turn has ended while they were copied, in the next one."""
+        claim, _record = self._queue.find(job.id)
+        if claim.record.sources and not claim.copied:
+            return
         ended = self._ends.fail(job, reason, {})
         if ended is not None:
             self._queue.ended(ended)

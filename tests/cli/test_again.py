@@ -17,6 +17,7 @@ from nst_batch.errors import UsageError
 from nst_batch.job import JobInput, JobSpec
 from nst_batch.report.again import sidecar_again
 from nst_batch.sidecar.expand import parse_sidecar
+from nst_batch.spool.disk.fs import FileSystem
 
 
 def finished(house: House, name: str = "dusk", folder: str = "", extra: str = "") -> Path:
@@ -154,3 +155,43 @@ def test_results_are_found_by_name_folder_and_id(house: House) -> None:
         find_result(house.outbox, "dusk")
     (other / "job.json").unlink()
     assert find_result(house.outbox, "20260101-120000-000000-dusk.0001") == one
+
+
+def test_two_at_a_time_come_both(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one puts together comes to its place while the other looks for what killed ones have left."""
+    finished(house)
+    names, once = FileSystem.names, [True]
+
+    def late(self: FileSystem, path: Path) -> list[str]:
+        found = names(self, path)
+        if once and path == house.inbox:
+            once.clear()
+            found.append(".again-of-another")  # gone by now
+        return found
+
+    monkeypatch.setattr(FileSystem, "names", late)
+    assert again(house, "dusk")["title"] == "dusk-2"
+    assert not once
+
+
+@pytest.mark.parametrize("ahead", [-7200, 7200])
+def test_what_is_put_together_goes_by_the_servers_clock(
+    house: House, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """Two hours off: what another command is at stays, what a killed one has left an hour ago goes."""
+    finished(house)
+    lstat = FileSystem.lstat
+
+    def shifted(self: FileSystem, path: Path) -> os.stat_result:
+        found = lstat(self, path)
+        numbers = [*found[:8], found[8] + ahead, found[9]] if path.name.startswith(".again-") else list(found)
+        return os.stat_result(numbers, {name: getattr(found, name) for name in ("st_mtime_ns", "st_ctime_ns")})
+
+    monkeypatch.setattr(FileSystem, "lstat", shifted)
+    for name, age in ((".again-new", 60), (".again-old", 4000)):
+        (house.inbox / name).mkdir(parents=True)
+        since = (house.inbox / name).stat().st_mtime - age
+        os.utime(house.inbox / name, (since, since))
+    again(house, "dusk")
+    assert (house.inbox / ".again-new").exists()
+    assert not (house.inbox / ".again-old").exists()

@@ -186,3 +186,19 @@ def test_a_time_that_is_none_removes_nothing(outbox: Path, capsys: pytest.Captur
     assert prune(outbox, f"--older={time}", "--yes") == 2
     assert "such as 30d" in capsys.readouterr().err
     assert there(outbox) == ALL
+
+
+def test_what_another_user_has_left_keeps_nobody(outbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command of theirs that was killed; only they may remove it."""
+    theirs = outbox / f"{LEAVING_PREFIX}theirs"
+    theirs.mkdir()
+    rmtree = FileSystem.rmtree
+
+    def refuse(self: FileSystem, path: Path) -> None:
+        if path == theirs:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        rmtree(self, path)
+
+    monkeypatch.setattr(FileSystem, "rmtree", refuse)
+    assert prune(outbox, "--older", "30d", "--yes") == 0
+    assert there(outbox) == {"new", "failed/new", "running/busy", "mine"}

@@ -306,3 +306,25 @@ def test_the_example_for_ntfy(posted: tuple[str, list[tuple[dict[str, str], byte
     address, posts = posted
     run_example("ntfy", address, no_proxy="*")
     assert [body.decode() for _headers, body in posts] == ["crépuscule\n2: failed image_missing"]
+
+
+def test_a_hook_that_has_become_another_user_is_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As sudo does: no signal of the daemon's reaches it, which is no error of the loop's."""
+    notes: list[str] = []
+    hooks = runner(notes, "sleep", "60", limit=0.0)
+    hooks.job_ended(ended(Path("/nowhere")))
+    now = time.monotonic()
+    hooks.attend(now)
+    (running,) = hooks.running
+
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as theirs:
+        theirs.setattr(os, "killpg", refused)
+        theirs.setattr(subprocess.Popen, "kill", refused)
+        hooks.attend(now + 1.0)
+    assert "cannot be ended; it is left to itself" in notes[0]
+    assert hooks.running == ()
+    running.process.kill()
+    running.process.wait()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +14,16 @@ from nst_batch.cli.listeners import Lines
 from nst_batch.clock import Moment
 from nst_batch.config.load import parse_config
 from nst_batch.daemon import loop as daemon_module
+from nst_batch.daemon.events import Event
 from nst_batch.daemon.gallery_keeper import GalleryKeeper
 from nst_batch.daemon.loop import VIEW_HOLDS_SECONDS, Daemon
+from nst_batch.daemon.open_hours import OpenHours
+from nst_batch.daemon.service import Signals
+from nst_batch.daemon.worker_pool import WorkerPool
 from nst_batch.spool import sweep
+from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.inbox.inbox import InboxView
+from nst_batch.spool.inbox.watch import Watcher
 
 
 class Watched:
@@ -118,3 +127,31 @@ def test_a_sweep_that_came_to_its_end_is_followed_by_a_look(watched: Watched, tm
     watched.turn(0.2)
     assert watched.looks == looks + 1
     watched.spool.close()
+
+
+def test_a_disk_that_does_not_let_workers_be_heard_ends_nothing(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cluster's mailboxes lie on a network's disk: the queue waits, and they are looked at again."""
+    heard: list[float] = []
+
+    def news(_pool: WorkerPool, now: float) -> Iterator[Event]:
+        heard.append(now)
+        if len(heard) == 1:
+            raise SpoolBlocked("disk_error", "the mailbox: the network file system has gone stale")
+        if len(heard) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return iter(())
+
+    def tell(_hours: OpenHours, *_: object) -> float:
+        raise SpoolBlocked("disk_error", "the mailbox: the network file system has gone stale")
+
+    monkeypatch.setattr(GalleryKeeper, "post", lambda *_given, **_named: None)
+    monkeypatch.setattr(WorkerPool, "news", news)
+    monkeypatch.setattr(OpenHours, "attend", tell)
+    monkeypatch.setattr(Signals, "wait", lambda *_: None)
+    monkeypatch.setattr(Watcher, "start", lambda _watcher: None)
+    watched.spool.close()
+    assert watched.daemon.run() == 0
+    assert len(heard) == 2
+    assert "the queue waits: the mailbox: the network file system has gone stale" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from nst_batch.config.schedule import Hours
 from nst_batch.daemon.foreteller import Fate
 from nst_batch.daemon.open_hours import OpenHours
 from nst_batch.daemon.queue_state import state
+from nst_batch.spool.disk.blocked import SpoolBlocked
 
 BELGRADE = ZoneInfo("Europe/Belgrade")
 NIGHT = Hours(window="22:00-07:00", timezone="Europe/Belgrade")
@@ -120,3 +121,21 @@ def test_what_status_says_of_those_who_wait() -> None:
     assert told["empty_at"] == pytest.approx(until + 60.0)
     urgent = told["waiting"][1]["done_at"]
     assert urgent < until
+
+
+def test_who_could_not_be_told_is_told_again() -> None:
+    """A cluster's mailbox lies on a disk, which may refuse for a moment."""
+    hours, worker = OpenHours([NIGHT], lambda _text: None), Worker("dusk")
+    tell = worker.tell
+    noon = at("2026-01-14 12:00")
+
+    def refuse(_message: dict[str, Any]) -> None:
+        raise SpoolBlocked("disk_error", "the disk reports an error")
+
+    worker.tell = refuse  # type: ignore[method-assign]
+    with pytest.raises(SpoolBlocked):
+        hours.attend([worker], noon)  # type: ignore[list-item]
+    worker.tell = tell  # type: ignore[method-assign]
+    for _ in range(2):
+        hours.attend([worker], noon)  # type: ignore[list-item]
+    assert worker.told == [{"do": "yield"}]

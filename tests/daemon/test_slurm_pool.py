@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from nst_batch.daemon.slurm.pool import NEW_AT_ONCE, NEW_SECONDS, REVOKED_SECOND
 from nst_batch.daemon.slurm.scheduler import QUEUE_SECONDS
 from nst_batch.spool.claims.attempts import Attempts
 from nst_batch.spool.claims.live_job import Job
+from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.disk.fs import FileSystem
 
 
@@ -345,3 +347,41 @@ def test_a_job_begins_when_its_worker_does(world: World) -> None:
     told = world.look()
     assert [event.job for event in told if isinstance(event, Begun)] == [job]
     assert (world.pool.queued, world.slurm.cancelled) == ({}, [])
+
+
+def test_a_mailbox_that_cannot_be_read_keeps_nobody_else_unheard(world: World) -> None:
+    """It is told of once all others have been heard, and read as soon as that can be done."""
+    ones = [world.begin(world.job(name), node=name) for name in "ab"]
+    mail = ones[0].folder / "from-worker"
+    mail.rename(mail.with_name("elsewhere"))
+    mail.mkdir()
+    told: list[Event] = []
+    for one in ones:
+        with one.folder.joinpath("elsewhere" if one is ones[0] else "from-worker").open("a") as file:
+            file.write(json.dumps({"say": "phase", "phase": "saving"}) + "\n")
+    world.now += 1.0
+    with pytest.raises(SpoolBlocked):
+        told.extend(world.pool.news(world.now))
+    assert [event.job.id for event in told if isinstance(event, Phased) and event.job] == ["b"]
+    mail.rmdir()
+    mail.with_name("elsewhere").rename(mail)
+    assert [event.job.id for event in world.look(2.0) if isinstance(event, Phased) and event.job] == ["a"]
+
+
+def test_nobody_else_has_a_job_before_its_worker_could_be_told(world: World) -> None:
+    """A disk that refuses the letter: it is written again before the time for reading it begins."""
+    job = world.job()
+    one = world.begin(job)
+    world.end(one, "NODE_FAIL")
+    mail = one.folder / "to-worker"
+    mail.rename(mail.with_name("elsewhere"))
+    mail.mkdir()
+    for _ in range(int(REVOKED_SECONDS) + 10):
+        world.now += 1.0
+        with contextlib.suppress(SpoolBlocked):
+            assert ends(list(world.pool.news(world.now))) == []
+    mail.rmdir()
+    mail.with_name("elsewhere").rename(mail)
+    assert ends(world.look(REVOKED_SECONDS - 1.0)) == []
+    assert world.told_to(one)[-1] == "revoked"
+    assert ends(world.look(2.0)) == [Yielded(job)]

@@ -21,10 +21,10 @@ REFUSALS = (errno.EPERM, errno.EACCES, errno.EBUSY, errno.ETXTBSY, errno.EROFS)
 class AnotherDisk(Sticky):
     """As above, and the inbox's sub-folder lies on another file system."""
 
-    def rename_noreplace(self, source: Path, target: Path) -> None:
+    def rename(self, source: Path, target: Path) -> None:
         if source.parent.name == "sub":
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source))
-        super().rename_noreplace(source, target)
+        super().rename(source, target)
 
 
 def why(world: World, sidecar: str) -> str:

@@ -13,6 +13,7 @@ from spool_world import World
 
 from nst_batch import names
 from nst_batch.spool import sweep
+from nst_batch.spool.claims.live_job import Ended
 from nst_batch.spool.claims.naming import FolderNames, Namer
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.inbox.sidecars import SidecarReading
@@ -107,6 +108,42 @@ def test_a_sweep_fails_what_there_is_time_for_and_each_once(world: World) -> Non
     assert world.claims() == []
 
 
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_a_turn_that_ends_while_images_are_copied_ends_no_job_without_them(world: World, state: str) -> None:
+    """What can only fail, or is cancelled, has its end in the next turn; it was told as the fault of a disk."""
+    (world.inbox / "there").mkdir()
+    content = "there" if state == "failed" else "c.jpg"
+    world.put("a.yaml", f"content: {content}\nstyle: {{a.jpg: 1, b.jpg: 1}}\n")
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        world.put(name, name)
+    world.settle()
+    if state == "cancelled":
+        world.put("a.cancel", "")
+    ended: list[Ended] = []
+    for _ in range(4):
+        world.look(1.0)
+        ended += world.spool.sweep(world.at, Turn(0.0))
+    assert [end.state for end in ended] == [state]
+    assert {path.name for path in (world.failed()["a"] / "input").iterdir()} >= {"a.jpg", "b.jpg", "a.yaml"}
+
+
+def test_controls_are_obeyed_as_far_as_there_is_time(world: World) -> None:
+    """Thousands of cancels leave the loop its turns; those that are left count at the next look."""
+    for number in range(6):
+        world.pair(f"p{number}")
+    world.settle()
+    for number in range(6):
+        world.put(f"p{number}.cancel", "")
+    ended: list[Ended] = []
+    for _ in range(20):
+        world.look(1.0)
+        new = world.spool.sweep(world.at, Turn(0.0))
+        assert len(new) <= 1
+        ended += new
+    assert sorted(end.name for end in ended) == [f"p{number}" for number in range(6)]
+    assert {path for path in world.inbox_files() if path.endswith(".cancel")} == set()
+
+
 def test_a_claim_of_many_images_is_copied_over_several_turns(world: World) -> None:
     """A thousand photographs of a hundred megabytes each; its job starts when all are there."""
     for number in range(6):
@@ -128,10 +165,10 @@ def test_a_claim_of_many_images_is_copied_over_several_turns(world: World) -> No
 class NothingMoves(FileSystem):
     """Every sidecar is somebody's whose folder is sticky."""
 
-    def rename_noreplace(self, source: Path, target: Path) -> None:
+    def rename(self, source: Path, target: Path) -> None:
         if source.suffix == ".yaml" and ".nst_batch" not in source.parts:
             raise PermissionError(1, "Operation not permitted", str(source))
-        super().rename_noreplace(source, target)
+        super().rename(source, target)
 
 
 def test_thousands_that_cannot_be_claimed_are_not_tried_in_one_turn(world: World) -> None:

@@ -153,6 +153,8 @@ class Allocation:
         """Lay the folder down, all but the record. OSError."""
         self._fs.make_folder(self.folder)
         self._fs.replace(self.folder / OPTIONS_NAME, options.model_dump_json().encode())
+        # There from the start: of a file that was not, NFS says so for up to a minute after the worker has made it.
+        self._fs.replace(self.folder / FROM_WORKER_NAME, b"")
 
     def script(self, setup: str, command: Sequence[str]) -> str:
         """What Slurm is to run. ``command`` starts a worker, given the folder."""

@@ -6,6 +6,7 @@ command that ends says for certain whether the controller has answered.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -65,7 +66,8 @@ class Command:
         if code is None and now < self._deadline:
             return None
         if code is None:
-            os.killpg(self._process.pid, signal.SIGKILL)  # sites put scripts of their own in front of Slurm's
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)  # sites put scripts of their own in front of Slurm's
             end(self._process)
         texts = []
         for file in (self._out, self._err):

@@ -170,24 +170,30 @@ class SlurmPool:
         self._keep(one)
 
     def news(self, now: float) -> Iterator[Event]:
-        """What has happened since the last call."""
+        """What has happened since the last call. SpoolBlocked, at last, where the disk refuses some of it."""
         told, self._to_tell = self._to_tell, []
         yield from told
+        refused: OSError | SpoolBlocked | None = None
         try:
             self._submit(now)
             entries = self._scheduler.queue(now)
             if entries is not None:
                 self._take_in(entries, now)
-            pause = max(MAIL_SECONDS, len(self._allocations) / MAILS_A_SECOND)
-            for one in list(self._allocations.values()):
+        except OSError as error:
+            refused = error
+        pause = max(MAIL_SECONDS, len(self._allocations) / MAILS_A_SECOND)
+        for one in list(self._allocations.values()):
+            try:
                 if now >= self._mail_due.get(one.name, 0.0):
                     self._mail_due[one.name] = now + pause
                     yield from self._heard(one, now)
                     self._watch_over(one, now)
                 if one.is_over:
                     yield from self._buried(one, now)
-        except OSError as error:
-            raise pause_for(error) from error
+            except (OSError, SpoolBlocked) as error:
+                refused = error  # the others are heard all the same
+        if refused is not None:
+            raise pause_for(refused) if isinstance(refused, OSError) else refused
 
     def reload(self, config: Config) -> None:
         """Another config, for the workers that are asked for from now on; what is asked of the cluster stays."""
@@ -336,8 +342,8 @@ class SlurmPool:
         if may_live_on(one):
             # It must not touch the job once another worker has it.
             if one.revoked_at is None:
-                one.revoked_at = now
                 one.tell({"do": "revoked"})
+                one.revoked_at = now
             if now - one.revoked_at < REVOKED_SECONDS:
                 return
         job = one.job

@@ -119,7 +119,7 @@ class Claimer:
     def _take(self, claim: Claim) -> None:
         origin = self._places.inbox / claim.record.origin
         try:
-            self._fs.move_file(origin, claim.sidecar)
+            self._fs.move_file(origin, claim.sidecar, is_free=True)  # one step, or there would be two commit points
         except OSError as error:
             # The intent could be written, so it is not our own folder that refuses.
             if not self._holds.is_one_places(error) or self._fs.kind(origin) is None:
@@ -136,10 +136,10 @@ class Claimer:
         self._fs.write_durable(folder / CLAIM_NAME, record.model_dump_json().encode())
         self._fs.fsync_dir(self._places.claims)
 
-    def is_as_seen(self, claim: Claim) -> bool:
-        """Whether the sidecar that was renamed in is the one that was read."""
+    def is_as_seen(self, claim: Claim, path: Path | None = None) -> bool:
+        """Whether the sidecar that was renamed in, or what lies at ``path``, is the one that was read."""
         try:
-            text = read_sidecar(self._fs, claim.sidecar, self.sidecar_limit)
+            text = read_sidecar(self._fs, path or claim.sidecar, self.sidecar_limit)
         except (UnreadableError, PermissionError, IsADirectoryError):
             return False
         return digest_of(text) == claim.record.sidecar_digest

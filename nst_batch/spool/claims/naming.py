@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nst_batch import names
 from nst_batch.beneath import Beneath
+
+SECOND_NS = 1_000_000_000
+COARSE_SECONDS = 3.0  # after which a folder's time is another one wherever it has changed
 
 
 def key_of(name: str) -> str:
@@ -35,24 +39,33 @@ class Namer:
 
 
 class FolderNames:
-    """The names in one folder, folded; it is listed again only when it has changed, and only new names are folded."""
+    """The names in one folder, folded; it is listed again only when it has changed, and only new names are folded.
 
-    def __init__(self, files: Beneath, folder: Path) -> None:
+    Where times are told in whole seconds (vfat, SFTP), or two of them, another change within that time would not show:
+    there a folder that has changed is listed for a while.
+    """
+
+    def __init__(self, files: Beneath, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._files = files
         self._folder = folder
+        self._clock = clock
         self._stamp: tuple[int, int] | None = None
+        self._trusted_from = 0.0  # by the clock: what was listed since then is what the stamp says
+        self._listed = 0.0
         self._keys: dict[str, str] = {}
 
     def names(self) -> frozenset[str]:
         """What is there now; nothing where the folder is not."""
         try:
             status = self._files.lstat(self._folder)
-            stamp = (status.st_ino, status.st_mtime_ns)
+            stamp, now = (status.st_ino, status.st_mtime_ns), self._clock()
             if stamp != self._stamp:
+                self._trusted_from = now + (0.0 if status.st_mtime_ns % SECOND_NS else COARSE_SECONDS)
+            if stamp != self._stamp or self._listed < self._trusted_from:
                 before = self._keys
                 found = self._files.names(self._folder)
                 self._keys = {name: before.get(name) or key_of(name) for name in found}
-                self._stamp = stamp
+                self._stamp, self._listed = stamp, now
         except FileNotFoundError:
             self._stamp, self._keys = None, {}
         return frozenset(self._keys.values())

@@ -21,12 +21,21 @@ from nst_batch.beneath import WHAT_IS_NO_FILE, kind_of
 from nst_batch.errors import NotNowError, NstError, SetupError
 from nst_batch.reasons import INBOX_LOST
 from nst_batch.spool.disk.apart import refuse_nested
-from nst_batch.spool.disk.blocked import InboxLost, blocked_by
+from nst_batch.spool.disk.blocked import NAME_REFUSED, InboxLost, blocked_by
 from nst_batch.spool.disk.fs import FileSystem, free_bytes
 from nst_batch.spool.disk.layout import Places
 from nst_batch.spool.disk.lock import LOCK_NAME, Lock, lock_inbox
 from nst_batch.spool.disk.mounts import mount_now
-from nst_batch.spool.disk.own import DamagedError, is_still_ours, let_go, mend_folders, read_note, read_own, take_own
+from nst_batch.spool.disk.own import (
+    DamagedError,
+    is_still_ours,
+    know_outbox,
+    let_go,
+    mend_folders,
+    read_note,
+    read_own,
+    take_own,
+)
 
 RECORD_NAME = ".nst_batch.json"  # in the outbox: which inboxes feed it
 OUTBOX_NAME = "outbox.json"  # in the inbox's own folder: where its results go
@@ -47,6 +56,7 @@ class Attachment:
         self._held: Folder | None = None  # the inbox that was held last
         self._refusal = "the inbox is not held"  # why, where it is not
         self.inbox_id = ""
+        self.is_choosy = False  # the outbox's disk keeps some characters of names for itself
 
     def attach(self, wall: float, *, make: bool = True) -> None:
         """Take hold. With ``make``, folders that are not there are made.
@@ -64,6 +74,8 @@ class Attachment:
             self._make_folders(make=make)
             if self._lock is None:
                 self._lock = lock_inbox(self._fs, self._places.inbox, wall)
+            know_outbox(self._fs, self._places)
+            self.is_choosy = _is_choosy(self._fs, self._places.outbox)
             mend_folders(self._fs, self._places)
             self._note()
             self._folders = self._folders_now()
@@ -90,18 +102,31 @@ class Attachment:
             return self._refusal
         places = self._places
         try:
-            folders = self._folders_now()
+            are_held = self._are_held(self._folders_now())
             is_ours = is_still_ours(self._fs, places)
         except FileNotFoundError as error:
             return f"{error.filename} is gone; unmounted, replaced or renamed away?"
         except OSError as error:
             return f"{error.filename}: {error.strerror}"
         signs = (
-            (folders != self._folders, f"{places.inbox} or {places.outbox} was mounted or put there anew"),
+            (not are_held, f"{places.inbox} or {places.outbox} was mounted or put there anew"),
             (not is_ours, f"{places.own} is not the daemon's own folder any more"),
             (not self._holds_lock(), f"{places.inbox}: its lock file was replaced"),
         )
         return next((words for is_so, words in signs if is_so), None)
+
+    def _are_held(self, folders: tuple[Folder, Folder]) -> bool:
+        """Whether they are those that are held.
+
+        A network's file system, and vfat, number a folder anew that they had forgotten: of the outbox, which is not
+        kept open, its note tells.
+        """
+        if folders != self._folders and self._folders is not None:
+            (inbox, (device, _)), (inbox_before, (device_before, _)) = folders, self._folders
+            if inbox == inbox_before and device == device_before:
+                note = _inbox_note(self._fs, self._places)
+                self._folders = folders if note.get("id") == self.inbox_id else self._folders
+        return folders == self._folders
 
     def mend(self) -> None:
         """Own folders that are none any more, or the marker: made anew, in the inbox that is held. OSError."""
@@ -147,6 +172,17 @@ class Attachment:
         outbox_note = {"path": str(places.outbox), "mount": mount_now(places.outbox).point}
         if read_note(fs, places.own / OUTBOX_NAME) != outbox_note:
             fs.write_durable(places.own / OUTBOX_NAME, _text(outbox_note))
+
+
+def _is_choosy(fs: FileSystem, folder: Path) -> bool:
+    """Whether a disk does not take every name, as vfat, exfat and some servers do not for Windows' sake."""
+    path = folder / f".{secrets.token_hex(6)}{names.FORBIDDEN.replace('/', '')}.tmp"
+    try:
+        fs.write_new(path, b"", sync=False)
+    except OSError as error:
+        return error.errno in NAME_REFUSED
+    fs.clear_away(path)
+    return False
 
 
 def read_marker(fs: FileSystem, places: Places) -> str | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from nst_batch.errors import NotNowError
 from nst_batch.reasons import DISK_READONLY, NO_PERMISSION
@@ -29,8 +31,13 @@ _BLOCKS = {
 
 _BY_ITSELF = "; the queue goes on by itself"
 
-# What keeps one file where it is: the sticky bit, chattr +i, a mount of its own, a program that runs from it.
-_ONE_PLACES = {errno.EPERM, errno.EACCES, errno.EBUSY, errno.ETXTBSY, errno.EROFS, errno.EISDIR, errno.ENOTEMPTY}
+# Of a name that a disk does not take: a character that vfat and exfat keep for themselves, more bytes than it holds.
+NAME_REFUSED = (errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ)
+# What keeps one file where it is: the sticky bit, chattr +i, a mount of its own, a program that runs from it; its name.
+_ONE_PLACES = {
+    *(errno.EPERM, errno.EACCES, errno.EBUSY, errno.ETXTBSY, errno.EROFS, errno.EISDIR, errno.ENOTEMPTY),
+    *NAME_REFUSED,
+}
 
 
 # What a disk says of itself, whoever may write there: it is full, it fails, or its network does.
@@ -84,6 +91,9 @@ def is_a_disks(error: OSError) -> bool:
 
 def remedy(error: OSError) -> str:
     """What a person can do about what one place refuses."""
+    if error.errno in NAME_REFUSED:
+        name = Path(os.fsdecode(error.filename2 or error.filename or "")).name
+        return f"its disk takes no file of the name {name}; cancel the job, and drop it with another name"
     if not is_a_disks(error):
         return LET_US_WRITE
     return _BLOCKS[error.errno or 0][2].removesuffix(_BY_ITSELF)

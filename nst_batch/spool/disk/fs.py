@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from nst_batch.names import unique_name
+from nst_batch.spool.disk.blocked import one_place_only
 from nst_batch.spool.disk.copying import UnreadableError
 from nst_batch.spool.disk.layout import unique_file
 from nst_batch.spool.disk.primitives import HARD_LINK, Content, Identity, Primitives, is_private_elsewhere
@@ -111,10 +112,13 @@ class FileSystem(Primitives):
                 error.filename = str(path)  # a hidden name, another one each time, says nothing to a person
             raise
 
-    def move_file(self, source: Path, target: Path) -> None:
-        """Rename, refusing an existing target; across file systems a copy, fsynced and whole, then removal."""
+    def move_file(self, source: Path, target: Path, *, is_free: bool = False) -> None:
+        """Rename, refusing an existing target; across file systems a copy, fsynced and whole, then removal.
+
+        ``is_free``: nobody else can put anything there, so that one step does on every file system.
+        """
         try:
-            self.rename_noreplace(source, target)
+            (self.rename if is_free else self.rename_noreplace)(source, target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
@@ -140,12 +144,14 @@ class FileSystem(Primitives):
 
     def rename_free(self, source: Path, folder: Path, name: str) -> Path:
         """Rename into a folder, as ``name`` or with the first number that is free; the path there."""
+        refused: list[str] = []  # a network's listing may be an old one
         while True:
-            target = folder / unique_name(name, self.names(folder))
+            target = folder / unique_name(name, [*self.names(folder), *refused])
             try:
                 self.rename_noreplace(source, target)
             except FileExistsError:
-                continue  # somebody took it between the look and the rename
+                refused.append(target.name)  # somebody took it between the look and the rename
+                continue
             return target
 
     def fsync_tree(self, root: Path) -> None:
@@ -201,7 +207,7 @@ class FileSystem(Primitives):
     def empty(self, folder: Path, but: Collection[str] = ()) -> None:
         """Remove whatever lies in a folder, ``but`` for these names and what may not be removed; none is empty."""
         for name in set(self.names_in(folder)).difference(but):
-            with contextlib.suppress(PermissionError):
+            with one_place_only():
                 self.rmtree(folder / name)
 
 

@@ -157,3 +157,13 @@ def probe(fs: FileSystem, folder: Path) -> None:
         error.filename = str(folder)
         fs.clear_away(path)
         raise
+
+
+def look_anew(fs: FileSystem, folder: Path) -> None:
+    """Have a network's file system ask its server what lies in a folder.
+
+    NFS remembers for up to a minute that there was no file of a name, though another machine has made it since. A
+    change of our own to the folder makes it forget that.
+    """
+    with contextlib.suppress(OSError):
+        probe(fs, folder)

@@ -7,6 +7,7 @@ size, and says what it should; anything else is :class:`DamagedError`, which con
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -45,7 +46,7 @@ def read_own(fs: FileSystem, path: Path, limit: int = MAX_BYTES, *, of_any_user:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise DamagedError(f"{path.name} is no file")
-            if status.st_uid != fs.owner and not of_any_user:
+            if status.st_uid != fs.owner_of(path) and not of_any_user:
                 raise DamagedError(f"{path.name} belongs to user {status.st_uid}, not to the daemon's")
             if status.st_size > limit:
                 raise DamagedError(f"{path.name} has {status.st_size} bytes")
@@ -107,6 +108,17 @@ def take_own(fs: FileSystem, places: Places) -> None:
     fs.pin(places.inbox, fs.open(places.inbox, os.O_PATH | os.O_DIRECTORY))
 
 
+def know_outbox(fs: FileSystem, places: Places) -> None:
+    """Find out whose our files in the outbox are shown to be: it may be a share's, whose server or mount says so."""
+    fs.owners.pop(str(places.outbox), None)
+    with contextlib.suppress(OSError):  # who cannot write there is told so where he needs it
+        fd = fs.open(places.outbox, os.O_PATH | os.O_DIRECTORY)
+        try:
+            fs.owners[str(places.outbox)] = _shown_owner(fd)
+        finally:
+            os.close(fd)
+
+
 def whose(fs: FileSystem, places: Places) -> int | None:
     """The user whose daemon has this queue, where that is not who asks. OSError.
 
@@ -164,13 +176,18 @@ def _close_to_others(fd: int) -> None:
 
 def _shows_ours_so(folder: int, uid: int) -> bool:
     """Whether the file system (a mount with ``uid=``, a squashing server) shows what we make as that user's."""
-    name = f".{secrets.token_hex(6)}.tmp"
     try:
-        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        return _shown_owner(folder) == uid
     except OSError:
         return False
+
+
+def _shown_owner(folder: int) -> int:
+    """Whose a file is shown to be that we make in an open folder. OSError."""
+    name = f".{secrets.token_hex(6)}.tmp"
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
-        return os.fstat(fd).st_uid == uid
+        return os.fstat(fd).st_uid
     finally:
         os.close(fd)
         os.unlink(name, dir_fd=folder)
@@ -192,7 +209,7 @@ def mend_folders(fs: FileSystem, places: Places) -> None:
     for folder in (places.running, places.failed):
         mend_folder(fs, folder, lambda path: _rename_aside(fs, path))
     trash = places.out_trash
-    if fs.kind(trash) not in (None, "folder") or (fs.kind(trash) and fs.lstat(trash).st_uid != fs.owner):
+    if fs.kind(trash) not in (None, "folder") or (fs.kind(trash) and fs.lstat(trash).st_uid != fs.owner_of(trash)):
         _rename_aside(fs, trash)
 
 
@@ -201,7 +218,7 @@ def mend_folder(fs: FileSystem, folder: Path, out_of_the_way: Callable[[Path], o
     kind = fs.kind(folder)
     if kind == "folder":
         status = fs.lstat(folder)
-        if status.st_mode & 0o700 != 0o700 and status.st_uid == fs.owner:
+        if status.st_mode & 0o700 != 0o700 and status.st_uid == fs.owner_of(folder):
             fd = fs.open(folder, os.O_PATH | os.O_DIRECTORY)
             try:
                 os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(status.st_mode) | 0o700)  # noqa: PTH101

@@ -133,7 +133,8 @@ class Primitives(Beneath):
         Some file systems (NFS, many FUSE ones, vfat) lack RENAME_NOREPLACE. There a folder is renamed once nothing is
         seen at the target: an empty folder that somebody makes there in between is replaced, which loses nothing (one
         of our own to keep the name would be seen, as a result with nothing in it). A file gets its new name by
-        ``link``; only where hard links are missing too can a file be replaced between looking and renaming.
+        ``link``; only where hard links are missing too can a file be replaced between looking and renaming. Killed
+        before the old name is removed, it has both: the same call again removes the old one.
         """
         try:
             with self.at(source) as (old, name), self.at(target) as (new, new_name), _between(source, target):
@@ -146,6 +147,9 @@ class Primitives(Beneath):
 
     def _rename_if_free(self, source: Path, target: Path) -> None:
         if self.kind(target) is not None:
+            if self._has_both_names(source, target):
+                self.remove(source)
+                return
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
         if self.kind(source) == "folder":
             try:
@@ -166,6 +170,11 @@ class Primitives(Beneath):
             self.rename(source, target)
         else:
             self.remove(source)
+
+    def _has_both_names(self, source: Path, target: Path) -> bool:
+        """Whether one file goes by two names; not where a file system takes both for one."""
+        one, other = self.lstat(source), self.lstat(target)
+        return stat.S_ISREG(one.st_mode) and one.st_nlink > 1 and os.path.samestat(one, other)
 
     def mkdir(self, path: Path, mode: int = 0o777) -> None:
         """Make one folder; FileExistsError where anything stands there."""
@@ -230,7 +239,7 @@ class Primitives(Beneath):
     def copy_new(
         self, source: Path, target: Path, expected: Identity | None, *, sync: bool = True, strangers: bool = False
     ) -> Identity:
-        """Copy a regular file to a new name with its mtime, sharing blocks where the file system can.
+        """Copy a regular file to a new name, with its mtime if that may be set, sharing blocks where that can be.
 
         A link is never followed. Raises :class:`NotRegularError`, and :class:`ChangedError` where the file is
         not ``expected`` or changed while it was read; :class:`UnreadableError` where reading it fails;
@@ -250,7 +259,8 @@ class Primitives(Beneath):
             try:
                 with _about(target):
                     whole = copy_content(source_fd, target_fd, status.st_size, self.on_progress, str(source))
-                    os.utime(target_fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+                    with contextlib.suppress(PermissionError):  # a share shows our own files as another user's
+                        os.utime(target_fd, ns=(status.st_atime_ns, status.st_mtime_ns))
                     if sync:
                         self.sync(target_fd)
             finally:
@@ -262,9 +272,14 @@ class Primitives(Beneath):
             os.close(source_fd)
 
     def symlink(self, points_to: str, target: Path) -> None:
-        """Make a link that says ``points_to``."""
-        with self.at(target) as (folder, name):
-            os.symlink(points_to, name, dir_fd=folder)
+        """Make a link that says ``points_to``; a file with that text where the file system has no links."""
+        try:
+            with self.at(target) as (folder, name):
+                os.symlink(points_to, name, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            self.write_new(target, os.fsencode(points_to))
 
 
 @contextlib.contextmanager

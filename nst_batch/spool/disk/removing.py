@@ -2,12 +2,15 @@
 
 Whoever may write to the outbox or the inbox may nest thousands of folders in one. So neither a call nor a descriptor is
 kept for each level: what lies very deep is renamed up to the top, and is removed from there.
+
+Several may be at one folder, two commands or a command and the daemon: what another has removed is gone.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 
 DEEPEST = 50  # levels that are gone down
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -21,7 +24,8 @@ def remove_tree(above: int, name: str) -> None:
             pass
     finally:
         os.close(top)
-    os.rmdir(name, dir_fd=above)
+    with suppress(FileNotFoundError):
+        os.rmdir(name, dir_fd=above)
 
 
 def _emptied(folder: int, top: int, levels: int) -> bool:
@@ -30,16 +34,17 @@ def _emptied(folder: int, top: int, levels: int) -> bool:
     with os.scandir(folder) as entries:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, is_folder in found:
-        if not is_folder:
-            os.unlink(name, dir_fd=folder)
-        elif not levels:
-            os.rename(name, secrets.token_hex(8), src_dir_fd=folder, dst_dir_fd=top)
-            moved = True
-        else:
-            inner = os.open(name, FOLDER, dir_fd=folder)
-            try:
-                moved = _emptied(inner, top, levels - 1) or moved
-            finally:
-                os.close(inner)
-            os.rmdir(name, dir_fd=folder)
+        with suppress(FileNotFoundError):
+            if not is_folder:
+                os.unlink(name, dir_fd=folder)
+            elif not levels:
+                os.rename(name, secrets.token_hex(8), src_dir_fd=folder, dst_dir_fd=top)
+                moved = True
+            else:
+                inner = os.open(name, FOLDER, dir_fd=folder)
+                try:
+                    moved = _emptied(inner, top, levels - 1) or moved
+                finally:
+                    os.close(inner)
+                os.rmdir(name, dir_fd=folder)
     return moved

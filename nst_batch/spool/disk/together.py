@@ -11,6 +11,7 @@ they share needs a lock, and a run can be repeated.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -70,11 +71,17 @@ class _Piece:
         self.over = False
         self.fd = -1  # what it waits for
         self.refusal: OSError | None = None  # and what came of that
-        self._thread = threading.Thread(target=self._run, name="side by side", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def go_on(self) -> None:
         """Let it run until it waits or ends; raises what it ended with."""
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="side by side", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # as the system says it of a process
+                raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
+            self._thread = thread
         self._may_go.release()
         self._has_stopped.acquire()
         if self._error is not None:
@@ -84,7 +91,8 @@ class _Piece:
         """Have it end, wherever it is."""
         self._abandoned = True
         self._may_go.release()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def wait(self, fd: int) -> None:
         self.fd = fd
@@ -121,7 +129,10 @@ def _sync_all(pieces: Sequence[_Piece], pool: ThreadPoolExecutor) -> None:
         status = os.fstat(piece.fd)
         wanted.setdefault((status.st_dev, status.st_ino), []).append(piece)
     groups = list(wanted.values())
-    refusals = map(_sync, groups) if len(groups) == 1 else pool.map(_sync, groups)
+    try:
+        refusals = list(map(_sync, groups) if len(groups) == 1 else pool.map(_sync, groups))
+    except RuntimeError:  # no thread is to be had: one after the other
+        refusals = list(map(_sync, groups))
     for group, refusal in zip(groups, refusals, strict=True):
         for piece in group:
             piece.refusal = None if refusal is None else OSError(refusal.errno, refusal.strerror)

@@ -29,7 +29,7 @@ from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.listing import Entry
 from nst_batch.spool.inbox.painted import Underway
 from nst_batch.spool.inbox.readiness import FolderView, Waiting
-from nst_batch.spool.inbox.special import ENDS, Special, and_more, is_twin
+from nst_batch.spool.inbox.special import ENDS, Special, and_more
 
 SUFFIX = ".yaml"
 LOOK_AGAIN_SECONDS = 10.0
@@ -71,6 +71,7 @@ class Folders:
     next_change: float = math.inf  # monotonic
     _mono: float = 0.0  # of the last look
     _specials: dict[str, Special] = field(default_factory=dict)
+    _at: dict[tuple[str, bool], list[Special]] = field(default_factory=dict)  # by folder, and whether hot
     _virtual: dict[str, Virtual] = field(default_factory=dict)
     _rules: dict[str, SidecarRules] = field(default_factory=dict)  # by folder
     _stamps: dict[str, bytes] = field(default_factory=dict)  # by folder, of the defaults that count there
@@ -107,13 +108,14 @@ class Folders:
         return seen
 
     def _follow(self, entries: Mapping[str, Entry], mono: float) -> None:
-        before, self._specials = self._specials, {}
+        before, self._specials, self._at = self._specials, {}, {}
         for path, entry in entries.items():
             if path.endswith(ENDS) and names.is_special(path.rpartition("/")[2]):
                 known = before.get(path)
                 if known is None or not known.entry.is_as(entry):
                     known = Special(path, entry, mono)
                 self._specials[path] = known
+                self._at.setdefault((known.folder, names.is_hot(path)), []).append(known)
 
     def _understand(self, entries: Mapping[str, Entry], mono: float) -> None:
         """Read what is still; the outer ones first, for they count in the inner ones."""
@@ -138,7 +140,7 @@ class Folders:
     def _amiss(self, special: Special, entries: Mapping[str, Entry]) -> str:
         """What is wrong with a file before it is read."""
         path, folder = special.path, special.folder
-        twin = next((other for other in self._specials if other != path and is_twin(other, path)), "")
+        twin = next((other.path for other in self._at[folder, names.is_hot(path)] if other is not special), "")
         if (is_none := WHAT_IS_NO_FILE.get(special.entry.kind)) is not None:
             what = f"{path}: it is {is_none}, which is not read; put the file itself there, or rename it"
         elif twin:
@@ -301,12 +303,7 @@ class Folders:
         """The ``defaults.yaml`` files of a folder and those above it, the outermost first."""
         parts = folder.split("/") if folder else []
         places = ["/".join(parts[:length]) for length in range(len(parts) + 1)]
-        return [
-            special
-            for place in places
-            for special in self._specials.values()
-            if special.folder == place and not names.is_hot(special.path)
-        ]
+        return [special for place in places for special in self._at.get((place, False), ())]
 
     def _stamp(self, folder: str) -> bytes:
         """What tells the defaults that count in a folder from others."""

@@ -141,11 +141,14 @@ class Inbox:
         return InboxView(next_look=at.mono + LOST_LOOK_SECONDS, inbox_lost=reason, notes=self.notes.take())
 
     def named(self, at: Moment, taken: frozenset[str], turn: Turn | None = None) -> set[str] | None:
-        """The images that sidecars in the inbox name right now; None while one of them cannot be read yet."""
+        """The images that sidecars in the inbox name right now; None while one of them cannot be read yet, or seen."""
+        before = self._listing.entries.keys() - self._gone
         self._listing = self._lister.look()
         self._gone.clear()
         self._scan = self._see(taken, at, turn)
-        if not self._scan.complete or self._folders.is_unread:
+        # One that is gone may have been moved to where this look had been already.
+        moved = any(names.is_sidecar(path.rpartition("/")[2]) for path in before - self._listing.entries.keys())
+        if moved or self._listing.is_torn or not self._scan.complete or self._folders.is_unread:
             return None
         return self._scanner.named() | self._folders.images
 

@@ -22,6 +22,7 @@ from nst_batch.spool.disk.blocked import InboxLost, is_one_files
 from nst_batch.spool.disk.primitives import Identity
 
 PROGRESS_FILES = 1000
+LAST_NS = 253_370_764_800 * 1_000_000_000  # the year 9999: no calendar has what a damaged disk may say beyond it
 
 
 class Entry(NamedTuple):
@@ -39,7 +40,7 @@ class Entry(NamedTuple):
     @classmethod
     def of(cls, kind: str, status: os.stat_result) -> Self:
         """What a stat says."""
-        mtime, ctime = status.st_mtime_ns, status.st_ctime_ns
+        mtime, ctime = status.st_mtime_ns, min(max(status.st_ctime_ns, 0), LAST_NS)
         return cls(
             kind, status.st_ino, status.st_size, mtime, mtime if ctime == mtime else ctime
         )  # one number, not two
@@ -64,6 +65,7 @@ class Listing:
     entries: Mapping[str, Entry]
     ignored: frozenset[str] = frozenset()
     unreadable: frozenset[str] = frozenset()  # folders that could not be listed, files that could not be looked at
+    is_torn: bool = False  # something of it could not be seen at that moment, and may be the next time
 
 
 @dataclass
@@ -74,6 +76,7 @@ class Lister:
     root: Path
     on_progress: Callable[[], object]  # called as a long listing gets on
     _known: Entries = field(default_factory=dict)
+    _is_torn: bool = False
 
     def look(self) -> Listing:
         """One listing of everything; InboxLost where the root cannot be listed."""
@@ -81,6 +84,7 @@ class Lister:
         ignored: set[str] = set()
         unreadable: set[str] = set()
         folders = [""]
+        self._is_torn = False
         while folders:
             prefix = folders.pop()
             try:
@@ -89,6 +93,7 @@ class Lister:
                 if not prefix:
                     raise InboxLost("inbox_lost", f"{self.root} is gone", "bring it back or mount it") from error
                 entries.pop(prefix[:-1], None)
+                self._is_torn = True  # it may have been renamed to where this look had been already
             except OSError as error:
                 if not prefix:
                     raise InboxLost(
@@ -96,8 +101,9 @@ class Lister:
                     ) from error
                 if error.errno not in (errno.ENOTDIR, errno.ELOOP):
                     unreadable.add(prefix[:-1])
+                self._is_torn = self._is_torn or not isinstance(error, PermissionError)
         self._known = entries
-        return Listing(entries, frozenset(ignored), frozenset(unreadable))
+        return Listing(entries, frozenset(ignored), frozenset(unreadable), self._is_torn)
 
     def _one_folder(
         self, prefix: str, entries: Entries, ignored: set[str], unreadable: set[str], folders: list[str]
@@ -121,6 +127,7 @@ class Lister:
                     if not is_one_files(error):
                         raise
                     unreadable.add(path)
+                    self._is_torn = True
                     continue
                 kind = kind_of(status.st_mode)
                 if kind == "folder":

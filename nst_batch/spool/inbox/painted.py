@@ -50,6 +50,13 @@ class Mark(NamedTuple):
         return self.digest or self.identity
 
 
+class _Alike(NamedTuple):
+    """The photographs of one size that were painted with one key."""
+
+    photographs: dict[Identity, str | Identity]  # what tells each, by what it was
+    digests: set[str]
+
+
 class Painted:
     """What has been painted."""
 
@@ -58,19 +65,19 @@ class Painted:
         self._inbox = places.inbox
         self._path = places.own / PAINTED_NAME
         self._all: dict[Mark, None] = {}  # the oldest first
-        self._marks: dict[tuple[str, int], list[Mark]] = {}  # by key and size
+        self._marks: dict[tuple[str, int], _Alike] = {}  # by key and size: scans may all be of one size
         self._of_folders: dict[tuple[str, str], set[str | Identity]] = {}  # photographs by folder and key
         self._failed: set[tuple[str, str | Identity]] = set()  # keys and photographs
-        self._is_cut = False  # the file's last line has no end: nothing may be written behind it
+        self._is_cut = False  # the file may end within a line: nothing may be written behind it
         self._digests: dict[tuple[str, Identity], str] = {}  # of photographs that had to be read
         self._style_marks: dict[tuple[str, Identity], str] = {}
 
     def read(self) -> None:
-        """Take over what an earlier daemon has put down; what is damaged of it is left out."""
+        """Take over what an earlier daemon has put down; what is damaged of it is left out. OSError."""
         self._all, self._marks, self._of_folders, self._failed = {}, {}, {}, set()
         try:
             text = (read_own(self._fs, self._path) or b"").decode(errors="replace")
-        except (DamagedError, OSError):
+        except DamagedError:  # what cannot be read for now is read later: with nothing known all is painted again
             text = ""
         *lines, rest = text.split("\n")
         self._is_cut = bool(rest)
@@ -80,31 +87,37 @@ class Painted:
     def add(self, marks: Iterable[Mark], there: Iterable[Identity]) -> None:
         """Remember, durably. ``there``: the files of the inbox, of which nothing is forgotten. OSError."""
         new = [mark for mark in marks if mark not in self._all]
-        if not new:
+        if not new and not self._is_cut:
             return
         for mark in new:
             self._keep(mark)
-        if self._is_cut or (len(self._all) > 2 * KEPT and self._forget(frozenset(there))):
+        is_whole = not self._is_cut
+        self._is_cut = True  # until all of it is on the disk: what has refused now is asked again, for the whole file
+        if not is_whole or (len(self._all) > 2 * KEPT and self._forget(frozenset(there))):
             self._fs.write_durable(self._path, "".join(mark.line() for mark in self._all).encode())
-            self._is_cut = False
-            return
+        else:
+            self._append("".join(mark.line() for mark in new).encode())
+            self._fs.step("painted.noted")
+        self._is_cut = False
+
+    def _append(self, text: bytes) -> None:
         fd = self._fs.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(fd, "".join(mark.line() for mark in new).encode())
+            view = memoryview(text)
+            while view:
+                view = view[os.write(fd, view) :]  # a disk that is full takes some of it, and then says so
             os.fsync(fd)
         finally:
             os.close(fd)
-        self._fs.step("painted.noted")
 
     def has(self, key: str, identity: Identity, photograph: str) -> bool:
         """Whether a photograph (a path in the inbox) has been painted so; it is read where only its bytes can tell."""
-        marks = self._marks.get((key, identity.size), ())
-        if not marks:
+        alike = self._marks.get((key, identity.size))
+        if alike is None:
             return False
-        if any(mark.identity == identity for mark in marks):
+        if identity in alike.photographs:
             return True
-        digests = {mark.digest for mark in marks} - {""}
-        return bool(digests) and self._digest_of(photograph, identity) in digests
+        return bool(alike.digests) and self._digest_of(photograph, identity) in alike.digests
 
     def counts(self, keys: Sequence[str], folder: str, there: Collection[tuple[str, Identity]]) -> tuple[int, int]:
         """How many photographs of a folder have been painted with all ``keys``, and of how many a job has failed.
@@ -120,9 +133,10 @@ class Painted:
 
     def _known_as(self, key: str, path: str, identity: Identity) -> str | Identity:
         """What tells a photograph that lies there, as :attr:`Mark.photograph` does."""
-        alike = self._marks.get((key, identity.size), ())
-        known = next((mark.photograph for mark in alike if mark.identity == identity), None)
-        return known or (self._digest_of(path, identity) if alike else identity)
+        alike = self._marks.get((key, identity.size))
+        if alike is None:
+            return identity
+        return alike.photographs.get(identity) or self._digest_of(path, identity)
 
     def put_back(self, claim: Claim) -> list[Mark]:
         """Marks of those that had failed and were painted by a claim of what ``retry`` has put back."""
@@ -171,7 +185,9 @@ class Painted:
 
     def _keep(self, mark: Mark) -> None:
         self._all[mark] = None
-        self._marks.setdefault((mark.key, mark.identity.size), []).append(mark)
+        alike = self._marks.setdefault((mark.key, mark.identity.size), _Alike({}, set()))
+        alike.photographs.setdefault(mark.identity, mark.photograph)
+        alike.digests.update({mark.digest} - {""})
         (self._failed.add if mark.failed else self._failed.discard)((mark.key, mark.photograph))
         if mark.folder:
             self._of_folders.setdefault((mark.folder, mark.key), set()).add(mark.photograph)

@@ -97,11 +97,6 @@ class Special:
         return FolderView(self.path, is_hot, self.why, *counts, self.problems, self.note, styles)
 
 
-def is_twin(path: str, other: str) -> bool:
-    """Whether two files say the same of one folder."""
-    return path.rpartition("/")[0] == other.rpartition("/")[0] and names.is_hot(path) == names.is_hot(other)
-
-
 def and_more(error: NstError) -> str:
     """How many mistakes there are beside the first."""
     more = len(error.message.splitlines()) - 1

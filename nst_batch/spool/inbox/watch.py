@@ -83,14 +83,22 @@ class Watcher:
         self.problem = None
         if needs_polling(self._inbox, self._polling):
             return
-        observer = Observer()
+        observer: BaseObserver | None = None
         try:
+            observer = Observer()
             status = self._inbox.stat()
             observer.schedule(Handler(self._inbox, self._wake), str(self._inbox), recursive=True, event_filter=EVENTS)
             observer.start()
-        except (OSError, RecursionError) as error:  # the second where folders lie a thousand deep
-            why = error.strerror if isinstance(error, OSError) else "its folders lie too deep"
+        except (
+            OSError,
+            RuntimeError,
+        ) as error:  # the second where no thread is to be had, or folders lie a thousand deep
+            why = "its folders lie too deep" if isinstance(error, RecursionError) else str(error)
+            why = (error.strerror or why) if isinstance(error, OSError) else why
             self.problem = f"no events from {self._inbox}: {why}; it is looked at every so often instead"
+            if observer is not None:
+                with contextlib.suppress(RuntimeError):
+                    observer.stop()  # what of it has been started
             return
         self.observer = observer
         self._watched = (status.st_dev, status.st_ino)

@@ -6,9 +6,9 @@ killed command has left behind is removed by the next one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
-import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from nst_batch.beneath import WHAT_IS_NO_FILE
 from nst_batch.errors import UsageError
 from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
 from nst_batch.sidecar.presets import PRESETS
+from nst_batch.spool.disk.blocked import one_place_only
 from nst_batch.spool.disk.copying import UnreadableError
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import AGAIN_PREFIX, Places
@@ -83,10 +84,10 @@ def text_of(body: Mapping[str, Any]) -> bytes:
 
 def drop_again(fs: FileSystem, places: Places, folder: Path, text: bytes, images: Collection[str], title: str) -> Path:
     """Put the images of a result and the sidecar ``text`` into the inbox; the folder there. UsageError, OSError."""
-    _clear_up(fs, places)
     aside = places.inbox / f"{ASIDE_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
     try:
         fs.mkdir(aside)
+        _clear_up(fs, places, fs.lstat(aside).st_mtime)
         for name in images:
             fs.copy_file(folder / INPUT_FOLDER / name, aside / name, strangers=True)
         fs.write_new(aside / SIDECAR_NAME, text)
@@ -101,8 +102,14 @@ def drop_again(fs: FileSystem, places: Places, folder: Path, text: bytes, images
     return target
 
 
-def _clear_up(fs: FileSystem, places: Places) -> None:
-    """Remove what commands that were killed have left behind; one that may be alive is left to itself."""
+def _clear_up(fs: FileSystem, places: Places, now: float) -> None:
+    """Remove what commands that were killed have left behind; one that may be alive is left to itself.
+
+    ``now`` by the clock that the folders' times are from, which may be a server's.
+    """
     for name in fs.names(places.inbox):
-        if name.startswith(ASIDE_PREFIX) and time.time() - fs.lstat(places.inbox / name).st_mtime > LEFT_OVER_SECONDS:
-            fs.rmtree(places.inbox / name)
+        if name.startswith(ASIDE_PREFIX):
+            # It has come to its place by now, another command removes it, or it is another user's.
+            with one_place_only(), contextlib.suppress(FileNotFoundError):
+                if now - fs.lstat(places.inbox / name).st_mtime > LEFT_OVER_SECONDS:
+                    fs.rmtree(places.inbox / name)

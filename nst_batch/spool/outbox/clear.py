@@ -20,6 +20,7 @@ from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import Holds
 from nst_batch.spool.disk.layout import AGAIN_PREFIX, LEAVING_FOLDER, RETRY_PREFIX, Places
 from nst_batch.spool.disk.primitives import Identity
+from nst_batch.spool.inbox.painted import digest_of_file
 
 TRIES = 4  # at an image that cannot be moved: over about a minute, for a disk that refuses now and then says the same
 
@@ -80,7 +81,7 @@ class Clearer:
             return False
         path = self._places.inbox / source.path
         try:
-            if not self._is(path, source):
+            if not self._is(path, claim, source):
                 return True
         except PermissionError as error:
             return self._stays(claim, source, error, last=last)
@@ -121,7 +122,7 @@ class Clearer:
 
     def _let_go(self, claim: Claim, leaving: Path, source: SourceRecord) -> bool:
         """Remove what was taken out, or put it back; False where the folder that it came from refuses that."""
-        if self._is(leaving, source):
+        if self._is(leaving, claim, source):
             self._fs.remove(leaving)
         else:
             key = f"{claim.record.id} {source.path}"
@@ -139,11 +140,20 @@ class Clearer:
         let_go = [self._let_go(claim, folder / name, known[name]) for name in waiting]
         return all(let_go)
 
-    def _is(self, path: Path, source: SourceRecord) -> bool:
+    def _is(self, path: Path, claim: Claim, source: SourceRecord) -> bool:
+        """Whether an image is the one that was copied.
+
+        Some file systems (vfat, sshfs, SMB without serverino) give a file another number when they come to it again:
+        there its bytes tell.
+        """
         try:
-            return Identity.of(self._fs.lstat(path)) == source.identity
+            now = Identity.of(self._fs.lstat(path))
         except (FileNotFoundError, NotADirectoryError):
             return False
+        if now == source.identity or source.kind == "link" or now._replace(ino=source.ino) != source.identity:
+            return now == source.identity
+        digest = digest_of_file(self._fs, path)
+        return digest != "" and digest == digest_of_file(self._fs, claim.folder / source.stored)
 
 
 def _key(claim: Claim, source: SourceRecord) -> str:

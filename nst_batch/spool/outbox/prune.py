@@ -28,9 +28,11 @@ def remove_ended(fs: FileSystem, outbox: Path, folder: str) -> bool:
         fs.rename_noreplace(place, leaving)
     except FileNotFoundError:
         return False
-    for name in fs.names(place.parent):
+    fs.rmtree(leaving)
+    for name in fs.names_in(place.parent):
         if name.startswith(LEAVING_PREFIX):
-            fs.rmtree(place.parent / name)
+            with one_place_only():  # another user's
+                fs.rmtree(place.parent / name)
     _remove_empty(fs, outbox, parts[:-1])
     return True
 

@@ -107,14 +107,21 @@ class Publisher:
         source = "" if folder == self._running.of(job) else self._relative(folder)
         # A failed job's name is its own already: no need to list thousands of others for it.
         name = job.name if reason else self._free_name(parent, job.title)
+        refused: list[str] = []  # a network's listing may be an old one
         while True:
             target = parent / name
             record = Publish(target=self._relative(target), state=state, reason=reason, source=source)
             try:
                 self._take_there(claim, job, record, folder, target)
             except FileExistsError:
-                name = self._free_name(parent, job.name if reason else job.title)
-                continue  # somebody took the name in between
+                refused.append(name)  # somebody took it in between
+                name = self._free_name(parent, job.name if reason else job.title, refused)
+                continue
+            except FileNotFoundError:
+                if self._fs.kind(parent) is not None or self._fs.kind(folder) is None:
+                    raise
+                self._fs.make_folder(parent)  # it was empty, and somebody took it away in between
+                continue
             break
         self._fs.fsync_dir(parent)
         return self._record_end(claim, job, record, target)
@@ -178,14 +185,14 @@ class Publisher:
             self._fs.replace(mark, text)
         else:
             self._fs.write_durable(mark, text)
-        self._fs.step("publish.ended")
-        if not claim.goes_at_once:
-            self._fs.rmtree(folder)
-        self._fs.step("publish.forgotten")
         claim.done[job.index], claim.to_clear = done, True
         claim.attempts.pop(job.index, None)
         claim.orphaned.discard(job.index)
         claim.given.discard(job.index)
+        self._fs.step("publish.ended")
+        if not claim.goes_at_once:
+            self._fs.clear_away(folder)  # it may be kept, by a file that somebody reads: the job has its end
+        self._fs.step("publish.forgotten")
         return Ended(claim.record.job_id(job), job.name, job.title, record.state, record.reason, target)
 
     # --- after a crash ----------------------------------------------------------------------------------
@@ -228,9 +235,9 @@ class Publisher:
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._places.outbox).as_posix()
 
-    def _free_name(self, parent: Path, wanted: str) -> str:
+    def _free_name(self, parent: Path, wanted: str, refused: Collection[str] = ()) -> str:
         reserved = names.RESERVED if parent == self._places.outbox else ()
-        return names.unique_name(wanted, (*self._fs.names_in(parent), *reserved))
+        return names.unique_name(wanted, (*self._fs.names_in(parent), *reserved, *refused))
 
     def _output_folder(self, output: str) -> Path:
         """The folder below the outbox; where a file stands in its way, one with a number beside it."""

@@ -81,3 +81,24 @@ def test_a_refused_sync_is_told_to_whoever_asked_for_it(tmp_path: Path, monkeypa
     with pytest.raises(OSError, match="Input/output error") as raised:
         fs.side_by_side([lambda: fs.fsync_dir(tmp_path), lambda: fs.fsync_dir(tmp_path / "bad")])
     assert raised.value.filename == str(tmp_path / "bad")
+
+
+def test_a_machine_without_threads_makes_them_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one without processes: no error that nobody foresaw; what has begun is left where a kill would leave it."""
+    start, left = threading.Thread.start, [2]
+
+    def refused(thread: threading.Thread) -> None:
+        if not left[0]:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        start(thread)
+
+    fs, log, before = FileSystem(), list[str](), threading.active_count()
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with pytest.raises(BlockingIOError):
+        fs.side_by_side([writer(fs, tmp_path, name, log) for name in "abc"])
+    assert log == ["a begins", "b begins"]
+    assert threading.active_count() == before
+    left[0] = 2  # enough for the pieces, none for the disk
+    fs.side_by_side([writer(fs, tmp_path, name, log) for name in "xy"])
+    assert (tmp_path / "y-2").read_bytes() == b"y"

@@ -10,6 +10,7 @@ import pytest
 from watchdog.events import FileModifiedEvent, FileMovedEvent
 
 from nst_batch.spool.disk.mounts import UNKNOWN, mount_at
+from nst_batch.spool.inbox import watch as module
 from nst_batch.spool.inbox.polling import needs_polling
 from nst_batch.spool.inbox.watch import Handler, Watcher
 
@@ -150,3 +151,26 @@ def test_an_inbox_that_is_gone_is_no_crash(inbox: Path, tmp_path: Path) -> None:
     watcher.check()
     assert watcher.observer
     watcher.stop()
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("can't start new thread"), OSError(24, "inotify instance limit reached")]
+)
+def test_where_no_watch_is_to_be_had_it_is_deaf_and_says_so(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A machine at its limit of processes, or of watches by others: the looks find what comes, and it hears later."""
+    listening = Listening(inbox)
+    listening.watcher.stop()
+
+    def refused() -> None:
+        raise error
+
+    with monkeypatch.context() as without:
+        without.setattr(module, "Observer", refused)
+        assert not listening.watcher.check()
+        assert f"no events from {inbox}: {str(error).rpartition('] ')[2]}" in str(listening.watcher.problem)
+    assert not listening.watcher.check()
+    (inbox / "a.jpg").touch()
+    assert listening.hears()
+    listening.watcher.stop()
