@@ -163,10 +163,10 @@ class Daemon:
 
     def wait_seconds(self) -> float:
         """How long nothing is to be done, if nothing comes."""
-        wait = min(max(0.0, self.next_look - (now := Moment.now().mono)), self._status_writer.due_in(now))
+        now, beat = Moment.now().mono, watchdog_interval()
+        wait = min(max(0.0, self.next_look - now), self._status_writer.due_in(now))
         if self._pool.workers or self._hooks.running:
             wait = min(wait, BUSY_TICK_SECONDS)
-        beat = watchdog_interval()
         return wait if beat is None else min(wait, beat, BUSY_TICK_SECONDS)
 
     def _look_at(self, moment: float) -> None:
