@@ -15,7 +15,7 @@ import numpy as np
 
 from nst_batch.transfer.errors import DamagedCheckpointError
 
-MAGIC = b"nst_batch checkpoint 2\n"  # another number where a state has other parts: an older one is set aside
+MAGIC = b"nst_batch checkpoint 3\n"  # another number where a state has other parts: an older one is set aside
 _DIGEST = hashlib.sha256().digest_size
 _LENGTH = 8
 _AT_A_TIME = 1 << 20

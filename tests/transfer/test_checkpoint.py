@@ -100,6 +100,6 @@ def test_neither_way_copies_the_whole(tmp_path):
 
 def test_one_of_another_version_is_refused():
     """It would lack parts of the state, or have others."""
-    data = pack(STATE).replace(b"checkpoint 2", b"checkpoint 1", 1)
+    data = pack(STATE).replace(b"checkpoint 3", b"checkpoint 2", 1)
     with pytest.raises(DamagedCheckpointError, match="of this version"):
         unpack(data)

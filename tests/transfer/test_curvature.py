@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_batch.transfer.optimizers.curvature import BOLD, Curvature
+from nst_batch.transfer.optimizers.curvature import Curvature
 
 SIZE = 40
+BOLDNESS = 1.7
 
 
 @dataclass
@@ -40,7 +41,7 @@ class History:
             return tf.constant(matrix @ other, tf.float32)
 
         curvature = self.curvature.grown(product(moves, change), product(coarse_changes, change), tf.constant(good))
-        scale, weights = curvature.inverse(product(moves, vector), product(coarse_changes, vector))
+        scale, weights = curvature.inverse(product(moves, vector), product(coarse_changes, vector), BOLDNESS)
         self.curvature = curvature.without_oldest()
         self.columns = self.columns[1:]
         return float(scale) * self.metric @ vector + weights.numpy() @ np.concatenate([moves, coarse_changes])
@@ -53,7 +54,7 @@ class History:
             shares.append(move @ vector / (move @ change))
             vector = vector - shares[-1] * change
         ratios = [move @ change / (change @ self.metric @ change) for move, change in pairs]
-        vector = BOLD * np.exp(np.mean(np.log(ratios))) * self.metric @ vector
+        vector = BOLDNESS * np.exp(np.mean(np.log(ratios))) * self.metric @ vector
         for (move, change), share in zip(pairs, reversed(shares), strict=True):
             vector = vector + move * (share - change @ vector / (move @ change))
         return vector

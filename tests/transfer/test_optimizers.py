@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from nst_batch.transfer.optimizers.adam import Adam
 from nst_batch.transfer.optimizers.choose import make_optimizer
-from nst_batch.transfer.optimizers.curvature import BOLD
 from nst_batch.transfer.optimizers.lbfgs import OPPONENT, WEIGHTS, Lbfgs, coarse_metric
 from nst_batch.transfer.spec import AdamSpec, LbfgsSpec
 
@@ -124,14 +123,14 @@ def test_lbfgs_goes_where_its_pairs_point():
             seen.append((image.numpy().astype(np.float64), gradient.numpy().astype(np.float64)))
             pairs = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(seen[-4:])]
             if pairs:
-                np.testing.assert_allclose(following, two_loop_trial(*seen[-1], pairs), atol=2e-5)
+                np.testing.assert_allclose(following, two_loop_trial(*seen[-1], pairs, float(state["boldness"])), atol=2e-5)
         image = following
     assert len(seen) > 10
     assert np.any(image == 0.0)
     assert np.any(image == 1.0)
 
 
-def two_loop_trial(image, gradient, pairs):
+def two_loop_trial(image, gradient, pairs, boldness):
     """Nocedal and Wright, Numerical Optimization, algorithm 7.4, from γ M, over the pixels that no bound holds."""
     free = ~(((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0)))
     vector, shares = free * gradient, []
@@ -139,7 +138,7 @@ def two_loop_trial(image, gradient, pairs):
         shares.append(np.sum(move * vector) / np.sum(move * change))
         vector = vector - shares[-1] * change
     ratios = [np.sum(move * change) / np.sum(change * metric(change)) for move, change in pairs]
-    vector = metric(vector) * BOLD * np.exp(np.mean(np.log(ratios)))
+    vector = metric(vector) * boldness * np.exp(np.mean(np.log(ratios)))
     for (move, change), share in zip(pairs, reversed(shares), strict=True):
         vector = vector + move * (share - np.sum(change * vector) / np.sum(move * change))
     return np.clip(image - free * vector, 0, 1)

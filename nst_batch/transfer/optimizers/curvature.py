@@ -18,10 +18,6 @@ import tensorflow as tf
 
 from nst_batch.transfer.tensors import Matrix, Scalar, Vector
 
-# γ is usually s·y / y·y of the newest pair, here s·y / y·My. It counts only where no pair has been, and the loss curves
-# less there than where the gradient led; fitted.
-BOLD = 1.5
-
 
 class Curvature(NamedTuple):
     """R and YᵀMY of a history of n pairs, both (n, n). A pair of no use has a row and a column of zeros in both."""
@@ -44,25 +40,25 @@ class Curvature(NamedTuple):
     def without_oldest(self) -> Curvature:
         return Curvature(self.sy[1:, 1:], self.ymy[1:, 1:])
 
-    def inverse(self, moves: Vector, coarse_changes: Vector) -> tuple[Scalar, Vector]:
+    def inverse(self, moves: Vector, coarse_changes: Vector, boldness: Scalar) -> tuple[Scalar, Vector]:
         """γ, and how much of each column of S, then of MY, H v has beside γ M v; all zeros where there is no pair.
 
-        ``moves`` Sᵀv, ``coarse_changes`` YᵀMv.
+        ``moves`` Sᵀv, ``coarse_changes`` YᵀMv. γ is ``boldness`` times the geometric mean of s·y / y·My over the pairs.
         """
         diagonal = tf.linalg.diag_part(self.sy)
         useful = diagonal > 0.0
         triangle = self.sy + tf.linalg.diag(tf.cast(~useful, tf.float32))
-        scale = self._scale(useful)
+        scale = boldness * self._scale(useful)
         part = _solved(triangle, tf.where(useful, moves, 0.0))
         rest = scale * (tf.where(useful, coarse_changes, 0.0) - tf.linalg.matvec(self.ymy, part))
         return scale, tf.concat([_solved(triangle, diagonal * part - rest, adjoint=True), -scale * part], axis=0)
 
     def _scale(self, useful: Vector) -> Scalar:
-        """γ: :data:`BOLD` times the geometric mean of s·y / y·My over the pairs; 0 where there is none."""
+        """The geometric mean of s·y / y·My over the pairs; 0 where there is none."""
         ratios = tf.where(useful, tf.linalg.diag_part(self.sy) / tf.linalg.diag_part(self.ymy), 1.0)
         count = tf.reduce_sum(tf.cast(useful, tf.float32))
         mean = tf.exp(tf.math.divide_no_nan(tf.reduce_sum(tf.math.log(ratios)), count))
-        return tf.where(count > 0.0, BOLD * mean, 0.0)
+        return tf.where(count > 0.0, mean, 0.0)
 
 
 def _solved(triangle: Matrix, right: Vector, *, adjoint: bool = False) -> Vector:

@@ -34,6 +34,9 @@ class Lbfgs:
 
     The first guess of the inverse Hessian is a multiple of :func:`coarse_metric` rather than of the identity, so that
     broad changes of tone and colour, of which a gradient pixel by pixel says little, are made early.
+    γ counts only where no pair has been. The usual one, of the newest pair, is timid there at first, and bolder ones are
+    too bold in the end, where bfloat16's rounding makes up much of a gradient. So each full step tells: the slope left
+    at its end, as a share of the slope at its start, is 0 at the minimum along it, and γ follows that.
     Pixels that stand at a bound with the gradient pushing outward are held for the direction; the trial
     picture is clipped, and shortened along the straight line to it (which stays in the box) while the loss
     does not fall enough. After ``RESTART_AFTER`` refusals the history is dropped and the gradient's own
@@ -44,7 +47,10 @@ class Lbfgs:
     always_accepts = False
 
     SUFFICIENT = 1e-4  # Armijo's constant
-    ROUNDING = 1e-4  # a rise of this fraction of the loss is within bfloat16's rounding
+    ROUNDING = 3e-4  # a rise of this fraction of the loss is within bfloat16's rounding
+    BOLDNESS = 1.5  # of γ, at first; see curvature.py
+    LEAST_BOLDNESS, MOST_BOLDNESS = 0.25, 4.0
+    FOLLOWS = 0.3  # how much of the share of the slope that is left goes into the logarithm of the boldness
     CURVATURE = 1e-8  # pairs with a smaller cosine between s and y would spoil the inverse Hessian
     FIRST_MOVE = 0.02  # mean change of a pixel in the first trial, at a learning rate of 1
     RESTART_AFTER = 4
@@ -64,6 +70,7 @@ class Lbfgs:
             "first_move": tf.constant(self._spec.learning_rate * self.FIRST_MOVE, tf.float32),
             "begun": tf.constant(False),
             "refusals": tf.constant(0, tf.int32),
+            "boldness": tf.constant(self.BOLDNESS, tf.float32),
             "loss": tf.constant(0.0, tf.float32),
             "image": image,
             "gradient": zeros,
@@ -76,7 +83,8 @@ class Lbfgs:
         return self.init(image, box)  # curvature does not carry over to other targets
 
     def step(self, state: State, image: Image, loss: Scalar, gradient: Image) -> Proposal:
-        slope = _dot(state["gradient"], image - state["image"])
+        slope, left = (_dot(each, image - state["image"]) for each in (state["gradient"], gradient))
+        state = {**state, "boldness": self._boldness(state, slope, left)}
         bound = state["loss"] + self.SUFFICIENT * slope + self.ROUNDING * tf.abs(state["loss"])
         stays = state["refusals"] >= self.STAY_AFTER
         finite = tf.math.is_finite(loss) & tf.math.is_finite(_dot(gradient, gradient))
@@ -88,6 +96,14 @@ class Lbfgs:
         )
         return Proposal(accepted, following, later)
 
+    def _boldness(self, state: State, slope: Scalar, left: Scalar) -> Scalar:
+        """After a trial from ``slope`` to the slope ``left``: as it was, unless that was a whole quasi-Newton step."""
+        told = tf.equal(state["refusals"], 0) & tf.reduce_any(tf.linalg.diag_part(state["sy"]) > 0.0) & (slope < 0.0)
+        share = tf.math.divide_no_nan(left, slope)
+        share = tf.where(tf.math.is_finite(share), tf.clip_by_value(share, -1.0, 1.0), -1.0)
+        bolder = state["boldness"] * tf.exp(tf.where(told, self.FOLLOWS * share, 0.0))
+        return tf.clip_by_value(bolder, self.LEAST_BOLDNESS, self.MOST_BOLDNESS)
+
     def _accept(self, state: State, image: Image, loss: Scalar, gradient: Image) -> tuple[Image, State]:
         """``image`` is the new iterate; the next trial is a full quasi-Newton step from it."""
         move, change = image - state["image"], gradient - state["gradient"]
@@ -98,7 +114,7 @@ class Lbfgs:
         of_move, of_change, of_gradient = _products(pairs, move, change, free * gradient)
         good = state["begun"] & (of_change[0][-1] > self.CURVATURE * tf.sqrt(of_move[0][-1] * of_change[1][-1]))
         curvature = Curvature(state["sy"], state["ymy"]).grown(*of_change, good)
-        scale, weights = curvature.inverse(*of_gradient)
+        scale, weights = curvature.inverse(*of_gradient, state["boldness"])
         newton = free * (scale * coarse_gradient + tf.reshape(weights[tf.newaxis] @ pairs, tf.shape(image)))
         slope = _dot(newton, gradient)
         usable = (slope > 0.0) & tf.math.is_finite(slope)
