@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -385,3 +388,23 @@ def test_nobody_else_has_a_job_before_its_worker_could_be_told(world: World) -> 
     assert ends(world.look(REVOKED_SECONDS - 1.0)) == []
     assert world.told_to(one)[-1] == "revoked"
     assert ends(world.look(2.0)) == [Yielded(job)]
+
+
+def test_a_start_that_could_not_read_who_is_at_work_reads_it_again(world: World) -> None:
+    """A network's disk that is away for a moment: what is not known to be at work would be painted by two."""
+
+    class Away(FileSystem):
+        answers = 1
+
+        def reader(self, path: Path) -> BinaryIO:
+            self.answers -= 1
+            if self.answers == -1:
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+            return super().reader(path)
+
+    for name in "ab":
+        world.begin(world.job(name), node=name)
+    world.pool = SlurmPool(world.config, Away(), ("worker",))
+    with pytest.raises(OSError, match="Stale"):
+        world.pool.jobs_in_hand()
+    assert world.pool.jobs_in_hand() == {"a", "b"}

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from refusing_disk import Sticky
@@ -536,3 +536,26 @@ def test_a_name_that_a_listing_does_not_show_yet_is_not_tried_for_ever(tmp_path:
     fs = Old()
     (tmp_path / "inbox/new").mkdir()
     assert fs.rename_free(tmp_path / "inbox/new", world.inbox, "retry-of-another").name == "retry-of-another-2"
+
+
+@pytest.mark.parametrize("errors", [1, 2])
+def test_a_connection_that_breaks_down_once_damages_no_claim(tmp_path: Path, errors: int) -> None:
+    """By sshfs what was asked for just then is an error of the disk, and all is well a moment later."""
+
+    class Broken(FileSystem):
+        left = errors
+
+        def reader(self, path: Path) -> BinaryIO:
+            if self.left and path.name == "claim.json":
+                self.left -= 1
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+            return super().reader(path)
+
+    world = World(tmp_path)
+    world.start()
+    world.pair("a")
+    world.settle()
+    assert world.hand_out_next() is not None
+    world.start(Broken())
+    assert any("is damaged" in note for note in world.notes) == (errors > 1)
+    assert [job.name for job in world.spool.jobs()] == ([] if errors > 1 else ["a"])

@@ -224,14 +224,14 @@ class SlurmPool:
     # -- allocations --------------------------------------------------------------------------------
 
     def _find_allocations(self) -> None:
-        """Those that the folders know."""
-        self._read = True
-        for token, record in allocation_records(self._fs, self._folder):
+        """Those that the folders know, all of them. OSError."""
+        for token, record in list(allocation_records(self._fs, self._folder)):
             if record.token != token:
-                self._fs.rmtree(self._folder / token)
+                self._fs.clear_away(self._folder / token)
                 continue
             one = Allocation(self._fs, self._folder / token, record, 0.0)
             self._keep(one)
+        self._read = True
 
     def _keep(self, one: Allocation) -> None:
         self._allocations[one.name] = one

@@ -42,6 +42,16 @@ class DamagedError(Exception):
 def read_own(fs: FileSystem, path: Path, limit: int = MAX_BYTES, *, of_any_user: bool = False) -> bytes | None:
     """The bytes of an own file; None where there is none. DamagedError where it can be none of ours."""
     try:
+        return _read_own(fs, path, limit, of_any_user=of_any_user)
+    except DamagedError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EIO:
+            # A bad sector says it again; a connection that broke down, as sshfs has it, is there anew.
+            return _read_own(fs, path, limit, of_any_user=of_any_user)
+        raise
+
+
+def _read_own(fs: FileSystem, path: Path, limit: int, *, of_any_user: bool) -> bytes | None:
+    try:
         with fs.reader(path) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
