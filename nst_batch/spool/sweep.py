@@ -155,7 +155,9 @@ class Sweep:
         try:
             record = record_of(self._fs, pair, self._inbox.entries, config.after, config.limits.max_file_mb)
             if own is not None:
-                record = record.model_copy(update={"photograph": own.photograph, "hot": own.keys})
+                record = record.model_copy(
+                    update={"photograph": own.photograph, "hot": own.keys, "seen": self._inbox.identity(own.photograph)}
+                )
             claim = self._claimer.commit(record, own.text if own is not None else None)
             self._queue.claims[claim.record.id] = claim
             self._drop_untaken(pair.sidecar, "has been taken")

@@ -23,7 +23,7 @@ from nst_batch.filenames import MANIFEST_NAME
 from nst_batch.sidecar.expand import SidecarRules
 from nst_batch.sidecar.filetree import DiskTree, ListingTree
 from nst_batch.sidecar.folder import Choice, FolderDefaults, FolderRequest, parse_defaults, parse_folder, with_defaults
-from nst_batch.sidecar.resolver import FileRef, FileResolver
+from nst_batch.sidecar.resolver import FileRef, FileResolver, reference_fault
 from nst_batch.spool.disk.blocked import is_one_files
 from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.listing import Entry
@@ -220,6 +220,9 @@ class Folders:
             left = [choice for choice in hot.choices if not self._is_painted(choice, path, entry, at_work)]
             if hot.request is not None and hot.ready and not left:
                 there[folder].append((path, entry.identity))
+                continue
+            if (fault := reference_fault(name)) is not None:
+                hot.unnamed.append(fault.what)
                 continue
             hot.pending += 1
             if hot.request is None or hot.why or folder in busy:
