@@ -127,6 +127,23 @@ def test_a_photograph_that_no_sidecar_can_name_is_told_of_and_nothing_fails(worl
     assert titles(world) == ["album-a", "harbour", "two-lines"]
 
 
+def test_a_photograph_whose_name_leaves_no_room_for_a_sidecars_waits(world: World) -> None:
+    """Of 255 bytes, as 83 Chinese signs are with the suffix: it is told, and holds up nobody else."""
+    hot(world)
+    long = world.put(f"monet/{'景' * 83}.jpeg", "a long one")
+    world.put(f"monet/{'w' * 246}.jpg", "as long as it may be")
+    world.put("monet/harbour.jpg", "a harbour")
+    world.pair("other")
+    run(world)
+    assert {"harbour", "other"} < set(titles(world))
+    assert len(titles(world)) == 3
+    (view,) = world.look().folders
+    assert view.note.endswith("has 254 bytes, more than 250; rename it")
+    long.rename(long.with_name("shorter.jpeg"))
+    run(world)
+    assert "shorter" in titles(world)
+
+
 def test_a_photograph_for_which_no_sidecar_can_be_understood_waits(world: World) -> None:
     """Here a title that is too long with this one's name: nothing fails, again and again, and others are painted."""
     styles = [f"monet/styles/{letter * 120}.jpg" for letter in "ab"]
