@@ -231,6 +231,10 @@ class Sweep:
         return next((self._queue.view(claim, record) for claim, record in jobs), None)
 
     def _end(self, job: Job, reason: Reason) -> None:
+        """Fail a job, with its images: one of which they are not all copied yet has its end at a later turn."""
+        claim = self._queue.claims[job.claim]
+        if claim.record.sources and not claim.copied:
+            return
         ended = self._ends.fail(job, reason, {})
         if ended is not None:
             self._queue.ended(ended)

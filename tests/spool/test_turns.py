@@ -107,6 +107,30 @@ def test_a_sweep_fails_what_there_is_time_for_and_each_once(world: World) -> Non
     assert world.claims() == []
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_fails_with_many_images_fails_once_all_are_copied(world: World, cancelled: bool) -> None:
+    """For want of one of them, or because somebody wants it so: a turn that ends between two copies holds up nobody."""
+    images = [f"c{number}.jpg" for number in range(4)]
+    for name in images:
+        world.put(name, name)
+    world.put("s.jpg")
+    world.put("g.yaml", f"content: [{', '.join(images)}{'' if cancelled else ', gone.jpg'}]\nstyle: s.jpg\n")
+    world.settle()
+    if cancelled:
+        names_of = [f"{name[:2]}-s" for name in images]
+        for name in names_of:
+            world.put(f"{name}.cancel", "")
+    else:
+        world.spool.expire(world.at)
+    codes = []
+    for _ in range(30):
+        world.look()
+        codes += [end.code for end in world.spool.sweep(world.at, turn(1.5))]
+    assert codes == (["cancelled"] * 4 if cancelled else ["image_missing"])
+    kept = {path.name for folder in world.failed().values() for path in (folder / "input").iterdir()}
+    assert kept >= ({*images, "s.jpg"} if cancelled else {"s.jpg"})
+
+
 def test_a_claim_of_many_images_is_copied_over_several_turns(world: World) -> None:
     """A thousand photographs of a hundred megabytes each; its job starts when all are there."""
     for number in range(6):
