@@ -226,7 +226,8 @@ def _missing(expansion: Expansion) -> Iterator[str]:
     """What is not there, and what was probably meant."""
     for missing in expansion.missing:
         hint = f"; {missing.hint}" if missing.hint else ""
-        yield f"line {missing.line}, {missing.role}: {missing.why}{hint}"
+        line = f"line {missing.line}, " if missing.line else ""  # a default has none
+        yield f"{line}{missing.role}: {missing.why}{hint}"
 
 
 class Times:

@@ -41,6 +41,6 @@ class Once:
         waits = [pair for pair in view.waiting if pair.kind in _WAITED_FOR[self.incomplete]]
         if view.ready or view.broken or waits or spool.jobs():
             return None, []
-        files = [pair for pair in view.waiting if is_special(pair.sidecar.rpartition("/")[2])]
-        left = [f"ended without what waits for {pair.why}" for pair in files if self.incomplete != "leave"]
+        held = [pair for pair in view.waiting if pair.kind == "photograph" or is_special(pair.sidecar)]
+        left = [f"ended without what waits for {pair.why}" for pair in held if self.incomplete != "leave"]
         return EXIT_JOB_FAILED if left or failed else EXIT_OK, left

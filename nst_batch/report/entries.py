@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
+from nst_batch.beneath import DEEPEST
 from nst_batch.filenames import (
     EPOCHS_FOLDER,
     ERROR_NAME,
@@ -47,7 +48,6 @@ LINKS = {
 _IN_FAILED = f"{FAILED_FOLDER}/"
 _MAX_FOLDERS = 100_000
 _SHA256 = re.compile("[0-9a-f]{64}")
-_MAX_DEPTH = 16
 _MAX_JSON = 4 << 20  # bytes; a job.json holds a sidecar (1 MiB at most, set in more lines there) and little else
 _MAX_VARIED = 10  # keys that are varied at once
 _MAX_EPOCHS = 500  # pictures of epochs that are told of
@@ -161,7 +161,7 @@ def walk(
                 yield folder, stamp
             elif written := _modified(f"{outbox}/{folder}/{mark}"):
                 yield folder, (modified, written)
-            elif depth < _MAX_DEPTH and (mark == MANIFEST_NAME or not _modified(f"{outbox}/{folder}/{MANIFEST_NAME}")):
+            elif depth < DEEPEST and (mark == MANIFEST_NAME or not _modified(f"{outbox}/{folder}/{MANIFEST_NAME}")):
                 pending.append((folder, depth + 1))
                 if without is not None and _was_a_jobs(f"{outbox}/{folder}", folder):
                     without.append(folder)

@@ -202,7 +202,7 @@ def _request(model: SidecarModel, marked: Marked, rules: SidecarRules) -> Sideca
         max_jobs=rules.max_jobs,
         commented=marked.commented,
         lines={
-            key: marked.line((key,)) or marked.line((f"path_{key}",))
+            key: marked.line((key,)) or marked.line((f"path_{key}",)) or marked.lines.get(("vary", key), 0)
             for key in ("content", "style", "title", "vary", *WORDS)
         },
     )

@@ -161,7 +161,9 @@ class Sweep:
         try:
             record = record_of(self._fs, pair, self._inbox.entries, config.after, config.limits.max_file_mb)
             if own is not None:
-                record = record.model_copy(update={"photograph": own.photograph, "hot": own.keys})
+                record = record.model_copy(
+                    update={"photograph": own.photograph, "hot": own.keys, "seen": self._inbox.identity(own.photograph)}
+                )
             if self._attachment.is_choosy:
                 record = with_portable_names(record)
             claim = self._claimer.commit(record, own.text if own is not None else None)
@@ -237,8 +239,8 @@ class Sweep:
         return next((self._queue.view(claim, record) for claim, record in jobs), None)
 
     def _end(self, job: Job, reason: Reason) -> None:
-        """Fail a job, with all its images: where a turn has ended while they were copied, in the next one."""
-        claim, _record = self._queue.find(job.id)
+        """Fail a job, with its images: one of which they are not all copied yet has its end at a later turn."""
+        claim = self._queue.claims[job.claim]
         if claim.record.sources and not claim.copied:
             return
         ended = self._ends.fail(job, reason, {})

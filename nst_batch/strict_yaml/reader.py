@@ -285,7 +285,7 @@ class _Reader:
         if end.line < len(self._rows) and _COMMENT.match(self._rows[end.line], end.column):
             self.commented.add(text)
         value = scalar(text)
-        if not isinstance(value, str) and shown(value) != text:
+        if text and not isinstance(value, str) and shown(value) != text:
             self.written[path] = text
         return value
 

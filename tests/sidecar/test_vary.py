@@ -89,7 +89,7 @@ def test_a_start_that_is_missing_is_waited_for(inbox: Path) -> None:
     request = parse_sidecar(PAIR + "vary: {init: [noise, gone.png]}\n", "dusk.yaml")
     expansion = expand(request, FileResolver(DiskTree(inbox), "", []))
     assert expansion.jobs == ()
-    assert [each.reference for each in expansion.missing] == ["gone.png"]
+    assert [(each.reference, each.line) for each in expansion.missing] == [("gone.png", 3)]
 
 
 @pytest.mark.parametrize(

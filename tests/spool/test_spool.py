@@ -12,6 +12,7 @@ import pytest
 from spool_world import KillSwitch, World
 
 from nst_batch.reasons import Reason
+from nst_batch.report.entries import collect
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.fs import FileSystem
@@ -629,6 +630,24 @@ class MountBelow(FileSystem):
         if target.is_relative_to(self.mount) and not source.is_relative_to(self.mount):
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source), None, str(target))
         super().rename_noreplace(source, target)
+
+
+def test_a_result_is_never_put_into_another_ones_folder(tmp_path: Path) -> None:
+    """Nobody would see it there, and it would go with that one: the output folder gets a number, the same for all."""
+    world = World(tmp_path)
+    world.start()
+    world.pair("dusk")
+    world.settle()
+    world.run_all()
+    before = world.results()["dusk"]
+    deep = "/".join("abcdefghijklmnopqrs")
+    for name, output in (("a", "dusk"), ("b", "dusk"), ("c", "dusk/input/deep"), ("d", deep)):
+        world.pair(name, extra=f"output: {output}\n")
+    world.settle()
+    world.run_all()
+    assert set(world.finished()) == {"dusk", "dusk-2/a", "dusk-2/b", "dusk-2/input/deep/c", f"{deep}/d"}
+    assert world.results()["dusk"] == before
+    assert collect(world.outbox).done == 5
 
 
 def test_an_output_folder_that_is_a_link_is_none(tmp_path: Path) -> None:

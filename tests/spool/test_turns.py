@@ -108,23 +108,28 @@ def test_a_sweep_fails_what_there_is_time_for_and_each_once(world: World) -> Non
     assert world.claims() == []
 
 
-@pytest.mark.parametrize("state", ["failed", "cancelled"])
-def test_a_turn_that_ends_while_images_are_copied_ends_no_job_without_them(world: World, state: str) -> None:
-    """What can only fail, or is cancelled, has its end in the next turn; it was told as the fault of a disk."""
-    (world.inbox / "there").mkdir()
-    content = "there" if state == "failed" else "c.jpg"
-    world.put("a.yaml", f"content: {content}\nstyle: {{a.jpg: 1, b.jpg: 1}}\n")
-    for name in ("a.jpg", "b.jpg", "c.jpg"):
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_fails_with_many_images_fails_once_all_are_copied(world: World, cancelled: bool) -> None:
+    """For want of one of them, or because somebody wants it so: a turn that ends between two copies holds up nobody."""
+    images = [f"c{number}.jpg" for number in range(4)]
+    for name in images:
         world.put(name, name)
+    world.put("s.jpg")
+    world.put("g.yaml", f"content: [{', '.join(images)}{'' if cancelled else ', gone.jpg'}]\nstyle: s.jpg\n")
     world.settle()
-    if state == "cancelled":
-        world.put("a.cancel", "")
-    ended: list[Ended] = []
-    for _ in range(4):
-        world.look(1.0)
-        ended += world.spool.sweep(world.at, Turn(0.0))
-    assert [end.state for end in ended] == [state]
-    assert {path.name for path in (world.failed()["a"] / "input").iterdir()} >= {"a.jpg", "b.jpg", "a.yaml"}
+    if cancelled:
+        names_of = [f"{name[:2]}-s" for name in images]
+        for name in names_of:
+            world.put(f"{name}.cancel", "")
+    else:
+        world.spool.expire(world.at)
+    codes = []
+    for _ in range(30):
+        world.look()
+        codes += [end.code for end in world.spool.sweep(world.at, turn(1.5))]
+    assert codes == (["cancelled"] * 4 if cancelled else ["image_missing"])
+    kept = {path.name for folder in world.failed().values() for path in (folder / "input").iterdir()}
+    assert kept >= ({*images, "s.jpg"} if cancelled else {"s.jpg"})
 
 
 def test_controls_are_obeyed_as_far_as_there_is_time(world: World) -> None:

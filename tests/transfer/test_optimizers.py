@@ -123,7 +123,8 @@ def test_lbfgs_goes_where_its_pairs_point():
             seen.append((image.numpy().astype(np.float64), gradient.numpy().astype(np.float64)))
             pairs = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(seen[-4:])]
             if pairs:
-                np.testing.assert_allclose(following, two_loop_trial(*seen[-1], pairs, float(state["boldness"])), atol=2e-5)
+                expected = two_loop_trial(*seen[-1], pairs, float(state["boldness"]))
+                np.testing.assert_allclose(following, expected, atol=2e-5)
         image = following
     assert len(seen) > 10
     assert np.any(image == 0.0)

@@ -113,6 +113,7 @@ class ClaimRecord(_Record):
     # sidecar came from nowhere and goes nowhere, and of its images it alone leaves the inbox.
     photograph: Annotated[str, AfterValidator(_inside_or_root)] = ""
     hot: tuple[str, ...] = ()
+    seen: Identity | None = None  # what the photograph was, of which there may be no copy: too large, not to be read
     # Of a sidecar that could not be taken, and fails for it: what it was. It stays where it is.
     stays: Identity | None = None
     sources: tuple[SourceRecord, ...] = ()

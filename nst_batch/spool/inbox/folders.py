@@ -23,13 +23,15 @@ from nst_batch.filenames import MANIFEST_NAME
 from nst_batch.sidecar.expand import SidecarRules
 from nst_batch.sidecar.filetree import DiskTree, ListingTree
 from nst_batch.sidecar.folder import Choice, FolderDefaults, FolderRequest, parse_defaults, parse_folder, with_defaults
-from nst_batch.sidecar.resolver import FileRef, FileResolver
+from nst_batch.sidecar.resolver import FileRef, FileResolver, reference_fault
 from nst_batch.spool.disk.blocked import is_one_files
+from nst_batch.spool.disk.layout import MAX_NAME_BYTES
 from nst_batch.spool.disk.primitives import Identity
 from nst_batch.spool.inbox.listing import Entry
 from nst_batch.spool.inbox.painted import Underway
 from nst_batch.spool.inbox.readiness import FolderView, Waiting
 from nst_batch.spool.inbox.special import ENDS, Special, and_more
+from nst_batch.strict_yaml.reader import shown
 
 SUFFIX = ".yaml"
 LOOK_AGAIN_SECONDS = 10.0
@@ -223,6 +225,9 @@ class Folders:
             if hot.request is not None and hot.ready and not left:
                 there[folder].append((path, entry.identity))
                 continue
+            if why := _unnamable(name):
+                hot.unnamed.append(why)
+                continue
             hot.pending += 1
             if hot.request is None or hot.why or folder in busy:
                 continue
@@ -311,6 +316,14 @@ class Folders:
             files = [special.digest + special.path.encode() for special in self._above(folder) if special.defaults]
             self._stamps[folder] = hashlib.sha256(b"\0".join(files)).digest()
         return self._stamps[folder]
+
+
+def _unnamable(name: str) -> str:
+    """Why no sidecar can name a photograph, or be called after it; "" where one can."""
+    if (fault := reference_fault(name)) is not None:
+        return fault.what
+    size, most = len(name.encode()), MAX_NAME_BYTES - len(SUFFIX)
+    return f"{shown(name)} has {size} bytes, more than {most}" if size > most else ""
 
 
 def _stamped(entry: Entry, stamp: bytes, kind: str | None = None) -> Entry:

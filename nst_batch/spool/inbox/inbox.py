@@ -15,7 +15,7 @@ from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.disk.layout import RETRY_PREFIX, Places
-from nst_batch.spool.disk.primitives import is_private_elsewhere
+from nst_batch.spool.disk.primitives import Identity, is_private_elsewhere
 from nst_batch.spool.inbox import control
 from nst_batch.spool.inbox.control import PAUSE_NAME, Control
 from nst_batch.spool.inbox.end_news import ENDED_NAME, EndNews
@@ -93,6 +93,7 @@ class Inbox:
             settle_seconds=config.watch.settle_seconds,
             incomplete_after=config.watch.incomplete_after,
             hindrance=self._folders.hindrance,
+            is_own=lambda path: self._folders.virtual(path) is not None,
         )
 
     def _is_readable(self, path: str) -> bool:
@@ -218,15 +219,20 @@ class Inbox:
         """The sidecar that is a photograph's own, and lies nowhere yet."""
         return self._folders.virtual(pair.sidecar)
 
+    def identity(self, path: str) -> Identity | None:
+        """What a file was at the last look; None where it was not there."""
+        entry = self._listing.entries.get(path)
+        return None if entry is None else entry.identity
+
     def is_being_painted(self, own: Virtual) -> bool:
         """Whether a claim that stands has the same bytes, under another name, with the same settings."""
-        entry = self._listing.entries.get(own.photograph)
-        return entry is not None and self._painted.is_at_work(own.keys, entry.identity, own.photograph, self.claims())
+        identity = self.identity(own.photograph)
+        return identity is not None and self._painted.is_at_work(own.keys, identity, own.photograph, self.claims())
 
     def is_painted(self, own: Virtual) -> bool:
         """Whether the same bytes have been painted since the last look."""
-        entry = self._listing.entries.get(own.photograph)
-        return entry is not None and any(self._painted.has(key, entry.identity, own.photograph) for key in own.keys)
+        identity = self.identity(own.photograph)
+        return identity is not None and any(self._painted.has(key, identity, own.photograph) for key in own.keys)
 
     def remember(self, claim: Claim) -> None:
         """Put down, durably, that a hot folder's photograph is painted, or a sidecar that stays has failed. OSError."""

@@ -256,20 +256,20 @@ def underway(claims: Iterable[Claim]) -> Underway:
     images: set[str] = set()
     for claim in claims:
         images.update(source.path for source in claim.record.sources if not source.library)
-        photograph = _photograph_of(claim)
-        if photograph is not None:
-            marks.update((key, photograph.identity) for key in claim.record.hot)
+        if (identity := _identity_of(claim)) is not None:
+            marks.update((key, identity) for key in claim.record.hot)
     return Underway(frozenset(marks), frozenset(images))
 
 
 def marks_of(fs: FileSystem, claim: Claim) -> list[Mark]:
     """What is to be remembered of a claim that has its end; nothing of one that is no hot folder's."""
-    photograph = _photograph_of(claim)
-    if photograph is None:
+    photograph, identity = _photograph_of(claim), _identity_of(claim)
+    if identity is None:
         return []
-    digest = digest_of_file(fs, claim.folder / photograph.stored) if photograph.kind == "file" else ""
-    folder = _folder_mark(photograph.path.rpartition("/")[0])
-    return [Mark(key, photograph.identity, digest, folder, has_failed(claim)) for key in claim.record.hot]
+    has_copy = photograph is not None and photograph.kind == "file"
+    digest = digest_of_file(fs, claim.folder / photograph.stored) if photograph is not None and has_copy else ""
+    folder = _folder_mark(claim.record.photograph.rpartition("/")[0])
+    return [Mark(key, identity, digest, folder, has_failed(claim)) for key in claim.record.hot]
 
 
 def has_failed(claim: Claim) -> bool:
@@ -289,6 +289,12 @@ def _photograph_of(claim: Claim) -> SourceRecord | None:
     """The photograph of a hot folder's claim."""
     record = claim.record
     return next((source for source in record.sources if record.hot and source.path == record.photograph), None)
+
+
+def _identity_of(claim: Claim) -> Identity | None:
+    """What a hot folder's photograph was when it was claimed, whether there is a copy of it or not."""
+    photograph = _photograph_of(claim)
+    return claim.record.seen if photograph is None else photograph.identity
 
 
 def digest_of_file(fs: FileSystem, path: Path) -> str:

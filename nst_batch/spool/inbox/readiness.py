@@ -101,8 +101,9 @@ class Waiting:
     """A sidecar that cannot be claimed yet.
 
     ``kind``: ``settling``; ``missing`` or ``unreadable``, of its images; ``untaken``: it may not be read, or not taken;
-    ``given_up``: likewise, and its time is up, so that it has failed for it, and is taken as soon as it can be; or
-    ``defaults``: a file that speaks for its folder is to blame, which is told once for all.
+    ``given_up``: likewise, and its time is up, so that it has failed for it, and is taken as soon as it can be;
+    ``defaults``: a file that speaks for its folder is to blame, which is told once for all; or ``photograph``: that
+    file makes no sidecar of this one that can be understood.
     """
 
     sidecar: str

@@ -55,7 +55,7 @@ class Scanner:
 
     ``read(path)`` gives a sidecar's bytes (raising OSError), ``readable(path)`` says whether an image may be
     read, ``takable(folder)`` whether files may be taken out of a folder, ``hindrance(folder)`` why no sidecar there can
-    be gone by; paths are relative to the inbox.
+    be gone by, ``is_own(path)`` whether a sidecar is a photograph's own; paths are relative to the inbox.
     """
 
     reading: SidecarReading
@@ -65,6 +65,7 @@ class Scanner:
     settle_seconds: float
     incomplete_after: float
     hindrance: Callable[[str], str] = lambda _folder: ""
+    is_own: Callable[[str], bool] = lambda _path: False
     restored: dict[str, Wait] = field(default_factory=dict)
     _moving: dict[str, float] = field(default_factory=dict)  # what was not still yet at the last look: since when it is
     _sidecars: dict[str, Known] = field(default_factory=dict)
@@ -310,6 +311,7 @@ class Scanner:
             self._still_at,
             self._may_be_read,
             may_take,
+            self.is_own,
             self._given_up_as,
             self.incomplete_after,
             self._expire_before,

@@ -42,6 +42,7 @@ class Special:
     pending: int = 0
     at_work: int = 0
     no_files: list[str] = field(default_factory=list)  # what has the name of a photograph, and is a pipe or so
+    unnamed: list[str] = field(default_factory=list)  # of photographs that no sidecar can name: why not
 
     @property
     def folder(self) -> str:
@@ -51,16 +52,17 @@ class Special:
     def begin(self) -> None:
         """Its photographs are about to be counted."""
         self.painted = self.failed = self.pending = self.at_work = 0
-        self.no_files = []
+        self.no_files, self.unnamed = [], []
 
     @property
     def note(self) -> str:
         """What was probably meant otherwise; "" for nothing."""
-        if not self.no_files:
-            return self._all_styles()
-        more = f" and {len(self.no_files) - 1} more" if len(self.no_files) > 1 else ""
-        what = f"not painted, for it is {WHAT_IS_NO_FILE['other']}: {min(self.no_files)}{more}"
-        return f"{what}; put the picture itself there"
+        if self.no_files:
+            what = f"not painted, for it is {WHAT_IS_NO_FILE['other']}: {_first_of(self.no_files)}"
+            return f"{what}; put the picture itself there"
+        if self.unnamed:
+            return f"not painted, for no sidecar can name it: {_first_of(self.unnamed)}; rename it"
+        return self._all_styles()
 
     def _all_styles(self) -> str:
         """That every image beside it is taken for a style, by a pattern that may have been meant otherwise."""
@@ -107,6 +109,11 @@ def _names_nothing(pattern: str) -> bool:
     """Whether a pattern's file name goes by the suffix alone: ``*.png``, ``*``, ``[a-z]?*.*``."""
     plain = re.sub(r"\[[^\]]*\]|[*?]", "", names.stem(pattern.rpartition("/")[2]))
     return not any(map(str.isalnum, plain))
+
+
+def _first_of(found: list[str]) -> str:
+    """One of some, always the same, and how many more there are."""
+    return min(found) + (f" and {len(found) - 1} more" if len(found) > 1 else "")
 
 
 def _shortened(found: list[str]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from nst_batch import names
 from nst_batch.characters import told
 from nst_batch.clock import Moment
 from nst_batch.reasons import SIDECAR_NOT_TAKEN, Reason
@@ -14,6 +16,7 @@ from nst_batch.spool.inbox.listing import Entry
 from nst_batch.spool.inbox.readiness import LET_IT, NOT_TO_BE_TAKEN, Broken, Ready, Waiting, Wanted
 
 NAMES_SHOWN = 3
+_IN_THE_TEXT = re.compile(r"^line [0-9]+[,:] ")  # of a sidecar that nobody sees
 LOOK_AGAIN_SECONDS = 10.0
 GIVEN_UP = "it has failed for that, and is taken as soon as it may be"
 READ_IT = "let the daemon's user read it (nst-batch check says how), or take it away"
@@ -30,6 +33,7 @@ class Verdicts:
     still_at: Callable[[str], float]  # from when on, monotonic, a file will have been still for long enough
     may_be_read: Callable[[str], bool]  # an image
     may_take: Callable[[str], bool]  # files out of a folder
+    is_own: Callable[[str], bool]  # whether a sidecar is a photograph's own, which lies nowhere
     given_up_as: Callable[[str], str]  # JOB as which a sidecar has failed because it could not be taken, "" for none
     incomplete_after: float
     expire_before: float  # what has waited since then, monotonic, waits no longer
@@ -47,7 +51,7 @@ class Verdicts:
             how = READ_IT if known.unreadable else TAKE_IT if closed else LET_IT
             return self._untaken(path, known, known.unreadable or closed or untaken, how)
         if known.broken is not None or known.wanted is None:
-            return known.as_broken(path)
+            return self._held_up(path, known) if self.is_own(path) else known.as_broken(path)
         return self._of_images(path, known, known.wanted)
 
     def _of_images(self, path: str, known: Known, wanted: Wanted) -> Ready | Waiting:
@@ -62,6 +66,13 @@ class Verdicts:
             return self._incomplete(path, known, wanted, lacking, left)
         unreadable = tuple(what for what in lacking if what not in wanted.missing)
         return Ready(path, known.entry, known.digest, wanted, known.names, bool(lacking), unreadable, known.refused)
+
+    def _held_up(self, path: str, known: Known) -> Waiting:
+        """A photograph for which its folder's file makes no sidecar that can be understood: nothing of it fails."""
+        what = _IN_THE_TEXT.sub("", known.as_broken(path).reason.message.splitlines()[0].removeprefix(f"{path}: "))
+        photograph = path.removesuffix(names.suffix(path))
+        why = f"{photograph}: {what}; correct its folder's file, or rename the photograph"
+        return Waiting(path, known.names, "photograph", why, None)
 
     def _closed(self, folder: str) -> str:
         """Why no file may be taken out of a folder; "" where it may."""

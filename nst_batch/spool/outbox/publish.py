@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nst_batch import names
 from nst_batch.characters import visible_lines
-from nst_batch.filenames import ERROR_NAME, LOSS_NAME
+from nst_batch.filenames import ERROR_NAME, LOSS_NAME, MANIFEST_NAME
 from nst_batch.reasons import EndState, Reason
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.live_job import Ended
@@ -240,12 +240,12 @@ class Publisher:
         return names.unique_name(wanted, (*self._fs.names_in(parent), *reserved, *refused))
 
     def _output_folder(self, output: str) -> Path:
-        """The folder below the outbox; where a file stands in its way, one with a number beside it."""
+        """The folder below the outbox; where a file or a result stands in its way, one with a number beside it."""
         folder = self._places.outbox
         for part in names.output_parts(output):
             path = folder / part
-            if self._is_no_folder(path):
-                path = folder / names.unique_name(part, lambda name, at=folder: self._is_no_folder(at / name))  # type: ignore[misc]
+            if self._is_taken(path):
+                path = folder / names.unique_name(part, lambda name, at=folder: self._is_taken(at / name))  # type: ignore[misc]
             folder = path
         return folder
 
@@ -256,5 +256,7 @@ class Publisher:
                 if TORN.fullmatch(name):
                     self._fs.remove(folder / name)
 
-    def _is_no_folder(self, path: Path) -> bool:
-        return self._fs.kind(path) not in (None, "folder")
+    def _is_taken(self, path: Path) -> bool:
+        """Whether nothing may be put into ``path``: what lies in a job's folder, nobody sees, and it goes with that."""
+        kind = self._fs.kind(path)
+        return kind is not None and (kind != "folder" or self._fs.kind(path / MANIFEST_NAME) == "file")

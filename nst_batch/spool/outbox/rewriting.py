@@ -49,7 +49,7 @@ def rewritten(manifest: dict[str, Any], there: set[str], now: Mapping[str, Any] 
     refs: dict[str, list[str]] = {key: [] for key in ("content", "style", *WORDS)}
     for item in manifest.get("inputs") or []:
         if item.get("role") in refs and isinstance(item.get("name"), str):
-            refs[item["role"]].append(_ref(item["name"], there, asked))
+            refs[item["role"]].append(_ref(item, there, asked))
     for alias, key in (*ALIASES.items(), *zip(WORDS, WORDS, strict=True)):
         used = alias if alias in asked else key
         if not refs.get(key):
@@ -76,7 +76,8 @@ def _corrected(asked: dict[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
 def with_inputs(manifest: bytes, job: JobRecord, origin: str) -> bytes:
     """job.json with every input of the job in it, known to the worker or not, and where its sidecar lay.
 
-    ``retry`` goes by the inputs, :mod:`nst_batch.spool.outbox.superseded` by the ``origin``.
+    ``retry`` goes by the inputs, :mod:`nst_batch.spool.outbox.superseded` by the ``origin``. One of which no copy was
+    taken says where it lies.
     """
     try:
         body = json.loads(manifest)
@@ -85,16 +86,21 @@ def with_inputs(manifest: bytes, job: JobRecord, origin: str) -> bytes:
     known = {(item.get("role"), item.get("name")): item for item in body.get("inputs") or []}
     unknown = {"sha256": None, "width": None, "height": None}
     body["inputs"] = [
-        known.get((item.role, item.name), {"role": item.role, "name": item.name, **unknown}) for item in job.inputs
+        known.get((item.role, item.name), {"role": item.role, "name": item.name, **unknown})
+        | ({} if item.source is not None else {"ref": item.ref})
+        for item in job.inputs
     ]
     body["origin"] = origin
     return json.dumps(body, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def _ref(name: str, there: set[str], asked: dict[str, Any]) -> str:
-    """How the rewritten sidecar names a file; one that is not there goes by the name that the original has for it."""
+def _ref(item: Mapping[str, Any], there: set[str], asked: dict[str, Any]) -> str:
+    """How the rewritten sidecar names a file; one that is not there by where it lies, or as the original has it."""
+    name: str = item["name"]
     if name in there:
         return name
+    if isinstance(ref := item.get("ref"), str):
+        return ref
     for key in ("content", "path_content", "style", "path_style", *WORDS):
         value = asked.get(key)
         for ref in value if isinstance(value, (list, dict)) else [value]:

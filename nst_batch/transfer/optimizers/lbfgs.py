@@ -34,9 +34,9 @@ class Lbfgs:
 
     The first guess of the inverse Hessian is a multiple of :func:`coarse_metric` rather than of the identity, so that
     broad changes of tone and colour, of which a gradient pixel by pixel says little, are made early.
-    γ counts only where no pair has been. The usual one, of the newest pair, is timid there at first, and bolder ones are
-    too bold in the end, where bfloat16's rounding makes up much of a gradient. So each full step tells: the slope left
-    at its end, as a share of the slope at its start, is 0 at the minimum along it, and γ follows that.
+    γ counts only where no pair has been. The usual one is timid there at first, and a bolder one too bold in the end,
+    where bfloat16's rounding makes up much of a gradient. So each whole step tells: the slope left at its end, as a
+    share of the slope at its start, is 0 at the minimum along it, and γ follows that.
     Pixels that stand at a bound with the gradient pushing outward are held for the direction; the trial
     picture is clipped, and shortened along the straight line to it (which stays in the box) while the loss
     does not fall enough. After ``RESTART_AFTER`` refusals the history is dropped and the gradient's own

@@ -67,6 +67,7 @@ def test_an_image_over_the_limit_is_refused_by_its_size(world: World, where: str
     assert [item["name"] for item in body["inputs"]] == ["small.jpg", "large.jpg"]
     with pytest.raises(JobError) as workers:
         read_regular(large, ImageLimits(max_file_mb=0.001))
+    assert [item.get("ref") for item in body["inputs"]] == [None, "large.jpg"]
     error = workers.value
     assert (failed / "error.txt").read_text() == f"{error.code}: {error.message}\n{error.advice}\n"
 

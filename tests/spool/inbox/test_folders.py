@@ -107,6 +107,95 @@ def test_a_pattern_that_means_several_where_one_is_to_be_holds_the_photographs_u
     assert titles(world) == ["harbour"]
 
 
+def test_a_photograph_that_no_sidecar_can_name_is_told_of_and_nothing_fails(world: World) -> None:
+    """As an archive of Windows leaves them (`album\\a.jpg`); once it is renamed it is painted."""
+    hot(world)
+    odd = [world.put(f"monet/{name}", name) for name in ("album\\a.jpg", "two\nlines.jpg")]
+    world.put("monet/harbour.jpg", "a harbour")
+    run(world)
+    run(world)
+    assert titles(world) == ["harbour"]
+    assert world.failed() == {}
+    (view,) = world.look().folders
+    assert view.note == (
+        "not painted, for no sidecar can name it: 'album\\a.jpg' holds a backslash and 1 more; rename it"
+    )
+    assert sum("holds a backslash" in note for note in world.notes) == 1
+    for path in odd:
+        path.rename(path.with_name(path.name.translate(str.maketrans("\\\n", "--"))))
+    run(world)
+    assert titles(world) == ["album-a", "harbour", "two-lines"]
+
+
+def test_a_photograph_whose_name_leaves_no_room_for_a_sidecars_waits(world: World) -> None:
+    """Of 255 bytes, as 83 Chinese signs are with the suffix: it is told, and holds up nobody else."""
+    hot(world)
+    long = world.put(f"monet/{'景' * 83}.jpeg", "a long one")
+    world.put(f"monet/{'w' * 246}.jpg", "as long as it may be")
+    world.put("monet/harbour.jpg", "a harbour")
+    world.pair("other")
+    run(world)
+    assert {"harbour", "other"} < set(titles(world))
+    assert len(titles(world)) == 3
+    (view,) = world.look().folders
+    assert view.note.endswith("has 254 bytes, more than 250; rename it")
+    long.rename(long.with_name("shorter.jpeg"))
+    run(world)
+    assert "shorter" in titles(world)
+
+
+def test_a_photograph_for_which_no_sidecar_can_be_understood_waits(world: World) -> None:
+    """Here a title that is too long with this one's name: nothing fails, again and again, and others are painted."""
+    styles = [f"monet/styles/{letter * 120}.jpg" for letter in "ab"]
+    for style in styles:
+        world.put(style, style)
+    world.put("monet/folder.yaml", "style: 'styles/*'\n")
+    world.put("monet/harbour.jpg", "a harbour")
+    world.put(f"monet/{'c' * 90}.jpg", "a long one")
+    run(world)
+    run(world)
+    assert len(titles(world)) == 2
+    assert world.failed() == {}
+    view = world.look()
+    (waiting,) = view.waiting
+    assert waiting.why.startswith(f"monet/{'c' * 90}.jpg: title: ")
+    assert "has 211 bytes, more than 200" in waiting.why
+    assert waiting.why.endswith("correct its folder's file, or rename the photograph")
+    code, said = Once().end(view, world.spool, None)
+    assert (code, said) == (1, [f"ended without what waits for {waiting.why}"])
+    world.put("monet/folder.yaml", "style: 'styles/*'\ntitle: '{content}'\n")
+    run(world)
+    assert titles(world) == sorted(["c" * 90] * 2 + [f"harbour-{letter * 120}" for letter in "ab"])
+
+
+def test_a_photograph_of_which_no_copy_is_taken_fails_once(tmp_path: Path) -> None:
+    """One over the limit stays where it is; put back once the limit is another, it is found there and painted."""
+    world = limited(tmp_path, 0.001)
+    world.start()
+    hot(world)
+    world.put("monet/large.jpg", b"x" * 1001)
+    for _ in range(3):
+        run(world)
+        world.start()
+    assert set(world.failed()) == {"large"}
+    assert world.settle().folders[0].failed == 1
+    assert "monet/large.jpg" in world.inbox_files()
+    world.config = limited(tmp_path, 1).config
+    world.start()
+    list(retry_jobs(world.fs, places_of(world.config), ["large"]))
+    run(world)
+    assert set(world.finished()) == {"large"}
+    assert "monet/large.jpg" not in world.inbox_files()
+
+
+def limited(root: Path, megabytes: float) -> World:
+    """An inbox whose images have a limit."""
+    world = World(root)
+    limits = world.config.limits.model_copy(update={"max_file_mb": megabytes})
+    world.config = world.config.model_copy(update={"limits": limits})
+    return world
+
+
 def test_only_the_folder_itself_is_hot(world: World) -> None:
     """Not what lies below it, nor what is no image or is hidden."""
     hot(world)

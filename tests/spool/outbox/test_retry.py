@@ -77,6 +77,15 @@ def test_a_correction_goes_back_even_with_a_slip(world: World, correct: tuple[st
     assert goes_back in (retry_job(world.config, "a") / "a.yaml").read_bytes()
 
 
+def test_an_image_that_stayed_where_it_was_is_found_there() -> None:
+    """One of which no copy was taken, for its size or its rights: its sidecar goes back into another folder."""
+    body = manifest({"content": "large.jpg", "style": "s.jpg"}, "a", ("content", "large.jpg"), ("style", "s.jpg"))
+    body["inputs"][0]["ref"] = "album/large.jpg"
+    request = parse_sidecar(rewritten(body, {"s.jpg"}), "a.yaml")
+    assert (request.content, request.style) == (("album/large.jpg",), ("s.jpg",))
+    assert parse_sidecar(rewritten(body, {"s.jpg", "large.jpg"}), "a.yaml").content == ("large.jpg",)
+
+
 def test_a_missing_image_keeps_its_reference() -> None:
     """The person puts it where the original sidecar says."""
     body = manifest({"content": "pics/a.jpg", "style": "s.jpg"}, "a", ("content", "a.jpg"), ("style", "s.jpg"))
