@@ -145,6 +145,37 @@ def two_loop_trial(image, gradient, pairs, boldness):
     return np.clip(image - free * vector, 0, 1)
 
 
+@pytest.fixture
+def underway():
+    """L-BFGS with two pairs: its state, and the trial that is to be evaluated next."""
+    stiffness = tf.constant(np.geomspace(1.0, 30.0, 36).reshape(SHAPE).astype(np.float32))
+    image, target = picture() * 0.5 + 0.25, picture(3) * 0.5 + 0.25
+    state = Lbfgs(LbfgsSpec(history=5)).init(image)
+    for _ in range(3):
+        loss, gradient = quadratic(target, stiffness)(image), stiffness * (image - target)
+        _, image, state = Lbfgs(LbfgsSpec(history=5)).step(state, image, loss, gradient)
+    return state, image
+
+
+@pytest.mark.parametrize(("left", "counts"), [(0.5, 0.5), (0.0, 0.0), (-0.5, -0.5), (-3.0, -1.0), (np.nan, -1.0)])
+def test_lbfgs_is_bolder_where_its_steps_are_too_short(underway, left, counts):
+    """By the slope that is left at a trial, as a share of the one that led there."""
+    state, trial = underway
+    _, _, after = Lbfgs(LbfgsSpec(history=5)).step(state, trial, 0.9 * state["loss"], left * state["gradient"])
+    assert float(after["boldness"] / state["boldness"]) == pytest.approx(np.exp(Lbfgs.FOLLOWS * counts))
+
+
+def test_lbfgs_shortened_steps_tell_nothing_of_its_boldness(underway):
+    """That slope is left on half the way is no sign of a step too short."""
+    state, trial = underway
+    optimizer = Lbfgs(LbfgsSpec(history=5))
+    accepted, trial, refused = optimizer.step(state, trial, 2.0 * state["loss"], -state["gradient"])
+    assert not bool(accepted)
+    accepted, _, after = optimizer.step(refused, trial, 0.9 * state["loss"], 0.9 * state["gradient"])
+    assert bool(accepted)
+    assert float(after["boldness"]) == float(refused["boldness"]) < float(state["boldness"])
+
+
 def metric(picture):
     return coarse_metric(tf.constant(picture, tf.float32)).numpy().astype(np.float64)
 
@@ -172,6 +203,17 @@ def test_lbfgs_restart_descends_where_the_metric_does_not():
     assert len(accepted) == 2
     assert accepted[1][1] < accepted[0][1]
     np.testing.assert_array_less(0.5, accepted[1][0].numpy()[steep == 0])
+
+
+def test_lbfgs_goes_on_where_losses_are_rounded():
+    """A loss that comes out 2 in 10,000 too low once does not have the steps from there refused."""
+    stiffness = tf.constant(np.geomspace(1.0, 30.0, 36).reshape(SHAPE).astype(np.float32))
+    lucky = iter([0.0] * 15 + [2e-4] + [0.0] * 100)
+
+    def rounded(image):
+        return (1000.0 + quadratic(picture(3), stiffness)(image)) * (1.0 - next(lucky))
+
+    assert len(iterates(Lbfgs(LbfgsSpec()), rounded, picture(), 30)) == 30
 
 
 def test_lbfgs_iterates_do_not_rise():
