@@ -16,7 +16,7 @@ demo: $(VENV)/.run  ## a sample pair through the daemon; says where the picture 
 	@$(BIN)/nst-batch demo
 
 test: $(VENV)/.dev  ## the tests that need nothing but Python
-	$(BIN)/python -m pytest -m "not system" -n auto --maxprocesses 4 --dist loadgroup
+	$(BIN)/python -m pytest -m "not system" -n auto --maxprocesses 4 --dist loadfile
 
 test-system: $(VENV)/.dev  ## what needs more: a real systemd, a browser, kills
 	$(BIN)/python -m pytest -m system

@@ -24,9 +24,6 @@ import pytest
 from house import PATIENCE_SECONDS, House, draw
 from PIL import Image
 
-# Where tests are spread over processes, these stay in one, with the daemon that they share.
-pytestmark = pytest.mark.xdist_group("daemon")
-
 LONG = {"epochs": 10_000, "steps_per_epoch": 5}
 
 

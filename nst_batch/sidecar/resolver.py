@@ -104,13 +104,13 @@ class FileResolver:
         places = [*self._places(reference, role), *self._places(reference.rpartition("/")[2], role)]
         for tree, path in dict.fromkeys(places):
             folder, _, last = path.rpartition("/")
-            alike = [name for name in tree.alike(folder, last) if is_image(name.rstrip())]
+            alike = sorted(name for name in tree.alike(folder, last) if is_image(name.rstrip()))
             if alike:
                 return " or ".join(told(name, last) for name in alike[:3])
             names = tree.names(folder)
             if len(names) <= _MOST_COMPARED:
                 # By their stems: two names of three letters are not close for having .png in common.
-                by_case |= {stem(name).lower(): name for name in names if is_image(name)}
+                by_case |= {stem(name).lower(): name for name in sorted(names) if is_image(name)}
         wanted = stem(reference).lower()
         close = difflib.get_close_matches(wanted, by_case, n=1, cutoff=0.7)
         return told(by_case[close[0]]) if close else ""
