@@ -8,6 +8,8 @@ has become another user's.
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +46,13 @@ def ask(command: Sequence[str], seconds: float, environ: Mapping[str, str] | Non
                 pipe.close()
         return None
     return Answer(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+
+def end_group(process: subprocess.Popen[Any]) -> None:
+    """As :func:`end`, with whatever it has started: it leads a session of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # the second of what has become another user
+        os.killpg(process.pid, signal.SIGKILL)
+    end(process)
 
 
 def end(process: subprocess.Popen[Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import time
 from collections import deque
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from nst_batch.beneath import Beneath
-from nst_batch.child import end
+from nst_batch.child import end_group
 from nst_batch.clock import duration
 from nst_batch.config.keys import Hooks
 from nst_batch.filenames import MANIFEST_NAME
@@ -193,9 +192,7 @@ class _Running:
 
     def kill(self) -> None:
         """End it with whatever it has started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # the second of what has become another user
-            os.killpg(self.process.pid, signal.SIGKILL)
-        end(self.process)
+        end_group(self.process)
 
     def close(self) -> None:
         """Give the pipe back."""

@@ -139,7 +139,7 @@ def test_a_hook_that_the_kernel_holds_is_left_to_itself(monkeypatch: pytest.Monk
     hooks.attend(0.0)
     (hook,) = hooks.running
     with monkeypatch.context() as stuck:
-        stuck.setattr("nst_batch.daemon.hooks.os.killpg", lambda *_: None)
+        stuck.setattr("nst_batch.child.os.killpg", lambda *_: None)
         stuck.setattr(subprocess.Popen, "kill", lambda _self: None)
         stuck.setattr("nst_batch.child.GO_SECONDS", 0.05)
         for moment in (3600.0, 3601.0):

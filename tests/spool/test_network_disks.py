@@ -17,6 +17,7 @@ import pytest
 from refusing_disk import Sticky
 from spool_world import KillSwitch, World
 
+from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk import own
 from nst_batch.spool.disk import primitives as module
 from nst_batch.spool.disk.blocked import SpoolBlocked
@@ -89,6 +90,17 @@ def world(tmp_path: Path) -> World:
     made = World(tmp_path)
     made.start()
     return made
+
+
+def handed_out(root: Path, disk: FileSystem | None = None) -> tuple[World, Job]:
+    """A world whose one pair, ``a``, is in a worker's hands."""
+    world = World(root)
+    world.start(disk)
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    return world, handout
 
 
 class Silly(FileSystem):
@@ -165,12 +177,7 @@ def with_(found: os.stat_result, index: int, value: int) -> os.stat_result:
 def test_an_image_with_another_number_leaves_by_its_bytes(tmp_path: Path, changed: bool) -> None:
     """It would stay for ever, with nothing said; another one of the same size and time stays."""
     disk = Renumbering()
-    world = World(tmp_path)
-    world.start(disk)
-    world.pair("a")
-    world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
+    world, handout = handed_out(tmp_path, disk)
     disk.by = 1000
     if changed:
         path = world.inbox / "a-content.jpg"
@@ -321,12 +328,7 @@ class Away(FileSystem):
 def test_a_disk_that_cannot_be_looked_at_makes_the_queue_wait(tmp_path: Path) -> None:
     """Whoever asks for the jobs is told so as by any other call: an error would end the daemon."""
     disk = Away()
-    world = World(tmp_path)
-    world.start(disk)
-    world.pair("a")
-    world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
+    world, handout = handed_out(tmp_path, disk)
     world.spool.put_back(handout)
     disk.is_away = True
     for ask in (world.spool.jobs, lambda: world.spool.job(handout.id), world.spool.only_held):
@@ -381,12 +383,7 @@ class Believing(FileSystem):
 def test_what_a_worker_on_another_machine_has_left_is_found(tmp_path: Path) -> None:
     """Its outcome was not there when the job was handed out; not to see it is to paint a job of a few seconds again."""
     disk = Believing()
-    world = World(tmp_path)
-    world.start(disk)
-    world.pair("a")
-    world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
+    world, handout = handed_out(tmp_path, disk)
     world.spool.jobs()
     assert handout.folder / "outcome.json" in disk.missed
     world.work(handout)
@@ -551,11 +548,7 @@ def test_a_connection_that_breaks_down_once_damages_no_claim(tmp_path: Path, err
                 raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
             return super().reader(path)
 
-    world = World(tmp_path)
-    world.start()
-    world.pair("a")
-    world.settle()
-    assert world.hand_out_next() is not None
+    world, _job = handed_out(tmp_path)
     world.start(Broken())
     assert any("is damaged" in note for note in world.notes) == (errors > 1)
     assert [job.name for job in world.spool.jobs()] == ([] if errors > 1 else ["a"])

@@ -6,17 +6,14 @@ command that ends says for certain whether the controller has answered.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from nst_batch.child import end
+from nst_batch.child import end_group
 from nst_batch.clock import duration
 from nst_batch.config.slurm import Slurm
 
@@ -66,9 +63,7 @@ class Command:
         if code is None and now < self._deadline:
             return None
         if code is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)  # sites put scripts of their own in front of Slurm's
-            end(self._process)
+            end_group(self._process)  # sites put scripts of their own in front of Slurm's
         texts = []
         for file in (self._out, self._err):
             file.seek(0)

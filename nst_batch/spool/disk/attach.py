@@ -123,9 +123,9 @@ class Attachment:
         """
         if folders != self._folders and self._folders is not None:
             (inbox, (device, _)), (inbox_before, (device_before, _)) = folders, self._folders
-            if inbox == inbox_before and device == device_before:
-                note = _inbox_note(self._fs, self._places)
-                self._folders = folders if note.get("id") == self.inbox_id else self._folders
+            is_renumbered = inbox == inbox_before and device == device_before
+            if is_renumbered and _inbox_note(self._fs, self._places).get("id") == self.inbox_id:
+                self._folders = folders
         return folders == self._folders
 
     def mend(self) -> None:

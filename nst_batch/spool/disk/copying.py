@@ -16,6 +16,13 @@ class UnreadableError(OSError):
     """The file that was to be copied cannot be read; the disk that is written to has done nothing wrong."""
 
 
+def write_all(target: int, data: bytes | memoryview) -> None:
+    """Write to an open file, to the last byte: of what does not fit a disk takes some, and then says so. OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(target, view) :]
+
+
 def copy_content(source: int, target: int, size: int, on_progress: Callable[[], object], name: str) -> bool:
     """Copy ``size`` bytes; False where the source turned out to be shorter. UnreadableError, which has its ``name``."""
     # Sharing blocks and copying within the kernel only save time, and do not say which of the two files is at
@@ -40,9 +47,7 @@ def copy_content(source: int, target: int, size: int, on_progress: Callable[[], 
             raise UnreadableError(error.errno, error.strerror, name) from error
         if not chunk:
             return False
-        view = memoryview(chunk)
-        while view:
-            view = view[os.write(target, view) :]
+        write_all(target, chunk)
         done += len(chunk)
         on_progress()
     return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -18,9 +19,9 @@ from pathlib import Path
 
 from nst_batch.names import unique_name
 from nst_batch.spool.disk.blocked import one_place_only
-from nst_batch.spool.disk.copying import UnreadableError
+from nst_batch.spool.disk.copying import READ_CHUNK, UnreadableError
 from nst_batch.spool.disk.layout import unique_file
-from nst_batch.spool.disk.primitives import HARD_LINK, Content, Identity, Primitives, is_private_elsewhere
+from nst_batch.spool.disk.primitives import HARD_LINK, Content, Identity, Primitives, is_private_elsewhere, name_taken
 
 
 class FileSystem(Primitives):
@@ -123,7 +124,7 @@ class FileSystem(Primitives):
             if error.errno != errno.EXDEV:
                 raise
             if self.kind(target) is not None:
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+                raise name_taken(target) from error
             self.copy_file(source, target)
             self.fsync_dir(target.parent)
             self.step("move.copied")
@@ -240,3 +241,16 @@ def read_sidecar(fs: FileSystem, path: Path, limit: int) -> bytes:
         if is_private_elsewhere(status):
             raise UnreadableError(errno.EIO, HARD_LINK, str(path))
         return file.read(limit + 1)
+
+
+def digest_of_file(fs: FileSystem, path: Path) -> str:
+    """The hash of a file's bytes, in hex; "" where it cannot be read."""
+    sum_of = hashlib.sha256()
+    try:
+        with fs.reader(path) as file:
+            while piece := file.read(READ_CHUNK):
+                sum_of.update(piece)
+                fs.on_progress()
+    except OSError:
+        return ""
+    return sum_of.hexdigest()

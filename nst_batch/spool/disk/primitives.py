@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nst_batch.beneath import Beneath, kind_of, libc
-from nst_batch.spool.disk.copying import UnreadableError, copy_content
+from nst_batch.spool.disk.copying import UnreadableError, copy_content, write_all
 from nst_batch.spool.disk.removing import remove_tree
 from nst_batch.spool.disk.together import Together
 
@@ -104,9 +104,7 @@ class Primitives(Beneath):
         try:
             with _about(path):
                 for piece in (data,) if isinstance(data, bytes) else data:
-                    view = memoryview(piece)
-                    while view:
-                        view = view[os.write(fd, view) :]
+                    write_all(fd, piece)
                 if sync:
                     self.sync(fd)
         finally:
@@ -150,13 +148,13 @@ class Primitives(Beneath):
             if self._has_both_names(source, target):
                 self.remove(source)
                 return
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+            raise name_taken(target)
         if self.kind(source) == "folder":
             try:
                 self.rename(source, target)
             except OSError as error:
                 if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR) and self.kind(target) is not None:
-                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+                    raise name_taken(target) from error
                 raise
             return
         try:
@@ -166,7 +164,7 @@ class Primitives(Beneath):
             raise
         except OSError:
             if self.kind(target) is not None:
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+                raise name_taken(target) from None
             self.rename(source, target)
         else:
             self.remove(source)
@@ -299,6 +297,11 @@ def _between(source: Path, target: Path) -> Iterator[None]:
     except OSError as error:
         error.filename, error.filename2 = str(source), str(target)
         raise
+
+
+def name_taken(path: Path) -> FileExistsError:
+    """As the system says it."""
+    return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
 
 def renameat2(old: int, name: str, new: int, new_name: str) -> None:

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from nst_batch.reasons import WITH_RESULT
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.records import SourceRecord
-from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.copying import write_all
+from nst_batch.spool.disk.fs import FileSystem, digest_of_file
 from nst_batch.spool.disk.layout import RETRY_PREFIX, Places
 from nst_batch.spool.disk.own import DamagedError, read_own
 from nst_batch.spool.disk.primitives import Identity
@@ -25,7 +26,6 @@ from nst_batch.spool.disk.primitives import Identity
 PAINTED_NAME = "painted"
 KEPT = 20_000
 _FAILED = "failed"
-_PIECE_BYTES = 1 << 20
 _END_BYTES = 1 << 16
 
 
@@ -103,9 +103,7 @@ class Painted:
     def _append(self, text: bytes) -> None:
         fd = self._fs.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            view = memoryview(text)
-            while view:
-                view = view[os.write(fd, view) :]  # a disk that is full takes some of it, and then says so
+            write_all(fd, text)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -295,19 +293,6 @@ def _identity_of(claim: Claim) -> Identity | None:
     """What a hot folder's photograph was when it was claimed, whether there is a copy of it or not."""
     photograph = _photograph_of(claim)
     return claim.record.seen if photograph is None else photograph.identity
-
-
-def digest_of_file(fs: FileSystem, path: Path) -> str:
-    """The hash of a file's bytes, in hex; "" where it cannot be read."""
-    sum_of = hashlib.sha256()
-    try:
-        with fs.reader(path) as file:
-            while piece := file.read(_PIECE_BYTES):
-                sum_of.update(piece)
-                fs.on_progress()
-    except OSError:
-        return ""
-    return sum_of.hexdigest()
 
 
 def _ends_of(fs: FileSystem, path: Path, size: int) -> str:

@@ -16,11 +16,10 @@ from pathlib import Path
 from nst_batch.spool.claims.claim import Claimer
 from nst_batch.spool.claims.claims import Claim
 from nst_batch.spool.claims.records import SourceRecord
-from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.disk.fs import FileSystem, digest_of_file
 from nst_batch.spool.disk.holding import Holds
 from nst_batch.spool.disk.layout import AGAIN_PREFIX, LEAVING_FOLDER, RETRY_PREFIX, Places
 from nst_batch.spool.disk.primitives import Identity
-from nst_batch.spool.inbox.painted import digest_of_file
 
 TRIES = 4  # at an image that cannot be moved: over about a minute, for a disk that refuses now and then says the same
 
