@@ -68,7 +68,8 @@ def measure(size: int, style_side: int, optimizer: str, room_mb: float, weights:
     for _step in model.steps():
         moments.append(time.perf_counter())
     seconds = moments[-1] - moments[0]
-    how = f"{strip_plan.blocks} blocks in strips" if strip_plan else "in one piece"
+    how = f"{strip_plan.blocks} blocks in strips" if strip_plan and strip_plan.blocks else "in one piece"
+    how += "" if strip_plan is None or strip_plan.winograd else ", plain convolutions"
     expected = plan.need_mb(height * width, style_side * (style_side * 3 // 4), room_mb)
     print(f"| {size} | {optimizer} | {how} | {resident_peak_mb():.0f} | {expected:.0f} | {seconds:.1f} |")
 

@@ -16,10 +16,11 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -56,12 +57,14 @@ class Way:
     optimizer: AdamSpec | LbfgsSpec
     steps: int  # of each scale
     scales: int = 1
+    init: Literal["content", "patches"] = "content"
 
 
 HASTY = AdamSpec(learning_rate=0.02, beta_1=0.9, beta_2=0.99, epsilon=1e-8)
 WAYS = {
     "adam": Way(HASTY, 400),
     "lbfgs": Way(LbfgsSpec(), 900),
+    "lbfgs, patches": Way(LbfgsSpec(), 900, init="patches"),
     "adam, 3 scales": Way(HASTY, 200, 3),
     "lbfgs, 3 scales": Way(LbfgsSpec(), 200, 3),
 }
@@ -71,20 +74,21 @@ WAYS = {
 class Contestant:
     """A run of ours: what it has cost so far, and what the tutorial says of its pictures."""
 
-    model: NeuralStyleModel
+    begin: Callable[[], NeuralStyleModel]
+    model: NeuralStyleModel = field(init=False)
     steps: Iterator[Any] = field(init=False)
     made: int = 0
     cost: float = 0.0  # in tutorial's steps
     ended: bool = False
     judged: list[tuple[int, float, float]] = field(default_factory=list)  # steps, cost, loss
 
-    def __post_init__(self) -> None:
-        self.steps = self.model.steps()
-
     def play(self, unit: float, tutorial: TutorialProcess, shape: tuple[int, ...]) -> None:
         """A few steps, and what is said of those at full size; ``unit``: seconds of a tutorial's step."""
         pictures: list[tuple[int, float, Any]] = []
         begun = time.perf_counter()
+        if not self.made:
+            self.model = self.begin()
+            self.steps = self.model.steps()
         for _ in range(OURS):
             self.ended = next(self.steps, None) is None
             if self.ended:
@@ -116,6 +120,7 @@ def tutorial_spec(way: Way, network: Network, content: Any, style: Any) -> Trans
         tv_weight=TV_WEIGHT,
         optimizer=way.optimizer,
         scales=way.scales,
+        init=way.init,
         epochs=way.scales,
         steps_per_epoch=way.steps,
     )
@@ -161,7 +166,7 @@ def race(pair: Pair, size: int, last: int, ways: Sequence[str], network: Network
 
     for spec in specs.values():  # traces every program once, a GPU's of several steps a call too
         begin(replace(spec, steps_per_epoch=2 * OURS)).run()
-    contestants = {name: Contestant(begin(spec)) for name, spec in specs.items()}
+    contestants = {name: Contestant(partial(begin, spec)) for name, spec in specs.items()}
     losses: list[float] = []  # of the tutorial's picture before each step
     units: list[float] = []
     with TutorialProcess(content, style, network.weights.kernels, network.device.kind) as tutorial:

@@ -20,7 +20,9 @@ MOST_EPOCHS = 10_000
 MOST_SCALES = 6
 # The keys beside content and style that can name an image, each with what it has as words of its own.
 ImageKey = Literal["init", "mask"]
-WORDS: Mapping[ImageKey, tuple[str, ...]] = MappingProxyType({"init": ("content", "noise", "style"), "mask": ("none",)})
+WORDS: Mapping[ImageKey, tuple[str, ...]] = MappingProxyType(
+    {"init": ("content", "noise", "style", "patches"), "mask": ("none",)}
+)
 
 
 def _is_size(value: object) -> bool:
@@ -85,7 +87,7 @@ def _read_init(value: object) -> object:
     if value in words or _is_image_name(value):
         return value
     fix = meant(value, words) if isinstance(value, str) else ""
-    raise faults_error(Fault(f"must be content, noise, style or an image file, not {shown(value)}", fix))
+    raise faults_error(Fault(f"must be content, noise, style, patches or an image file, not {shown(value)}", fix))
 
 
 def _read_mask(value: object) -> object:
@@ -143,7 +145,7 @@ Weight = Annotated[float | None, Field(ge=0)]
 Start = Annotated[
     str | None,
     BeforeValidator(_read_init),
-    Field(description="what the optimisation starts from: content, noise, style or an image"),
+    Field(description="what the optimisation starts from: content, noise, style, patches or an image"),
 ]
 Mask = Annotated[
     str | None,

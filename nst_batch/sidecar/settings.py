@@ -52,7 +52,7 @@ class Settings(BaseModel):
     style_layers: dict[str, float]
     optimizer: Literal["adam", "lbfgs"]
     learning_rate: float
-    init: str  # content, noise, style, or the name of an image
+    init: str  # content, noise, style, patches, or the name of an image
     scales: int
     style_size: int | Literal["full"]  # long side at which the style is looked at
     color: Literal["style", "content", "match"]

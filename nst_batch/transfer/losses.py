@@ -15,8 +15,7 @@ from nst_batch.transfer.tensors import Feature, Image, Scalar
 
 def content_loss(features: Feature, target: Feature) -> Scalar:
     """L = ½ Σ (F − P)², eq. 1 of the paper; a scalar."""
-    difference = tf.cast(features, tf.float32) - tf.cast(target, tf.float32)
-    return 0.5 * tf.reduce_sum(tf.square(difference))
+    return tf.nn.l2_loss(tf.cast(features, tf.float32) - tf.cast(target, tf.float32))
 
 
 def positions(features: Feature) -> Scalar:

@@ -34,17 +34,20 @@ class _Rung:
     kept_bytes: float = _PICTURE_BYTES  # a pixel of a style that is larger than the picture: what is kept of it
 
 
-# In one piece, then with ever more of the network's blocks in strips. More than three blocks save nothing more: the
-# features that stand between the blocks are what is left.
+# In one piece, with the faster convolutions and without, then with ever more of the network's blocks in strips. More
+# than three blocks save nothing more: the features that stand between the blocks are what is left, and after them what
+# the faster convolutions take. At their end there may be the kernels of both, for a job's smaller scales.
 LADDER = (
-    _Rung(None, 60.0, 2780.0, 750.0),
-    _Rung(StripPlan(2, VIEW), 70.0, 1010.0, 400.0),
-    _Rung(StripPlan(3, VIEW), 300.0, 550.0, 340.0),
+    _Rung(None, 250.0, 2840.0, 750.0),
+    _Rung(StripPlan(0, VIEW, winograd=False), 60.0, 2780.0, 750.0),
+    _Rung(StripPlan(2, VIEW), 260.0, 1240.0, 400.0),
+    _Rung(StripPlan(3, VIEW), 480.0, 780.0, 340.0),
+    _Rung(StripPlan(3, VIEW, winograd=False), 460.0, 550.0, 340.0),
 )
 # Of families that have one of their own. Neighbours are not matched in strips: there is one way, and beside the
 # network's features the picture's rows, their matches and what their gradient needs.
 _LADDERS: Mapping[FamilyName, tuple[_Rung, ...]] = {
-    "neighbours": (_Rung(None, 450.0, 2400.0, 1700.0, row_bytes=1700.0, kept_bytes=1700.0),)
+    "neighbours": (_Rung(None, 650.0, 2400.0, 1700.0, row_bytes=1700.0, kept_bytes=1700.0),)
 }
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
 
+from nst_batch.transfer.convolution import Convolution
 from nst_batch.transfer.device import Device, choose_device
 from nst_batch.transfer.frame import BARE, Frame, framed
 from nst_batch.transfer.gpu_memory import memory_named
@@ -25,7 +27,7 @@ from nst_batch.transfer.optimizers.optimizer import Optimizer, State
 from nst_batch.transfer.precision import choose_precision
 from nst_batch.transfer.spec import Precision
 from nst_batch.transfer.tensors import Feature, Image, Nest, Plane, Program, Report, Statistic, Statistics
-from nst_batch.transfer.vgg19 import Convolution, Pooling, StyleContentModel, convolutions
+from nst_batch.transfer.vgg19 import Pooling, StyleContentModel, convolutions
 from nst_batch.transfer.weights import Weights
 
 PROGRAMS = 32  # traced programs kept; a job needs five, and up to 19 more where it goes over strips
@@ -67,14 +69,20 @@ class Network:
         device: Device,
         precision: Precision = "float32",
         pooling: Pooling | None = None,
+        *,
+        winograd: bool = True,
     ) -> None:
-        """``pooling`` None: as the network was trained (max), average for the untrained one."""
+        """``pooling`` None: as the network was trained (max), average for the untrained one.
+
+        ``winograd``: wide convolutions have half the products on a processor, and take more memory.
+        """
         self.weights = weights
         self.device = device
         self.precision = precision
         self.pooling: Pooling = pooling or ("average" if weights.source == UNTRAINED else "max")
+        self._winograd = winograd and device.kind == "cpu"
         with memory_named(device):
-            self._convolutions = convolutions(weights.kernels, precision, device.convolution)
+            self._convolutions = convolutions(weights.kernels, precision, device.convolution, winograd=self._winograd)
         self._programs = Bounded(PROGRAMS)
         self._statistics = Bounded(STATISTICS)
         self.on_progress: Callable[[], object] = lambda: None
@@ -82,6 +90,19 @@ class Network:
 
         What it raises ends the work; a model is then as after the last step that it emitted.
         """
+
+    @cached_property
+    def plain(self) -> Network:
+        """The same without Winograd's convolutions."""
+        if not self._winograd:
+            return self
+        network = Network(self.weights, self.device, self.precision, self.pooling, winograd=False)
+
+        def got_on() -> object:
+            return self.on_progress()
+
+        network.on_progress = got_on
+        return network
 
     def content_features(self, image: Image, family: StatisticsFamily) -> dict[str, Feature]:
         """As :class:`StatisticsView` says."""
@@ -213,7 +234,7 @@ class Network:
 
     def filters(self, layer: str) -> int:
         """How many features the layer has at a position."""
-        return int(self._convolutions[layer].kernel.shape[-1])
+        return self._convolutions[layer].filters
 
     def compared_specs(self, family: Family) -> tuple[Nest, Nest, Nest]:
         """The specs of its targets' content and style, and of weights."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from nst_batch.transfer import patchwork
 from nst_batch.transfer.box import Box, painted_box
 from nst_batch.transfer.frame import BARE, FRAMES
 from nst_batch.transfer.network import Network
@@ -18,6 +19,7 @@ from nst_batch.transfer.objectives.family import (
     StyleSource,
     make_family,
 )
+from nst_batch.transfer.objectives.gram import Gram
 from nst_batch.transfer.pyramid import Scale, resize
 from nst_batch.transfer.spec import TransferSpec
 from nst_batch.transfer.strip_network import StripNetwork
@@ -85,23 +87,42 @@ class SourceImages:
 
     def in_strips(self, scale: Scale) -> bool:
         """Whether the pictures of a scale are looked at in strips."""
-        return self._strip_plan(scale.height * scale.width) is not None
+        strip_plan = self._strip_plan(scale.height * scale.width)
+        return strip_plan is not None and strip_plan.blocks > 0
 
     def start(self, scale: Scale) -> Image:
         """The picture before the first step, which is at ``scale``; not yet brought into its box."""
         if self._spec.init == "noise":
             noise = np.random.default_rng(self._spec.seed).random((1, scale.height, scale.width, 3), np.float32)
             return tf.constant(noise)
+        if self._spec.init == "patches":
+            return self._patchwork(scale)
         source = {"content": self._content_seen, "style": self._styles[0].picture, "image": self._init_image}
         picture = source[self._spec.init]
         if picture is None:
             raise ValueError("init: image, and no init_image given")
         return resize(picture, scale.height, scale.width)
 
+    def _patchwork(self, scale: Scale) -> Image:
+        factor = patchwork.matched_at(scale.height, scale.width)
+        family = Gram((patchwork.LAYER,), ())
+
+        def seen(picture: Image) -> patchwork.Seen:
+            smaller = resize(picture, *(max(MIN_STYLE, round(side * factor)) for side in picture.shape[1:3]))
+            (features,) = self._network.content_features(smaller, family).values()
+            return patchwork.Seen(np.asarray(picture[0]), np.asarray(tf.cast(features[0], tf.float32)))
+
+        content = seen(resize(self._content_seen, scale.height, scale.width))
+        styles = [(seen(self._style_at(scale, style.picture)), style.weight) for style in self._styles]
+        return tf.constant(patchwork.patchwork(content, styles)[np.newaxis])
+
     def _view(self, pixels: int) -> StatisticsView:
         """How the network looks at a picture of so many pixels: in one piece, or its first blocks in strips."""
         strip_plan = self._strip_plan(pixels)
-        return self._network if strip_plan is None else StripNetwork(self._network, strip_plan)
+        if strip_plan is None:
+            return self._network
+        network = self._network if strip_plan.winograd else self._network.plain
+        return StripNetwork(network, strip_plan) if strip_plan.blocks else network
 
 
 def _tensor(picture: Picture) -> Image:

@@ -62,7 +62,7 @@ class TransferSpec:
     epochs: int | tuple[int, ...] = 10  # or of each scale, coarse to fine
     steps_per_epoch: int = 100
     scales: int = 1
-    init: Literal["content", "noise", "style", "image"] = "content"
+    init: Literal["content", "noise", "style", "patches", "image"] = "content"
     seed: int = 0
     stop_when_flat: float = 0.0
     family: FamilyName = "gram"  # of objectives: what of a style is compared

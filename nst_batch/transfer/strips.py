@@ -16,10 +16,14 @@ MIN_CORE = 16  # rows; halved by an even cut, still no thinner than the margins 
 
 @dataclass(frozen=True)
 class StripPlan:
-    """How a picture is cut up: in the first ``blocks`` blocks of the network, ``view`` numbers of a layer at a time."""
+    """How a picture is cut up: in the first ``blocks`` blocks of the network, ``view`` numbers of a layer at a time.
+
+    With 0 blocks it goes in one piece. ``winograd``: with the faster convolutions, which take more memory.
+    """
 
     blocks: int
     view: int
+    winograd: bool = True
 
 
 @dataclass(frozen=True)

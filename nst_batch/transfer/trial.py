@@ -15,11 +15,12 @@ import tensorflow as tf
 
 from nst_batch.errors import SetupError
 from nst_batch.reasons import DEVICE_FAILED
+from nst_batch.transfer.convolution import Convolution
 from nst_batch.transfer.device import Device
 from nst_batch.transfer.gpu_words import find_trouble, is_out_of_memory
 from nst_batch.transfer.objectives.gram import gram_matrix
 from nst_batch.transfer.spec import Precision
-from nst_batch.transfer.vgg19 import Convolution, pool
+from nst_batch.transfer.vgg19 import pool
 
 SIDE = 48
 RATE_SIDES = {"cpu": (1536, 5), "gpu": (4096, 5)}  # of the matrices, and how many products: a fraction of a second

@@ -8,9 +8,11 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from nst_batch.transfer.convolution import Convolution
 from nst_batch.transfer.device import Formulation
 from nst_batch.transfer.spec import VGG19_LAYERS, Precision
 from nst_batch.transfer.weights import Kernels
+from nst_batch.transfer.winograd import Halved, repays
 
 Pooling = Literal["max", "average"]
 
@@ -19,68 +21,25 @@ MEAN_RGB = (123.68, 116.779, 103.939)
 _FIRST = VGG19_LAYERS[0]
 
 
-class Convolution:
-    """ReLU(conv3×3(x) + bias) of one frozen layer, in one precision, with a gradient for x only.
-
-    There is no work for the kernel's gradient. The gradient of a convolution with stride 1 is a convolution with the
-    turned kernel, and a transposed convolution is the same once more: ``formulation`` says which operation computes
-    what.
-    """
-
-    def __init__(self, kernel: Any, bias: Any, precision: Precision, formulation: Formulation = "plain") -> None:
-        self.kernel = tf.cast(tf.convert_to_tensor(kernel), precision)
-        self.bias = tf.cast(tf.convert_to_tensor(bias), precision)
-        self._formulation = formulation
-        self._turned: Any = None
-
-    def __call__(self, value: Any) -> Any:
-        """(1, h, w, in) -> (1, h, w, out)."""
-
-        def forward(x: Any) -> tuple[Any, Any]:
-            if self._formulation == "transposed":
-                z = _transposed(x, self._turned_kernel())
-            else:
-                z = tf.nn.conv2d(x, self.kernel, strides=1, padding="SAME")
-            y = tf.nn.relu(tf.nn.bias_add(z, self.bias))
-
-            def backward(dy: Any) -> Any:
-                dz = tf.raw_ops.ReluGrad(gradients=dy, features=y)
-                if self._formulation == "forward":
-                    return tf.nn.conv2d(dz, self._turned_kernel(), strides=1, padding="SAME")
-                return _transposed(dz, self.kernel)
-
-            return y, backward
-
-        return tf.custom_gradient(forward)(value)
-
-    def _turned_kernel(self) -> Any:
-        """(3, 3, out, in), turned by 180°; made when it is first needed, then kept."""
-        if self._turned is None:
-            with tf.init_scope():  # outside of the program being traced: others will use it too
-                self._turned = tf.transpose(tf.reverse(self.kernel, [0, 1]), [0, 1, 3, 2])
-        return self._turned
-
-
-def _transposed(value: Any, kernel: Any) -> Any:
-    """The transposed convolution with stride 1 of a kernel (3, 3, out, in): (1, h, w, in) -> (1, h, w, out)."""
-    shape = tf.concat([tf.shape(value)[:3], [kernel.shape[2]]], axis=0)
-    return tf.nn.conv2d_transpose(value, kernel, shape, strides=1, padding="SAME")
-
-
 Convolutions = Mapping[str, Convolution]
 
 
-def convolutions(kernels: Kernels, precision: Precision, formulation: Formulation = "plain") -> Convolutions:
+def convolutions(
+    kernels: Kernels, precision: Precision, formulation: Formulation = "plain", *, winograd: bool = False
+) -> Convolutions:
     """The layers of ``kernels`` in that precision, to be shared by any number of models.
 
     The first takes RGB where it was trained on BGR: turning the kernel costs nothing, turning the picture and its
-    gradient does, at every step.
+    gradient does, at every step. With ``winograd`` wide layers have half the products.
     """
     made = {}
     for layer, (kernel, bias) in kernels.items():
-        turned = kernel[:, :, ::-1, :] if layer == _FIRST else kernel
-        counts = precision == "float32" and layer != _FIRST  # for more channels than a picture's three
-        made[layer] = Convolution(turned, bias, precision, formulation if counts else "plain")
+        first = layer == _FIRST
+        given = kernel[:, :, ::-1, :] if first else kernel, bias
+        way = formulation if precision == "float32" and not first else "plain"  # a picture's three channels are few
+        made[layer] = (
+            Halved(*given, precision, way) if winograd and repays(kernel.shape) else Convolution(*given, precision, way)
+        )
     return made
 
 

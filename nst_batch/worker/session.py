@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
 from nst_batch.capacity import (
     Demand,
@@ -193,12 +194,18 @@ def transfer_spec(settings: Settings, height: int, width: int, preset: Preset | 
         epochs=settings.epochs,
         steps_per_epoch=settings.steps_per_epoch,
         scales=settings.scales,
-        init="content" if settings.init == "content" else "noise" if settings.init == "noise" else "image",
+        init=_OWN_STARTS.get(settings.init, "image"),
         seed=settings.seed,
         stop_when_flat=settings.stop_when_flat,
         family=preset.family,
         framed=preset.framed,
     )
+
+
+# Of the words of ``init``, those for which the engine needs no image.
+_OWN_STARTS: Mapping[str, Literal["content", "noise", "patches"]] = MappingProxyType(
+    {"content": "content", "noise": "noise", "patches": "patches"}
+)
 
 
 def _content_key(picture: NDArray[np.float32]) -> Hashable:

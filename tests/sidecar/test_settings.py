@@ -38,7 +38,7 @@ def right(text: str) -> Patch:
         ("style_layers", ["[block1_conv1, block5_conv4]"]),
         ("optimizer", ["adam", "lbfgs"]),
         ("learning_rate", ["0.02", "5"]),
-        ("init", ["content", "noise", "style", "start.png"]),
+        ("init", ["content", "noise", "style", "patches", "start.png"]),
         ("mask", ["none", "sky.png"]),
         ("scales", ["1", "6"]),
         ("style_size", ["32", "2048"]),

@@ -657,7 +657,15 @@ def test_a_mask_that_cannot_be_meant_fails(
 
 
 @pytest.mark.parametrize(
-    "keys", [{"color": "match"}, {"init": "style"}, {"init": "noise"}, {"style_size": 48}, {"optimizer": "lbfgs"}]
+    "keys",
+    [
+        {"color": "match"},
+        {"init": "style"},
+        {"init": "noise"},
+        {"init": "patches"},
+        {"style_size": 48},
+        {"optimizer": "lbfgs"},
+    ],
 )
 def test_other_ways_to_paint(session: DeviceSession, bench: Callable[..., Bench], keys: dict[str, Any]) -> None:
     """Each key changes the picture, and the same keys give the same bytes."""

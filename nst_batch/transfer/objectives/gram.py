@@ -14,7 +14,8 @@ def gram_matrix(features: Feature, weights: Plane | None = None) -> Statistic:
     """G_ij = Σ_k F_ik F_jk over the positions k, eq. 3 of the paper: (1, h, w, N) -> (N, N) float32.
 
     Products of bfloat16 features are summed in float32, and so is the result; the gradient for such features
-    is computed in their own precision, as the rest of their backward pass is. With weights, 0 or more, each position is
+    is computed in their own precision, as the rest of their backward pass is. It takes what comes down to it as
+    symmetric, as the derivative of any loss between symmetric matrices is. With weights, 0 or more, each position is
     counted by its own.
     """
     filters = features.shape[-1]
@@ -25,7 +26,7 @@ def gram_matrix(features: Feature, weights: Plane | None = None) -> Statistic:
         wide = tf.cast(matrix, tf.float32)
 
         def backward(d_gram: Any) -> Any:
-            return tf.matmul(matrix, tf.cast(d_gram + tf.transpose(d_gram), matrix.dtype))
+            return tf.matmul(matrix, tf.cast(2.0 * d_gram, matrix.dtype))
 
         return tf.matmul(wide, wide, transpose_a=True), backward
 
@@ -39,7 +40,7 @@ def gram_layer_loss(found: Statistic, target: Statistic) -> Scalar:
     another number of them, so each Gram matrix (N, N) is given divided by its own.
     """
     filters = tf.cast(tf.shape(found)[0], tf.float32)
-    return tf.reduce_sum(tf.square(found - target)) / (4.0 * tf.square(filters))
+    return tf.nn.l2_loss(found - target) / (2.0 * tf.square(filters))
 
 
 class Gram(StatisticsFamily):
