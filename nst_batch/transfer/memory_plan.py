@@ -86,7 +86,9 @@ class MemoryPlan:
 
         ``style_share``: of the picture's pixels, how many the largest style has.
         """
-        rung = self._rungs[0 if whole else -1]
+        return max(self._most_pixels(rung, room_mb, style_share) for rung in self._rungs[: 1 if whole else None])
+
+    def _most_pixels(self, rung: _Rung, room_mb: float, style_share: float) -> int:
         room = (room_mb - PROCESS_MB - rung.fixed_mb) * MB
         painting = self._bytes_per_pixel(rung) + max(0.0, style_share - 1.0) * rung.kept_bytes
         return max(0, int(min(room / max(painting, style_share * rung.style_bytes), MOST)))

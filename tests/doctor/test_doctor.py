@@ -123,7 +123,7 @@ def test_memory_that_is_short() -> None:
 def test_memory_for_no_picture_at_all(total: float) -> None:
     """No picture of 0 pixels is told of."""
     told = memory(Fake(memory_mb=(total, total))).what
-    assert ("too little for any picture" in told) is (total < 1200.0)
+    assert ("too little for any picture" in told) is (total < 1000.0)
     assert not re.search(r"\b0 px", told)
 
 
