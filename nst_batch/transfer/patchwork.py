@@ -18,7 +18,6 @@ Floats = NDArray[np.float32]
 Cell: TypeAlias = Annotated[Any, "row and column"]
 
 LAYER = "block4_conv1"
-CELL = 8  # pixels of a position of that layer, down and across
 SIDE = 192  # long side in pixels at which larger pictures are matched
 SHARE = 0.5  # of the patches, in the start
 _WINDOW = 3  # cells: side of a patch, which fades out to its border
@@ -37,6 +36,11 @@ class Seen:
     picture: Floats
     features: Floats
 
+    @property
+    def cell(self) -> NDArray[np.float64]:
+        """Height and width in pixels of what one position stands for."""
+        return np.array(self.picture.shape[:2]) / self.features.shape[:2]
+
 
 def patchwork(content: Seen, styles: Sequence[tuple[Seen, float]]) -> Floats:
     """The start for ``content``, (H, W, 3), of ``styles`` of its scale and their weights."""
@@ -44,7 +48,7 @@ def patchwork(content: Seen, styles: Sequence[tuple[Seen, float]]) -> Floats:
         return content.picture  # too small for a single place
     height, width = content.features.shape[:2]
     matches = matched(_rows(content.features), [(_rows(style.features), weight) for style, weight in styles])
-    canvas = _Canvas(content.picture.shape, content.picture.shape[0] / height, [style.picture for style, _ in styles])
+    canvas = _Canvas(content, [style for style, _ in styles])
     for row, column in np.ndindex(height + 2, width + 2):  # and a ring of cells beyond the border
         at = np.array([row - 1, column - 1])
         inside = np.clip(at, 0, [height - 1, width - 1])
@@ -90,35 +94,36 @@ def _rows(features: Floats) -> Floats:
 
 
 class _Canvas:
-    """Patches of some pictures that overlap, each fading out to its border; ``cell`` is a cell's side in pixels."""
+    """Overlapping patches, each fading out to its border, as large as a few of ``content``'s cells."""
 
-    def __init__(self, shape: tuple[int, ...], cell: float, pictures: Sequence[Floats]) -> None:
-        self._cell = cell
-        self._side = max(2, round(_WINDOW * cell))
-        self._margin = 2 * self._side
-        around = [(self._margin, self._margin)] * 2 + [(0, 0)]
-        self._pictures = [np.pad(picture, around, mode="reflect") for picture in pictures]
-        bell = np.sin(np.pi * (np.arange(self._side) + 0.5) / self._side) ** 2
-        self._bell = np.asarray(np.outer(bell, bell)[..., np.newaxis], np.float32)
-        self._sum = np.zeros((shape[0] + 2 * self._margin, shape[1] + 2 * self._margin, 3), np.float32)
-        self._weight = np.zeros((*self._sum.shape[:2], 1), np.float32)
+    def __init__(self, content: Seen, pictures: Sequence[Seen]) -> None:
+        self._cells = [each.cell for each in pictures]
+        self._cell = content.cell
+        self._sides = np.maximum(2, np.round(_WINDOW * self._cell)).astype(int)
+        self._margin = 2 * self._sides
+        around = [(int(margin), int(margin)) for margin in self._margin] + [(0, 0)]
+        self._pictures = [np.pad(each.picture, around, mode="reflect") for each in pictures]
+        bells = [np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2 for side in self._sides]
+        self._bell = np.asarray(np.outer(*bells)[..., np.newaxis], np.float32)
+        self._sum = np.zeros_like(np.pad(content.picture, around))
+        self._weight = np.zeros_like(self._sum[..., :1])
 
     def paste(self, picture: int, taken: Cell, put: Cell) -> None:
         """The patch around one cell of a picture, around another cell here."""
-        patch = self._pictures[picture][self._around(taken, self._pictures[picture])]
-        to = self._around(put, self._sum)
+        patch = self._pictures[picture][self._around(taken, self._cells[picture], self._pictures[picture])]
+        to = self._around(put, self._cell, self._sum)
         self._sum[to] += self._bell * patch
         self._weight[to] += self._bell
 
-    def _around(self, cell: Cell, picture: Floats) -> tuple[slice, slice]:
-        corner = np.round((np.asarray(cell) + 0.5) * self._cell - self._side / 2).astype(int) + self._margin
-        top, left = np.clip(corner, 0, np.array(picture.shape[:2]) - self._side)
-        return slice(top, top + self._side), slice(left, left + self._side)
+    def _around(self, at: Cell, cell: NDArray[np.float64], picture: Floats) -> tuple[slice, slice]:
+        corner = np.round((np.asarray(at) + 0.5) * cell - self._sides / 2).astype(int) + self._margin
+        top, left = np.clip(corner, 0, np.array(picture.shape[:2]) - self._sides)
+        return slice(top, top + self._sides[0]), slice(left, left + self._sides[1])
 
     def picture(self) -> Floats:
         """(H, W, 3)."""
-        inside = slice(self._margin, -self._margin), slice(self._margin, -self._margin)
-        return np.asarray(self._sum[inside] / self._weight[inside])
+        down, across = self._margin
+        return np.asarray((self._sum / np.maximum(self._weight, _NOTHING))[down:-down, across:-across])
 
 
 def matched_at(height: int, width: int) -> float:
