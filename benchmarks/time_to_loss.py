@@ -5,7 +5,8 @@
 Each contestant of ours descends on the tutorial's weights, layers and losses. In a round the tutorial makes
 ``ROUND`` steps and each of ours ``OURS``; the tutorial judges every picture of ours by its own loss, in float32 and
 outside the time. What a round costs is told in tutorial's steps of the same round, so that a busy machine slows
-both sides alike; seconds are that times the tutorial's median step. Told are the steps and the time to the
+both sides alike; seconds are that times the tutorial's median step. Ours count from the first thing that a generation
+makes, its start and its targets with it. Told are the steps and the time to the
 tutorial's loss after 300 steps, and to 1.05 times its loss after 1,000; who has not got there when the tutorial ends
 goes on alone, to the end of its steps. Without --images: the pairs that the project draws. Needs trained weights
 (``NST_BATCH_WEIGHTS`` or the Keras cache).

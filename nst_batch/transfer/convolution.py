@@ -61,7 +61,7 @@ class Convolution:
 
     def _turned(self) -> Any:
         """(3, 3, out, in)."""
-        return self._once("turned", lambda: turned(tf.cast(tf.convert_to_tensor(self._given), self.precision)))
+        return self._once("turned", lambda: turned(self.kernel))
 
     def _once(self, name: str, make: Callable[[], Any]) -> Any:
         """Made when it is first needed, then kept."""

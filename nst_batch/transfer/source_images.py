@@ -109,7 +109,8 @@ class SourceImages:
 
         def seen(picture: Image) -> patchwork.Seen:
             smaller = resize(picture, *(max(MIN_STYLE, round(side * factor)) for side in picture.shape[1:3]))
-            (features,) = self._network.content_features(smaller, family).values()
+            view = self._view(smaller.shape[1] * smaller.shape[2])
+            (features,) = view.content_features(smaller, family).values()
             return patchwork.Seen(np.asarray(picture[0]), np.asarray(tf.cast(features[0], tf.float32)))
 
         content = seen(resize(self._content_seen, scale.height, scale.width))

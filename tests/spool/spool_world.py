@@ -237,3 +237,14 @@ class World:
 def held(lock: Lock | None) -> Lock:
     assert lock is not None
     return lock
+
+
+def handed_out(root: Path, disk: FileSystem | None = None) -> tuple[World, Job]:
+    """A world whose one pair, ``a``, is in a worker's hands."""
+    world = World(root)
+    world.start(disk)
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    return world, handout

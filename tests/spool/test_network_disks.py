@@ -15,9 +15,8 @@ from typing import Any, BinaryIO
 
 import pytest
 from refusing_disk import Sticky
-from spool_world import KillSwitch, World
+from spool_world import KillSwitch, World, handed_out
 
-from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk import own
 from nst_batch.spool.disk import primitives as module
 from nst_batch.spool.disk.blocked import SpoolBlocked
@@ -90,17 +89,6 @@ def world(tmp_path: Path) -> World:
     made = World(tmp_path)
     made.start()
     return made
-
-
-def handed_out(root: Path, disk: FileSystem | None = None) -> tuple[World, Job]:
-    """A world whose one pair, ``a``, is in a worker's hands."""
-    world = World(root)
-    world.start(disk)
-    world.pair("a")
-    world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
-    return world, handout
 
 
 class Silly(FileSystem):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from refusing_disk import Refusing
-from spool_world import World
+from spool_world import World, handed_out
 
 from nst_batch.daemon.queue_state import turns_of, waiting_entries
 from nst_batch.reasons import Reason
@@ -130,13 +130,8 @@ def test_a_daemon_that_starts_with_it_goes_on_too(tmp_path: Path, number: int, k
 @each_refusal
 def test_our_own_folder_that_refuses_stops_the_queue(tmp_path: Path, number: int) -> None:
     """It is nobody's alone: the disk is told from a job's folder by writing to our own."""
-    world = World(tmp_path)
     disk = Refusing(number)
-    world.start(disk)
-    world.pair("a")
-    world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
+    world, handout = handed_out(tmp_path, disk)
     world.work(handout)
     disk.closed.add("outbox")
     with pytest.raises(SpoolBlocked):
@@ -216,13 +211,8 @@ def test_a_running_folder_that_cannot_be_replaced_holds_its_job(tmp_path: Path, 
 
 def test_a_worker_that_is_refused_its_running_folder_holds_that_job(tmp_path: Path) -> None:
     """Its word for it is enough where our own folders take what we write."""
-    world = World(tmp_path)
     disk = Refusing(errno.EACCES)
-    world.start(disk)
-    world.pair("a")
-    world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
+    world, handout = handed_out(tmp_path, disk)
     assert world.spool.take_back(handout, Reason("no_permission", "running/a: no permission"))
     assert world.hand_out_next() is None
     world.later(20.0)
