@@ -100,12 +100,12 @@ class KillHouse(House):
         return process
 
     def worker_pids(self, daemon: subprocess.Popen[str]) -> list[int]:
-        """The workers of this very daemon."""
+        """The workers of this very daemon, and not the short process that renews its gallery."""
         try:
             text = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text()
         except FileNotFoundError:
             return []
-        return [int(pid) for pid in text.split()]
+        return [pid for pid in map(int, text.split()) if _is_worker(pid)]
 
     def kill_workers(self, daemon: subprocess.Popen[str]) -> int:
         """SIGKILL to every worker of this daemon; how many there were."""
@@ -299,3 +299,12 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
             return True
         time.sleep(0.01)
     return False
+
+
+def _is_worker(pid: int) -> bool:
+    """By its command line; a process that has just ended has none."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+    except FileNotFoundError:
+        return False
+    return "nst_batch.worker.process" in command or "quick_worker.py" in command
