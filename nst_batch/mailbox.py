@@ -26,14 +26,19 @@ class MailWriter:
     def __init__(self, path: Path, owner: int) -> None:
         self._path = path
         self._owner = owner
+        self._torn = False  # whether the file ends within a line that did not fit
 
     def write(self, line: bytes) -> int:
-        """Append one line. OSError where the file system does not take it."""
+        """Append one line. OSError where the file system does not take it, or not all of it."""
+        view = memoryview(b"\n" + line if self._torn else line)
         fd = _open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, self._owner)
         try:
-            return os.write(fd, line)
+            while view:  # a disk that is filling up takes some, and then says so
+                view = view[os.write(fd, view) :]
+                self._torn = bool(view)
         finally:
             os.close(fd)
+        return len(line)
 
     def post(self, message: Message) -> None:
         """Append one message."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,21 @@ def test_messages_arrive_in_order_and_once(tmp_path: Path) -> None:
     writer.write(whole[9:])
     assert reader.read() == [{"say": "step", "step": 3}]
     assert reader.read() == []
+
+
+def test_what_did_not_fit_is_told_and_spoils_nothing_that_follows(tmp_path: Path) -> None:
+    """A disk that fills up takes the beginning of a line; the writer learns it, and the next line is whole."""
+    writer, reader = MailWriter(tmp_path / "mail", US), MailReader(tmp_path / "mail", US, "say")
+    writer.post({"say": "ready"})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "mail").stat().st_size + 5, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            writer.post({"say": "step"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    writer.post({"say": "ended"})
+    assert [message["say"] for message in reader.read()] == ["ready", "ended"]
 
 
 @pytest.mark.parametrize("line", [b"\0\0\0", b"[1]", b"{}", b'{"say": 1}', b"{" * 50_000, b"[" * 50_000, b"\xff"])

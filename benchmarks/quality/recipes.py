@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_batch.sidecar.presets import PRESETS, Preset
+from nst_batch.sidecar.setting_values import WORDS
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.transfer.frame import MARGIN
 from nst_batch.transfer.neural_style import NeuralStyleModel
@@ -30,27 +31,36 @@ class Recipe:
     name: str
     base: str  # the preset that it changes
     preset: Preset
+    init: str = "content"
 
     @classmethod
     def of(cls, name: str, said: Mapping[str, Any]) -> Recipe:
-        """From what a file says: ``preset``, and the fields of it that are other. SystemExit where it has no such."""
+        """From what a file says: ``preset``, the fields of it that are other, and ``init``, a word of the sidecar's.
+
+        SystemExit where there is no such preset, no such field of it or no such word.
+        """
         changed = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
-        base = str(changed.pop("preset", "fine"))
+        base, init = str(changed.pop("preset", "fine")), str(changed.pop("init", cls.init))
         if base not in PRESETS:
             raise SystemExit(f"recipe {name}: no preset {base}")
+        if init not in WORDS["init"]:
+            raise SystemExit(f"recipe {name}: no start {init}")
         if not set(changed) <= _KEYS:
             raise SystemExit(f"recipe {name}: a preset has no {', '.join(sorted(set(changed) - _KEYS))}")
-        return cls(name, base, replace(PRESETS[base], **changed))
+        return cls(name, base, replace(PRESETS[base], **changed), init)
 
     def spec(self, height: int, width: int) -> TransferSpec:
         """What the engine is asked to paint of a result of that size."""
-        settings = resolve(Patch.model_validate({"preset": self.base, "size": max(height, width)}))
+        asked = {"preset": self.base, "size": max(height, width), "init": self.init}
+        settings = resolve(Patch.model_validate(asked))
         return transfer_spec(settings.model_copy(update=self.preset.keys()), height, width, self.preset)
 
     @property
     def digest(self) -> str:
         """Equal only for recipes that paint the same."""
-        text = json.dumps(vars(self.preset), default=dict, sort_keys=True)
+        # Of the usual start there is no word: what was painted before others could be asked for stays known.
+        start = {} if self.init == "content" else {"init": self.init}
+        text = json.dumps(vars(self.preset) | start, default=dict, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

@@ -108,8 +108,12 @@ def _id(outbox: Path, folder: str, written: int) -> str:
 
 
 def free_title(folder: Path) -> str:
-    """The old result's name with a number that no result beside it has."""
+    """The old result's name with a number that no result beside it has.
+
+    A number at its end goes on only where the result without it lies there too: ``holiday-2023`` is a name.
+    """
     base = folder.name
     stem, _, number = base.rpartition("-")
-    taken = [path.name for path in folder.parent.iterdir()]
-    return unique_name(stem if stem and number.isdecimal() else base, [*taken, stem, base])
+    taken = {fold(path.name) for path in folder.parent.iterdir()}
+    counted = number.isdecimal() and fold(stem) in taken
+    return unique_name(stem if counted else base, taken | {fold(base)})

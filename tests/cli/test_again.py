@@ -85,6 +85,12 @@ def test_the_number_of_a_title_goes_on(house: House) -> None:
     assert again(house, "dusk-2")["title"] == "dusk-3"
 
 
+def test_a_number_that_belongs_to_the_name_stays(house: House) -> None:
+    """Without a holiday beside it, holiday-2023 is no holiday's 2023rd picture."""
+    finished(house, "holiday-2023")
+    assert again(house, "holiday-2023")["title"] == "holiday-2023-2"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

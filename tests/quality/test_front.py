@@ -38,7 +38,16 @@ def test_a_recipe_is_a_preset_with_other_numbers():
     assert Recipe.of("a", {}).digest == Recipe.of("b", {"preset": "fine"}).digest != recipe.digest
 
 
-@pytest.mark.parametrize("said", [{"epoch": 3}, {"preset": "finest"}])
+def test_a_recipe_may_start_from_something_else():
+    """It is another picture then, and what starts from the content is known by the name it had before."""
+    recipe = Recipe.of("from patches", {"preset": "fine", "init": "patches"})
+    assert recipe.spec(384, 512).init == "patches"
+    plain = Recipe.of("plain", {"init": "content"})
+    assert plain.spec(384, 512).init == "content"
+    assert plain.digest == Recipe.of("b", {}).digest != recipe.digest
+
+
+@pytest.mark.parametrize("said", [{"epoch": 3}, {"preset": "finest"}, {"init": "patch"}])
 def test_a_recipe_that_means_nothing_ends_the_bench(said):
     """A key that no preset has, a preset that is not there: the recipe is named."""
     with pytest.raises(SystemExit, match="recipe odd"):

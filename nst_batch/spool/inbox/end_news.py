@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nst_batch import names
+from nst_batch.spool.disk.copying import write_all
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.own import DamagedError, read_own
 
@@ -43,7 +44,7 @@ class EndNews:
         with contextlib.suppress(OSError):
             fd = self._fs.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
-                os.write(fd, _lines(words))
+                write_all(fd, b"\n" + _lines(words))  # a disk that was full may have torn what came before
             finally:
                 os.close(fd)
 
