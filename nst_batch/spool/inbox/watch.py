@@ -27,10 +27,10 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from nst_batch.filenames import OWN_FOLDER
+from nst_batch.spool.inbox.observer import Emitter, new_observer
 from nst_batch.spool.inbox.polling import needs_polling
 
 EVENTS: list[type[FileSystemEvent]] = [
@@ -85,7 +85,7 @@ class Watcher:
             return
         observer: BaseObserver | None = None
         try:
-            observer = Observer()
+            observer = new_observer()
             status = self._inbox.stat()
             observer.schedule(Handler(self._inbox, self._wake), str(self._inbox), recursive=True, event_filter=EVENTS)
             observer.start()
@@ -117,7 +117,7 @@ class Watcher:
         if observer is None or not observer.is_alive():
             return False
         emitters = list(observer.emitters)
-        if not emitters or not all(emitter.is_alive() for emitter in emitters):
+        if not emitters or not all(isinstance(emitter, Emitter) and emitter.hears for emitter in emitters):
             return False
         try:
             status = self._inbox.stat()

@@ -120,6 +120,40 @@ def test_a_dead_emitter_is_replaced(listening: Listening, inbox: Path) -> None:
     assert listening.hears()
 
 
+def move_out_and_make_anew(listening: Listening, inbox: Path) -> Path:
+    """A folder dragged out of the inbox, and another of its name made and removed; where the first one went."""
+    moved = inbox.parent / "a"
+    for change in ((inbox / "a").mkdir, lambda: (inbox / "a").rename(moved), (inbox / "a").mkdir, (inbox / "a").rmdir):
+        change()
+        assert listening.hears()
+    return moved
+
+
+def test_a_folder_moved_out_leaves_it_listening(listening: Listening, inbox: Path) -> None:
+    """watchdog takes a later folder of that name for it: its thread must not die of that, and it starts anew."""
+    move_out_and_make_anew(listening, inbox).rmdir()
+    (inbox / "a.jpg").write_text("x")
+    assert listening.hears()
+    listening.watcher.check()
+    assert listening.watcher.check() is True
+    (inbox / "b.jpg").write_text("x")
+    assert listening.hears()
+
+
+def test_a_folder_moved_out_does_not_keep_it_from_ending(listening: Listening, inbox: Path) -> None:
+    """Nothing is raised, and no thread stays behind."""
+    move_out_and_make_anew(listening, inbox)
+    observer = listening.watcher.observer
+    assert observer is not None
+    emitters = list(observer.emitters)
+    listening.watcher.stop()
+    assert not observer.is_alive()
+    assert emitters
+    for emitter in emitters:
+        emitter.join(5.0)
+        assert not emitter.is_alive()
+
+
 def test_a_handler_that_cannot_wake_does_not_end_the_thread(inbox: Path) -> None:
     """The loop's pipe may be closed by then."""
     calls = threading.Semaphore(0)
@@ -167,7 +201,7 @@ def test_where_no_watch_is_to_be_had_it_is_deaf_and_says_so(
         raise error
 
     with monkeypatch.context() as without:
-        without.setattr(module, "Observer", refused)
+        without.setattr(module, "new_observer", refused)
         assert not listening.watcher.check()
         assert f"no events from {inbox}: {str(error).rpartition('] ')[2]}" in str(listening.watcher.problem)
     assert not listening.watcher.check()
