@@ -33,4 +33,4 @@ def choose_executor(config: Config, fs: FileSystem, worker: Sequence[str] | None
             f"executor: local, but Slurm may still be at work on jobs of this inbox, by {folder}",
             "run the daemon with executor: slurm until they are done; where the cluster is no more, remove that folder",
         )
-    return WorkerPool(config, None, os.getpid(), worker or WORKER_COMMAND)
+    return WorkerPool(config, fs, None, os.getpid(), worker or WORKER_COMMAND)

@@ -30,6 +30,7 @@ from nst_batch.reasons import DEVICE_FAILED, OUT_OF_MEMORY, Reason
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Job
 from nst_batch.spool.disk.blocked import pause_for
+from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.transfer.errors import DEVICE_FAULTS
 from nst_batch.transfer.gpu_words import COMPILES, find_trouble
 
@@ -48,12 +49,14 @@ class WorkerPool:
     def __init__(
         self,
         config: Config,
+        files: FileSystem,
         devices: tuple[WorkerDevice, ...] | None,
         parent: int,
         command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         """``devices`` None: what the config asks for of what is there, now and later."""
         self._config = config
+        self._files = files
         self._command = command
         self._parent = parent
         self._roster = Roster(devices) if devices is not None else find_roster(config.device)
@@ -205,7 +208,9 @@ class WorkerPool:
     def _start(self, device: WorkerDevice, now: float) -> None:
         log = self._logs / f"worker-{device.name.replace(':', '-')}.log"
         try:
-            self._workers[device.name] = WorkerProcess(device, self._options(device), log, now, self._command)
+            self._workers[device.name] = WorkerProcess(
+                device, self._options(device), self._files, log, now, self._command
+            )
         except OSError as error:
             raise pause_for(error) from error
         self.restarts += device.name in self._started

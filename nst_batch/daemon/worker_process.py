@@ -11,7 +11,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ from nst_batch.daemon.devices import WorkerDevice
 from nst_batch.machine_memory import oom_kills
 from nst_batch.protocol import LineReader, Message, WorkerOptions, to_line
 from nst_batch.spool.claims.live_job import Job
+from nst_batch.spool.disk.fs import FileSystem
 
 LOG_TAIL_BYTES = 4000
 GO_SECONDS, KILL_SECONDS = 2.0, 5.0  # to end by itself, and once it is killed
@@ -53,15 +55,13 @@ def job_message(job: Job) -> Message:
     }
 
 
-def log_tail(log: Path, opener: Callable[[str, int], int] | None = None, *, since: int = 0) -> str:
-    """The end of what a worker wrote to standard error, from byte ``since`` on. ``opener`` as that of :func:`open`."""
+def log_tail(log: int, *, since: int = 0) -> str:
+    """The end of what a worker wrote to standard error, an open file, from byte ``since`` on."""
     try:
-        with open(log, "rb", opener=opener) as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(since, file.tell() - LOG_TAIL_BYTES))
-            return file.read().decode(errors="replace").strip()
+        begin = max(since, os.fstat(log).st_size - LOG_TAIL_BYTES)
+        return os.pread(log, LOG_TAIL_BYTES, begin).decode(errors="replace").strip()
     except OSError as error:
-        return f"(its log {log} could not be read: {error.strerror})"
+        return f"(its log could not be read: {error.strerror})"
 
 
 def last_words(said: str) -> str:
@@ -71,16 +71,21 @@ def last_words(said: str) -> str:
 
 
 class WorkerProcess:
-    """One worker process and what it is doing. ``command`` is what starts it, but for its options."""
+    """One worker process and what it is doing. ``command`` is what starts it, but for its options.
+
+    Its log is opened once, by ``files``: whatever has its folder's name later is neither written to nor read.
+    """
 
     def __init__(
         self,
         device: WorkerDevice,
         options: WorkerOptions,
+        files: FileSystem,
         log: Path,
         now: float,
         command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
+        """OSError where the log cannot be written, or the process not be started."""
         self.device = device
         self.options = options
         self.outdated = False  # its options are not those of the config any more
@@ -97,20 +102,19 @@ class WorkerProcess:
         self.fits: dict[str, int] | None = None  # the sizes that the memory does for, where the job's may be too much
         self._kills_before = oom_kills()
         self.details: Message = {}
-        self._log = log
         self._said_to_start = 0  # bytes of the log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [*command, options.model_dump_json()],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1" if device.is_gpu else "2", **device.environment},
-                close_fds=True,
-                # Ctrl-C in a terminal reaches the whole group: the daemon decides what becomes of a job.
-                start_new_session=True,
-            )
+        self._log = files.open(log, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        weakref.finalize(self, os.close, self._log)
+        self.process = subprocess.Popen(
+            [*command, options.model_dump_json()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "1" if device.is_gpu else "2", **device.environment},
+            close_fds=True,
+            # Ctrl-C in a terminal reaches the whole group: the daemon decides what becomes of a job.
+            start_new_session=True,
+        )
         assert self.process.stdout is not None
         os.set_blocking(self.process.stdout.fileno(), False)
         self._reader = LineReader(self.process.stdout.fileno())
@@ -158,7 +162,7 @@ class WorkerProcess:
                     self.ready = True
                     self.details = message
                     with contextlib.suppress(OSError):
-                        self._said_to_start = self._log.stat().st_size
+                        self._said_to_start = os.fstat(self._log).st_size
                 case "step" | "epoch":
                     self.progress = message
                 case "fault":

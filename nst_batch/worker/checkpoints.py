@@ -42,7 +42,7 @@ class Checkpoints:
         """Write a checkpoint aside, then put it in the newest one's place, which becomes the one before."""
         pieces = pack(state, {"step": step, "epoch": epoch, **facts})
         newest = self._folder / NEWEST
-        if newest.exists():
+        if self._files.kind(newest) is not None:
             # A kill between these two leaves the one before, which newest_first() finds.
             self._files.rename(newest, self._folder / BEFORE)
         self._files.write_durable(newest, pieces)
@@ -67,4 +67,4 @@ class Checkpoints:
     def clear(self) -> None:
         """Forget all of them: the job begins anew."""
         for name in (NEWEST, BEFORE):
-            (self._folder / name).unlink(missing_ok=True)
+            self._files.remove(self._folder / name)

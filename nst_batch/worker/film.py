@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -29,29 +30,34 @@ _MOST_BETWEEN = 12
 _CODECS = ("libx264", "libopenh264", "mpeg4")  # the first that this build of PyAV has
 
 
+Reader: TypeAlias = Callable[[Path], BinaryIO]  # opens a file
+
+
 @dataclass(frozen=True)
 class Mix:
     """One frame of a film: what it is mixed of, files, and the share of each; all shares make 1."""
 
     shares: Mapping[Path, float]
+    reader: Reader
 
     def image(self) -> Image.Image:
         """The frame in RGB. OSError."""
-        whole = sum(share * _decoded(path).astype(np.float32) for path, share in self.shares.items())
+        whole = sum(share * _decoded(self.reader, path).astype(np.float32) for path, share in self.shares.items())
         return Image.fromarray(np.rint(whole).astype(np.uint8))
 
 
-def dissolved(paths: Sequence[Path]) -> list[Mix]:
+def dissolved(paths: Sequence[Path], reader: Reader) -> list[Mix]:
     """A film of these frames that neither jumps nor shimmers; its first and last one are as they are. OSError.
 
     A change much larger than the others, at a new scale or when patches are matched anew, is a dissolve over some
     frames more. What the optimiser puts here and there from step to step is evened out between neighbours.
     """
     _decoded.cache_clear()  # a job that is done again has files of the same names
-    looks = [Image.fromarray(_decoded(path)).resize((_LOOK_SIDE, _LOOK_SIDE), Image.Resampling.BOX) for path in paths]
+    pictures = (Image.fromarray(_decoded(reader, path)) for path in paths)
+    looks = (picture.resize((_LOOK_SIDE, _LOOK_SIDE), Image.Resampling.BOX) for picture in pictures)
     seen = [np.asarray(look, np.float32) for look in looks]
     changes = [difference(before, after) for before, after in pairwise(seen)]
-    return [Mix({paths[index]: share for index, share in mix.items()}) for mix in mixed(changes)]
+    return [Mix({paths[index]: share for index, share in mix.items()}, reader) for mix in mixed(changes)]
 
 
 def difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
@@ -81,8 +87,8 @@ def _evened(shots: tuple[dict[int, float], ...]) -> dict[int, float]:
 
 
 @functools.lru_cache(maxsize=6)
-def _decoded(path: Path) -> NDArray[np.uint8]:
-    with Image.open(path) as opened:
+def _decoded(reader: Reader, path: Path) -> NDArray[np.uint8]:
+    with reader(path) as file, Image.open(file) as opened:
         return np.asarray(opened.convert("RGB"))
 
 
@@ -101,14 +107,24 @@ def has_mp4() -> bool:
     return importlib.util.find_spec("av") is not None
 
 
-def mp4(frames: Sequence[Mix], durations: Sequence[int], made: Path) -> bytes:
+def mp4(frames: Sequence[Mix], durations: Sequence[int]) -> bytes:
     """The same as a film for players and phones, an odd last row or column left out. OSError, ValueError.
 
-    It is put together in the file ``made``, which goes again: its index comes in front at the end, which takes a file.
+    It is put together in a file in memory: its index comes in front at the end, for which it is opened a second time.
     """
+    made = os.memfd_create("film.mp4")
+    try:
+        _write_mp4(frames, durations, f"/proc/self/fd/{made}")
+        with open(made, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(made)
+
+
+def _write_mp4(frames: Sequence[Mix], durations: Sequence[int], made: str) -> None:
     import av  # noqa: PLC0415 - not installed everywhere, and 35 MB
 
-    with av.open(str(made), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    with av.open(made, "w", format="mp4", options={"movflags": "+faststart"}) as container:
         codec = next((name for name in _CODECS if name in av.codecs_available), None)
         if codec is None:
             raise ValueError("this PyAV has no encoder for MP4")
@@ -125,9 +141,6 @@ def mp4(frames: Sequence[Mix], durations: Sequence[int], made: Path) -> bytes:
                 frame: Any = av.VideoFrame.from_ndarray(np.asarray(shown), format="rgb24")
                 container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    data = made.read_bytes()
-    made.unlink()
-    return data
 
 
 class _Reel(Image.Image):

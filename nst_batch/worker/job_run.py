@@ -173,7 +173,7 @@ class JobRun:
         self._listener.say("phase", phase="building the model")
         files = self._session.files
         results = Results(files, self._running, self._spec, job_images)
-        log = LossLog(self._folder / STEPS_NAME, self._spec, PRESETS[self._spec.settings.preset].family)
+        log = LossLog(files, self._folder / STEPS_NAME, self._spec, PRESETS[self._spec.settings.preset].family)
         checkpoints = Checkpoints(files, self._folder)
         checkpoint = self._last_checkpoint(checkpoints, log, precision)
         # A picture goes on as it was begun, so that it is bit-equal; unless memory has run out on it since.

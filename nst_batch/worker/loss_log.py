@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst_batch.job import JobSpec
+from nst_batch.spool.disk.copying import write_all
 from nst_batch.spool.disk.fs import FileSystem
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def log_entry(step: Step) -> dict[str, Any]:
 class LossLog:
     """The losses of every step of a job, over all its runs."""
 
-    def __init__(self, path: Path, spec: JobSpec, statistic: str) -> None:
+    def __init__(self, files: FileSystem, path: Path, spec: JobSpec, statistic: str) -> None:
+        self._files = files
         self._path = path
         self._head = {
             "title": spec.title,
@@ -53,14 +55,15 @@ class LossLog:
     def resume(self, steps: int) -> bool:
         """Take over the first ``steps`` entries of an earlier run; False where they are not all there."""
         try:
-            lines = self._path.read_text(errors="replace").splitlines()
+            with self._files.reader(self._path) as file:
+                lines = file.read().decode(errors="replace").splitlines()
         except OSError:
             lines = []
         if len(lines) < steps or any(_step_in(line) != n for n, line in enumerate(lines[:steps], 1)):
             return False
         self._lines = lines[:steps]
         # Replaced whole: killed meanwhile, the checkpoint still has the log that it counts on.
-        FileSystem().write_durable(self._path, "".join(line + "\n" for line in self._lines).encode())
+        self._files.write_durable(self._path, "".join(line + "\n" for line in self._lines).encode())
         self._written = steps
         return True
 
@@ -68,7 +71,7 @@ class LossLog:
         """Begin anew."""
         self._lines = []
         self._written = 0
-        self._path.unlink(missing_ok=True)
+        self._files.remove(self._path)
 
     def add(self, step: Step) -> None:
         """Add one step."""
@@ -76,10 +79,12 @@ class LossLog:
 
     def flush(self, steps: int) -> None:
         """Append what is new of the first ``steps`` to the file; called before a checkpoint, which counts on it."""
-        with self._path.open("a") as file:
-            file.writelines(line + "\n" for line in self._lines[self._written : steps])
-            file.flush()
-            os.fsync(file.fileno())
+        fd = self._files.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            write_all(fd, "".join(line + "\n" for line in self._lines[self._written : steps]).encode())
+            os.fsync(fd)
+        finally:
+            os.close(fd)
         self._written = steps
 
     def text(self, steps: int | None = None) -> str:

@@ -20,40 +20,46 @@ def show(files: FileSystem, running: Path, spec: JobSpec, outcome: Outcome) -> O
     """
     outcome = outcome.model_copy(update={"outputs": tuple(sorted({*outcome.outputs, PAGE_NAME}))})
     given = running / INPUT_FOLDER
-    again = sidecar_again(spec, outcome.precision) if given.is_dir() else None
+    was_given = files.is_folder(given)
+    again = sidecar_again(spec, outcome.precision) if was_given else None
     name = ""
     if again is not None:
-        name = _place(given, again)
+        name = _place(files, given, again)
         files.write_durable(given / name, again.encode())
     page = job_page(
         json.loads(manifest(spec, outcome, attempts=0)),
-        json.loads((running / LOSS_NAME).read_bytes()),
-        [_input(spec, outcome, index, given) for index in range(len(spec.inputs))],
+        json.loads(_read(files, running / LOSS_NAME)),
+        [_input(files, spec, outcome, index, given) for index in range(len(spec.inputs))],
         again,
         again_name=f"{INPUT_FOLDER}/{name}",
-        in_outbox=spec.output if given.is_dir() else None,
+        in_outbox=spec.output if was_given else None,
     )
     files.write_durable(running / PAGE_NAME, page.encode("utf-8", "replace"))
     return outcome
 
 
-def _place(given: Path, again: str) -> str:
+def _read(files: FileSystem, path: Path) -> bytes:
+    with files.reader(path) as file:
+        return file.read()
+
+
+def _place(files: FileSystem, given: Path, again: str) -> str:
     """A name for the sidecar that no image or sidecar of the person's own has; an earlier run's own is replaced."""
     name, number = NAME, 2
     head = again.partition("\n")[0].encode()
-    while (given / name).exists() and not (given / name).read_bytes().startswith(head):
+    while (kind := files.kind(given / name)) and not (kind == "file" and _read(files, given / name).startswith(head)):
         name, number = f"again-{number}.yaml", number + 1
     return name
 
 
-def _input(spec: JobSpec, outcome: Outcome, index: int, given: Path) -> dict[str, Any]:
+def _input(files: FileSystem, spec: JobSpec, outcome: Outcome, index: int, given: Path) -> dict[str, Any]:
     item = spec.inputs[index]
     facts = next((each for each in outcome.inputs if (each.role, each.name) == (item.role, item.name)), None)
     return {
         "role": item.role,
         "name": item.name,
         "weight": item.weight,
-        "file": f"{INPUT_FOLDER}/{item.name}" if (given / item.name).is_file() else None,
+        "file": f"{INPUT_FOLDER}/{item.name}" if files.kind(given / item.name) == "file" else None,
         "width": facts.width if facts else None,
         "height": facts.height if facts else None,
     }

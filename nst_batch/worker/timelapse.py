@@ -74,11 +74,11 @@ class Timelapse:
         self._looked = self._next = step
         self._last, self._change = None, CHANGE
         with contextlib.suppress(OSError, ValueError, IndexError):  # without it the next picture is a frame
-            look = np.load(BytesIO((self._folder / f"{self._steps[-1]:08d}.npy").read_bytes()), allow_pickle=False)
+            look = np.load(BytesIO(self._read(f"{self._steps[-1]:08d}.npy")), allow_pickle=False)
             if look.shape == (*self._look_size, 3):
                 self._last = look.astype(np.float32) / np.float32(255)
         with contextlib.suppress(OSError, ValueError):
-            self._change = max(CHANGE, float((self._folder / _CHANGE_NAME).read_text()))
+            self._change = max(CHANGE, float(self._read(_CHANGE_NAME)))
 
     def shoot(self, step: int, picture: Callable[[], NDArray[np.float32]]) -> None:
         """Keep a frame of the picture after ``step``, if that has changed enough since the last one.
@@ -130,20 +130,25 @@ class Timelapse:
         last = self._folder / "result.jpg"
         self._files.replace(last, self._frame(picture))
         names = (f"{step:08d}.jpg" for step in self._steps)
-        frames = dissolved([*(self._folder / name for name in names if self._is_whole(name)), last])
+        whole = [*(self._folder / name for name in names if self._is_whole(name)), last]
+        frames = dissolved(whole, self._files.reader)
         each = max(_SHORTEST, min(_LONGEST, _WHOLE // len(frames)))
         durations = [_HELD_FIRST, *(each for _ in frames[1:-1]), _HELD_LAST][-len(frames) :]
         found = {"webp": animated_webp(frames, durations)}
         if has_mp4():
-            found["mp4"] = mp4(frames, durations, self._folder / "film.mp4")
+            found["mp4"] = mp4(frames, durations)
         return found
 
     def _is_whole(self, name: str) -> bool:
         """A power cut may have torn a frame: it was not waited for."""
         try:
-            return (self._folder / name).read_bytes().endswith(b"\xff\xd9")
+            return self._read(name).endswith(b"\xff\xd9")
         except OSError:
             return False
+
+    def _read(self, name: str) -> bytes:
+        with self._files.reader(self._folder / name) as file:
+            return file.read()
 
 
 def _within(size: tuple[int, int], side: int) -> tuple[int, int]:

@@ -15,9 +15,11 @@ from nst_batch.daemon.devices import WorkerDevice, choose_devices, cpu, gpu
 from nst_batch.daemon.events import Died, Event, Phased, WorkerFault
 from nst_batch.daemon.worker_pool import END_SECONDS, START_SECONDS, WorkerPool
 from nst_batch.daemon.worker_process import WorkerProcess
+from nst_batch.filenames import OWN_FOLDER
 from nst_batch.gpus import Gpu, Gpus
 from nst_batch.spool.claims.attempts import Attempts
 from nst_batch.spool.claims.live_job import Job
+from nst_batch.spool.disk.fs import FileSystem
 
 STALL = 600.0
 TEN_MINUTES, HOUR = 600.0, 3600.0  # as docs/questions.md and docs/operations.md have it
@@ -35,7 +37,8 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
     def one(lines: str, jobs: str = "attempts: 3", devices: tuple[WorkerDevice, ...] = (cpu(),)) -> WorkerPool:
         config = parse_config(f"jobs: {{{jobs}}}\n", tmp_path / "config.yaml")
-        pools.append(WorkerPool(config, devices, parent=0, command=(sys.executable, "-c", lines)))
+        (config.inbox / OWN_FOLDER).mkdir(parents=True, exist_ok=True)
+        pools.append(WorkerPool(config, FileSystem(), devices, parent=0, command=(sys.executable, "-c", lines)))
         return pools[-1]
 
     yield one

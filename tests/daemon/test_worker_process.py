@@ -17,6 +17,7 @@ from nst_batch.daemon.devices import choose_devices, cpu, gpu
 from nst_batch.daemon.worker_process import WORKER_COMMAND, WorkerProcess
 from nst_batch.gpus import Gpu, Gpus
 from nst_batch.protocol import LineReader, WorkerOptions, to_line
+from nst_batch.spool.disk.fs import FileSystem
 
 
 def listed(*numbers: int) -> Gpus:
@@ -80,7 +81,7 @@ def started(log: Path, weights: str, parent: int, command: Sequence[str] = BARE)
         max_file_mb=100,
         checkpoint_seconds=60,
     )
-    return WorkerProcess(cpu(), options, log, time.monotonic(), command)
+    return WorkerProcess(cpu(), options, FileSystem(), log, time.monotonic(), command)
 
 
 def until(worker: WorkerProcess[str], done: Any) -> None:
@@ -125,6 +126,28 @@ def test_a_worker_ends_when_the_daemon_closes_the_pipe(tmp_path: Path) -> None:
     worker.process.stdin.close()
     until(worker, lambda: worker.closed)
     assert worker.reap().code == 70
+
+
+def test_a_log_that_leads_elsewhere_is_not_written_to(tmp_path: Path) -> None:
+    """Whoever can put a link in its place has no file of the daemon's user emptied."""
+    (tmp_path / "private").write_text("mine")
+    (tmp_path / "log").symlink_to(tmp_path / "private")
+    with pytest.raises(OSError, match="log"):
+        started(tmp_path / "log", "untrained", os.getpid())
+    assert (tmp_path / "private").read_text() == "mine"
+
+
+def test_what_has_the_place_of_its_log_later_is_not_told_as_its_words(tmp_path: Path) -> None:
+    """Its folder may be exchanged for another while it runs."""
+    script = "import sys\nsys.stdin.readline()\nprint('its own words', file=sys.stderr, flush=True)\nsys.exit(3)\n"
+    (tmp_path / "own").mkdir()
+    worker = started(tmp_path / "own/log", "untrained", os.getpid(), (sys.executable, "-c", script))
+    (tmp_path / "own").rename(tmp_path / "away")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/log").write_text("somebody else's\n")
+    worker.end()
+    until(worker, lambda: worker.closed)
+    assert worker.reap().last_words == ": its own words"
 
 
 @pytest.mark.parametrize("last", ["", "a fault of the driver"])

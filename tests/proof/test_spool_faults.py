@@ -49,7 +49,19 @@ def loss_log(folder: Path) -> LossLog:
     spec = JobSpec(
         id="c.0001", name="a", title="a", output="", settings=settings, sidecar={}, inputs=(), received_at="now"
     )
-    return LossLog(folder / "steps.jsonl", spec, "gram")
+    return LossLog(FileSystem(), folder / "steps.jsonl", spec, "gram")
+
+
+def test_a_log_of_losses_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    """Neither read nor written to: whoever put the link there may want a private file changed."""
+    (tmp_path / "private").write_text('{"step": 1}\n')
+    (tmp_path / "steps.jsonl").symlink_to(tmp_path / "private")
+    assert not loss_log(tmp_path).resume(1)
+    with pytest.raises(OSError, match="steps"):
+        loss_log(tmp_path).flush(1)
+    assert (tmp_path / "private").read_text() == '{"step": 1}\n'
+    loss_log(tmp_path).clear()
+    assert (tmp_path / "private").exists()
 
 
 @pytest.mark.parametrize("tail", ['{"step": 2', "\0\0\0\0", "2", '{"epoch": 1}'])

@@ -458,9 +458,11 @@ def job_page(tmp_path_factory: pytest.TempPathFactory) -> str:
             JobInput(role="content", name="photo.png", path=""), JobInput(role="style", name="waves.png", path=""),
         ),
     )  # fmt: skip
-    frames = dissolved([draw(folder / f"frames/{n}.jpg", size=(96, 64), hue=40 * n) for n in range(3)])
+    frames = dissolved(
+        [draw(folder / f"frames/{n}.jpg", size=(96, 64), hue=40 * n) for n in range(3)], FileSystem().reader
+    )
     film = {"webp": animated_webp(frames, [42] * 3)}
-    film |= {"mp4": mp4(frames, [42] * 3, folder / "film.mp4")} if has_mp4() else {}
+    film |= {"mp4": mp4(frames, [42] * 3)} if has_mp4() else {}
     for kind, data in film.items():
         (folder / f"{HOSTILE}_timelapse.{kind}").write_bytes(data)
     outputs = ("a.png", "epochs/a_epoch_0001.png", "epochs/a_epoch_0002.png")

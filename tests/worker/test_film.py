@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.worker.film import Mix, animated_webp, dissolved, has_mp4, mixed, mp4
 
 SHADES = (30, 90, 150, 210)
@@ -22,7 +23,7 @@ def frames(tmp_path: Path) -> list[Mix]:
     """Four greys, with an odd number of rows and columns."""
     for shade in SHADES:
         Image.new("RGB", (65, 49), (shade, shade, shade)).save(tmp_path / f"{shade:03d}.jpg")
-    return [Mix({path: 1.0}) for path in sorted(tmp_path.iterdir())]
+    return [Mix({path: 1.0}, FileSystem().reader) for path in sorted(tmp_path.iterdir())]
 
 
 def test_an_animated_webp(frames: list[Mix]) -> None:
@@ -43,12 +44,11 @@ def test_one_frame_alone(frames: list[Mix]) -> None:
 
 
 @pytest.mark.skipif(not has_mp4(), reason="needs PyAV (the extra video)")
-def test_an_mp4(frames: list[Mix], tmp_path: Path) -> None:
+def test_an_mp4(frames: list[Mix]) -> None:
     """As players want it: H.264 where that can be made, even sizes, every frame at its time, the index in front."""
     import av
 
-    data = mp4(frames, TIMES, tmp_path / "film.mp4")
-    assert not (tmp_path / "film.mp4").exists()
+    data = mp4(frames, TIMES)
     assert data.index(b"moov") < data.index(b"mdat")
     with av.open(io.BytesIO(data)) as container:
         stream = container.streams.video[0]
@@ -64,7 +64,7 @@ def test_an_mp4(frames: list[Mix], tmp_path: Path) -> None:
 def test_a_frame_is_mixed_of_others(frames: list[Mix]) -> None:
     """By their shares, to the nearest level."""
     dark, light = (next(iter(frame.shares)) for frame in (frames[0], frames[2]))
-    assert np.asarray(Mix({dark: 0.25, light: 0.75}).image()).mean() == pytest.approx(0.25 * 30 + 0.75 * 150, abs=1)
+    assert np.asarray(Mix({dark: 0.25, light: 0.75}, FileSystem().reader).image()).mean() == pytest.approx(0.25 * 30 + 0.75 * 150, abs=1)
 
 
 def test_what_changes_evenly_is_only_evened_out() -> None:
@@ -101,7 +101,7 @@ def test_what_shimmers_is_a_third_of_it(tmp_path: Path) -> None:
     def shimmer(pictures: list[NDArray[np.float64]]) -> float:
         return float(np.mean([np.abs(after - before).mean() for before, after in pairwise(pictures)]))
 
-    film = [np.asarray(mix.image()).astype(float) for mix in dissolved(paths)]
+    film = [np.asarray(mix.image()).astype(float) for mix in dissolved(paths, FileSystem().reader)]
     given = [np.asarray(Image.open(path)).astype(float) for path in paths]
     assert shimmer(film[2:-2]) < 0.4 * shimmer(given)
     assert np.array_equal(film[-1], given[-1])
@@ -117,7 +117,7 @@ def test_what_changes_little_by_little_does_so_in_every_frame(tmp_path: Path) ->
         picture[:24] = 200 - 2 * number
         Image.fromarray(picture).save(path)
     skies = []
-    with Image.open(io.BytesIO(animated_webp(dissolved(paths), [50] * len(paths)))) as film:
+    with Image.open(io.BytesIO(animated_webp(dissolved(paths, FileSystem().reader), [50] * len(paths)))) as film:
         for number in range(film.n_frames):
             film.seek(number)
             skies.append(np.asarray(film.convert("L")).astype(float)[:20].mean())

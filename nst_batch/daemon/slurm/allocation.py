@@ -237,4 +237,5 @@ class Allocation:
         log = self.folder / LOG_NAME
         if self._fs.kind(log) is None:
             return f": it has written nothing into {self.folder}; is the inbox there on that node, at the same path?"
-        return last_words(log_tail(log, lambda path, _flags: self._fs.open(Path(path))))
+        with self._fs.reader(log) as file:
+            return last_words(log_tail(file.fileno()))
