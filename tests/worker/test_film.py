@@ -64,7 +64,8 @@ def test_an_mp4(frames: list[Mix]) -> None:
 def test_a_frame_is_mixed_of_others(frames: list[Mix]) -> None:
     """By their shares, to the nearest level."""
     dark, light = (next(iter(frame.shares)) for frame in (frames[0], frames[2]))
-    assert np.asarray(Mix({dark: 0.25, light: 0.75}, FileSystem().reader).image()).mean() == pytest.approx(0.25 * 30 + 0.75 * 150, abs=1)
+    mix = Mix({dark: 0.25, light: 0.75}, FileSystem().reader)
+    assert np.asarray(mix.image()).mean() == pytest.approx(0.25 * 30 + 0.75 * 150, abs=1)
 
 
 def test_what_changes_evenly_is_only_evened_out() -> None:
