@@ -28,6 +28,7 @@ from nst_batch.daemon.told_waits import ToldWaits
 from nst_batch.filenames import PACE_NAME, STATE_NAME
 from nst_batch.report.markup import being_ended, clock, shorten
 from nst_batch.spool.claims.live_job import Ended, Job
+from nst_batch.spool.disk.alive import born
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import Places
 from nst_batch.spool.disk.own import read_note
@@ -46,7 +47,7 @@ class StatusWriter:
     def __init__(self, spool: Spool, config: Config, files: FileSystem, listener: Listener, notifier: Notifier) -> None:
         self._spool = spool
         self._files = files
-        self._outbox = str(config.outbox) if is_text(str(config.outbox)) else None  # as JSON can hold it
+        self._whose = _whose(config)
         self._kept_pace = Places(config.inbox, config.outbox).own / PACE_NAME
         self._foreteller: Foreteller | None = None  # once the inbox is held, where an earlier daemon's pace lies
         limits = config.limits
@@ -188,7 +189,7 @@ class StatusWriter:
             keep=lambda entries: encoded(entries, self._notifier.watchdog),
         )
         listed, waiting = facts.pop("waiting")
-        facts["outbox"] = self._outbox  # where results go, whatever becomes of the file that says so
+        facts |= self._whose
         self._listener.queue(len(facts["running"]), waiting, self._done, self._failed)
         pieces = [json.dumps(facts, ensure_ascii=False)[:-1].encode(), b', "waiting": [', *listed, b"]}"]
         sum_of = hashlib.sha256()
@@ -204,6 +205,13 @@ class StatusWriter:
             shown = ()  # those that were not looked at are, the next time
         self._shown, self._written, self._facts = shown, sum_of.digest(), {**facts, "waiting": waiting}
         return sum(map(len, pieces))
+
+
+def _whose(config: Config) -> dict[str, str | None]:
+    """By which a state is known for this daemon's, and where results go, whatever becomes of the file that says so."""
+    folders = {"inbox": str(config.inbox), "outbox": str(config.outbox)}
+    # A path that is no text is nothing that JSON can hold.
+    return {"born": born(os.getpid()), **{key: path if is_text(path) else None for key, path in folders.items()}}
 
 
 def status_line(facts: dict[str, Any], waiting: int, done: int, failed: int, config_fault: str = "") -> str:
