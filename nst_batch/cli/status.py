@@ -21,9 +21,10 @@ from nst_batch.filenames import STATE_NAME
 from nst_batch.reasons import WITH_RESULT
 from nst_batch.report.entries import NEWEST, GalleryEntry, collect
 from nst_batch.spool.disk.attach import refuse_closed
-from nst_batch.spool.told import daemons_user, left_by_daemon, obstacle, told_by_daemon
+from nst_batch.spool.told import daemons_user, left_by_daemon, obstacle, told_by_daemon, without_ends
 
 WATCH_SECONDS = 2.0
+OF_THE_PROCESS = ("pid", "born", "inbox", "outbox")  # in a state: by which one knows whose it is
 
 
 def add(add_command: AddCommand) -> None:
@@ -91,12 +92,12 @@ def gather(config: Config, *, newest: int = NEWEST, config_fault: str = "") -> d
     ended = collect(config.outbox, newest=newest)
     facts = {**facts, **_without_ended(facts, ended.entries)}
     if not facts["blocked"] and (facts := {**facts, "blocked": obstacle(config)})["blocked"]:
-        facts |= _without_ends(facts)  # a daemon whose disk refuses cannot take back what it foretold
+        facts |= without_ends(facts)  # a daemon whose disk refuses cannot take back what it foretold
     return {
         "daemon": held_by,
         "daemons_user": daemons_user(config),
         "inbox": str(config.inbox),
-        **{key: value for key, value in facts.items() if key not in ("pid", "outbox")},
+        **{key: value for key, value in facts.items() if key not in OF_THE_PROCESS},
         "outbox": str(config.outbox),
         "config_fault": config_fault or None,
         "done": [_entry(e) for e in ended.entries if e.state in WITH_RESULT],
@@ -147,12 +148,6 @@ def _without_ended(facts: dict[str, Any], ended: Iterable[GalleryEntry]) -> dict
     }
 
 
-def _without_ends(facts: dict[str, Any]) -> dict[str, Any]:
-    """What is foretold of the jobs that wait, where nobody knows when one begins again."""
-    waiting = [{**job, "done_at": None} for job in facts["waiting"]]
-    return {"waiting": waiting, "empty_at": None if waiting else facts["empty_at"]}
-
-
 def _looked_up(config: Config) -> dict[str, Any]:
     """What a daemon would tell. Its code is loaded only where none runs: it takes longer than all the rest of this."""
     from nst_batch.config.schedule import closed_until, zone_at  # noqa: PLC0415
@@ -164,7 +159,7 @@ def _looked_up(config: Config) -> dict[str, Any]:
     opens = closed_until(config.schedule, time.time())
     zone = None if opens is None else zone_at(config.schedule, opens)
     facts = state(view, jobs, (), None, 0, (), opens, zone=zone, foreteller=without_daemon(config))
-    return facts | _without_ends(facts)
+    return facts | without_ends(facts)
 
 
 def _entry(entry: Any) -> dict[str, Any]:

@@ -221,7 +221,7 @@ class Daemon:
         if self._once and self._once.incomplete == "fail":
             self.spool.expire(at)
         else:
-            self._status_writer.tell_waits(view)
+            self._status_writer.tell_waits(view, at)
         self._obey(view)
         return view
 

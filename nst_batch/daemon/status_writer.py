@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 import os
-from datetime import datetime
 from typing import Any
 
 from nst_batch.characters import is_text
@@ -25,22 +24,21 @@ from nst_batch.daemon.queue_state import encoded, state
 from nst_batch.daemon.reached import steps_reached
 from nst_batch.daemon.service import Notifier
 from nst_batch.daemon.shapes import Shapes
+from nst_batch.daemon.told_waits import ToldWaits
 from nst_batch.filenames import PACE_NAME, STATE_NAME
 from nst_batch.report.markup import being_ended, clock, shorten
 from nst_batch.spool.claims.live_job import Ended, Job
+from nst_batch.spool.disk.alive import born
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import Places
 from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.inbox.inbox import InboxView
-from nst_batch.spool.inbox.readiness import Waiting
 from nst_batch.spool.spool import Spool
 
 STATE_SECONDS = 1.0
 PACE_SECONDS = 30.0
 STATE_BYTES_A_SECOND = 200_000  # a state of thousands of jobs is written less often
 FAULT_CHARACTERS = 250  # of a config's mistakes, in a line that tells of the queue as well
-UNTOLD = ("settling", "defaults")  # it passes by itself, or what is to blame is told once for all
-MANY = 20  # sidecars of which it is said at once for what they wait; of more there is one line
 
 
 class StatusWriter:
@@ -49,7 +47,7 @@ class StatusWriter:
     def __init__(self, spool: Spool, config: Config, files: FileSystem, listener: Listener, notifier: Notifier) -> None:
         self._spool = spool
         self._files = files
-        self._outbox = str(config.outbox) if is_text(str(config.outbox)) else None  # as JSON can hold it
+        self._whose = _whose(config)
         self._kept_pace = Places(config.inbox, config.outbox).own / PACE_NAME
         self._foreteller: Foreteller | None = None  # once the inbox is held, where an earlier daemon's pace lies
         limits = config.limits
@@ -65,8 +63,7 @@ class StatusWriter:
         self._state_rests = 0.0  # it is not written again before then
         self._written = b""  # a digest of the state
         self._gallery_keeper = GalleryKeeper(spool, config.outbox, listener.warn, beat=notifier.watchdog)
-        self._waits: dict[str, str] = {}
-        self._told: tuple[Waiting, ...] = ()
+        self._told_waits = ToldWaits(listener.note)
         self.config_fault = ""  # what is wrong with a config that was to be read again
         self._line = ""  # what the service manager shows
 
@@ -115,22 +112,9 @@ class StatusWriter:
             self._has_learned, self._pace_due = False, at.mono + PACE_SECONDS
             self._spool.note_state(PACE_NAME, json.dumps(self._foreteller.forecast.pace.facts()).encode())
 
-    def tell_waits(self, view: InboxView) -> None:
+    def tell_waits(self, view: InboxView, at: Moment) -> None:
         """Say once of each sidecar for what it waits, and until when."""
-        if view.waiting is self._told:
-            return
-        self._told = view.waiting
-        waits = {pair.sidecar: pair for pair in view.waiting if pair.kind not in UNTOLD}
-        new = [pair for sidecar, pair in waits.items() if self._waits.get(sidecar) != pair.why]
-        for pair in new[:MANY]:
-            until = "" if pair.until is None else f", until {datetime.fromtimestamp(pair.until):%d %b %H:%M}"
-            self._listener.note(f"{pair.sidecar} waits{until}: {pair.why.removeprefix(f'{pair.sidecar}: ')}")
-        if len(new) > MANY:
-            self._listener.note(f"{len(new) - MANY} more sidecars wait; nst-batch status says for what")
-        # What is tried again stands among the ready for one look.
-        tried = (pair.sidecar for pair in view.ready if pair.sidecar in self._waits)
-        before = {sidecar: self._waits[sidecar] for sidecar in tried}
-        self._waits = before | {sidecar: pair.why for sidecar, pair in waits.items()}
+        self._told_waits.tell(view, at)
 
     def job_ended(self, ended: Ended, at: Moment) -> None:
         """One more job has its end; the gallery will show it."""
@@ -205,7 +189,7 @@ class StatusWriter:
             keep=lambda entries: encoded(entries, self._notifier.watchdog),
         )
         listed, waiting = facts.pop("waiting")
-        facts["outbox"] = self._outbox  # where results go, whatever becomes of the file that says so
+        facts |= self._whose
         self._listener.queue(len(facts["running"]), waiting, self._done, self._failed)
         pieces = [json.dumps(facts, ensure_ascii=False)[:-1].encode(), b', "waiting": [', *listed, b"]}"]
         sum_of = hashlib.sha256()
@@ -221,6 +205,13 @@ class StatusWriter:
             shown = ()  # those that were not looked at are, the next time
         self._shown, self._written, self._facts = shown, sum_of.digest(), {**facts, "waiting": waiting}
         return sum(map(len, pieces))
+
+
+def _whose(config: Config) -> dict[str, str | None]:
+    """By which a state is known for this daemon's, and where results go, whatever becomes of the file that says so."""
+    folders = {"inbox": str(config.inbox), "outbox": str(config.outbox)}
+    # A path that is no text is nothing that JSON can hold.
+    return {"born": born(os.getpid()), **{key: path if is_text(path) else None for key, path in folders.items()}}
 
 
 def status_line(facts: dict[str, Any], waiting: int, done: int, failed: int, config_fault: str = "") -> str:

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 from typing import Any
 
 from nst_batch.config.load import Config
 from nst_batch.errors import NstError
 from nst_batch.names import user_called
+from nst_batch.spool.disk.alive import born
 from nst_batch.spool.disk.attach import refuse_no_folders, refuse_unmounted
 from nst_batch.spool.disk.blocked import guard
 from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.holding import probe
 from nst_batch.spool.disk.layout import SHOWN_PREFIX, Places
-from nst_batch.spool.disk.lock import holder
+from nst_batch.spool.disk.lock import LOCK_NAME, holder
 from nst_batch.spool.disk.own import not_for_us, read_note, whose
 
 
@@ -39,17 +39,39 @@ def files_of(config: Config, fs: FileSystem | None = None) -> FileSystem:
 def told_by_daemon(config: Config, name: str) -> tuple[str | None, dict[str, Any]]:
     """Who holds the inbox, None where nobody does, and what it has last put down under ``name``; {} for nothing.
 
-    Who may not look into the daemon's own folder has only its copy in the outbox to go by, which others may write.
+    Who may not look into the daemon's own folder has only its copy in the outbox to go by, which others may write. So
+    has everybody while the inbox is away, of which a daemon holds nothing then that could be seen at its path.
     """
     places, fs = places_of(config), files_of(config)
     try:
         held_by = holder(config.inbox)
-        return held_by, read_note(fs, places.own / name) if held_by else {}
+        if held_by is not None:
+            return held_by, read_note(fs, places.own / name)
+        if os.path.lexists(places.own / LOCK_NAME):
+            return None, {}
     except PermissionError:
         facts = read_note(fs, places.outbox / (SHOWN_PREFIX + name))
-        pid = facts.get("pid")
-        is_alive = isinstance(pid, int) and Path(f"/proc/{pid}").is_dir()
-        return (f"process {pid}", facts) if is_alive else (None, {})
+        teller = _teller(facts)
+        return teller, facts if teller else {}
+    facts = read_note(fs, places.outbox / (SHOWN_PREFIX + name))
+    # Another inbox's daemon may have the same outbox.
+    if (teller := _teller(facts)) is None or "born" not in facts or facts.get("inbox") != str(config.inbox):
+        return None, {}
+    lost = obstacle(config) or f"{places.own / LOCK_NAME} is gone"
+    return teller, {**facts, "blocked": lost, **without_ends(facts)}
+
+
+def _teller(facts: dict[str, Any]) -> str | None:
+    """The daemon that has told something, as ``process 12``, if it is that very process and lives; else None."""
+    pid, alive = facts.get("pid"), born(facts.get("pid"))
+    is_it = alive is not None and facts.get("born", alive) == alive  # an older daemon tells its number alone
+    return f"process {pid}" if is_it else None
+
+
+def without_ends(facts: dict[str, Any]) -> dict[str, Any]:
+    """What is foretold of the jobs that wait, where nobody knows when one begins again."""
+    waiting = [{**job, "done_at": None} for job in facts["waiting"]]
+    return {"waiting": waiting, "empty_at": None if waiting else facts["empty_at"]}
 
 
 def left_by_daemon(config: Config, name: str) -> dict[str, Any]:

@@ -58,3 +58,21 @@ def test_a_broken_config_does_not_blind_who_watches(house: House, capsys: pytest
     assert main(["status", "--config", str(house.config)]) == 78
     house.config.write_text(right)
     assert main(["status", "--config", str(house.config)]) == 0
+
+
+def test_a_daemon_whose_inbox_is_away_runs(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """It waits for it, and nobody is told to start another; once it has died, somebody is."""
+    daemon = house.start()
+    house.wait_for((house.outbox / ".nst_batch_state.json").exists, "a state")
+    house.inbox.rename(house.root / "elsewhere")
+
+    def told() -> list[str]:
+        capsys.readouterr()
+        assert main(["status", "--config", str(house.config)]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert told()[:2] == [f"daemon   running (process {daemon.pid})", f"waits    {house.inbox} is not there"]
+    daemon.kill()
+    daemon.wait()
+    assert told()[0] == "daemon   not running: nst-batch run"
+    (house.root / "elsewhere").rename(house.inbox)

@@ -293,10 +293,10 @@ class Folders:
         """What keeps photographs and sidecars from being painted, once a file."""
         for special in self._specials.values():
             if special.is_settling:
-                yield Waiting(special.path, (), "settling", special.why, None)
+                yield Waiting(special.path, special.entry, (), "settling", special.why, None)
             elif special.why and (special.pending or not (special.is_read and names.is_hot(special.path))):
                 kind = "given_up" if self._is_over(special) else "unreadable"
-                yield Waiting(special.path, (), kind, special.why, None)
+                yield Waiting(special.path, special.entry, (), kind, special.why, None)
 
     def views(self) -> tuple[FolderView, ...]:
         """For ``status``."""

@@ -107,6 +107,7 @@ class Waiting:
     """
 
     sidecar: str
+    entry: Entry
     names: tuple[str, ...]
     kind: str
     why: str

@@ -322,9 +322,9 @@ class Scanner:
                 verdicts.changes.append(held.due)
             verdict: Ready | Waiting | Broken
             if held is not None and not held.is_untaken:
-                verdict = Waiting(path, known.names, "unreadable", held.why, None)
+                verdict = Waiting(path, known.entry, known.names, "unreadable", held.why, None)
             elif why := hindrance(path.rpartition("/")[0]):
-                verdict = Waiting(path, known.names, "defaults", why, None)
+                verdict = Waiting(path, known.entry, known.names, "defaults", why, None)
             else:
                 verdict = verdicts.of(path, known, held.why if held else "")
             found[type(verdict)].append(verdict)

@@ -45,7 +45,7 @@ class Verdicts:
             if self._settles(path):
                 return self._settling(path, path, known)
             self.changes.append(self.at.mono)
-            return Waiting(path, known.names, "settling", f"{path} is about to be read", None)
+            return Waiting(path, known.entry, known.names, "settling", f"{path} is about to be read", None)
         closed = "" if known.unreadable else self._closed(path.rpartition("/")[0])
         if known.unreadable or closed or untaken:
             how = READ_IT if known.unreadable else TAKE_IT if closed else LET_IT
@@ -72,7 +72,7 @@ class Verdicts:
         what = _IN_THE_TEXT.sub("", known.as_broken(path).reason.message.splitlines()[0].removeprefix(f"{path}: "))
         photograph = path.removesuffix(names.suffix(path))
         why = f"{photograph}: {what}; correct its folder's file, or rename the photograph"
-        return Waiting(path, known.names, "photograph", why, None)
+        return Waiting(path, known.entry, known.names, "photograph", why, None)
 
     def _closed(self, folder: str) -> str:
         """Why no file may be taken out of a folder; "" where it may."""
@@ -85,7 +85,7 @@ class Verdicts:
         due = self.still_at(what)
         self.changes.append(due)
         until = self.at.wall + due - self.at.mono
-        return Waiting(path, known.names, "settling", f"{what} is still being written", until)
+        return Waiting(path, known.entry, known.names, "settling", f"{what} is still being written", until)
 
     def _patience(self, known: Known) -> float:
         """Seconds for which a sidecar will go on to wait."""
@@ -98,11 +98,11 @@ class Verdicts:
         known.count(self.at.mono, waits=not has_given_up)
         self._look_again()
         if has_given_up:
-            return Waiting(path, known.names, "given_up", f"{why}; {how}; {GIVEN_UP}", None)
+            return Waiting(path, known.entry, known.names, "given_up", f"{why}; {how}; {GIVEN_UP}", None)
         left = self._patience(known)
         if left > 0:
             self.changes.append(self.at.mono + left)
-            return Waiting(path, known.names, "untaken", f"{why}; {how}", self.at.wall + left)
+            return Waiting(path, known.entry, known.names, "untaken", f"{why}; {how}", self.at.wall + left)
         what = why if why.startswith(path) else f"{path}: {why}"
         what += f" ({len(known.names)} jobs)" if len(known.names) > 1 else ""
         reason = Reason.of(SIDECAR_NOT_TAKEN, what, f"{how}; {GOES}")
@@ -125,4 +125,4 @@ class Verdicts:
         said = [told(what) + (f" ({hints[what]})" if hints.get(what) else "") for what in lacking[:NAMES_SHOWN]]
         shown = ", ".join(said) + (" …" if len(lacking) > NAMES_SHOWN else "")
         words = "missing" if kind == "missing" else "no permission to read"
-        return Waiting(path, known.names, kind, sys.intern(f"{words}: {shown}"), self.at.wall + left)
+        return Waiting(path, known.entry, known.names, kind, sys.intern(f"{words}: {shown}"), self.at.wall + left)
