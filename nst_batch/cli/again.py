@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from nst_batch.cli.control import KnownJobs
 from nst_batch.cli.terminal import AddCommand, say
-from nst_batch.config.load import load_config
+from nst_batch.config.load import Config, load_config
 from nst_batch.errors import EXIT_OK, ProblemsError, UsageError
 from nst_batch.filenames import INPUT_FOLDER
 from nst_batch.names import fold, title_fault, unique_name
@@ -16,6 +18,7 @@ from nst_batch.sidecar.expand import parse_sidecar
 from nst_batch.sidecar.pairs import patch_from_pairs
 from nst_batch.spool.disk.attach import refuse_closed, refuse_no_folders
 from nst_batch.spool.disk.blocked import command_guard
+from nst_batch.spool.disk.retry_notes import failed_names
 from nst_batch.spool.outbox.again import SIDECAR_NAME, drop_again, not_again, sidecar_again, text_of
 from nst_batch.spool.told import files_of, places_of
 
@@ -55,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_closed(config.outbox)
     folder = find_result(config.outbox, arguments.job)
     changes = patch_from_pairs(arguments.set, elsewhere=NOT_SET).written()
-    title = arguments.title if arguments.title is not None else free_title(folder)
+    title = arguments.title if arguments.title is not None else free_title(folder, names_in_use(config))
     if fault := title_fault(title):
         raise UsageError("usage", f"the title {title!r} {fault}", "give another one with --title")
     with command_guard(f"{config.inbox} cannot take it"):
@@ -107,8 +110,14 @@ def _id(outbox: Path, folder: str, written: int) -> str:
     return "" if entry is None else str(entry.id)
 
 
-def free_title(folder: Path) -> str:
-    """The old result's name with a number that no result beside it has.
+def names_in_use(config: Config) -> set[str]:
+    """What jobs are called that have no result: those that wait in the inbox, are at work, or have failed."""
+    known, _ = KnownJobs.of(config)
+    return {*known.everything, *failed_names(files_of(config), places_of(config))}
+
+
+def free_title(folder: Path, in_use: Iterable[str]) -> str:
+    """The old result's name with a number that no result beside it has, nor a job whose name is ``in_use``.
 
     A number at its end goes on only where the result without it lies there too: ``holiday-2023`` is a name.
     """
@@ -116,4 +125,4 @@ def free_title(folder: Path) -> str:
     stem, _, number = base.rpartition("-")
     taken = {fold(path.name) for path in folder.parent.iterdir()}
     counted = number.isdecimal() and fold(stem) in taken
-    return unique_name(stem if counted else base, taken | {fold(base)})
+    return unique_name(stem if counted else base, {*taken, fold(base), *in_use})

@@ -65,7 +65,7 @@ def add(add_command: AddCommand) -> None:
 def run_stop(arguments: argparse.Namespace) -> int:
     """Write ``inbox/JOB.stop``."""
     config = steering_config(arguments.config)
-    known, held_by = _Known.of(config)
+    known, held_by = KnownJobs.of(config)
 
     def stop(name: str) -> None:
         known.require(name)
@@ -80,7 +80,7 @@ def run_stop(arguments: argparse.Namespace) -> int:
 def run_cancel(arguments: argparse.Namespace) -> int:
     """Write ``inbox/JOB.cancel``."""
     config = steering_config(arguments.config)
-    known, held_by = _Known.of(config)
+    known, held_by = KnownJobs.of(config)
 
     def cancel(name: str) -> None:
         known.require(name)
@@ -111,7 +111,7 @@ def _each(jobs: Sequence[str], act: Callable[[str], None], held_by: str | None) 
 
 
 @dataclass(frozen=True)
-class _Known:
+class KnownJobs:
     """The names and ids of jobs, folded."""
 
     jobs: tuple[Job, ...]
@@ -122,7 +122,7 @@ class _Known:
     untakable: Mapping[str, str]  # why the daemon may not take it
 
     @classmethod
-    def of(cls, config: Config) -> tuple[_Known, str | None]:
+    def of(cls, config: Config) -> tuple[KnownJobs, str | None]:
         """The jobs of an inbox, and who holds it."""
         refuse_closed(config.outbox)  # the names of the failed jobs count
         view, jobs = look_from_outside(config, Moment.now())

@@ -13,11 +13,15 @@ from house import House, draw
 
 from nst_batch.cli import main
 from nst_batch.cli.again import find_result
+from nst_batch.clock import Moment
+from nst_batch.config.load import load_config
 from nst_batch.errors import UsageError
 from nst_batch.job import JobInput, JobSpec
 from nst_batch.report.again import sidecar_again
 from nst_batch.sidecar.expand import parse_sidecar
+from nst_batch.spool.commands import look_from_outside
 from nst_batch.spool.disk.fs import FileSystem
+from nst_batch.spool.spool import Spool
 
 
 def finished(house: House, name: str = "dusk", folder: str = "", extra: str = "") -> Path:
@@ -89,6 +93,53 @@ def test_a_number_that_belongs_to_the_name_stays(house: House) -> None:
     """Without a holiday beside it, holiday-2023 is no holiday's 2023rd picture."""
     finished(house, "holiday-2023")
     assert again(house, "holiday-2023")["title"] == "holiday-2023-2"
+
+
+@pytest.mark.parametrize("title", ["~", "draft.part", "scan.tmp", "a.crdownload", "a.yaml", "a.cancel"])
+def test_a_title_of_any_kind_lies_where_the_daemon_looks(house: House, title: str) -> None:
+    """It is no copy under way for it, and no file where a folder is."""
+    finished(house)
+    again(house, "dusk", "--title", title)
+    view, _ = look_from_outside(load_config(house.config), Moment.now())
+    assert [pair.names for pair in view.ready] == [(title,)]
+    assert view.aside == ()
+
+
+def test_titles_that_wait_already_are_not_given_again(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the first is painted the second has a title of its own, and each result the one that was told."""
+    finished(house)
+    for size, title in ((96, "dusk-2"), (100, "dusk-3"), (104, "dusk-4")):
+        assert main(["again", "dusk", "--set", f"size={size}", "--config", str(house.config)]) == 0
+        assert capsys.readouterr().out.startswith(f"{title} will be painted")
+    view, _ = look_from_outside(load_config(house.config), Moment.now())
+    assert sorted(name for pair in view.ready for name in pair.names) == ["dusk-2", "dusk-3", "dusk-4"]
+
+
+def test_titles_that_others_wait_or_failed_under_are_not_given(house: House) -> None:
+    """A sidecar that lies in the inbox, and what is left of a failed job; a year stays a year all the same."""
+    finished(house, "holiday-2023")
+    draw(house.inbox / "c.png")
+    (house.inbox / "ann.yaml").write_text("content: c.png\nstyle: c.png\ntitle: Holiday-2023-2\n")
+    (house.inbox / "ben.yaml").write_text("content: c.png\nstyle: c.png\ntitle: holiday\n")
+    (house.outbox / "failed/holiday-2023-3").mkdir(parents=True)
+    assert again(house, "holiday-2023")["title"] == "holiday-2023-4"
+
+
+def test_a_title_that_is_being_painted_is_not_given(house: House) -> None:
+    """A claimed job lies in the inbox no more."""
+    finished(house)
+    assert main(["again", "dusk", "--config", str(house.config)]) == 0
+    spool = Spool(load_config(house.config), FileSystem())
+    spool.open(Moment(0.0, 1.8e9))
+    spool.recover(Moment(0.0, 1.8e9))
+    spool.look(Moment(0.0, 1.8e9))
+    spool.look(Moment(60.0, 1.8e9 + 60))
+    job = spool.take(Moment(60.0, 1.8e9 + 60))
+    assert job is not None
+    assert job.name == "dusk-2"
+    assert main(["again", "dusk", "--config", str(house.config)]) == 0
+    spool.attachment.release()
+    assert (house.inbox / "again-dusk-3/again.yaml").exists()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -354,6 +355,26 @@ def test_cancelling_jobs_that_wait(world: World) -> None:
     handout = world.hand_out_next()
     assert handout is not None
     assert handout.name == "y-s"
+
+
+@pytest.mark.parametrize("title", ["~$a", "@GMT-a", "~syncthing~a", "a~", "a.part"])
+def test_cancelling_a_job_that_is_called_like_a_programs_own_file(world: World, title: str) -> None:
+    """Its control file begins as files do that nobody looks at; it is obeyed, once it waits and once it is claimed."""
+    for _ in range(2):
+        world.pair("a", f"title: {title!r}\n")
+        world.settle()
+        world.put(f"{title}.cancel", "")
+        world.look()
+        assert [end.state for end in world.sweep()] == ["cancelled"]
+        assert world.inbox_files() == set()
+        shutil.rmtree(world.failed()[title])
+    world.put("~$nobody.part", "")
+    world.put(".a.cancel", "")
+    world.look()
+    assert {path for path in world.notes if "is ignored" in path} == {
+        ".a.cancel is ignored: a temporary, hidden or system's name",
+        "~$nobody.part is ignored: a temporary, hidden or system's name",
+    }
 
 
 def test_control_files_that_fit_no_job_stay_and_are_said_once(world: World) -> None:

@@ -112,9 +112,12 @@ def unique_file(name: str, taken: set[str]) -> str:
 
 
 def shorten(name: str, limit: int) -> str:
-    """``name`` cut at the front to ``limit`` bytes of UTF-8, so that its suffix stays."""
+    """``name`` cut at the front to ``limit`` bytes of UTF-8, so that its suffix stays.
+
+    What is left begins with nothing that makes a file a hidden or temporary one (:func:`names.is_temporary`).
+    """
     data = name.encode()
-    return name if len(data) <= limit else data[len(data) - limit :].decode(errors="ignore")
+    return name if len(data) <= limit else data[len(data) - limit :].decode(errors="ignore").lstrip(".~@")
 
 
 def one_component(text: str) -> str:

@@ -17,11 +17,14 @@ from typing import NamedTuple, Self
 from nst_batch.beneath import DEEPEST, Beneath, kind_of
 from nst_batch.characters import is_text
 from nst_batch.filenames import OWN_FOLDER
-from nst_batch.names import is_temporary
+from nst_batch.names import is_temporary, passed_over
 from nst_batch.spool.disk.blocked import InboxLost, is_one_files
+from nst_batch.spool.disk.layout import MAX_NAME_BYTES, shorten
 from nst_batch.spool.disk.primitives import Identity
+from nst_batch.spool.inbox import control
 
 PROGRESS_FILES = 1000
+MOST_NUMBER_BYTES = 15  # of a folder that is put into the inbox: ``-2`` and so on, where its name is taken
 LAST_NS = 253_370_764_800 * 1_000_000_000  # the year 9999: no calendar has what a damaged disk may say beyond it
 
 
@@ -115,7 +118,7 @@ class Lister:
                     self.on_progress()
                 path = prefix + item.name
                 before = known.get(path)
-                if before is None and self._left_out(item.name):
+                if before is None and is_left_out(item.name) and not _is_meant(path):
                     if path != OWN_FOLDER:
                         ignored.add(path)
                     continue
@@ -139,5 +142,22 @@ class Lister:
                 entry = Entry.of(kind, status)
                 entries[sys.intern(path)] = before if before == entry else entry
 
-    def _left_out(self, name: str) -> bool:
-        return name.startswith(".") or is_temporary(name) or not is_text(name)
+
+def is_left_out(name: str) -> bool:
+    """Whether nobody looks at a file, or into a folder, of this name."""
+    return name.startswith(".") or is_temporary(name) or not is_text(name)
+
+
+def _is_meant(path: str) -> bool:
+    """Whether it is a control file all the same: a job may be called ``~$a``, and no title begins with a dot."""
+    return "/" not in path and control.is_meant(path) and not path.startswith(".") and is_text(path)
+
+
+def folder_name(prefix: str, job: str) -> str:
+    """What a folder is called in which a job is put into the inbox: one that is looked into, whatever the job's name.
+
+    A title may end as a copy under way does (``draft.part``), as a sidecar or as a control file: then with a ``_``.
+    """
+    name = prefix + shorten(job, MAX_NAME_BYTES - MOST_NUMBER_BYTES - len(f"{prefix}_".encode()))
+    is_misread = is_left_out(name) or passed_over(name, "folder") or control.is_meant(name)
+    return f"{name}_" if is_misread else name

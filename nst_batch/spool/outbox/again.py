@@ -26,6 +26,7 @@ from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.layout import AGAIN_PREFIX, Places
 from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.disk.primitives import ChangedError, NotRegularError, of_one_file
+from nst_batch.spool.inbox.listing import folder_name
 from nst_batch.strict_yaml.writer import dumped
 
 SIDECAR_NAME = "again.yaml"
@@ -92,7 +93,7 @@ def drop_again(fs: FileSystem, places: Places, folder: Path, text: bytes, images
             fs.copy_file(folder / INPUT_FOLDER / name, aside / name, strangers=True)
         fs.write_new(aside / SIDECAR_NAME, text)
         fs.fsync_tree(aside)
-        target = fs.rename_free(aside, places.inbox, AGAIN_PREFIX + title)
+        target = fs.rename_free(aside, places.inbox, folder_name(AGAIN_PREFIX, title))
     except Exception as error:
         fs.clear_away(aside)
         if isinstance(error, UnreadableError | NotRegularError | ChangedError):

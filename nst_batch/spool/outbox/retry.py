@@ -29,6 +29,7 @@ from nst_batch.spool.disk.lock import try_lock
 from nst_batch.spool.disk.own import read_note
 from nst_batch.spool.disk.primitives import ChangedError, NotRegularError, of_one_file
 from nst_batch.spool.disk.retry_notes import RETRY_NOTE_SUFFIX, RetryNote, failed_names, retry_notes, stands
+from nst_batch.spool.inbox.listing import folder_name
 from nst_batch.spool.outbox.rewriting import MOST_SIDECAR_KB, rewritten_or_none
 
 CHANGED_NS = 1_000_000_000  # a file of a failed job that is so much newer than its end was changed by a person
@@ -247,7 +248,7 @@ def _carry_out(fs: FileSystem, places: Places, aside: Path, note: RetryNote) -> 
     fs.step("retry.removed")
     target = None if note.home is None else _carry_home(fs, places, aside, note.home)
     if fs.kind(aside) == "folder":
-        target = fs.rename_free(aside, places.inbox, RETRY_PREFIX + note.failed)
+        target = fs.rename_free(aside, places.inbox, folder_name(RETRY_PREFIX, note.failed))
         fs.fsync_dir(places.inbox)
         fs.fsync_dir(places.retries)
         fs.step("retry.moved")

@@ -15,7 +15,7 @@ from nst_batch.sidecar.expand import InputRequest, JobRequest
 from nst_batch.sidecar.resolver import FileRef
 from nst_batch.sidecar.settings import Patch, resolve
 from nst_batch.spool.disk.layout import claim_id, shorten, unique_file
-from nst_batch.spool.inbox.listing import Entry, Listing
+from nst_batch.spool.inbox.listing import Entry, Listing, is_left_out
 from nst_batch.spool.inbox.readiness import Used, Wanted
 from nst_batch.spool.inbox.scan import Scanner
 
@@ -191,3 +191,6 @@ def test_shortened_names_keep_their_suffix() -> None:
     assert shorten("ä" * 200 + ".jpg", 200).endswith("ä.jpg")
     assert len(shorten("ä" * 200 + ".jpg", 201).encode()) <= 201
     assert unique_file("a.jpg", {"a.jpg"}) == "a-2.jpg"
+    for start in ("ab.", "ab~$", "ab@GMT-", "ab...", "ab.~$"):  # what is cut in front leaves a name that is looked at
+        name = (start + "c" * 255)[:251] + ".jpg"
+        assert not is_left_out(unique_file(name, {name.lower()})), name

@@ -42,6 +42,51 @@ def test_one_job_of_a_grid() -> None:
     assert (request.settings.size, request.output) == (96, "sub")
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        *("~", "notes~", "draft.part", "scan.tmp", "SCAN.TMP", "a.crdownload", "a.filepart", "~$a", "@GMT-a"),
+        *("a.yaml", "a.yml", "folder.yaml", "a.cancel", "a.stop", "PAUSE", "a.jpg", "Thumbs.db", "ä" * 100),
+    ],
+)
+def test_a_job_of_any_name_comes_back_where_the_daemon_looks(tmp_path: Path, title: str) -> None:
+    """As its title and as what it failed under: it is painted then, and the log complains of nothing."""
+    world = World(tmp_path)
+    world.put("a.yaml", f"content: [missing.jpg]\nstyle: s.jpg\ntitle: {json.dumps(title)}\n")
+    world.put("s.jpg", "style")
+    world.start()
+    world.settle()
+    world.later(4000)
+    world.run_all()
+    assert set(world.failed()) == {title}
+    folder = retry_job(world.config, title)
+    assert folder.name.startswith(f"retry-{title}")
+    world.notes.clear()
+    world.put(f"{folder.name}/missing.jpg", "found")
+    world.settle()
+    world.run_all()
+    assert [note for note in world.notes if folder.name in note] == []
+    world.check_books({title})
+    assert set(world.finished()) == {title}
+    assert not folder.exists()
+
+
+def test_a_failed_folder_with_as_long_a_name_as_can_be_comes_back(tmp_path: Path) -> None:
+    """A person has called it so; the folder in the inbox has room for its number."""
+    world = World(tmp_path)
+    world.put("a.yaml", "content: [missing.jpg]\nstyle: s.jpg\n")
+    world.start()
+    world.settle()
+    world.later(4000)
+    world.run_all()
+    name = "b" * 250 + ".part"
+    (world.outbox / "failed/a").rename(world.outbox / "failed" / name)
+    folder = retry_job(world.config, name)
+    assert folder.name.startswith("retry-b")
+    assert world.look().waiting or world.settle().waiting
+    assert world.failed() == {}
+
+
 def test_what_is_corrected_in_a_failed_jobs_sidecar_counts() -> None:
     """A setting, the title or an image that stands otherwise there now; all else is as it was asked for."""
     asked = {"content": "a.svg", "style": "s.jpg", "title": "old", "size": 16384, "epochs": 2}
