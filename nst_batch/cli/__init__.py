@@ -8,7 +8,6 @@ what, where, what to do. A traceback only with ``--debug``. Of the commands only
 from __future__ import annotations
 
 import argparse
-import io
 import logging
 import os
 import re
@@ -84,15 +83,18 @@ def parser(command: str = "") -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    streams.open_missing()
+    missing = streams.open_missing()
     streams.make_log_lenient()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has not our letters
+    streams.make_output_owing(closed=1 in missing)
+    given = sys.argv[1:] if argv is None else argv
     try:
-        given = sys.argv[1:] if argv is None else argv
         arguments = parser(given[0] if given else "").parse_args(given)
     except BrokenPipeError:  # the reader of --help
         return _reader_has_enough()
+    except SystemExit as end:
+        if end.code == EXIT_OK and streams.output_refused():  # of --help and --version
+            return _complain(_unwritten())
+        raise
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(VisibleFormatter("%(message)s"))
     logging.basicConfig(level=logging.DEBUG if arguments.debug else logging.INFO, handlers=[log])
@@ -108,13 +110,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if arguments.debug:
             say_lines(traceback.format_exc(), error=True)
-        told = error if isinstance(error, NstError) else unforeseen(error)
-        mark = f"<{journal.ERROR}>" if journal.is_connected() else ""  # as systemd reads a priority
-        for line in (*told.message.split("\n"), told.advice):
-            if line:
-                say(f"{mark}nst-batch: {line}", error=True)
-        return told.exit_code
-    return code
+        return _complain(error if isinstance(error, NstError) else unforeseen(error))
+    unwritten = _complain(_unwritten()) if streams.output_refused() else EXIT_OK
+    return code or unwritten
+
+
+def _complain(told: NstError) -> int:
+    mark = f"<{journal.ERROR}>" if journal.is_connected() else ""  # as systemd reads a priority
+    for line in (*told.message.split("\n"), told.advice):
+        if line:
+            say(f"{mark}nst-batch: {line}", error=True)
+    return told.exit_code
+
+
+def _unwritten() -> NstError:
+    """Why what a command has told is not there to be read."""
+    advice = "what was told there is lost, or some of it; all else that was asked for is done"
+    return NstError("system_error", f"standard output: {streams.output_refused()}", advice)
 
 
 def refuse_empty_words(given: Sequence[str]) -> None:
@@ -127,7 +139,7 @@ def refuse_empty_words(given: Sequence[str]) -> None:
 
 def _reader_has_enough() -> int:
     """As that of ``nst-batch status | head``; Python would complain once more at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    streams.drop_output(sys.stdout)
     return EXIT_OK
 
 

@@ -37,7 +37,7 @@ def add(add_command: AddCommand) -> None:
     """Add the commands to the command line."""
     stop = "The result is published as `stopped`; so is that of a job that waits for its next attempt. One "
     stop += "before its first step ends with that, which may take minutes: cancel drops it at once. One that "
-    stop += "waits and has no picture yet is left as it is: the command ends with 75, and cancel drops it."
+    stop += "waits and has not begun yet is left as it is: the command ends with 75, and cancel drops it."
     cancel = "Its inputs go to outbox/failed/JOB; retry puts them back."
     retry = (
         "The inputs of each move to inbox/retry-JOB/; a sidecar that could not be understood goes back beside its "
@@ -69,7 +69,7 @@ def run_stop(arguments: argparse.Namespace) -> int:
 
     def stop(name: str) -> None:
         known.require(name)
-        if fold(name) not in known.running | known.begun:
+        if fold(name) not in known.running | known.begun | known.tried:
             raise NotNowError("nothing_to_stop", nothing_to_stop(name, known.job(name)), "")
         write_control(config, name, "stop")
         say(f"{name} {known.end_of_stopped(name)}")
@@ -118,6 +118,7 @@ class KnownJobs:
     everything: frozenset[str]
     running: frozenset[str]
     begun: frozenset[str]  # waiting, with a picture to go on from
+    tried: frozenset[str]  # waiting, a worker has had it, with or without one
     told: Sequence[Mapping[str, Any]]  # what the daemon tells of those at work
     untakable: Mapping[str, str]  # why the daemon may not take it
 
@@ -137,10 +138,14 @@ class KnownJobs:
         at_work |= words_of(running)
         begun = {word for job in jobs if job.checkpoint and not job.outcome for word in (job.name, job.id)}
         begun |= words_of(entry for entry in waiting if entry.get("begun"))
-        everything, to_tell, to_publish = (frozenset(map(fold, some)) for some in (words, at_work, begun))
+        tried = {word for job in jobs if job.attempts.begun and not job.outcome for word in (job.name, job.id)}
+        tried |= words_of(entry for entry in waiting if entry.get("tried"))
+        everything, to_tell, to_publish, to_begin = (
+            frozenset(map(fold, some)) for some in (words, at_work, begun, tried)
+        )
         untakable = {fold(entry["name"]): entry["why"] for entry in waiting if entry.get("untaken")}
         untakable |= {fold(name): pair.why for pair in view.waiting if pair.kind in UNTAKEN for name in pair.names}
-        return cls(jobs, everything, to_tell, to_publish, running, untakable), held_by
+        return cls(jobs, everything, to_tell, to_publish, to_begin, running, untakable), held_by
 
     def once_it_may_be_taken(self, name: str) -> str:
         """What a job waits for before anything can be done with it; "" where that is nothing."""
@@ -153,12 +158,16 @@ class KnownJobs:
 
     def end_of_stopped(self, name: str) -> str:
         """What becomes of a job that is stopped."""
+        cancel = f"nst-batch cancel {typed(name)} drops it at once"
         if fold(name) not in self.running:
-            return "will be published as it stands, before the next job starts"
-        entry = next((entry for entry in self.told if fold(name) in map(fold, words_of([entry]))), {})
+            if fold(name) in self.begun:
+                return "will be published as it stands, before the next job starts"
+            return f"has no picture yet: it will end with that of its first step, once it is at work again; {cancel}"
+        job = self.job(name)
+        untold = {"begun": job is None or job.checkpoint}  # it was handed out since the daemon last told
+        entry = next((entry for entry in self.told if fold(name) in map(fold, words_of([entry]))), untold)
         if entry.get("begun", True):  # nor does a daemon of an older version tell
             return "will end with the picture as it stands"
-        cancel = f"nst-batch cancel {typed(name)} drops it at once"
         return f"has no picture yet: it will end with that of its first step{soon(entry, time.time())}; {cancel}"
 
     def require(self, name: str) -> None:

@@ -11,6 +11,7 @@ import io
 import os
 import select
 import sys
+from collections.abc import Callable
 from typing import TextIO, cast
 
 ROOM_SECONDS = 1.0  # for which a line waits for a reader that is slow
@@ -72,12 +73,87 @@ class Lenient(io.TextIOBase):
         return not self._is_stuck
 
 
-def open_missing() -> None:
-    """Put /dev/null where a standard stream was closed, before anything else gets its number."""
+class Owing(io.TextIOBase):
+    """Standard output that remembers what it refused, for the command's end: what was asked for is done till then.
+
+    A reader that has gone is told at once, as ever: it has enough.
+    """
+
+    def __init__(self, stream: TextIO, *, is_closed: bool = False) -> None:
+        """``is_closed``: there was none to write to, and nothing that is written to ``stream`` comes to anybody."""
+        self._stream = stream
+        self._is_closed = is_closed
+        self.refusal = ""  # why it has not taken all; "" where it has
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """As the stream has it that this one stands for."""
+        return self._stream.encoding
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        """Whether a person is at the other end."""
+        return self._stream.isatty()
+
+    def writable(self) -> bool:
+        """It always takes what it is given."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Write, unless it has refused something: what follows a gap would be taken for all."""
+        if text and self._is_closed:
+            self.refusal = "it is closed"
+        self._keep(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Have it written by now."""
+        self._keep(self._stream.flush)
+
+    def _keep(self, act: Callable[[], object]) -> None:
+        if self.refusal:
+            return
+        try:
+            act()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.refusal = error.strerror or str(error)
+            drop_output(self._stream)
+
+
+def drop_output(stream: TextIO) -> None:
+    """Have what it holds still go nowhere: Python would complain once more at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def output_refused() -> str:
+    """Why standard output has not taken all that was told there; "" where it has."""
+    return sys.stdout.refusal if isinstance(sys.stdout, Owing) else ""
+
+
+def make_output_owing(*, closed: bool) -> None:
+    """Have all results written by an :class:`Owing` stream from now on; ``closed``: there was none to write to."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has not our letters
+    with contextlib.suppress(OSError, ValueError):  # one that is no file, as in a test, stays
+        sys.stdout.fileno()
+        sys.stdout = cast("TextIO", Owing(sys.stdout, is_closed=closed))
+
+
+def open_missing() -> frozenset[int]:
+    """Put /dev/null where a standard stream was closed, before anything else gets its number; which were."""
+    missing = set()
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
         except OSError:
+            missing.add(fd)
             nowhere = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
             if nowhere != fd:
                 os.dup2(nowhere, fd)
@@ -85,6 +161,7 @@ def open_missing() -> None:
     sys.stdin = sys.stdin or _reopened(0, "r")
     sys.stdout = sys.stdout or _reopened(1, "w")
     sys.stderr = sys.stderr or _reopened(2, "w")
+    return frozenset(missing)
 
 
 def _reopened(fd: int, mode: str) -> TextIO:

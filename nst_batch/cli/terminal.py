@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nst_batch.characters import visible, visible_lines
+from nst_batch.cli.streams import output_refused
 from nst_batch.clock import duration
 from nst_batch.report.markup import columns_of
 
@@ -82,6 +83,8 @@ def cut_to(lines: Sequence[str], size: os.terminal_size, whole: str) -> list[str
 
 def reader_stays(seconds: float) -> bool:
     """Wait; False as soon as nobody reads standard output any more: `nst-batch status --watch | head`."""
+    if output_refused():
+        return False
     try:
         poller = select.poll()
         poller.register(sys.stdout.fileno(), 0)  # errors and hang-ups come unasked

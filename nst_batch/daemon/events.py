@@ -45,10 +45,14 @@ class Finished:
 
 @dataclass(frozen=True)
 class Yielded:
-    """A worker gave a job back unfinished because it was asked to, or, if not ``counted``, had not begun with it."""
+    """A worker gave a job back unfinished because it was asked to, or, if not ``counted``, had not taken it.
+
+    ``begun``: where it had not, whether the job was told all the same as one at work, so that a stop was accepted.
+    """
 
     job: Job
     counted: bool = True
+    begun: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from nst_batch.daemon.queue_block import QueueBlock
 from nst_batch.daemon.reloading import Reloader
 from nst_batch.daemon.service import Notifier, Signals, farewell, watchdog_interval
 from nst_batch.daemon.status_writer import StatusWriter
+from nst_batch.daemon.wishes import Wishes
 from nst_batch.errors import EXIT_OK, SetupError
 from nst_batch.reasons import INBOX_LOST
 from nst_batch.spool.claims.live_job import Ended
@@ -83,7 +84,7 @@ class Daemon:
         self._looked_well = self._posted_well = True
         self.next_look = 0.0
         self._view_holds = 0.0  # until then (monotonic) a sweep goes on by the last look
-        self._told: set[tuple[str, str]] = set()  # (job, action) already passed on to a worker
+        self._wishes = Wishes(self._pool)
         self._outcomes = OutcomeHandler(
             self.spool, self._status_writer, note=listener.warn, on_end=self._tell_end, look_at=self._look_at
         )
@@ -222,7 +223,7 @@ class Daemon:
             self.spool.expire(at)
         else:
             self._status_writer.tell_waits(view, at)
-        self._obey(view)
+        self._wishes.pass_on(view.controls)
         return view
 
     def _hand_out(self, view: InboxView, at: Moment, turn: Turn) -> None:
@@ -242,19 +243,10 @@ class Daemon:
             if job is None:
                 return
             give(job)
+            self._wishes.given(job, view.controls)
             self._status_writer.given(job, self._pool, at)
         if self._pool.start_due > at.mono:
             self._look_at(self._pool.start_due)
-
-    def _obey(self, view: InboxView) -> None:
-        """Pass stop and cancel on to workers; those of jobs that do not run are the spool's."""
-        for control in view.controls:
-            if control.job is None or (control.job.id, control.action) in self._told:
-                continue
-            worker = self._pool.at_work_on(control.job.id)
-            if worker is not None:
-                worker.tell({"do": control.action})
-                self._told.add((control.job.id, control.action))
 
     # -- what the workers tell ----------------------------------------------------------------------
 
@@ -276,12 +268,12 @@ class Daemon:
                 with self._block.instead():
                     self._outcomes.handle(self.spool.job(job.id), at)
                     self._block.let(all_is_well=True)
-            case Yielded(job, counted):
+            case Yielded(job, counted, begun):
                 with self._block.instead():
                     if counted:
                         self._outcomes.put_back(job)
                     else:
-                        self.spool.take_back(job)
+                        self.spool.take_back(job, begun=begun)
             case Refused(job, reason):
                 self._block.hold(reason, BLOCKED_RETRY_SECONDS)
                 with self._block.instead():
@@ -293,7 +285,6 @@ class Daemon:
         self._look_at(at.mono)
 
     def _tell_end(self, ended: Ended) -> None:
-        self._told -= {(ended.id, "stop"), (ended.id, "cancel")}
         self._listener.ended(ended)
         self._hooks.job_ended(ended)
         self._metrics.job_ended(ended)

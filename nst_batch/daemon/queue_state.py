@@ -117,6 +117,7 @@ def waiting_entries(
             in_queue = (queued or {}).get(source.id)
             why, until = _why(source, closed_until) if in_queue is None else (in_queue, None)
             arrival, facts = source.arrival, {"begun": source.checkpoint, "held_up": source.held is not None}
+            facts["tried"] = source.attempts.begun
         else:
             (why, until), arrival, facts = _when_ready(source, closed_until), now_iso(source.arrival / 1e9), {}
         if fate.failure is not None:
@@ -169,13 +170,17 @@ def _entry(
     begun: bool = False,
     held_up: bool = False,
     untaken: bool = False,
+    tried: bool = False,
 ) -> dict[str, Any]:
-    """``held_up``: until somebody else sees to it, and nobody knows when; ``untaken``: for want of a right to it."""
+    """``held_up``: until somebody else sees to it, and nobody knows when; ``untaken``: for want of a right to it.
+
+    ``begun``: with a picture that it could be stopped with; ``tried``: a worker has had it, with or without one.
+    """
     # Whole seconds, or the state would differ at every look by what two clocks differ.
     due = None if until is None else round(until)
     takes = None if seconds is None else round(seconds, 1)
     facts = {"name": name, "why": why, "until": due, "priority": priority, "arrival": arrival}
-    facts |= {"begun": begun, "held_up": held_up, "untaken": untaken}
+    facts |= {"begun": begun, "tried": tried, "held_up": held_up, "untaken": untaken}
     return {**facts, "seconds": takes, "done_at": None}
 
 

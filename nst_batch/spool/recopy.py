@@ -83,7 +83,7 @@ class Recopier:
         self, claim: Claim, job: JobRecord, attempts: Attempts, failure: RunFailure, limits: JobLimits, at: Moment
     ) -> None:
         stamp = checkpoint_stamp(self._fs, claim.job_folder(job))
-        after, verdict = counts.died(counts.given(attempts, stamp), failure, stamp, limits, at.wall)
+        after, verdict = counts.unread(attempts, failure, stamp, limits, at.wall)
         write_attempts(self._fs, claim, job, after)
         self._fs.step("recopy.counted")
         if verdict.retry_at is not None:

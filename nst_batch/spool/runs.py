@@ -66,12 +66,12 @@ class Runs:
         self._queue.returned(claim, record)
         return verdict
 
-    def take_back(self, job_id: str) -> None:
+    def take_back(self, job_id: str, *, begun: bool = True) -> None:
         """The run counts for nothing, neither as an attempt nor as an interruption."""
         claim, record = self._queue.find(job_id)
         if self._fs.kind(claim.job_folder(record) / OUTCOME_NAME) is None:
             before = claim.attempts.get(record.index, Attempts())
-            write_attempts(self._fs, claim, record, counts.taken_back(before))
+            write_attempts(self._fs, claim, record, counts.taken_back(before, begun=begun))
         self._queue.returned(claim, record)
 
     def died(self, job_id: str, failure: RunFailure, limits: JobLimits, at: Moment) -> Verdict:
@@ -95,7 +95,7 @@ class Runs:
         for name in self._fs.names(folder):
             if name == OUTCOME_NAME or name.startswith(CHECKPOINT_PREFIX):
                 self._fs.rmtree(folder / name)
-        write_attempts(self._fs, claim, record, Attempts())
+        write_attempts(self._fs, claim, record, Attempts(begun=True))
         self._queue.returned(claim, record)
         raise SpoolBlocked(
             "running_gone",

@@ -248,13 +248,13 @@ class Spool:
         with self._held():
             return self._runs.put_back(job.id)
 
-    def take_back(self, job: Job, reason: Reason | None = None) -> bool:
-        """The disk refused, or the inbox was gone, while the job ran: that run counts for nothing.
+    def take_back(self, job: Job, reason: Reason | None = None, *, begun: bool = True) -> bool:
+        """The disk refused, or the inbox was gone, once the job ran (``begun``) or before: that run counts for nothing.
 
         Whether, by the ``reason``, only a place of the job's own refused: it waits then, and nothing else does.
         """
         with self._held():
-            self._runs.take_back(job.id)
+            self._runs.take_back(job.id, begun=begun)
             if reason is None or reason.code not in ONE_PLACES_CODES or not self._holds.ours_can_be_written():
                 return False
             self._holds.hold(job.id, job.name, reason.in_one_line)

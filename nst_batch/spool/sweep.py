@@ -197,18 +197,7 @@ class Sweep:
         if job is not None and not self._is_ours_to_end(job):
             return
         if control.action == "stop":
-            if job is not None and job.checkpoint and job.outcome is None:
-                self._queue.to_stop.add(job.id)
-                return  # a worker has to paint nothing, but to save it; the control file tells it so
-            if job is not None and job.attempts.interruptions and job.outcome is None:
-                why = "was interrupted before its first step; it ends with that once it is at work again"
-                self._inbox.notes.say_once(f"{control.path.name}: {control.name} {why}")
-                return
-            text = f"{control.path.name}: {nothing_to_stop(control.name, job)}"
-            if drop(self._fs, control.path):
-                self._inbox.notes.say(text)
-            else:
-                self._inbox.notes.say_once(f"{text}; it cannot be removed from the inbox, remove it")
+            self._obey_stop(control, job)
             return
         if job is None:
             pair = self._inbox.pair(control.sidecar or "")
@@ -223,6 +212,23 @@ class Sweep:
             job = self._queue.view(claim, record)
         self._holds.hurry(job.id)
         self._end(job, Reason.of(CANCELLED, "cancelled on request"))
+
+    def _obey_stop(self, control: Control, job: Job | None) -> None:
+        """Leave a stop lying for the worker to come where the job has begun; tell of one that means nothing."""
+        if job is not None and job.outcome is None and job.checkpoint:
+            self._queue.to_stop.add(job.id)
+            return  # a worker has to paint nothing, but to save it; the control file tells it so
+        if job is not None and job.outcome is None and job.attempts.begun:
+            why = "was interrupted before its first step; it ends with that once it is at work again"
+            self._inbox.notes.say_once(f"{control.path.name}: {control.name} {why}")
+            return
+        if job is not None and job.outcome is not None and job.held is None:
+            return  # what its worker has left is still to be seen to: an end, or a reason to try again
+        text = f"{control.path.name}: {nothing_to_stop(control.name, job)}"
+        if drop(self._fs, control.path):
+            self._inbox.notes.say(text)
+        else:
+            self._inbox.notes.say_once(f"{text}; it cannot be removed from the inbox, remove it")
 
     def _is_ours_to_end(self, job: Job) -> bool:
         """Whether a control file is for this job, and for us to heed."""

@@ -750,6 +750,25 @@ def test_of_several_jobs_those_that_there_are_are_seen_to(house: House, capsys: 
     assert not list((house.outbox / "failed").iterdir())
 
 
+def test_stop_of_a_job_that_waits_for_its_next_attempt_says_what_it_ends_with(
+    house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it stands; with its first step, where its worker died before that; and nothing where none has had it."""
+    names = {"dusk": {"begun": True, "tried": True}, "dawn": {"begun": False, "tried": True}, "noon": {"begun": False}}
+    waiting = [{"name": name, "why": "will be tried again", **facts} for name, facts in names.items()]
+    monkeypatch.setattr("nst_batch.cli.control.told_by_daemon", lambda *_: ("process 1", {"waiting": waiting}))
+    house.inbox.mkdir(exist_ok=True)
+    assert main(["stop", *names, "--config", str(house.config)]) == 75
+    told = capsys.readouterr()
+    assert told.out.splitlines() == [
+        "dusk will be published as it stands, before the next job starts",
+        "dawn has no picture yet: it will end with that of its first step, once it is at work again; "
+        "nst-batch cancel dawn drops it at once",
+    ]
+    assert told.err.startswith("nst-batch: noon waits and has no picture yet")
+    assert {path.name for path in house.inbox.glob("*.stop")} == {"dusk.stop", "dawn.stop"}
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [

@@ -100,3 +100,51 @@ def test_without_a_working_folder_a_config_has_to_be_named(tmp_path: Path) -> No
     done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 78
     assert "the working folder has been removed" in done.stderr
+
+
+@pytest.mark.parametrize("how", [">/dev/full", ">&-"])
+@pytest.mark.parametrize(
+    "command",
+    ["status", "status --json", "status --watch", "check", "reasons", "schema config", "stop --help", "--version"],
+)
+def test_what_cannot_be_told_is_an_error_that_names_the_stream(tmp_path: Path, command: str, how: str) -> None:
+    """A disk without room, a stream that is closed: no script takes silence for an empty queue."""
+    done = in_a_shell(tmp_path, f'exec "$@" {how}', *command.split())
+    why = "No space left on device" if "full" in how else "it is closed"
+    assert done.stderr.splitlines() == [
+        f"nst-batch: standard output: {why}",
+        "nst-batch: what was told there is lost, or some of it; all else that was asked for is done",
+    ]
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("how", [">/dev/full", ">&-"])
+def test_what_cannot_be_told_is_done_all_the_same(tmp_path: Path, how: str) -> None:
+    """Of several jobs each; and what the command ends with for a reason of its own stays."""
+    (tmp_path / "inbox").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / f"inbox/{name}.yaml").write_text("content: x.png\nstyle: y.png\n")
+    done = in_a_shell(tmp_path, f'exec "$@" {how}', "cancel", "a", "b")
+    assert done.returncode == 1, done.stderr
+    assert {path.name for path in (tmp_path / "inbox").glob("*.cancel")} == {"a.cancel", "b.cancel"}
+    assert in_a_shell(tmp_path, f'exec "$@" {how}', "cancel", "nosuch").returncode == 2
+
+
+@pytest.mark.parametrize("how", [">/dev/full", ">&-"])
+def test_a_daemon_has_nothing_to_tell_on_standard_output(tmp_path: Path, how: str) -> None:
+    """Its end does not hang on whether that can be written."""
+    done = in_a_shell(tmp_path, f'exec "$@" {how}', "run", "--once")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    """`nst-batch reasons | head -1`."""
+    done = in_a_shell(tmp_path, '"$@" | head -1; exec sleep 0', "reasons")
+    assert (done.stdout, done.stderr) == ("# Reasons\n", "")
+
+
+def in_a_shell(folder: Path, line: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command as ``line`` runs it, in a folder that has a config."""
+    (folder / "config.yaml").write_text(CONFIG)
+    command = ["sh", "-c", line, "sh", *COMMAND, *words]
+    return subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True, timeout=60)

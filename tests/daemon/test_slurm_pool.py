@@ -7,6 +7,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -267,6 +268,26 @@ def test_a_picture_can_be_stopped_in_the_queue(world: World) -> None:
     one.tell({"do": "stop"})
     assert world.look() == []
     assert world.slurm.cancelled == []
+
+
+def test_a_job_that_has_begun_can_be_stopped_in_the_queue(world: World) -> None:
+    """It waits for a worker that makes its first step, however often it comes back without one."""
+    one = world.give(replace(world.job(), attempts=Attempts(begun=True)))
+    world.look()
+    one.tell({"do": "stop"})
+    assert world.look() == []
+    assert world.slurm.cancelled == []
+
+
+def test_a_job_whose_machine_goes_before_its_worker_is_up_has_begun(world: World) -> None:
+    """`status` had told it as one at work, and `stop` had said what it would end with."""
+    job = world.job()
+    one = world.give(job)
+    world.look()
+    world.slurm.jobs[one.record.slurm_id][1] = "RUNNING"
+    world.look()
+    world.slurm.jobs[one.record.slurm_id][1] = "NODE_FAIL"
+    assert ends(world.look()) == [Yielded(job, counted=False, begun=True)]
 
 
 def test_what_slurm_refuses_can_be_cancelled_and_given_back(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,3 +62,36 @@ def test_stop_publishes_a_job_that_waits_for_its_next_attempt(make: Make) -> Non
     assert daemon.wait(timeout=SECONDS) == 0
     assert house.job(title)["state"] == "stopped"
     assert not (house.inbox / f"{title}.stop").exists()
+
+
+@pytest.mark.parametrize("asked", ["at work", "waiting"])
+def test_a_stop_before_the_first_step_outlasts_the_worker(
+    make: Make, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """It was told to the worker that died, or asked for while the job waited for the next: that makes one step."""
+    monkeypatch.setenv("QUICK_STEP_SECONDS", "1")
+    pause = 0.05 if asked == "at work" else 5
+    house = make(
+        jobs={"attempts": 5, "backoff_seconds": [pause], "stall_timeout": 60},
+        watch={"settle_seconds": 0.1, "rescan_seconds": 15, "incomplete_after": "1h"},
+    )
+    title = house.drop()
+    daemon = house.launch()
+    assert wait_until(house.at_work, SECONDS), house.logs()
+    for pid in house.worker_pids(daemon):
+        os.kill(pid, signal.SIGSTOP)  # it gets no further
+    if asked == "at work":
+        told = house.command("stop", title)
+        assert wait_until(lambda: "is being stopped" in house.command("status").stdout, SECONDS), house.logs()
+        assert house.kill_workers(daemon) == 1
+    else:
+        assert house.kill_workers(daemon) == 1
+        assert wait_until(lambda: "tried again" in house.logs(), SECONDS), house.logs()
+        told = house.command("stop", title)
+    assert "it will end with that of its first step" in told.stdout, told.stderr
+    assert wait_until((house.outbox / title / "job.json").exists, SECONDS), house.logs()
+    job = house.job(title)
+    assert (job["state"], job["steps_done"], job["attempts"]) == ("stopped", 1, 2)
+    assert not (house.inbox / f"{title}.stop").exists()
+    daemon.terminate()
+    assert daemon.wait(timeout=SECONDS) == 0

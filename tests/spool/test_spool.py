@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from nst_batch.reasons import Reason
 from nst_batch.report.entries import collect
 from nst_batch.spool.claims.attempts import RunFailure
 from nst_batch.spool.claims.live_job import Job
+from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.disk.fs import FileSystem
 
 
@@ -400,18 +402,13 @@ def test_stop_of_a_waiting_job_says_so_and_goes(world: World) -> None:
 
 
 def test_stop_of_a_job_that_waits_for_its_next_attempt(world: World) -> None:
-    """With a checkpoint it is handed out before every other, to be published as it stands; without one it waits."""
+    """With a checkpoint it is handed out before every other, to be published as it stands."""
     world.pair("a")
     world.settle()
     handout = world.hand_out_next()
     assert handout is not None
     failure = RunFailure(Reason("worker_error", "it raised ValueError"))
     world.spool.died(handout, failure, world.at)
-    world.put("a.stop", "")
-    world.look()
-    world.sweep()
-    assert "nothing to stop" in world.look().notes[-1]
-    assert not (world.inbox / "a.stop").exists()
     (handout.folder / "checkpoint").mkdir()
     (handout.folder / "checkpoint/state").write_text("half")
     world.pair("b", "priority: 5\n")
@@ -452,6 +449,80 @@ def test_a_stop_before_the_first_step_outlasts_the_daemon(world: World, killed: 
     assert [control.job and control.job.id for control in world.look().controls] == [again.id]
     world.work(again)
     world.spool.finish(again, "stopped", {"job.json": b"{}"})
+    assert not (world.inbox / "a.stop").exists()
+
+
+def refused(world: World, job: Job) -> None:
+    world.spool.take_back(job, Reason("disk_full", "no room"))
+
+
+def died(world: World, job: Job) -> None:
+    world.spool.died(job, RunFailure(Reason("worker_died", "it was killed by SIGKILL"), by_signal=True), world.at)
+
+
+def ran_out_of_memory(world: World, job: Job) -> None:
+    """Its worker said so, and the daemon ended before it had heard."""
+    left = {"state": "failed", "retry": True, "reason": {"code": "out_of_memory", "message": "", "advice": ""}}
+    (job.folder / "outcome.json").write_text(json.dumps(left))
+    world.start()
+    world.look()
+    world.sweep()
+    world.spool.died(world.spool.job(job.id), RunFailure(Reason("out_of_memory", "it did not fit")), world.at)
+
+
+def looked_cut(world: World, job: Job) -> None:
+    failure = RunFailure(
+        Reason("image_truncated", "it ends too early"), cut=job.spec.inputs[0].name if job.spec else ""
+    )
+    world.spool.died(job, failure, world.at)
+
+
+def lost_its_result(world: World, job: Job) -> None:
+    """Its running folder was removed before it could be published."""
+    world.work(job)
+    shutil.rmtree(job.running)
+    with pytest.raises(SpoolBlocked):
+        world.spool.finish(job, "stopped", {"job.json": b"{}"})
+
+
+@pytest.mark.parametrize("ends", [refused, died, ran_out_of_memory, looked_cut, lost_its_result])
+def test_a_stop_before_the_first_step_outlasts_the_run(world: World, ends: Callable[[World, Job], None]) -> None:
+    """However that ended: the job has begun, and its next worker is told. A restart does not make it one that waits."""
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    world.put("a.stop", "")
+    world.look()
+    world.sweep()
+    ends(world, handout)
+    for _ in range(2):
+        world.look()
+        world.sweep()
+        assert (world.inbox / "a.stop").exists()
+        world.start()
+    world.look(3600.0)
+    world.sweep()
+    again = world.hand_out_next()
+    assert again is not None
+    assert again.attempts.begun
+    assert [control.job and control.job.id for control in world.look().controls] == [again.id]
+    world.work(again)
+    world.spool.finish(again, "stopped", {"job.json": b"{}"})
+    assert not (world.inbox / "a.stop").exists()
+
+
+def test_a_job_that_no_worker_had_begun_with_waits_as_before(world: World) -> None:
+    """It came back from a cluster's queue: a stop means nothing to it."""
+    world.pair("a")
+    world.settle()
+    handout = world.hand_out_next()
+    assert handout is not None
+    world.spool.take_back(handout, begun=False)
+    world.put("a.stop", "")
+    world.look()
+    world.sweep()
+    assert "nothing to stop" in world.look().notes[-1]
     assert not (world.inbox / "a.stop").exists()
 
 

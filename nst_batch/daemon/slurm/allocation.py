@@ -79,6 +79,7 @@ class Allocation:
         self.ready = False
         self.details: Message = {}
         self.taken = False  # the worker has begun with the job
+        self.was_at_work = False  # its job has been told as one that does not wait any more
         self.ending = False  # no other job is given to it
         self.stalled = False
         self.called_back = False  # the job is wanted back, should its worker not have begun
@@ -90,7 +91,7 @@ class Allocation:
         self._current = ""  # id of the job that the worker's messages are about
         self.requeued = False  # somebody has put it back into the queue (scontrol requeue): its worker is no more
         self._has_begun = self._had_begun = False  # a worker has come up; had by the last look at the queue
-        self._was_at_work = False  # when it was given the job
+        self._ran_before = False  # when it was given the job
         self._reader = MailReader(folder / FROM_WORKER_NAME, fs.owner, "say")
         self._writer = MailWriter(folder / TO_WORKER_NAME, fs.owner)
 
@@ -138,6 +139,7 @@ class Allocation:
         self.requeued = entry.state == "PENDING" and self._had_begun
         self._had_begun = self.ready
         self.state, self.node, self.slurms_why = entry.state, entry.node, entry.why
+        self.was_at_work = self.was_at_work or self.at_work
 
     @property
     def is_over(self) -> bool:
@@ -165,7 +167,7 @@ class Allocation:
         """The job is this worker's from now on, whatever becomes of the daemon. OSError."""
         self._remember(job=job.id)
         self.job, self.progress, self.taken, self.last_beat = job, {}, False, now
-        self.called_back, self._was_at_work = False, self.runs
+        self.called_back, self._ran_before, self.was_at_work = False, self.runs, self.runs
         self.tell(job_message(job))
 
     def submitted(self, slurm_id: str) -> None:
@@ -188,8 +190,8 @@ class Allocation:
             self._writer.post(message)
         except OSError as error:
             raise pause_for(error) from error
-        nothing_yet = self.job is None or not self.job.checkpoint  # that it could be stopped with
-        ends = message["do"] in ("cancel", "yield") or (message["do"] == "stop" and nothing_yet)
+        only_waits = self.job is None or not (self.job.checkpoint or self.job.attempts.begun)
+        ends = message["do"] in ("cancel", "yield") or (message["do"] == "stop" and only_waits)
         self.called_back = self.called_back or ends
 
     def end(self) -> None:
@@ -217,7 +219,7 @@ class Allocation:
                 case "taken":
                     self._current = message.get("job", "")
                     self.taken = self.taken or self._is_current
-                    if self._was_at_work:
+                    if self._ran_before:
                         continue
                 case "step" | "epoch" if self._is_current:
                     self.progress = message

@@ -38,7 +38,7 @@ def start_failure(one: Allocation) -> str:
 def end_of_run(one: Allocation, job: Job, stall_timeout: float) -> Event:
     """What the end of an allocation means for the job that it had. ``stall_timeout`` in seconds."""
     if not one.taken:
-        return Yielded(job, counted=False)
+        return Yielded(job, counted=False, begun=one.was_at_work)
     where = one.device.name
     if one.stalled:
         text = f"no step for {duration(stall_timeout)} in {where}; the worker was ended"

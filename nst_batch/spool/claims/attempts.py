@@ -2,7 +2,8 @@
 
 A run is counted durably before it begins, or a job that kills its worker would be tried for ever. It is taken
 back when the daemon itself was stopped or died, which is not the job's fault; ten of those without a new
-checkpoint between them are taken for its fault all the same. A new checkpoint sets the counts to nought.
+checkpoint between them are taken for its fault all the same. A new checkpoint sets the counts to nought. Whatever ends
+a run, and whatever becomes of the counts, the job has begun from then on.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from nst_batch.reasons import OUT_OF_MEMORY, Reason
 MAX_INTERRUPTIONS = 10
 MAX_SIGNAL_DEATHS = 2
 MAX_MEMORY_DEATHS = 2  # the first, and once more in a fresh process
+_OVER = {"given": False, "begun": True}  # what the end of every run leaves that a worker had begun with
 
 
 class Attempts(BaseModel):
@@ -30,6 +32,7 @@ class Attempts(BaseModel):
     memory_deaths: int = 0
     not_before: float = Field(default=0.0, allow_inf_nan=False)  # wall clock; 0 where nothing is waited for
     given: bool = False  # a worker has it, or had when the daemon died
+    begun: bool = False  # a run of it is over that a worker had begun with: it is no job that only waits
     checkpoint: str = ""  # tells the newest checkpoint when the run began
     ending: Reason | None = None  # decided, and to be carried out however often the daemon dies before it is
     cut: str | None = None  # waits for a second look at this copy of an image, which looked cut short
@@ -87,16 +90,20 @@ def interrupted(before: Attempts, checkpoint: str) -> tuple[Attempts, Verdict]:
     """The daemon was stopped or died while the job ran: the run is taken back."""
     counts = _progressed(before, checkpoint)
     counts = counts.model_copy(
-        update={"runs": max(0, counts.runs - 1), "interruptions": counts.interruptions + 1, "given": False}
+        update={"runs": max(0, counts.runs - 1), "interruptions": counts.interruptions + 1, **_OVER}
     )
     if counts.interruptions < MAX_INTERRUPTIONS:
         return counts, Verdict(retry_at=0.0)
     return _ended(counts, too_often_interrupted(counts))
 
 
-def taken_back(before: Attempts) -> Attempts:
-    """The run ended through no fault of the job, and not for the daemon's end either."""
-    return before.model_copy(update={"runs": max(0, before.runs - 1), "given": False})
+def taken_back(before: Attempts, *, begun: bool = True) -> Attempts:
+    """The run ended through no fault of the job, and not for the daemon's end either.
+
+    ``begun`` is False where no worker had begun with it: it waits as before.
+    """
+    update = {"runs": max(0, before.runs - 1), "given": False, "begun": before.begun or begun}
+    return before.model_copy(update=update)
 
 
 def too_often_interrupted(counts: Attempts) -> Reason:
@@ -112,7 +119,7 @@ def died(
     counts = _progressed(before, checkpoint)
     counts = counts.model_copy(
         update={
-            "given": False,
+            **_OVER,
             "signal_deaths": counts.signal_deaths + failure.by_signal,
             "memory_deaths": counts.memory_deaths + (failure.reason.code == OUT_OF_MEMORY),
         }
@@ -129,10 +136,18 @@ def died(
     return counts.model_copy(update={"not_before": retry_at}), Verdict(retry_at=retry_at)
 
 
+def unread(
+    before: Attempts, failure: RunFailure, checkpoint: str, limits: JobLimits, wall: float
+) -> tuple[Attempts, Verdict]:
+    """An image of the job could not be read: as a run that died, but for that no worker has begun with it."""
+    counts, verdict = died(given(before, checkpoint), failure, checkpoint, limits, wall)
+    return counts.model_copy(update={"begun": before.begun}), verdict
+
+
 def cut_short(before: Attempts, copy: str, limits: JobLimits, wall: float) -> tuple[Attempts, Verdict]:
     """An image of the job looked cut short for the first time: its ``copy`` gets a second look after a pause."""
     retry_at = wall + limits.recopy_seconds
-    counts = before.model_copy(update={"given": False, "cut": copy, "looked_again": True, "not_before": retry_at})
+    counts = before.model_copy(update={**_OVER, "cut": copy, "looked_again": True, "not_before": retry_at})
     return counts, Verdict(retry_at=retry_at)
 
 
