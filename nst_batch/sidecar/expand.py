@@ -34,10 +34,16 @@ class SidecarRules:
     """What config.yaml says about sidecars."""
 
     defaults: Patch = field(default_factory=Patch)
+    nearer: tuple[Patch, ...] = ()  # those of folders, the nearest first
     output: str = ""  # where a sidecar names none
     max_sidecar_kb: float = 64
     max_jobs: int = 1000
     max_priority: int = 1_000_000
+
+    @property
+    def all_defaults(self) -> tuple[Patch, ...]:
+        """What counts for a key that a sidecar does not have, the nearest first."""
+        return (*self.nearer, self.defaults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +183,7 @@ def _request(model: SidecarModel, marked: Marked, rules: SidecarRules) -> Sideca
     # Each reference means a file at least, so some products are too large before any file is looked for.
     line = marked.line(("vary",)) or marked.line(("content",)) or marked.line(("path_content",))
     _bound(marked.source, line, rules.max_jobs, len(content), 1 if isinstance(style, dict) else len(style), count(vary))
-    found, problems = variants(model, vary, rules.defaults, marked, InboxPatch)
+    found, problems = variants(model, vary, rules.all_defaults, marked, InboxPatch)
     if model.title is not None and has_field(model.title, "vary") and not vary:
         problems.append(
             problem_at(marked, ("title",), "holds {vary}, and nothing is varied", "add vary, or leave it out")

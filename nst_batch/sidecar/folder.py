@@ -17,7 +17,7 @@ from nst_batch.sidecar.conflicts import conflict_problems
 from nst_batch.sidecar.expand import ALIASES, SidecarRequest, SidecarRules, refuse_several, request_of
 from nst_batch.sidecar.keys import Defaults, of_one_sidecar
 from nst_batch.sidecar.resolver import FileRef, FileResolver, is_glob
-from nst_batch.sidecar.settings import Patch, resolve
+from nst_batch.sidecar.settings import Patch, layered, resolve
 from nst_batch.strict_yaml.models import check, problem_at
 from nst_batch.strict_yaml.reader import load, problems_error
 
@@ -130,7 +130,7 @@ def parse_defaults(text: bytes, source: str, rules: SidecarRules) -> FolderDefau
     if "output" in marked.data and "path_output" in marked.data:
         problems.append(problem_at(marked, ("path_output",), "says the same as output", "keep one of them"))
     if model is not None:
-        problems += conflict_problems(resolve(model, rules.defaults), marked)
+        problems += conflict_problems(resolve(model, *rules.all_defaults), marked)
     if model is None or problems:
         raise problems_error("sidecar_invalid", source, problems)
     output = model.output if model.output is not None else model.path_output
@@ -139,12 +139,8 @@ def parse_defaults(text: bytes, source: str, rules: SidecarRules) -> FolderDefau
 
 def with_defaults(rules: SidecarRules, defaults: Sequence[FolderDefaults]) -> SidecarRules:
     """The rules for what lies below such files, the outermost first: key by key, the nearest counts."""
-    written = dict(rules.defaults.written())
-    output = rules.output
-    for each in defaults:
-        written |= each.patch.written()
-        output = output if each.output is None else each.output
-    return replace(rules, defaults=Patch.of(written), output=output)
+    output = next((each.output for each in reversed(defaults) if each.output is not None), rules.output)
+    return replace(rules, nearer=tuple(each.patch for each in reversed(defaults)), output=output)
 
 
 def with_defaults_written(written: dict[str, Any], defaults: Sequence[FolderDefaults]) -> dict[str, Any]:
@@ -157,7 +153,12 @@ def with_defaults_written(written: dict[str, Any], defaults: Sequence[FolderDefa
         for key, value in each.written.items():
             given.pop(_other_name(key), None)
             given[key] = value
-    own = {*written, *map(_other_name, written), *(written.get("vary") or ())}
+    varied = written.get("vary") or {}
+    # Of the epochs that are varied a list, where one is, for that may not stand beside scales from further out.
+    nearest = {key: next((each for each in values if isinstance(each, list)), None) for key, values in varied.items()}
+    if "scales" not in layered(({**written, **nearest}, *(each.written for each in reversed(defaults)))):
+        given.pop("scales", None)
+    own = {*written, *map(_other_name, written), *varied}
     return {**{key: value for key, value in given.items() if key not in own}, **written}
 
 

@@ -102,7 +102,7 @@ def _read(
 
 
 def variants(
-    model: Patch, vary: Mapping[str, Sequence[Any]], defaults: Patch, marked: Marked, reader: type[Patch]
+    model: Patch, vary: Mapping[str, Sequence[Any]], defaults: Sequence[Patch], marked: Marked, reader: type[Patch]
 ) -> tuple[tuple[Variant, ...], list[Problem]]:
     """Every combination in order, the first key outermost, and what is wrong with any.
 
@@ -121,7 +121,7 @@ def variants(
     found: list[Variant] = []
     for combination in itertools.product(*choices.values()) if not problems else ():
         words = " ".join(each for _, each, _ in combination)
-        settings = resolve(model.model_copy(update={key: value for key, _, value in combination}), defaults)
+        settings = resolve(model.model_copy(update={key: value for key, _, value in combination}), *defaults)
         problems += conflict_problems(settings, marked, words=words)
         found.append(Variant(words, settings))
         if len(problems) > ENOUGH:
