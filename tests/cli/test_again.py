@@ -79,6 +79,15 @@ def test_a_list_of_epochs_goes_before_the_old_scales(house: House) -> None:
     assert (settings.scales, settings.epochs) == (2, (2, 2))
 
 
+def test_what_is_varied_is_not_set(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/sidecar.md lists it, so it is no unknown key."""
+    finished(house)
+    assert main(["again", "dusk", "--set", "vary={seed: [1, 2]}", "--config", str(house.config)]) == 2
+    assert "vary: is not set so: it is for several jobs of one sidecar; run again once for each value" in (
+        capsys.readouterr().err
+    )
+
+
 def test_other_scales(house: House) -> None:
     """A preset's epochs follow them."""
     finished(house, extra="preset: draft\n")
