@@ -12,9 +12,10 @@ from nst_batch import filenames
 from nst_batch.cli import MODULES, main
 from nst_batch.config.load import parse_config
 from nst_batch.errors import ProblemsError
-from nst_batch.sidecar.expand import ALIASES, SidecarRules
+from nst_batch.sidecar.expand import SidecarRules
 from nst_batch.sidecar.folder import parse_defaults
 from nst_batch.sidecar.keys import OF_ONE_SIDECAR
+from nst_batch.sidecar.required import ALIASES
 
 TOP = Path(__file__).parents[1]
 OTHERS = re.compile(r"usermod|gpasswd|chgrp|chown|systemctl|journalctl")  # to which nst-batch is a user or a unit

@@ -33,6 +33,7 @@ NOT_SET = {
     **dict.fromkeys(("content", "style"), "what the result was made of; drop a sidecar for another pair"),
     "output": "the folder in which the result lies; drop a sidecar for another one",
     "title": "--title",
+    "vary": "for several jobs of one sidecar; run again once for each value",
 }
 
 

@@ -70,9 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
     words = [*arguments.set, *(["save_epoch=true"] if arguments.save_epoch else [])]
     patch = patch_from_pairs(words)
     settings = resolve(patch, config.defaults)
-    for conflict in conflicts(settings):
-        key, what = conflict.told_of(patch.written())
-        raise UsageError("usage", f"--set {key}: {what}", conflict.fix)
+    if found := conflicts(settings):
+        told = [conflict.told_of(patch.written()) for conflict in found]
+        fixes = "; ".join(conflict.fix for conflict in found)
+        raise UsageError("usage", [f"--set {key}: {what}" for key, what in told], fixes)
     title = check_title(arguments.title or f"{arguments.content.stem}-{arguments.style.stem}")
     files: Files = (("content", arguments.content), ("style", arguments.style))
     more: Files = tuple((role, Path(name)) for role, name in settings.images())

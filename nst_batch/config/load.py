@@ -14,10 +14,10 @@ from nst_batch.config.values import home_fault
 from nst_batch.errors import Problem, SetupError
 from nst_batch.sidecar.conflicts import conflict_problems
 from nst_batch.sidecar.expand import SidecarRules
-from nst_batch.sidecar.keys import of_one_sidecar
+from nst_batch.sidecar.keys import Defaults, of_one_sidecar
 from nst_batch.sidecar.settings import Patch, resolve
-from nst_batch.strict_yaml.models import check, plain_schema, problem_at
-from nst_batch.strict_yaml.reader import Marked, load, problems_error, shown
+from nst_batch.strict_yaml.models import check, plain_schema, problem_at, sound_part
+from nst_batch.strict_yaml.reader import Marked, load_to_check, problems_error, shown
 
 CONFIG_NAME = "config.yaml"
 _MISNAMED = ("config.yml", "config.yaml.txt", "config.yml.txt")
@@ -117,15 +117,17 @@ def load_config(
 
 def parse_config(text: bytes | str, path: Path) -> Config:
     """The config that ``text`` is, its relative paths taken from the folder of ``path``."""
-    marked = load(text, max_kb=MAX_CONFIG_KB, source=str(path), kind="config")
+    marked = load_to_check(text, max_kb=MAX_CONFIG_KB, source=str(path), kind="config")
     file, problems = check(ConfigFile, marked, working_folder() / path.parent)
     defaults = marked.data.get("defaults")
+    sound, unsound = sound_part(Defaults, marked, problems, "defaults")
     problems = [of_one_sidecar(item, "defaults.") for item in problems]
     if isinstance(marked.data.get("schedule"), dict):
         problems = [_of_one_window(item, marked) for item in problems]
     if isinstance(defaults, dict) and "output" in defaults and "path_output" in defaults:
         problems.append(problem_at(marked, ("defaults", "path_output"), "says the same as output"))
     if file is None or problems:
+        problems += conflict_problems(resolve(sound), marked, ("defaults",), unsound=unsound)
         raise problems_error("config_invalid", str(path), problems)
     config = Config.model_construct(**dict(file), source=path)
     problems = [*_path_problems(marked), *_folder_problems(config, marked), *_default_problems(config, marked)]

@@ -6,10 +6,9 @@ a resolver for the files and makes one job of each content with each style.
 
 from __future__ import annotations
 
-import difflib
 import itertools
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -18,15 +17,21 @@ from nst_batch.errors import Problem, ProblemsError
 from nst_batch.names import DEFAULT_TEMPLATE, fill_template, has_field, normal, stem, title_fault
 from nst_batch.reasons import Reason
 from nst_batch.sidecar.keys import InboxPatch, SidecarModel
+from nst_batch.sidecar.required import REQUIRED, alias_problems, of_what_is_missing
 from nst_batch.sidecar.resolver import MAX_GLOBS, FileRef, FileResolver, Role, is_glob
 from nst_batch.sidecar.setting_values import WORDS
 from nst_batch.sidecar.settings import Patch, Settings
-from nst_batch.sidecar.vary import Variant, count, value_problems, variants
-from nst_batch.strict_yaml.models import UNKNOWN_KEY, check, common_code, meant, plain_schema, problem_at
-from nst_batch.strict_yaml.reader import Marked, load, problems_error, shown
-
-ALIASES = {"path_content": "content", "path_style": "style", "path_output": "output"}
-_MISSPELT = 0.75  # two words that are so alike (difflib) are one, with a slip in it
+from nst_batch.sidecar.vary import Variant, count, sound_lists, variants
+from nst_batch.strict_yaml.models import (
+    UNKNOWN_KEY,
+    check,
+    common_code,
+    plain_schema,
+    problem_at,
+    sound_part,
+    untold,
+)
+from nst_batch.strict_yaml.reader import Marked, load_to_check, problems_error, shown
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,16 @@ class SidecarRules:
     """What config.yaml says about sidecars."""
 
     defaults: Patch = field(default_factory=Patch)
+    nearer: tuple[Patch, ...] = ()  # those of folders, the nearest first
     output: str = ""  # where a sidecar names none
     max_sidecar_kb: float = 64
     max_jobs: int = 1000
     max_priority: int = 1_000_000
+
+    @property
+    def all_defaults(self) -> tuple[Patch, ...]:
+        """What counts for a key that a sidecar does not have, the nearest first."""
+        return (*self.nearer, self.defaults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +124,8 @@ def sidecar_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a sidecar."""
     schema = plain_schema(SidecarModel, "nst_batch sidecar")
     schema["description"] = "What to make of a content and a style image; see docs/sidecar.md."
-    one_each = [{"oneOf": [{"required": [name]}, {"required": [alias]}]} for alias, name in _REQUIRED]
+    one_each = [{"oneOf": [{"required": [name]}, {"required": [alias]}]} for alias, name in REQUIRED]
     return {**schema, "allOf": [*one_each, {"not": {"required": ["output", "path_output"]}}]}
-
-
-_REQUIRED = tuple((alias, name) for alias, name in ALIASES.items() if name != "output")
 
 
 def parse_sidecar(text: bytes | str, source: str, rules: SidecarRules | None = None) -> SidecarRequest:
@@ -128,67 +136,54 @@ def parse_sidecar(text: bytes | str, source: str, rules: SidecarRules | None = N
     ``too_many_jobs`` or ``sidecar_invalid``.
     """
     rules = rules or SidecarRules()
-    return request_of(load(text, max_kb=rules.max_sidecar_kb, source=source), rules)
+    return request_of(load_to_check(text, max_kb=rules.max_sidecar_kb, source=source), rules)
 
 
-def request_of(marked: Marked, rules: SidecarRules) -> SidecarRequest:
-    """As :func:`parse_sidecar`, of a text that has been read."""
+def request_of(marked: Marked, rules: SidecarRules, known: Sequence[Problem] = ()) -> SidecarRequest:
+    """As :func:`parse_sidecar`, of a text that has been read; ``known``: problems of it that are known already."""
     model, problems = check(SidecarModel, marked)
-    problems = [_of_what_is_missing(each, marked) for each in problems]
-    problems += _alias_problems(marked, {each.key.lower() for each in problems if each.what == UNKNOWN_KEY})
+    problems = [*known, *(of_what_is_missing(each, marked) for each in problems)]
+    problems += alias_problems(marked, {each.key.lower() for each in problems if each.what == UNKNOWN_KEY})
+    # What is sound is looked at all the same, so that nobody is told one thing after the other.
+    unsound: frozenset[str] = frozenset()
     if model is None or problems:
-        vary = marked.data.get("vary")
-        if isinstance(vary, dict) and not any(each.key.split(".")[0] == "vary" for each in problems):
-            problems += value_problems(vary, marked, InboxPatch)
+        model, unsound = sound_part(SidecarModel, marked, problems)
+    varied, vary = marked.data.get("vary"), sound_lists(marked.data.get("vary"), problems)
+    unsound |= {*varied} - vary.keys() if isinstance(varied, dict) else frozenset()
+    problems += untold(marked, _of_the_whole(model, vary, marked, rules, unsound))
+    found, more = variants(model, vary, rules.all_defaults, marked, InboxPatch, unsound=unsound, most=rules.max_jobs)
+    problems += untold(marked, more)
+    if problems:
         raise problems_error(common_code(problems, "sidecar_invalid"), marked.source, problems)
-    return _request(model, marked, rules)
+    return _request(model, found, marked, rules)
 
 
-def _missing(marked: Marked) -> tuple[str, ...]:
-    """The required keys that are missing."""
-    return tuple(name for alias, name in _REQUIRED if not {name, alias} & marked.data.keys())
-
-
-def _of_what_is_missing(problem: Problem, marked: Marked) -> Problem:
-    """An unknown key that is near one that is missing was meant as that one, whatever else it is near to."""
-    near = meant(problem.key, _missing(marked)) if problem.what == UNKNOWN_KEY else ""
-    return replace(problem, fix=near) if near else problem
-
-
-def _alias_problems(marked: Marked, unknown: Collection[str]) -> list[Problem]:
-    """``unknown``: keys that there are not; one that is all but a missing one is that one, misspelt."""
-    problems: list[Problem] = []
-    for alias, name in ALIASES.items():
-        if alias in marked.data and name in marked.data:
-            problems.append(problem_at(marked, (alias,), f"says the same as {name}", "keep one of them"))
-    for name in _missing(marked):
-        if difflib.get_close_matches(name, unknown, n=1, cutoff=_MISSPELT):
-            continue
-        what = "is required and missing"
-        problems.append(Problem(0, name, what, f"add a line such as '{name}: picture.jpg'"))
-    return problems
-
-
-def _request(model: SidecarModel, marked: Marked, rules: SidecarRules) -> SidecarRequest:
-    content = model.content or model.path_content or ()
-    style = model.style or model.path_style or ()
-    given = model.output if model.output is not None else model.path_output
-    vary = model.vary or {}
+def _of_the_whole(
+    model: SidecarModel,
+    vary: Mapping[str, Sequence[Any]],
+    marked: Marked,
+    rules: SidecarRules,
+    unsound: Collection[str],
+) -> Iterator[Problem]:
+    """What is wrong with keys together, the settings aside."""
+    content, style = _images_of(model)
     # Each reference means a file at least, so some products are too large before any file is looked for.
     line = marked.line(("vary",)) or marked.line(("content",)) or marked.line(("path_content",))
-    _bound(marked.source, line, rules.max_jobs, len(content), 1 if isinstance(style, dict) else len(style), count(vary))
-    found, problems = variants(model, vary, rules.defaults, marked, InboxPatch)
-    if model.title is not None and has_field(model.title, "vary") and not vary:
-        problems.append(
-            problem_at(marked, ("title",), "holds {vary}, and nothing is varied", "add vary, or leave it out")
-        )
+    yield from _bound(line, rules.max_jobs, len(content), 1 if isinstance(style, dict) else len(style), count(vary))
+    if model.title is not None and has_field(model.title, "vary") and not {"vary"} & {*marked.data, *unsound}:
+        yield problem_at(marked, ("title",), "holds {vary}, and nothing is varied", "add vary, or leave it out")
     globs = sum(is_glob(reference) for reference in (*content, *style))
     if globs > MAX_GLOBS:
-        problems.append(
-            Problem(0, "", f"holds {globs} globs, more than {MAX_GLOBS}", "use wider ones, or more sidecars")
-        )
-    if problems:
-        raise problems_error("sidecar_invalid", marked.source, problems)
+        yield Problem(0, "", f"holds {globs} globs, more than {MAX_GLOBS}", "use wider ones, or more sidecars")
+
+
+def _images_of(model: SidecarModel) -> tuple[tuple[str, ...], tuple[str, ...] | dict[str, float]]:
+    return model.content or model.path_content or (), model.style or model.path_style or ()
+
+
+def _request(model: SidecarModel, found: Sequence[Variant], marked: Marked, rules: SidecarRules) -> SidecarRequest:
+    content, style = _images_of(model)
+    given = model.output if model.output is not None else model.path_output
     return SidecarRequest(
         source=marked.source,
         content=content,
@@ -236,7 +231,8 @@ def expand(request: SidecarRequest, resolver: FileResolver) -> Expansion:
         choices = [((style, 1.0),) for style in dict.fromkeys(styles)]
     contents = list(dict.fromkeys(contents))
     line = request.lines["vary"] or request.lines["content"]
-    _bound(request.source, line, request.max_jobs, len(contents), len(choices), len(request.variants))
+    if problems := [*_bound(line, request.max_jobs, len(contents), len(choices), len(request.variants))]:
+        raise problems_error("too_many_jobs", request.source, problems)
     if len(more) < len(request.more):
         choices = []
     pairs = [(content, choice) for content in contents for choice in choices]
@@ -289,12 +285,12 @@ def _hint(request: SidecarRequest, resolver: FileResolver, reference: str, role:
     return "several images are a list: [a.png, b.png]" if "," in reference else ""
 
 
-def _bound(source: str, line: int, most: int, contents: int, styles: int, variants: int) -> None:
+def _bound(line: int, most: int, contents: int, styles: int, variants: int) -> Iterator[Problem]:
     if contents * styles * variants > most:
         varied = f" × {variants:,} combinations" if variants > 1 else ""
         what = f"{contents:,} contents × {styles:,} styles{varied} are more than {most:,} jobs"
-        problem = Problem(line, "vary" if varied else "content", what, "split them over several sidecars")
-        raise ProblemsError("too_many_jobs", source, (problem,))
+        fix = "split them over several sidecars"
+        yield Problem(line, "vary" if varied else "content", what, fix, "too_many_jobs")
 
 
 Choice = tuple[tuple[FileRef, float], ...]

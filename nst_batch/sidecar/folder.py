@@ -14,12 +14,13 @@ from typing import Any
 
 from nst_batch.names import DEFAULT_TEMPLATE, fitting_title, stem, with_content
 from nst_batch.sidecar.conflicts import conflict_problems
-from nst_batch.sidecar.expand import ALIASES, SidecarRequest, SidecarRules, refuse_several, request_of
+from nst_batch.sidecar.expand import SidecarRequest, SidecarRules, refuse_several, request_of
 from nst_batch.sidecar.keys import Defaults, of_one_sidecar
+from nst_batch.sidecar.required import ALIASES
 from nst_batch.sidecar.resolver import FileRef, FileResolver, is_glob
-from nst_batch.sidecar.settings import Patch, resolve
-from nst_batch.strict_yaml.models import check, problem_at
-from nst_batch.strict_yaml.reader import load, problems_error
+from nst_batch.sidecar.settings import Patch, layered, resolve
+from nst_batch.strict_yaml.models import check, problem_at, sound_part
+from nst_batch.strict_yaml.reader import load_to_check, problems_error
 
 _ANY_PHOTOGRAPH = "photograph.jpg"  # stands for what folder.yaml does not name
 # The picture is the same without them.
@@ -111,26 +112,26 @@ def parse_folder(
     text: bytes, source: str, rules: SidecarRules, defaults: Sequence[FolderDefaults] = ()
 ) -> FolderRequest:
     """What a ``folder.yaml`` asks for; ``rules`` have its ``defaults`` in them already. Raises ProblemsError."""
-    marked = load(text, max_kb=rules.max_sidecar_kb, source=source)
+    marked = load_to_check(text, max_kb=rules.max_sidecar_kb, source=source)
     named = [key for key in ("content", "path_content") if key in marked.data]
-    if named:
-        what = "stands in no folder.yaml: each image of the folder is the content of a job of its own"
-        problem = problem_at(marked, (named[0],), what, "leave it out, or give the sidecar another name")
-        raise problems_error("sidecar_invalid", source, [problem])
+    what = "stands in no folder.yaml: each image of the folder is the content of a job of its own"
+    fix = "leave it out, or give the sidecar another name"
+    problems = [problem_at(marked, (key,), what, fix) for key in named[:1]]
+    data = {"content": _ANY_PHOTOGRAPH, **{key: marked.data[key] for key in marked.data if key not in named}}
     lines = {**marked.lines, ("content",): 0}
-    request = request_of(replace(marked, data={"content": _ANY_PHOTOGRAPH, **marked.data}, lines=lines), rules)
+    request = request_of(replace(marked, data=data, lines=lines), rules, problems)
     return FolderRequest(request, with_defaults_written(marked.data, defaults))
 
 
 def parse_defaults(text: bytes, source: str, rules: SidecarRules) -> FolderDefaults:
     """What a ``defaults.yaml`` gives to the sidecars below it. Raises ProblemsError."""
-    marked = load(text, max_kb=rules.max_sidecar_kb, source=source)
+    marked = load_to_check(text, max_kb=rules.max_sidecar_kb, source=source)
     model, problems = check(Defaults, marked)
+    sound, unsound = sound_part(Defaults, marked, problems)
     problems = [of_one_sidecar(item) for item in problems]
     if "output" in marked.data and "path_output" in marked.data:
         problems.append(problem_at(marked, ("path_output",), "says the same as output", "keep one of them"))
-    if model is not None:
-        problems += conflict_problems(resolve(model, rules.defaults), marked)
+    problems += conflict_problems(resolve(sound, *rules.all_defaults), marked, unsound=unsound)
     if model is None or problems:
         raise problems_error("sidecar_invalid", source, problems)
     output = model.output if model.output is not None else model.path_output
@@ -139,12 +140,8 @@ def parse_defaults(text: bytes, source: str, rules: SidecarRules) -> FolderDefau
 
 def with_defaults(rules: SidecarRules, defaults: Sequence[FolderDefaults]) -> SidecarRules:
     """The rules for what lies below such files, the outermost first: key by key, the nearest counts."""
-    written = dict(rules.defaults.written())
-    output = rules.output
-    for each in defaults:
-        written |= each.patch.written()
-        output = output if each.output is None else each.output
-    return replace(rules, defaults=Patch.of(written), output=output)
+    output = next((each.output for each in reversed(defaults) if each.output is not None), rules.output)
+    return replace(rules, nearer=tuple(each.patch for each in reversed(defaults)), output=output)
 
 
 def with_defaults_written(written: dict[str, Any], defaults: Sequence[FolderDefaults]) -> dict[str, Any]:
@@ -157,7 +154,12 @@ def with_defaults_written(written: dict[str, Any], defaults: Sequence[FolderDefa
         for key, value in each.written.items():
             given.pop(_other_name(key), None)
             given[key] = value
-    own = {*written, *map(_other_name, written), *(written.get("vary") or ())}
+    varied = written.get("vary") or {}
+    # Of the epochs that are varied a list, where one is, for that may not stand beside scales from further out.
+    nearest = {key: next((each for each in values if isinstance(each, list)), None) for key, values in varied.items()}
+    if "scales" not in layered(({**written, **nearest}, *(each.written for each in reversed(defaults)))):
+        given.pop("scales", None)
+    own = {*written, *map(_other_name, written), *varied}
     return {**{key: value for key, value in given.items() if key not in own}, **written}
 
 

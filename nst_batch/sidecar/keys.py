@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from nst_batch.characters import visible
 from nst_batch.errors import Problem
 from nst_batch.names import fill_template, output_fault, output_parts, template_fault, title_fault
 from nst_batch.reasons import PATH_OUTSIDE
@@ -16,6 +18,9 @@ from nst_batch.sidecar.settings import Patch
 from nst_batch.sidecar.vary import Vary
 from nst_batch.strict_yaml.models import UNKNOWN_KEY, Expected, Fault, faults_error
 from nst_batch.strict_yaml.reader import shown
+
+_PLAIN_NAME = re.compile(r"[\w./-]+")  # one that needs no quotes within { }
+_LONGEST_BLEND = 200  # characters of one that is shown as it is meant
 
 
 def _read_references(value: object) -> tuple[str, ...]:
@@ -40,6 +45,9 @@ def _item_fault(item: object, place: str | int, whole: object) -> Fault | None:
 
 def _read_styles(value: object) -> tuple[str, ...] | dict[str, float]:
     """As contents, or a mapping reference: weight."""
+    if blend := _listed_blend(value):
+        what = "must be an image's name, a glob, a list of them, or a mapping image: weight, not a list of mappings"
+        raise faults_error(Fault(what, f"write a blend as one mapping: {blend}"))
     if not isinstance(value, dict):
         return _read_references(value)
     faults: list[Fault] = []
@@ -54,6 +62,18 @@ def _read_styles(value: object) -> tuple[str, ...] | dict[str, float]:
     if faults:
         raise faults_error(*faults)
     return {name: float(weight) for name, weight in value.items()}
+
+
+def _listed_blend(value: object) -> str:
+    """The blend that is meant where its parts stand in a list, each a mapping of its own, else ""."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        return ""
+    parts = [part for item in value for part in item.items()]
+    if not parts or any(type(weight) not in (int, float) for _, weight in parts):
+        return ""
+    names = (name if _PLAIN_NAME.fullmatch(name) else f'"{visible(name)}"' for name, _ in parts)
+    blend = ", ".join(f"{name}: {weight:g}" for name, (_, weight) in zip(names, parts, strict=True))
+    return f"{{{blend}}}" if len(blend) <= _LONGEST_BLEND else "{a.jpg: 0.7, b.jpg: 0.3}"
 
 
 def _below_the_inbox(value: str | None) -> str | None:

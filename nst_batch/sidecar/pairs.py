@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from nst_batch.errors import Problem, ProblemsError, UsageError
+from nst_batch.sidecar.required import ALIASES
 from nst_batch.sidecar.settings import Patch
 from nst_batch.strict_yaml.models import check
 from nst_batch.strict_yaml.reader import Marked, Path, load, problems_error
@@ -18,6 +19,7 @@ _WORDS_OF = {
     "style": "the second word of the command",
     "output": "the third word of the command",
     "title": "--title",
+    "vary": "for several jobs of one sidecar; run stylize once for each value",
 }
 
 
@@ -42,10 +44,9 @@ def patch_from_pairs(pairs: Sequence[str], elsewhere: Mapping[str, str] = _WORDS
             problems += [replace(problem, line=0, key=key) for problem in error.problems]
     marked = Marked(data, _OPTION, written=written)
     patch, more = check(Patch, marked)
-    problems += [
-        replace(each, what=f"is not set so: it is {elsewhere[each.key]}", fix="") if each.key in elsewhere else each
-        for each in more
-    ]
+    for each in more:
+        how = elsewhere.get(ALIASES.get(each.key, each.key))
+        problems.append(replace(each, what=f"is not set so: it is {how}", fix="") if how else each)
     if patch is None or problems:
         words = problems_error("usage", _OPTION, problems).message.split("\n")
         raise UsageError("usage", words, "docs/sidecar.md explains every key")

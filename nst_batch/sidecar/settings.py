@@ -6,7 +6,7 @@ wrote (every key optional), :class:`Settings` what a job runs with (every key re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -171,9 +171,23 @@ class Patch(StrictModel):
         return {name: getattr(self, name) for name in Patch.model_fields if getattr(self, name) is not None}
 
 
-def resolve(sidecar: Patch, defaults: Patch | None = None) -> Settings:
-    """Every key: of the sidecar, else of ``defaults``, else of the preset that the two name."""
-    written = (defaults.written() if defaults else {}) | sidecar.written()
+def sets_scales(written: Mapping[str, Any]) -> bool:
+    """Whether ``written`` says how many scales there are by a list of epochs, and by nothing else."""
+    return isinstance(written.get("epochs"), list | tuple) and "scales" not in written
+
+
+def layered(sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Key by key what the nearest of ``sources`` says, the first; what sets scales goes before scales further out."""
+    written: dict[str, Any] = {}
+    for source in sources:
+        set_already = {*written, "scales"} if sets_scales(written) else {*written}
+        written |= {key: value for key, value in source.items() if key not in set_already}
+    return written
+
+
+def resolve(sidecar: Patch, *defaults: Patch) -> Settings:
+    """Every key: of the sidecar, else of ``defaults``, the nearest of them first, else of the preset that they name."""
+    written = layered(each.written() for each in (sidecar, *defaults))
     preset = PRESETS[written.get("preset", DEFAULT_PRESET)]
     values = {**PLAIN_DEFAULTS, **preset.keys()}
     if written.get("optimizer", preset.optimizer) != preset.optimizer:

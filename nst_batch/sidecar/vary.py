@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -86,9 +86,11 @@ def count(vary: Mapping[str, Sequence[Any]]) -> int:
     return math.prod(len(values) for values in vary.values())
 
 
-def value_problems(vary: Mapping[str, Sequence[Any]], marked: Marked, reader: type[Patch]) -> list[Problem]:
-    """What is wrong with each value by itself, as ``reader`` reads that key beside ``vary``."""
-    return [problem for _, _, _, problems in _read(vary, marked, reader) for problem in problems]
+def sound_lists(vary: object, problems: Collection[Problem]) -> dict[str, list[Any]]:
+    """The keys of what stands as ``vary``, with their values, but for those whose lists ``problems`` are told of."""
+    told = {".".join(each.key.split(".")[:2]) for each in problems}
+    lists = vary.items() if isinstance(vary, dict) else ()
+    return {key: values for key, values in lists if f"vary.{key}" not in told and _fault(key, values) is None}
 
 
 def _read(
@@ -102,11 +104,18 @@ def _read(
 
 
 def variants(
-    model: Patch, vary: Mapping[str, Sequence[Any]], defaults: Patch, marked: Marked, reader: type[Patch]
+    model: Patch,
+    vary: Mapping[str, Sequence[Any]],
+    defaults: Sequence[Patch],
+    marked: Marked,
+    reader: type[Patch],
+    unsound: Collection[str],
+    most: int,
 ) -> tuple[tuple[Variant, ...], list[Problem]]:
     """Every combination in order, the first key outermost, and what is wrong with any.
 
-    ``model`` is the rest of the sidecar; ``reader`` reads each value as it would that key beside ``vary``.
+    ``model`` is the rest of the sidecar but for keys that are ``unsound``, of which something is told already;
+    ``reader`` reads each value as it would that key beside ``vary``. No more than ``most`` combinations are looked at.
     """
     problems = [
         problem_at(marked, (key,), "stands under vary as well", "keep one of them")
@@ -115,14 +124,18 @@ def variants(
     ]
     choices: dict[str, list[tuple[str, str, Any]]] = {key: [] for key in vary}
     for key, place, read, faults in _read(vary, marked, reader):
+        if len(problems) > ENOUGH:
+            break
         problems += faults
         if read is not None:
             choices[key].append((key, f"{key}={_words(key, vary[key][place], place)}", getattr(read, key)))
+    # What goes with no value that can be read is told of; the other keys may be at odds nevertheless.
+    unsound = {*unsound, *(key for key, values in choices.items() if key in marked.data or not values)}
     found: list[Variant] = []
-    for combination in itertools.product(*choices.values()) if not problems else ():
+    for combination in itertools.islice(itertools.product(*filter(None, choices.values())), most):
         words = " ".join(each for _, each, _ in combination)
-        settings = resolve(model.model_copy(update={key: value for key, _, value in combination}), defaults)
-        problems += conflict_problems(settings, marked, words=words)
+        settings = resolve(model.model_copy(update={key: value for key, _, value in combination}), *defaults)
+        problems += conflict_problems(settings, marked, words=words, unsound=unsound)
         found.append(Variant(words, settings))
         if len(problems) > ENOUGH:
             break

@@ -27,6 +27,7 @@ from nst_batch.spool.inbox.listing import Entry
 from nst_batch.spool.inbox.readiness import Broken, Ready
 
 After = Literal["archive", "keep", "delete"]
+MISSING_SHOWN = 20  # of images that are missing, in what a failure says
 
 
 def record_of(
@@ -176,8 +177,21 @@ def _job(
         output=job.output,
         settings=job.settings,
         inputs=tuple(inputs),
-        trouble=trouble,
+        trouble=_with_all_missing(trouble, job),
     )
+
+
+def _with_all_missing(trouble: Reason | None, job: JobRequest) -> Reason | None:
+    """Where images are not there, each with the key that names it: who puts one there is not to hear of the next."""
+    told = [
+        f"{item.role}: {item.file.refusal.message}"
+        for item in job.inputs
+        if item.file.kind == "missing" and item.file.refusal
+    ]
+    if trouble is None or trouble.code != "image_missing" or not told:
+        return trouble
+    more = [f"and {len(told) - MISSING_SHOWN:,} more"] if len(told) > MISSING_SHOWN else []
+    return Reason.of("image_missing", told[:MISSING_SHOWN] + more)
 
 
 def _unreadable(file: FileRef) -> Reason:

@@ -72,16 +72,25 @@ def faults_error(*faults: Fault) -> PydanticCustomError:
     return PydanticCustomError("faults", "{words}", {"words": faults[0].what, "faults": faults})
 
 
-def meant(word: object, choices: Iterable[str]) -> str:
-    """``did you mean 'epochs'?`` where one of ``choices`` is close to ``word`` or alone holds it as a word, else ""."""
+def nearest(word: object, choices: Iterable[str]) -> str:
+    """The one of ``choices`` that is close to ``word`` or alone holds it as a word, else ""."""
     by_case = {choice.lower(): choice for choice in choices}
     asked = str(word).lower()[:100]
-    if latin(asked) != asked and latin(asked) in by_case:
-        return f"write {by_case[latin(asked)]!r} in plain letters: it holds {lookalikes(asked)}"
+    if latin(asked) in by_case:
+        return by_case[latin(asked)]
     close = [choice for choice in by_case if asked in choice.split("_")]
     if len(close) != 1:
         close = difflib.get_close_matches(asked, by_case, n=1, cutoff=0.6)
-    return f"did you mean {by_case[close[0]]!r}?" if close else ""
+    return by_case[close[0]] if close else ""
+
+
+def meant(word: object, choices: Iterable[str]) -> str:
+    """``did you mean 'epochs'?`` where one of ``choices`` is :func:`nearest` to ``word``, else ""."""
+    asked = str(word).lower()[:100]
+    found = nearest(word, choices)
+    if found and latin(asked) != asked and latin(asked) == found.lower():
+        return f"write {found!r} in plain letters: it holds {lookalikes(asked)}"
+    return f"did you mean {found!r}?" if found else ""
 
 
 def written_plainly(value: object, takes: Callable[[Any], bool]) -> str:
@@ -100,6 +109,47 @@ def written_plainly(value: object, takes: Callable[[Any], bool]) -> str:
 
 def check(model: type[Model], marked: Marked, context: object = None) -> tuple[Model | None, list[Problem]]:
     """``marked`` as a ``model``, or None and every problem it has; ``context`` is for the fields' own reading."""
+    found, problems = _checked(model, marked, context)
+    problems = [*marked.problems, *untold(marked, problems)]
+    return (None if problems else found), problems
+
+
+def untold(marked: Marked, problems: Iterable[Problem]) -> list[Problem]:
+    """``problems`` but those of keys in which reading has found one: what stands there may be meant otherwise.
+
+    That there is no such key is said in any case.
+    """
+    read = {problem.key for problem in marked.problems}
+    above = {key[:end] for key in read for end, char in enumerate(key) if char == "."}
+
+    def is_told(key: str) -> bool:
+        return key in read or key in above or any(key[:end] in read for end, char in enumerate(key) if char == ".")
+
+    return [each for each in problems if (each.what == UNKNOWN_KEY and each.key) or not is_told(each.key)]
+
+
+def sound_part(
+    model: type[Model], marked: Marked, problems: Iterable[Problem], below: str = ""
+) -> tuple[Model, frozenset[str]]:
+    """What stands in ``marked`` (under its key ``below``) but for the keys of which ``problems`` are told; and those.
+
+    With them are the keys that unknown ones were probably meant as. No key of ``model`` may be required.
+    """
+    here = marked.data.get(below) if below else marked.data
+    head, names = f"{below}." if below else "", key_names(model)
+    unsound: set[str] = set()
+    for problem in problems:
+        key = problem.key.removeprefix(head).split(".")[0] if problem.key.startswith(head) else ""
+        unsound |= {key, nearest(key, names)} if problem.what == UNKNOWN_KEY else {key}
+    known = {key: value for key, value in here.items() if key in names} if isinstance(here, dict) else {}
+    try:
+        return model.model_validate({key: known[key] for key in known.keys() - unsound}), frozenset(unsound)
+    except ValidationError as error:  # of a file of nonsense not every problem is told
+        unsound |= {str(details["loc"][0]) for details in error.errors(include_url=False)}
+    return model.model_validate({key: known[key] for key in known.keys() - unsound}), frozenset(unsound)
+
+
+def _checked(model: type[Model], marked: Marked, context: object) -> tuple[Model | None, list[Problem]]:
     problems = [_empty_problem(marked, place) for place in _empty_places(marked.data)]
     try:
         found = model.model_validate(marked.data, context=context)
@@ -111,7 +161,7 @@ def check(model: type[Model], marked: Marked, context: object = None) -> tuple[M
                 break  # a file of nonsense: looking for what was meant takes time
             problems.extend(_problems(model, details, marked))
         return None, list(dict.fromkeys(problems))
-    return (None if problems else found), problems
+    return found, problems
 
 
 def problem_at(marked: Marked, path: Path, what: str, fix: str = "", code: str = "") -> Problem:

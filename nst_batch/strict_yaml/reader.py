@@ -57,6 +57,7 @@ class Marked:
     lines: dict[Path, int] = field(default_factory=dict)
     commented: frozenset[str] = frozenset()  # texts without quotes that a comment follows on their line
     written: Mapping[Path, str] = field(default_factory=dict)  # numbers and booleans that are shown otherwise
+    problems: tuple[Problem, ...] = ()  # of single keys and values, beside which all others can be read
 
     def line(self, path: Path) -> int:
         """The line, from 1, of the key or item at ``path``, or of the nearest above it; 0 for none."""
@@ -91,6 +92,17 @@ def load(text: bytes | str, *, max_kb: float, source: str, kind: str = "sidecar"
     Raises ProblemsError and nothing else, whatever the bytes: its code is ``<kind>_too_large`` or
     ``<kind>_invalid``.
     """
+    marked = load_to_check(text, max_kb=max_kb, source=source, kind=kind)
+    if marked.problems:
+        raise problems_error(f"{kind}_invalid", source, [*marked.problems])
+    return marked
+
+
+def load_to_check(text: bytes | str, *, max_kb: float, source: str, kind: str = "sidecar") -> Marked:
+    """As :func:`load`; but what is wrong with single keys (one that stands twice) is for the check to tell.
+
+    So it is told together with what is wrong with all others. Of a key that stands twice the data has the first.
+    """
     size = len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "surrogatepass"))
     if size > max_kb * 1024:
         problem = Problem(0, "", f"the file is larger than {max_kb:g} KiB, and no more than that is read")
@@ -100,10 +112,10 @@ def load(text: bytes | str, *, max_kb: float, source: str, kind: str = "sidecar"
         plain = _decode(text)
         data = reader.document(plain)
     except _ReadingError as fatal:
-        reader.problems.append(fatal.problem)
-    if reader.problems:
-        raise problems_error(f"{kind}_invalid", source, reader.problems)
-    return Marked(data, source, reader.lines, frozenset(reader.commented), reader.written)
+        raise problems_error(f"{kind}_invalid", source, [*reader.problems, fatal.problem]) from None
+    return Marked(
+        data, source, reader.lines, frozenset(reader.commented), reader.written, tuple(dict.fromkeys(reader.problems))
+    )
 
 
 def problems_error(code: str, source: str, problems: list[Problem]) -> ProblemsError:

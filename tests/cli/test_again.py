@@ -75,6 +75,23 @@ def test_other_settings(house: House) -> None:
     assert (settings.epochs, settings.steps_per_epoch, settings.learning_rate) == (10, 7, 0.02)
 
 
+def test_a_list_of_epochs_goes_before_the_old_scales(house: House) -> None:
+    """It sets them, whoever wrote them before."""
+    finished(house, extra="scales: 1\nepochs: 2\n")
+    body = again(house, "dusk", "--set", "epochs=[2, 2]")
+    settings = parse_sidecar(yaml.safe_dump(body), "x.yaml").settings
+    assert (settings.scales, settings.epochs) == (2, (2, 2))
+
+
+def test_what_is_varied_is_not_set(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/sidecar.md lists it, so it is no unknown key."""
+    finished(house)
+    assert main(["again", "dusk", "--set", "vary={seed: [1, 2]}", "--config", str(house.config)]) == 2
+    assert "vary: is not set so: it is for several jobs of one sidecar; run again once for each value" in (
+        capsys.readouterr().err
+    )
+
+
 def test_other_scales(house: House) -> None:
     """A preset's epochs follow them."""
     finished(house, extra="preset: draft\n")

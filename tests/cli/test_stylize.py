@@ -120,6 +120,8 @@ def test_an_interruption_ends_with_the_picture_as_it_stands(place: House) -> Non
         (["c.png", "s.png", "out", "--set", "init=nothere.png"], 2, "nothere.png: there is no such image"),
         (["c.png", "s.png", "out", "--set", "epocs=3"], 2, "did you mean 'epochs'?"),
         (["c.png", "s.png", "out", "--set", "title=T"], 2, "title: is not set so: it is --title"),
+        (["c.png", "s.png", "out", "--set", "vary={seed: [1]}"], 2, "vary: is not set so: it is for several jobs of"),
+        (["c.png", "s.png", "out", "--set", "path_style=s.png"], 2, "path_style: is not set so: it is the second word"),
         (["c.png", "s.png", "out", "--set", "content=c.png"], 2, "content: is not set so: it is the first word"),
         (["c.png", "s.png", "out", "--set", "preset=finest"], 2, "did you mean 'fine'"),
         (["c.png", "s.png", "out", "--title", "a/b"], 2, "a/b"),
@@ -140,6 +142,16 @@ def test_what_cannot_be_is_refused_at_once(
     assert "loading" not in told
     assert len(told.splitlines()) == 2
     assert not (place.root / "out").exists()
+
+
+def test_all_that_is_at_odds_is_told_at_once(place: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each with its own advice, which stands together."""
+    words = [part for word in ("preset=nnst", "optimizer=lbfgs", "epochs=[1]") for part in ("--set", word)]
+    assert main(["stylize", "c.png", "s.png", str(place.root / "out"), *words]) == 2
+    epochs, optimizer, advice = capsys.readouterr().err.splitlines()
+    assert "--set epochs: has 1 number" in epochs
+    assert "--set optimizer: must be adam" in optimizer
+    assert advice == "nst-batch: write 2 to 7 numbers; write optimizer: adam"
 
 
 def test_weights_that_are_not_there_are_missed_at_once(place: House, capsys: pytest.CaptureFixture[str]) -> None:

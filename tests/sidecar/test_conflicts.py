@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from nst_batch.config.load import parse_config
 from nst_batch.errors import Problem, ProblemsError
 from nst_batch.sidecar.expand import SidecarRules, parse_sidecar
-from nst_batch.sidecar.folder import parse_defaults, with_defaults
+from nst_batch.sidecar.folder import Choice, parse_defaults, parse_folder, with_defaults, with_defaults_written
 
 PAIR = "content: a.png\nstyle: b.png\n"
 NUMBERS = "write scales: 2, or as many numbers"
@@ -127,3 +128,39 @@ def test_a_list_may_stand_in_the_defaults() -> None:
     assert (asked.settings.epochs, asked.settings.scales) == ((4, 2, 1), 3)
     folder = parse_defaults(b"epochs: [4, 2]\n", "defaults.yaml", SidecarRules())
     assert parse_sidecar(PAIR, "a.yaml", with_defaults(SidecarRules(), [folder])).settings.epochs == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "nearest", "farther", "config", "epochs", "scales"),
+    [
+        ("epochs: [2, 2]", "", "", "scales: 1", (2, 2), 2),
+        ("epochs: [2, 2]", "scales: 1", "", "", (2, 2), 2),
+        ("", "epochs: [2, 2]", "scales: 1", "", (2, 2), 2),
+        ("", "", "epochs: [2, 2]", "scales: 1", (2, 2), 2),
+        ("epochs: [2]", "epochs: [2, 2, 2]", "scales: 3", "scales: 4", (2,), 1),
+        ("vary: {epochs: [[2, 2]]}", "scales: 1", "", "scales: 3", (2, 2), 2),
+        ("epochs: 3", "epochs: [2, 2]", "", "scales: 1", 3, 1),  # the list counts for nothing
+        ("epochs: 3", "scales: 1", "", "scales: 2", 3, 1),
+        ("scales: 2\nepochs: [2, 2]", "scales: 1", "", "", (2, 2), 2),
+    ],
+)
+def test_a_list_of_epochs_sets_scales_over_defaults_further_out(
+    sidecar: str, nearest: str, farther: str, config: str, epochs: object, scales: int
+) -> None:
+    """In whatever file it stands; and so it does where the sidecar goes with what folders gave written out."""
+    base = rules(config)
+    files = [parse_defaults(f"{text}\n".encode(), "defaults.yaml", base) for text in (farther, nearest)]
+    asked = parse_sidecar(PAIR + sidecar, "a.yaml", with_defaults(base, files))
+    assert (asked.settings.epochs, asked.settings.scales) == (epochs, scales)
+    alone = parse_sidecar(json.dumps(with_defaults_written(asked.parsed, files)), "a.yaml", base)
+    assert alone.settings == asked.settings
+    folder = parse_folder(f"style: b.png\n{sidecar}\n".encode(), "folder.yaml", with_defaults(base, files), files)
+    photograph = parse_sidecar(folder.sidecar("a.png", [Choice(("b.png",), "")], False), "a.yaml", base)
+    assert photograph.settings == asked.settings
+
+
+def test_a_list_of_epochs_and_scales_of_one_source() -> None:
+    """One of them is wrong, and nobody can say which."""
+    assert "epochs: has a number for each of 2 scales" in wrong("epochs: [2, 2]\nscales: 1\n", "scales: 2")
+    with pytest.raises(ProblemsError, match=r"defaults.epochs: has a number for each of 2 scales"):
+        rules("epochs: [2, 2], scales: 1")

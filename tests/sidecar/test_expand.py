@@ -529,3 +529,22 @@ def test_schema_refuses_what_the_program_refuses(text):
     """An editor with the schema marks what the program would refuse."""
     assert refused(text)
     assert not jsonschema.Draft202012Validator(sidecar_schema()).is_valid(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    ("parts", "blend"),
+    [
+        ("  - wave.jpg: 0.5\n  - starry.jpg: 0.5\n", "{wave.jpg: 0.5, starry.jpg: 0.5}"),
+        ('  - "a, b.jpg": 2\n  - {c.jpg: 1, d.jpg: 0.25}\n', '{"a, b.jpg": 2, c.jpg: 1, d.jpg: 0.25}'),
+        ("".join(f"  - a-picture-with-a-long-name-{n}.jpg: 1\n" for n in range(20)), "{a.jpg: 0.7, b.jpg: 0.3}"),
+    ],
+)
+def test_a_blend_written_as_a_list_is_shown_as_it_is_meant(parts: str, blend: str) -> None:
+    """Quotes would make it a name that is nowhere."""
+    with pytest.raises(ProblemsError) as caught:
+        parse_sidecar(f"content: a.png\nstyle:\n{parts}", "a.yaml")
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.key) == (2, "style")
+    assert problem.fix == f"write a blend as one mapping: {blend}"
+    if "0.7" not in blend:
+        assert parse_sidecar(f"content: a.png\nstyle: {blend}\n", "a.yaml").blend

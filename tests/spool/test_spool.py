@@ -84,6 +84,24 @@ def test_missing_images_wait_and_then_fail_with_what_is_there(world: World) -> N
     assert world.inbox_files() == set()
 
 
+def test_every_missing_image_is_told_with_its_key(world: World) -> None:
+    """Not the first one alone, and of very many as many as a person reads."""
+    world.put("b.yaml", "content: c.jpg\nstyle: s.jpg\ninit: starry.jpg\nmask: lib.png\n")
+    names = ", ".join(f"{n}.jpg" for n in range(30))
+    world.put("m.yaml", f"content: [{names}]\nstyle: s.jpg\n")
+    for name in ("c.jpg", "s.jpg"):
+        world.put(name)
+    world.settle()
+    world.look(3500)
+    world.look(200)
+    world.sweep()
+    said = (world.failed()["b"] / "error.txt").read_text()
+    assert "init: the image starry.jpg is not there\nmask: the image lib.png is not there\n" in said
+    said = (world.failed()["m"] / "error.txt").read_text()
+    assert said.count("is not there") == 20
+    assert "and 10 more" in said
+
+
 @pytest.mark.parametrize("defaults", ["", "size: 64\n"])
 def test_the_wait_for_images_counts_over_another_config(defaults: str, world: World) -> None:
     """A studio that has its config read again every now and then does not wait for ever; below a defaults.yaml too."""

@@ -20,6 +20,7 @@ from nst_batch.beneath import WHAT_IS_NO_FILE
 from nst_batch.errors import UsageError
 from nst_batch.filenames import INPUT_FOLDER, MANIFEST_NAME
 from nst_batch.sidecar.presets import PRESETS
+from nst_batch.sidecar.settings import sets_scales
 from nst_batch.spool.disk.blocked import one_place_only
 from nst_batch.spool.disk.copying import UnreadableError
 from nst_batch.spool.disk.fs import FileSystem
@@ -50,6 +51,8 @@ def sidecar_again(fs: FileSystem, folder: Path, changes: Mapping[str, Any], titl
     if "preset" in changes:
         follow |= {*PRESETS[changes["preset"]].keys(), "scales", "epochs"}
     kept = {key: value for key, value in body.items() if key in by_hand or key not in follow}
+    if sets_scales(changes):
+        kept.pop("scales", None)
     return {**kept, **changes, "title": title.replace("{", "{{").replace("}", "}}")}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from nst_batch.errors import ProblemsError
-from nst_batch.sidecar.expand import ALIASES
+from nst_batch.sidecar.required import ALIASES
 from nst_batch.sidecar.setting_values import WORDS
 from nst_batch.spool.claims.records import JobRecord
 from nst_batch.strict_yaml.reader import load
