@@ -29,6 +29,7 @@ from nst_batch.spool.commands import folders_of
 from nst_batch.spool.disk.fs import FileSystem, read_sidecar
 from nst_batch.spool.inbox.inbox import folder_of
 from nst_batch.spool.inbox.readiness import FolderView
+from nst_batch.spool.inbox.special import left_out
 from nst_batch.spool.rights import DaemonsRights
 from nst_batch.spool.told import kept_by_daemon
 from nst_batch.worker.rate import processor_rate
@@ -106,7 +107,7 @@ class Checker:
         path = self._config.inbox / view.path
         kind: Literal["folder", "defaults"] = "folder" if view.is_hot else "defaults"
         if view.why:
-            return _wrong(kind, path, *map(view.told, view.problems or (view.why,)))
+            return _wrong(kind, path, *map(view.told, view.problems or (view.why,)), *filter(None, [view.left_out]))
         painted = view.painted - alike
         photographs = plural(view.pending, "photograph")
         photographs += f", {alike:,} more the same as another" if alike else ""
@@ -114,7 +115,7 @@ class Checker:
         photographs += f", {view.failed:,} failed" if view.failed else ""
         told = f"ok, {photographs if view.is_hot else 'counts for the sidecars below it'}"
         closed = [f"note: {what}" for what in self._rights.unread(view.path)]
-        lines = (f"note: {view.note}" if view.note else "", view.styles, *closed)
+        lines = (f"note: {view.note}" if view.note else "", view.styles, view.left_out, *closed)
         return Verdict(kind, path, True, told, tuple(filter(None, lines)))
 
     def _of_photographs(self, paths: list[str], alike: dict[str, str]) -> Iterator[Verdict]:
@@ -157,7 +158,7 @@ class Checker:
             images = dict.fromkeys(each.file for job in expansion.jobs for each in job.inputs)
             here = (file.path for file in images if file.is_taken and not file.library)
             lines += (f"note: {what}" for what in self._rights.hindrances(relative, here))
-        lines += _left_out(resolver)
+        lines += filter(None, [left_out(resolver.unread)])
         lines += _missing(expansion)
         told = f"{'ok' if fine else 'wrong'}, {plural(len(expansion.jobs), 'job')}"
         return Verdict(kind, path, fine, told, tuple(lines))
@@ -193,7 +194,10 @@ class Checker:
             return f"{job.title}: {refusal.code}: {refusal.message}; {refusal.advice}", False
         look = self._seen.look
         try:
-            pictures = [(each.role, each.file.name, look(root / each.file.path, each.role)) for each in job.inputs]
+            pictures = [
+                (each.role, each.file.name, look(root / each.file.path, each.role, settings.format))
+                for each in job.inputs
+            ]
             demand = check_job(settings, pictures, self._painted_at)
         except JobError as error:
             return f"{job.title}: {error.code}: {error.in_one_line}", False
@@ -212,14 +216,6 @@ class Checker:
 
 def _wrong(kind: Kind, path: Path, *lines: str) -> Verdict:
     return Verdict(kind, path, False, "wrong", lines)
-
-
-def _left_out(resolver: FileResolver) -> Iterator[str]:
-    """What a glob would have matched, were it read here."""
-    if resolver.unread:
-        names = sorted(resolver.unread, key=natural_key)
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        yield f"left out, not read here: {', '.join(names[:3])}{more}; export what is wanted as TIFF"
 
 
 def _missing(expansion: Expansion) -> Iterator[str]:
@@ -253,33 +249,48 @@ class Times:
         return f", about {duration(seconds)}"
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What is kept of an image: its size, and what is to be told of it."""
+
+    shape: Shape
+    transparent: images.Transparent
+    notes: tuple[str, ...]
+
+
 class _Seen:
     """The images looked at so far, decoded as a job would: one that many jobs share is decoded once."""
 
     def __init__(self, limits: images.ImageLimits) -> None:
         self._limits = limits
-        self._known: dict[tuple[Path, bool], Shape | JobError] = {}
+        self._known: dict[tuple[Path, bool], _Look | JobError] = {}
+        self._told: set[tuple[Path, str]] = set()
         self._notes: list[tuple[str, str]] = []
 
-    def look(self, path: Path, role: Role) -> Shape:
-        """Its size. Raises the JobError that a job would end with."""
+    def look(self, path: Path, role: Role, file_format: str) -> Shape:
+        """Its size, for a job whose result is a ``file_format``. Raises the JobError that the job would end with."""
         key = (path, role == "mask")
         if key not in self._known:
-            from nst_batch.worker.job_images import mask_plane  # noqa: PLC0415 - it loads NumPy
-
-            try:
-                picture = images.decode(path, self._limits)
-                if role == "mask":
-                    mask_plane(path.name, picture, (picture.height, picture.width))
-            except JobError as error:
-                self._known[key] = error
-            else:
-                self._known[key] = Shape(picture.width, picture.height)
-                self._notes += ((path.name, note) for note in picture.notes)
+            self._known[key] = self._decoded(path, role)
         known = self._known[key]
         if isinstance(known, JobError):
             raise known
-        return known
+        note = images.transparency_note(role, known.transparent, file_format)
+        new = [(path, each) for each in (*known.notes, note) if each and (path, each) not in self._told]
+        self._told.update(new)
+        self._notes += ((path.name, each) for path, each in new)
+        return known.shape
+
+    def _decoded(self, path: Path, role: Role) -> _Look | JobError:
+        from nst_batch.worker.job_images import mask_plane  # noqa: PLC0415 - it loads NumPy
+
+        try:
+            picture = images.decode(path, self._limits)
+            if role == "mask":
+                mask_plane(path.name, picture, (picture.height, picture.width))
+        except JobError as error:
+            return error
+        return _Look(Shape(picture.width, picture.height), picture.transparent, picture.notes)
 
     def new_notes(self) -> Iterator[tuple[str, str]]:
         """Image and note, each told once."""

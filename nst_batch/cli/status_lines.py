@@ -66,15 +66,17 @@ def _parts(facts: dict[str, Any]) -> Iterator[_Part]:
 
 
 def _folder(folder: dict[str, Any]) -> str:
-    """What a ``folder.yaml`` or ``defaults.yaml`` is at."""
+    """What a ``folder.yaml`` or ``defaults.yaml`` is at. A daemon of an older version tells less of it."""
+    left_out = [folder["left_out"]] if folder.get("left_out") else []
     if folder["why"]:
         waits = "waits" if folder["pending"] == 1 else "wait"
-        held_up = f"; {plural(folder['pending'], 'photograph')} {waits}" if folder["pending"] else ""
-        return f"{folder['why'].removeprefix(folder['path'] + ': ')}{held_up}"
+        held_up = [f"{plural(folder['pending'], 'photograph')} {waits}"] if folder["pending"] else []
+        return "; ".join([folder["why"].removeprefix(folder["path"] + ": "), *held_up, *left_out])
     if folder["is_hot"]:
         counts = f"{plural(folder['pending'], 'photograph')} to be painted, {folder['painted']:,} painted already"
         counts += f", {folder['failed']:,} failed" if folder.get("failed") else ""
-        return f"{counts}; {folder['note']}" if folder.get("note") else counts  # one of an older version tells none
+        note = [folder["note"]] if folder.get("note") else []
+        return "; ".join([counts, *note, *left_out])
     return "counts for the sidecars below it"
 
 

@@ -18,16 +18,18 @@ if TYPE_CHECKING:
     from nst_batch.images.decoding import Picture, decode, decode_bytes
     from nst_batch.images.encoding import encode, quantize
     from nst_batch.images.resizing import resize, resize_array
+    from nst_batch.images.transparency import Transparent, transparency_note
 
 _LATER = {
     "decoding": ("Picture", "decode", "decode_bytes"),
     "encoding": ("encode", "quantize"),
     "resizing": ("resize", "resize_array"),
+    "transparency": ("Transparent", "transparency_note"),
 }
 _HOMES = {name: module for module, names in _LATER.items() for name in names}
 
 __all__ = ["Header", "ImageLimits", "Picture", "decode", "decode_bytes", "encode", "quantize", "read_header"]
-__all__ += ["resize", "resize_array"]
+__all__ += ["Transparent", "resize", "resize_array", "transparency_note"]
 
 
 def __getattr__(name: str) -> object:

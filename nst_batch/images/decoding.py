@@ -18,7 +18,7 @@ from nst_batch.images.kinds import trimmed
 from nst_batch.images.pillow import reading
 from nst_batch.images.samples import read_pixels
 from nst_batch.images.tiff import tiff_pixels
-from nst_batch.images.transparency import fill_transparent
+from nst_batch.images.transparency import Transparent, fill_transparent
 
 _DEFAULT_LIMITS = ImageLimits()
 DECODE_SECONDS = 120.0
@@ -59,6 +59,13 @@ class Picture:
         """In pixels."""
         return int(self.rgb.shape[1])
 
+    @property
+    def transparent(self) -> Transparent:
+        """Where it is; what becomes of that is told by what it is to a job (see transparency_note)."""
+        if self.alpha is None:
+            return "nowhere"
+        return "somewhere" if self.alpha.any() else "everywhere"
+
 
 def decode(path: str | os.PathLike[str], limits: ImageLimits = _DEFAULT_LIMITS) -> Picture:
     """The picture at ``path``, decoded whole, after its header has been checked against ``limits``.
@@ -84,7 +91,6 @@ def _decode(data: bytes, name: str, limits: ImageLimits) -> Picture:
         if pixels.alpha is not None and pixels.alpha.min() < 1:
             alpha = _upright(pixels.alpha, header.orientation)
             rgb = fill_transparent(rgb, alpha)
-            notes += () if alpha.any() else ("it is transparent everywhere, as its result will be",)
         return Picture(rgb, alpha, name, header.format, header.bits, digest, notes)
 
 

@@ -7,10 +7,17 @@ under it: the nearest ones close by, the mean of the picture far away.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from nst_batch.colors.curves import Floats
 from nst_batch.images.resizing import resize_array
+from nst_batch.sidecar.resolver import Role
+
+Transparent = Literal["nowhere", "somewhere", "everywhere"]
+
+ON_WHITE = "jpg has no transparency, so the picture is put on white"
 
 _LEAST_WEIGHT = 1e-6
 _CONFIDENT = 4.0  # a quarter of a coarse pixel opaque is enough to take its colour as it is
@@ -58,6 +65,24 @@ def _halved(array: Floats) -> Floats:
 def with_alpha(rgb: Floats, alpha: Floats | None) -> Floats:
     """The picture with its transparency put back, H × W × 4; as it is where there is none."""
     return rgb if alpha is None else np.concatenate([rgb, alpha[..., None]], axis=2)
+
+
+def transparency_note(role: Role, where: Transparent, file_format: str) -> str:
+    """What becomes of an image's transparency in a job whose result is a ``file_format``; "" for what goes by itself.
+
+    Only a content's comes back on the result. Nothing is said of a mask: there it counts as black, everywhere too.
+    """
+    if role == "content" and file_format == "jpg":
+        all_white = "it is transparent everywhere, and jpg has no transparency: its result will be white"
+        return {"nowhere": "", "somewhere": ON_WHITE, "everywhere": all_white}[where]
+    if where != "everywhere":
+        return ""
+    return {
+        "content": "it is transparent everywhere, as its result will be",
+        "style": "it is transparent everywhere: its style is taken from the colours under that",
+        "init": "it is transparent everywhere: the picture starts from the colours under that",
+        "mask": "",
+    }[role]
 
 
 def flatten(rgb: Floats, alpha: Floats | None) -> Floats:

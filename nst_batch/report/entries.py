@@ -45,11 +45,13 @@ LINKS = {
     INPUT_FOLDER: "inputs",
     EPOCHS_FOLDER: "epochs",
 }
+ROLES = ("content", "init", "mask", "style")  # in order; styles last, of which there may be more than are told of
 _IN_FAILED = f"{FAILED_FOLDER}/"
 _MAX_FOLDERS = 100_000
 _SHA256 = re.compile("[0-9a-f]{64}")
 _MAX_JSON = 4 << 20  # bytes; a job.json holds a sidecar (1 MiB at most, set in more lines there) and little else
 _MAX_VARIED = 10  # keys that are varied at once
+_MAX_INPUTS = 20  # that are told of
 _MAX_EPOCHS = 500  # pictures of epochs that are told of
 _LAST_ENTRY = 1 << 16  # bytes at the end of loss.json that hold its last entry
 
@@ -58,7 +60,7 @@ _LAST_ENTRY = 1 << 16  # bytes at the end of loss.json that hold its last entry
 class Input:
     """An image that went in: its name, and where it lies below the job's folder if it does."""
 
-    role: str  # content or style
+    role: str  # one of ROLES
     name: str
     file: str | None
     sha256: str  # "" where it is not known
@@ -279,12 +281,12 @@ def _inputs(value: object, given: frozenset[str]) -> tuple[Input, ...]:
     found = []
     for item in value if isinstance(value, list) else []:
         name, role = _text(_mapping(item).get("name")), _text(_mapping(item).get("role"))
-        if name and role in ("content", "style"):
+        if name and role in ROLES:
             file = f"{INPUT_FOLDER}/{name.rpartition('/')[2]}"
             hashed = _text(_mapping(item).get("sha256"))
             sha256 = hashed if _SHA256.fullmatch(hashed) else ""
             found.append(Input(role, name, file if file in given else None, sha256))
-    return tuple(found[:20])
+    return tuple(sorted(found, key=lambda item: ROLES.index(item.role))[:_MAX_INPUTS])
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

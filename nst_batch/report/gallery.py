@@ -37,7 +37,7 @@ from nst_batch.spool.disk.own import DamagedError, read_note, read_own
 
 CHUNK = 250  # jobs in a file of data, and on a plain page
 FIRST = 60  # pictures that stand in the page itself
-_FORMAT = 3  # of what is known; another one is read anew
+_FORMAT = 4  # of what is known; another one is read anew
 _MOST_GIVEN, _LONGEST_SIDECAR = 2000, 1 << 18  # names, bytes that are looked at of what a failed job was given
 _REFRESH_SECONDS = 5.0  # with thousands of pictures to make small, the page is renewed this often meanwhile
 

@@ -170,6 +170,10 @@ def _later(shown: Tile, again: dict[str, Tile], place: Tile) -> Tile:
 
 
 def _key(tile: Tile) -> str:
-    """What a job and the same one done again have in common. Where it was to go a failed one does not say."""
-    told = "\0".join((tile["title"], *(item["role"] + item["name"] for item in tile["inputs"])))
+    """What a job and the same one done again have in common. Where it was to go a failed one does not say.
+
+    Of sheets made earlier nothing else is known than what they show along their edges.
+    """
+    inputs = (item for item in tile["inputs"] if item["role"] in ("content", "style"))
+    told = "\0".join((tile["title"], *(item["role"] + item["name"] for item in inputs)))
     return hashlib.blake2s(told.encode("utf-8", "replace"), digest_size=9).hexdigest()

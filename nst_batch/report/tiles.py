@@ -36,7 +36,7 @@ def tile(entry: GalleryEntry, thumbnail: ThumbnailOf) -> Tile:
         "picture": href(picture) if picture else None,
         "shown": bool(picture and is_shown(picture)),
         "thumb": thumbnail(picture, "") if picture else None,
-        "inputs": [_input(item, thumbnail) for item in sorted(entry.inputs, key=lambda item: item.role)],
+        "inputs": [_input(item, thumbnail) for item in entry.inputs],
         "summary": settings_summary(entry.settings),
         "untrained": entry.untrained,
         "reason": shorten(entry.reason.replace("_", " "), 60),

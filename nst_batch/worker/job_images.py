@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,10 +123,18 @@ def load_job_images(
         init=next((_cover(picture, size) for each, picture in pictures if each.role == start), None),
         alpha=sized.alpha,
         size=size,
-        notes=tuple(f"{each.name}: {note}" for each, picture in pictures for note in picture.notes),
+        notes=tuple(
+            f"{each.name}: {note}" for each, picture in pictures for note in _notes(each, picture, settings.format)
+        ),
         colors=colors,
         mask=next((mask_plane(each.name, picture, size) for each, picture in pictures if each.role == "mask"), None),
     )
+
+
+def _notes(each: JobInput, picture: images.Picture, file_format: str) -> Iterator[str]:
+    yield from picture.notes
+    if note := images.transparency_note(each.role, picture.transparent, file_format):
+        yield note
 
 
 def mask_plane(name: str, picture: images.Picture, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -136,11 +144,10 @@ def mask_plane(name: str, picture: images.Picture, size: tuple[int, int]) -> NDA
         plane *= picture.alpha
     plane = images.resize_array(plane, size, sharp=False)
     if plane.mean() < _LEAST_MASK:
-        raise JobError(
-            "mask_empty",
-            f"{name}: the mask is black, and nothing would be painted",
-            "make white what is to be",
-        )
+        what, advice = "black", "make white what is to be"
+        if picture.transparent == "everywhere":  # it may be as white as it was meant to be
+            what, advice = "transparent everywhere, which counts as black", "make it opaque, and white what is to be"
+        raise JobError("mask_empty", f"{name}: the mask is {what}, and nothing would be painted", advice)
     return plane
 
 

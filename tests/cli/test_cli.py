@@ -322,6 +322,58 @@ def test_check_and_status_say_why_a_folder_paints_nothing(house: House, capsys: 
         assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("style", ["st/*.png", "none/*.png"])
+def test_check_and_status_name_what_a_hot_folder_leaves_out(
+    style: str, house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the words in which a glob's are told; also where the folder waits for its style."""
+    draw(house.inbox / "h/st/s.png")
+    for name in ("DSC0001.NEF", "IMG_1.CR3", "clip.mov"):
+        (house.inbox / "h" / name).write_bytes(b"not read")
+    house.sidecar("folder", folder="h", style=style)
+    house.sidecar("glob", content="h/*", style="h/st/s.png")
+    said = "left out, not read here: h/clip.mov, h/DSC0001.NEF, h/IMG_1.CR3; export what is wanted as TIFF"
+    main(["check", "--config", str(house.config)])
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()].count(said) == 2
+    main(["status", "--config", str(house.config)])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("folder")]
+    assert line.endswith(f"; {said}")
+
+
+def test_check_says_what_becomes_of_transparency(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of an image that is transparent everywhere each job is told what it makes of it, each thing once."""
+    half, clear = Image.new("RGBA", (64, 48), "red"), Image.new("RGBA", (64, 48), (255, 255, 255, 0))
+    half.putpixel((0, 0), (0, 0, 0, 0))
+    half.save(house.inbox / "half.png")
+    clear.save(house.inbox / "clear.png")
+    draw(house.inbox / "s.png")
+    house.sidecar("half", content="half.png", style="clear.png")
+    house.sidecar("clear", content="clear.png", style="clear.png")
+    house.sidecar("mask", content="s.png", style="clear.png", mask="clear.png")
+    assert main(["check", "--config", str(house.config)]) == 1
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if "transparent" in line]
+    assert [line for line in lines if "mask_empty" not in line] == [
+        "clear.png: it is transparent everywhere, as its result will be",
+        "clear.png: it is transparent everywhere: its style is taken from the colours under that",
+    ]
+    assert [line for line in lines if "mask_empty" in line]
+
+
+def test_check_says_of_a_jpg_that_it_stands_on_white(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of contents that are transparent somewhere, and of no other format."""
+    for name in ("half", "whole"):
+        draw(house.inbox / f"{name}.png")
+    half = Image.open(house.inbox / "half.png").convert("RGBA")
+    half.putpixel((0, 0), (0, 0, 0, 0))
+    half.save(house.inbox / "half.png")
+    said = "half.png: jpg has no transparency, so the picture is put on white"
+    for file_format, times in (("png", 0), ("webp", 0), ("jpg", 1)):
+        house.sidecar("pair", content=["half.png", "whole.png"], style=["whole.png", "half.png"], format=file_format)
+        assert main(["check", "--config", str(house.config)]) == 0
+        told = capsys.readouterr().out
+        assert told.count(said) == told.count("transparency") == times
+
+
 @pytest.mark.parametrize(
     ("style", "told"),
     [

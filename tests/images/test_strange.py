@@ -229,7 +229,10 @@ def test_a_png_behind_a_line_break_is_read():
     assert decode_bytes(b"\n" + data, "x").rgb.min() > 0.78
 
 
-def test_a_picture_that_is_transparent_everywhere_says_so():
-    """Its result cannot be seen."""
-    read = decode_bytes(png(np.zeros((HEIGHT, WIDTH, 4)), 6), "x")
-    assert read.notes == ("it is transparent everywhere, as its result will be",)
+@pytest.mark.parametrize(("alpha", "told"), [(255, "nowhere"), (254, "somewhere"), (0, "everywhere")])
+def test_a_picture_says_where_it_is_transparent(alpha, told):
+    """What becomes of it is for the job to say."""
+    stored = np.full((HEIGHT, WIDTH, 4), 200)
+    stored[..., 3] = alpha
+    read = decode_bytes(png(stored, 6), "x")
+    assert (read.transparent, read.notes) == (told, ())

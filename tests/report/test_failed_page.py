@@ -47,6 +47,21 @@ def test_it_says_why_what_to_do_and_what_it_was_given(tmp_path: Path) -> None:
     assert 'href="./failed/dusk%201/index.html"' in (tmp_path / "index.html").read_text()
 
 
+@pytest.mark.parametrize("styles", [1, 30])
+def test_every_image_that_it_was_given_is_shown(tmp_path: Path, styles: int) -> None:
+    """The mask that it failed for and what it starts from, as a finished one's page does; beside many styles too."""
+    roles = [("content", "photo.png"), *[("style", "cut.jpg")] * styles, ("init", "start.png"), ("mask", "sky.png")]
+    inputs = [{"role": role, "name": name} for role, name in roles]
+    path = add(tmp_path, "dusk", reason="mask_shape", message="sky.png is square", inputs=inputs)
+    for name in ("start.png", "sky.png"):
+        Image.new("RGB", (8, 8)).save(path / "input" / name)
+    Gallery(tmp_path).update()
+    page = (path / "index.html").read_text()
+    for role, name in (("content", "photo.png"), ("init", "start.png"), ("mask", "sky.png")):
+        assert f'<img src="input/{name}" alt="{role}"' in page
+        assert f"<b>{role}</b>" in page
+
+
 def test_one_that_went_alone_is_corrected_where_it_lies_and_put_back(tmp_path: Path) -> None:
     """A sidecar that was not understood: the page says where it is, and that no image went with it."""
     path = add(tmp_path, "dusk", settings=None, reason="sidecar_invalid")

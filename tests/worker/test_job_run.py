@@ -587,6 +587,20 @@ def test_alpha_comes_back_on_the_result(session: DeviceSession, bench: Callable[
         assert alpha.getpixel((56, 20)) == 255
 
 
+def test_a_jpg_of_a_transparent_content_says_that_it_stands_on_white(
+    session: DeviceSession, bench: Callable[..., Bench]
+) -> None:
+    """In job.json, where people look, and not in the file alone."""
+    job = bench(format="jpg")
+    content = Image.open(job.claim / "inputs/c.png").convert("RGBA")
+    content.paste((0, 0, 0, 0), (0, 0, 48, 64))
+    content.save(job.claim / "inputs/c.png")
+    assert job.run(session) == "done"
+    (note,) = [note for note in job.outcome().notes if "transparency" in note]
+    assert note.endswith(": jpg has no transparency, so the picture is put on white")
+    assert images.decode(job.running / "picture.jpg").rgb[20, 8].min() > 0.98
+
+
 def test_the_contents_colours_are_kept_where_asked(session: DeviceSession, bench: Callable[..., Bench]) -> None:
     """With `color: content` only luminance changes: the differences between channels are the content's."""
     job = bench(color="content", format="tiff")

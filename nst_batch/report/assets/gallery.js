@@ -329,7 +329,7 @@
     part["shown-about"].textContent = [`${index + 1} of ${pictures.length}`, tile.when, tile.state === "stopped" ? "stopped early" : ""].filter(Boolean).join(" · ");
     part.previous.disabled = index === 0;
     part.next.disabled = index === pictures.length - 1;
-    part.inputs.replaceChildren(...[...of(tile, "content"), ...of(tile, "style")].map((input) => inputElement(tile, input)));
+    part.inputs.replaceChildren(...tile.inputs.map((input) => inputElement(tile, input)));
     const facts = [
       ["settings", tile.summary],
       ["weights", tile.untrained ? "untrained" : ""],

@@ -125,7 +125,7 @@ class Folders:
         for special in sorted(
             self._specials.values(), key=lambda item: (item.path.count("/"), names.is_hot(item.path))
         ):
-            due = special.since + self.settle_seconds
+            due, special.unread = special.since + self.settle_seconds, set()
             special.is_settling = mono < due
             if special.is_settling:
                 self.next_change = min(self.next_change, due)
@@ -189,6 +189,7 @@ class Folders:
         def mark(ref: FileRef) -> str:
             return self.memory.mark(ref.path, None if ref.library else entries[ref.path].identity)
 
+        special.unread = resolver.unread  # it is filled also where nothing else is found
         choices, own, missing = request.found(resolver, mark)
         special.choices = choices
         special.images = {ref.path: reference for ref, reference in own.items() if not ref.library}
@@ -211,7 +212,7 @@ class Folders:
         for path, entry in entries.items():
             folder, _, name = path.rpartition("/")
             hot = folders.get(folder)
-            if hot is None or hot.is_settling or not names.is_image(name):
+            if hot is None or hot.is_settling or hot.leaves_out(path, entry.kind):
                 continue
             if entry.kind not in ("file", "link"):
                 hot.no_files += [name] if entry.kind == "other" else []  # a folder may be called as people like

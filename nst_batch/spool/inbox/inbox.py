@@ -120,8 +120,7 @@ class Inbox:
         if at.mono >= self._waits_due:
             self.save_waits(at)
         folders = self._folders.views()
-        noted = {one.path: f"{one.path}: {one.note}" for one in folders if one.note}
-        self.notes.say_of("folder files", noted, "{}", "folder files may be meant otherwise")
+        self.notes.say_of_folders(folders)
         scan, stuck = self._scan, tuple(self._folders.waiting())
         dues = [job.held.due for job in jobs if job.held is not None and job.held.due > at.mono]
         return InboxView(

@@ -130,6 +130,7 @@ class FolderView:
     problems: tuple[str, ...] = ()  # every mistake in it, of which ``why`` has the first
     note: str = ""  # what may have been meant otherwise
     styles: str = ""  # which images beside it are no photographs, where that may surprise
+    left_out: str = ""  # files that people keep among their photographs, and that are not read here
 
     def told(self, what: str) -> str:
         """``why``, or one of ``problems``, for where the path stands already."""

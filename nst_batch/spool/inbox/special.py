@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from nst_batch import names
@@ -42,6 +42,7 @@ class Special:
     pending: int = 0
     at_work: int = 0
     no_files: list[str] = field(default_factory=list)  # what has the name of a photograph, and is a pipe or so
+    unread: set[str] = field(default_factory=set)  # paths of what lies there, or fits its patterns, and is not read
     unnamed: list[str] = field(default_factory=list)  # of photographs that no sidecar can name: why not
 
     @property
@@ -53,6 +54,15 @@ class Special:
         """Its photographs are about to be counted."""
         self.painted = self.failed = self.pending = self.at_work = 0
         self.no_files, self.unnamed = [], []
+
+    def leaves_out(self, path: str, kind: str) -> bool:
+        """Whether what lies beside it has no photograph's name; what people keep among their photographs is told of."""
+        name = path.rpartition("/")[2]
+        if names.is_image(name):
+            return False
+        if kind == "file" and names.is_unread_image(name):
+            self.unread.add(path)
+        return True
 
     @property
     def note(self) -> str:
@@ -96,7 +106,12 @@ class Special:
         is_hot = names.is_hot(self.path)
         styles = "" if self.why or self._all_styles() else self._styles_beside()
         counts = (self.pending, self.painted, self.failed)
-        return FolderView(self.path, is_hot, self.why, *counts, self.problems, self.note, styles)
+        return FolderView(self.path, is_hot, self.why, *counts, self.problems, self.note, styles, left_out(self.unread))
+
+
+def left_out(paths: Collection[str]) -> str:
+    """What is told of files that people keep among their images and that are not read here; "" for none."""
+    return f"left out, not read here: {_shortened(paths)}; export what is wanted as TIFF" if paths else ""
 
 
 def and_more(error: NstError) -> str:
@@ -116,7 +131,7 @@ def _first_of(found: list[str]) -> str:
     return min(found) + (f" and {len(found) - 1} more" if len(found) > 1 else "")
 
 
-def _shortened(found: list[str]) -> str:
+def _shortened(found: Collection[str]) -> str:
     """At most three of some names, and how many more there are."""
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return ", ".join(sorted(found, key=names.natural_key)[:3]) + more

@@ -466,6 +466,44 @@ def test_what_has_a_photographs_name_and_is_no_file_is_told(world: World) -> Non
     assert (view.pending, view.note) == (1, said)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("style: waves.jpg\n", "monet/clip.mov, monet/DSC1.NEF, monet/DSC2.NEF and 1 more"),
+        ('style: "st/*"\n', "monet/clip.mov, monet/DSC1.NEF, monet/DSC2.NEF and 2 more"),
+        ('style: "raw/*"\n', "monet/clip.mov, monet/DSC1.NEF, monet/DSC2.NEF and 2 more"),
+    ],
+)
+def test_files_of_a_hot_folder_that_are_not_read_here_are_told(text: str, told: str, world: World) -> None:
+    """Camera raws and films, beside it or fitting its styles' pattern; once a folder, though more are still copied."""
+    for name in ("clip.mov", "DSC1.NEF", "DSC2.NEF", "IMG_1.CR3", "notes.txt", "st/s.jpg", "st/s.psd", "raw/s.NEF"):
+        world.put(f"monet/{name}", name)
+    hot(world, text=text)
+    world.settle()
+    (view,) = world.settle().folders
+    assert view.left_out == f"left out, not read here: {told}; export what is wanted as TIFF"
+    world.put("monet/ANOTHER.NEF", "one more")
+    assert "ANOTHER.NEF" in world.settle().folders[0].left_out
+    assert [note for note in world.notes if "not read" in note] == [f"monet/folder.yaml: {view.left_out}"]
+
+
+def test_a_folder_with_nothing_but_photographs_leaves_nothing_out(world: World) -> None:
+    """Nor does one whose raws have gone; those that come later are told of anew."""
+    hot(world)
+    raw = world.put("monet/DSC1.NEF", "a raw")
+    world.put("raws/DSC1.NEF", "of no hot folder")
+    world.settle()
+    world.settle()
+    raw.unlink()
+    assert world.settle().folders[0].left_out == ""
+    world.put("monet/DSC2.NEF", "another")
+    world.settle()
+    assert [("DSC1" in note, "DSC2" in note) for note in world.notes if "not read" in note] == [
+        (True, False),
+        (False, True),
+    ]
+
+
 def test_what_is_foretold_is_what_is_painted(world: World) -> None:
     """``folders_of``, for ``check``: of equal photographs one, and none while that is at work."""
     hot(world)
