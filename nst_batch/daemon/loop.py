@@ -8,6 +8,7 @@ loop only carries things between them, and can end at any line without loss. It 
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -193,6 +194,8 @@ class Daemon:
             self._pool.adopt(self.spool.in_hand)
             self._outcomes.settle_leftovers(self._pool.at_work_on, at, turn)
             self._hand_out(view, at, claiming := Turn(WORK_SECONDS))
+            dues = (job.attempts.not_before for job in self.spool.jobs())
+            self._look_at(at.mono + min((due - at.wall for due in dues if due > at.wall), default=math.inf))
             if turn.was_cut or claiming.was_cut:
                 self._look_at(at.mono)
             if not turn.was_cut:

@@ -64,6 +64,22 @@ def test_stop_publishes_a_job_that_waits_for_its_next_attempt(make: Make) -> Non
     assert not (house.inbox / f"{title}.stop").exists()
 
 
+def test_the_next_attempt_comes_when_it_was_said_to(make: Make) -> None:
+    """And not with the next look at the inbox, which may be minutes away."""
+    house = make(
+        jobs={"attempts": 5, "backoff_seconds": [1], "stall_timeout": 60},
+        watch={"settle_seconds": 0.1, "rescan_seconds": 600, "incomplete_after": "1h"},
+    )
+    title = house.drop()
+    daemon = house.launch()
+    assert wait_until(house.at_work, SECONDS), house.logs()
+    assert house.kill_workers(daemon) == 1
+    assert wait_until((house.outbox / title / "job.json").exists, SECONDS), house.logs()
+    assert house.job(title)["attempts"] == 2
+    daemon.terminate()
+    assert daemon.wait(timeout=SECONDS) == 0
+
+
 @pytest.mark.parametrize("asked", ["at work", "waiting"])
 def test_a_stop_before_the_first_step_outlasts_the_worker(
     make: Make, monkeypatch: pytest.MonkeyPatch, asked: str
