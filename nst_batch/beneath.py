@@ -254,6 +254,11 @@ class Beneath:
             error.filename = str(path)
             raise
 
+    def read(self, path: Path) -> bytes:
+        """All that the file at ``path`` holds, opened as by :meth:`open`."""
+        with self.reader(path) as file:
+            return file.read()
+
     def lstat(self, path: Path) -> os.stat_result:
         """What lies at ``path`` itself."""
         with self.at(path) as (folder, name):

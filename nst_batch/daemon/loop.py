@@ -86,9 +86,7 @@ class Daemon:
         self.next_look = 0.0
         self._view_holds = 0.0  # until then (monotonic) a sweep goes on by the last look
         self._wishes = Wishes(self._pool)
-        self._outcomes = OutcomeHandler(
-            self.spool, self._status_writer, note=listener.warn, on_end=self._tell_end, look_at=self._look_at
-        )
+        self._outcomes = OutcomeHandler(self.spool, self._status_writer, note=listener.warn, on_end=self._tell_end)
 
     def run(self) -> int:
         """Work until told to end, or with ``once`` until the inbox is empty; returns the exit code."""

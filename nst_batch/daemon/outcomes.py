@@ -24,8 +24,7 @@ from nst_batch.turn import Turn
 class OutcomeHandler:
     """Takes jobs from a worker's hands to where they belong.
 
-    ``note`` tells a person something, ``on_end`` is told of every end, ``look_at`` when there is something to be looked
-    at again (monotonic).
+    ``note`` tells a person something, ``on_end`` is told of every end.
     """
 
     def __init__(
@@ -35,13 +34,11 @@ class OutcomeHandler:
         *,
         note: Callable[[str], None],
         on_end: Callable[[Ended], None],
-        look_at: Callable[[float], None],
     ) -> None:
         self._spool = spool
         self._status_writer = status_writer
         self._note = note
         self._on_end = on_end
-        self._look_at = look_at
         self.failed = 0
 
     def handle(self, job: Job, at: Moment) -> None:
@@ -92,7 +89,6 @@ class OutcomeHandler:
         verdict = self._spool.died(job, failure, at)
         if verdict.retry_at is not None:
             self._note(f"{job.name}: {failure.reason.message}; tried again in {duration(verdict.retry_at - at.wall)}")
-            self._look_at(at.mono + verdict.retry_at - at.wall)
         self._follow(job, verdict.ending)
 
     def put_back(self, job: Job) -> None:

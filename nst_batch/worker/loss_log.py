@@ -55,8 +55,7 @@ class LossLog:
     def resume(self, steps: int) -> bool:
         """Take over the first ``steps`` entries of an earlier run; False where they are not all there."""
         try:
-            with self._files.reader(self._path) as file:
-                lines = file.read().decode(errors="replace").splitlines()
+            lines = self._files.read(self._path).decode(errors="replace").splitlines()
         except OSError:
             lines = []
         if len(lines) < steps or any(_step_in(line) != n for n, line in enumerate(lines[:steps], 1)):

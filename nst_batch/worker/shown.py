@@ -28,7 +28,7 @@ def show(files: FileSystem, running: Path, spec: JobSpec, outcome: Outcome) -> O
         files.write_durable(given / name, again.encode())
     page = job_page(
         json.loads(manifest(spec, outcome, attempts=0)),
-        json.loads(_read(files, running / LOSS_NAME)),
+        json.loads(files.read(running / LOSS_NAME)),
         [_input(files, spec, outcome, index, given) for index in range(len(spec.inputs))],
         again,
         again_name=f"{INPUT_FOLDER}/{name}",
@@ -38,16 +38,11 @@ def show(files: FileSystem, running: Path, spec: JobSpec, outcome: Outcome) -> O
     return outcome
 
 
-def _read(files: FileSystem, path: Path) -> bytes:
-    with files.reader(path) as file:
-        return file.read()
-
-
 def _place(files: FileSystem, given: Path, again: str) -> str:
     """A name for the sidecar that no image or sidecar of the person's own has; an earlier run's own is replaced."""
     name, number = NAME, 2
     head = again.partition("\n")[0].encode()
-    while (kind := files.kind(given / name)) and not (kind == "file" and _read(files, given / name).startswith(head)):
+    while (kind := files.kind(given / name)) and not (kind == "file" and files.read(given / name).startswith(head)):
         name, number = f"again-{number}.yaml", number + 1
     return name
 

@@ -74,11 +74,11 @@ class Timelapse:
         self._looked = self._next = step
         self._last, self._change = None, CHANGE
         with contextlib.suppress(OSError, ValueError, IndexError):  # without it the next picture is a frame
-            look = np.load(BytesIO(self._read(f"{self._steps[-1]:08d}.npy")), allow_pickle=False)
+            look = np.load(BytesIO(self._files.read(self._folder / f"{self._steps[-1]:08d}.npy")), allow_pickle=False)
             if look.shape == (*self._look_size, 3):
                 self._last = look.astype(np.float32) / np.float32(255)
         with contextlib.suppress(OSError, ValueError):
-            self._change = max(CHANGE, float(self._read(_CHANGE_NAME)))
+            self._change = max(CHANGE, float(self._files.read(self._folder / _CHANGE_NAME)))
 
     def shoot(self, step: int, picture: Callable[[], NDArray[np.float32]]) -> None:
         """Keep a frame of the picture after ``step``, if that has changed enough since the last one.
@@ -142,13 +142,9 @@ class Timelapse:
     def _is_whole(self, name: str) -> bool:
         """A power cut may have torn a frame: it was not waited for."""
         try:
-            return self._read(name).endswith(b"\xff\xd9")
+            return self._files.read(self._folder / name).endswith(b"\xff\xd9")
         except OSError:
             return False
-
-    def _read(self, name: str) -> bytes:
-        with self._files.reader(self._folder / name) as file:
-            return file.read()
 
 
 def _within(size: tuple[int, int], side: int) -> tuple[int, int]:

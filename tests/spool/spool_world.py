@@ -125,6 +125,14 @@ class World:
     def sweep(self) -> list[Ended]:
         return list(self.spool.sweep(self.at))
 
+    def pair_at_work(self) -> Job:
+        """A pair, ``a``, in a worker's hands."""
+        self.pair("a")
+        self.settle()
+        handout = self.hand_out_next()
+        assert handout is not None
+        return handout
+
     def hand_out_next(self) -> Job | None:
         job = self.spool.take(self.at)
         return None if job is None else self.spool.hand_out(job)
@@ -243,8 +251,4 @@ def handed_out(root: Path, disk: FileSystem | None = None) -> tuple[World, Job]:
     """A world whose one pair, ``a``, is in a worker's hands."""
     world = World(root)
     world.start(disk)
-    world.pair("a")
-    world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
-    return world, handout
+    return world, world.pair_at_work()

@@ -83,14 +83,6 @@ def test_a_sidecar_that_was_on_its_way_back_is_taken_once(unflagged: World) -> N
     assert unflagged.inbox_files() == set()
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    """One that is at work."""
-    made = World(tmp_path)
-    made.start()
-    return made
-
-
 class Silly(FileSystem):
     """Keeps a job's folder once: NFS keeps what is removed while somebody reads it, as a file in the same folder."""
 

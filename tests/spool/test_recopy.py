@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,6 @@ from nst_batch.spool.disk.fs import FileSystem
 from nst_batch.spool.disk.primitives import Identity
 
 WAIT = 30.0  # the default's rescan_seconds, more than its settle_seconds
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    world.start()
-    yield world
-    world.stop()
 
 
 def cut(handout: Job, name: str) -> RunFailure:

@@ -21,13 +21,6 @@ from nst_batch.spool.disk.blocked import SpoolBlocked
 from nst_batch.spool.disk.fs import FileSystem
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    world = World(tmp_path)
-    world.start()
-    return world
-
-
 def test_a_pair_becomes_a_finished_folder(world: World) -> None:
     """A still pair is claimed, handed out with its inputs, published whole, and its files leave the inbox."""
     world.pair("a")
@@ -186,10 +179,7 @@ def test_an_unread_sidecar_holds_every_image(world: World) -> None:
 
 def test_an_image_replaced_during_the_job_stays(world: World) -> None:
     """What leaves is the file that was copied; a new one of its name is somebody's next job."""
-    world.pair("a")
-    world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
+    handout = world.pair_at_work()
     world.work(handout)
     world.put("a-content.jpg", "another picture altogether")
     world.finish(handout)
@@ -421,10 +411,7 @@ def test_stop_of_a_waiting_job_says_so_and_goes(world: World) -> None:
 
 def test_stop_of_a_job_that_waits_for_its_next_attempt(world: World) -> None:
     """With a checkpoint it is handed out before every other, to be published as it stands."""
-    world.pair("a")
-    world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
+    handout = world.pair_at_work()
     failure = RunFailure(Reason("worker_error", "it raised ValueError"))
     world.spool.died(handout, failure, world.at)
     (handout.folder / "checkpoint").mkdir()
@@ -450,10 +437,7 @@ def test_stop_of_a_job_that_waits_for_its_next_attempt(world: World) -> None:
 @pytest.mark.parametrize("killed", [True, False])
 def test_a_stop_before_the_first_step_outlasts_the_daemon(world: World, killed: bool) -> None:
     """The job was at work when it was asked for, and is again: its next worker is told, and makes the first step."""
-    world.pair("a")
-    world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
+    handout = world.pair_at_work()
     world.put("a.stop", "")
     world.look()
     world.sweep()
@@ -506,10 +490,7 @@ def lost_its_result(world: World, job: Job) -> None:
 @pytest.mark.parametrize("ends", [refused, died, ran_out_of_memory, looked_cut, lost_its_result])
 def test_a_stop_before_the_first_step_outlasts_the_run(world: World, ends: Callable[[World, Job], None]) -> None:
     """However that ended: the job has begun, and its next worker is told. A restart does not make it one that waits."""
-    world.pair("a")
-    world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
+    handout = world.pair_at_work()
     world.put("a.stop", "")
     world.look()
     world.sweep()
@@ -532,10 +513,7 @@ def test_a_stop_before_the_first_step_outlasts_the_run(world: World, ends: Calla
 
 def test_a_job_that_no_worker_had_begun_with_waits_as_before(world: World) -> None:
     """It came back from a cluster's queue: a stop means nothing to it."""
-    world.pair("a")
-    world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
+    handout = world.pair_at_work()
     world.spool.take_back(handout, begun=False)
     world.put("a.stop", "")
     world.look()
@@ -694,10 +672,7 @@ def test_ends_do_not_wait_for_the_note_of_them(world: World, refused: str) -> No
 
 def test_a_running_job_keeps_its_control_until_its_end(world: World) -> None:
     """The daemon acts on it; it is removed when the job has its end, by name or by id."""
-    world.pair("a")
-    world.settle()
-    handout = world.hand_out_next()
-    assert handout is not None
+    handout = world.pair_at_work()
     world.put(f"{handout.id}.stop", "")
     view = world.look()
     assert [(item.action, item.job and item.job.name) for item in view.controls] == [("stop", "a")]

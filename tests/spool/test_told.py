@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,6 @@ from nst_batch.spool.disk.alive import born
 from nst_batch.spool.told import told_by_daemon
 
 STATE = "state.json"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    made.start()
-    yield made
-    made.stop()
 
 
 def tells(world: World, **other: Any) -> dict[str, Any]:

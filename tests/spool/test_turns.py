@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -322,12 +322,3 @@ def test_what_comes_and_goes_in_a_folder_concerns_the_sidecars_that_ask_for_it(
     world.put("hot/new.jpg", "one more photograph")
     world.settle()
     assert read[0] == 1
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A world with a daemon."""
-    made = World(tmp_path)
-    made.start()
-    yield made
-    made.stop()

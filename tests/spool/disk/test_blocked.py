@@ -80,14 +80,6 @@ def test_too_little_room(tmp_path: Path) -> None:
     world.stop()
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    world.start()
-    yield world
-    world.stop()
-
-
 def test_one_daemon_an_inbox(world: World) -> None:
     """The second ends with 75 and says who has it; when the first is gone it may."""
     second = world.new_spool()

@@ -18,13 +18,6 @@ from nst_batch.spool.told import places_of
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    made = World(tmp_path)
-    made.start()
-    return made
-
-
-@pytest.fixture
 def keeping(tmp_path: Path) -> World:
     """An inbox in which images stay."""
     made = World(tmp_path, "after: keep\n")

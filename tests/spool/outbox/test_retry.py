@@ -183,13 +183,6 @@ def test_any_title_comes_through(title: str) -> None:
     assert request.title == title.replace("{", "{{").replace("}", "}}")
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    world = World(tmp_path)
-    world.start()
-    return world
-
-
 def test_a_broken_sidecar_goes_back_as_it_was(world: World) -> None:
     """Nobody can rewrite what nobody understands."""
     world.pair("a", extra="sise: 1\n")

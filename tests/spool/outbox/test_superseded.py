@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from spool_world import World
 
 from nst_batch.reasons import CANCELLED, Reason
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A world with a daemon."""
-    made = World(tmp_path)
-    made.start()
-    yield made
-    made.stop()
 
 
 def mistaken(world: World, name: str) -> None:
